@@ -1,0 +1,59 @@
+/** What every visual declares and does. Visuals know nothing of audio, models or the page. */
+
+/** One of a visual's ten inputs, in the order in which the visual expects them. */
+export interface VisualParameter {
+  /** Stable identifier, kebab-case. */
+  readonly name: string;
+  /** What a person reads. */
+  readonly label: string;
+  /** Where the parameter rests before there is music, in [0, 1]. */
+  readonly rest: number;
+}
+
+export interface VisualOptions {
+  /** The visual creates its WebGL context on this canvas and owns it until `dispose`. */
+  readonly canvas: HTMLCanvasElement;
+  /** Same seed, parameters and time: same picture. */
+  readonly seed: number;
+  /** Slow the camera and avoid flashes (`prefers-reduced-motion`). */
+  readonly reducedMotion: boolean;
+}
+
+/** What a visual sees of the music at one moment. */
+export interface VisualFrame {
+  /** Playback time in seconds. */
+  readonly timeSeconds: number;
+  /** Ten values in [0, 1]. */
+  readonly parameters: ArrayLike<number>;
+  /**
+   * Each parameter's integral over playback time since the track's start, in seconds (all ones for 10 s: ten).
+   * What a parameter drives as a *speed* reads its position here, so that no visual keeps a history of its own.
+   */
+  readonly travel: ArrayLike<number>;
+}
+
+export interface Visual {
+  /** Fit the drawing buffer to a size in CSS pixels. */
+  resize(width: number, height: number, pixelRatio: number): void;
+  /** Draw one frame: a pure function of `frame`, the seed and the size, whatever was drawn before. */
+  render(frame: VisualFrame): void;
+  /** Free every GPU resource. The canvas can be used again afterwards. */
+  dispose(): void;
+}
+
+export interface VisualDefinition {
+  readonly id: string;
+  readonly title: string;
+  /** One sentence for the chooser. */
+  readonly description: string;
+  readonly parameters: readonly VisualParameter[];
+  /** @throws WebGlUnavailableError when the browser gives no WebGL 2 context */
+  create(options: VisualOptions): Visual;
+}
+
+export class WebGlUnavailableError extends Error {
+  constructor() {
+    super("This browser gives the page no WebGL 2 context, so it cannot draw.");
+    this.name = "WebGlUnavailableError";
+  }
+}
