@@ -1,0 +1,65 @@
+"""Small sounds and trees that the tests make themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile as sf
+
+RATE_HZ = 44_100
+
+
+def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
+    """Beats, a chord and some noise [shape=(n_samples,)], peak below 0.9."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    beat = np.exp(-12 * (t % 0.5)) * rng.normal(0, 0.25, t.size)
+    chord = sum(0.12 * np.sin(2 * np.pi * f * t) for f in rng.uniform(80, 2_000, 3))
+    return np.clip(beat + chord * (0.6 + 0.4 * np.sin(t)), -0.9, 0.9).astype(np.float32)
+
+
+@pytest.fixture
+def write_sound(tmp_path: Path) -> Callable[..., Path]:
+    """Write samples to a file in the test's folder; the extension chooses the format."""
+
+    def write(name: str, samples: npt.NDArray[np.float32], rate_hz: int = RATE_HZ) -> Path:
+        path = tmp_path / name
+        sf.write(path, samples, rate_hz)
+        return path
+
+    return write
+
+
+_HEADER = (
+    ",set,set,track,track,artist,artist\n"
+    ",split,subset,genre_top,title,id,name\n"
+    "track_id,,,,,,\n"
+)
+
+
+def make_fma(root: Path, splits: dict[int, str], *, seconds: float = 4.0, subset: str = "small") -> Path:
+    """Make a corpus in FMA's layout: one mp3 for each id, with the split given for it."""
+    rows = []
+    for track_id, split in splits.items():
+        rows.append(f"{track_id},{split},{subset},{'Rock' if track_id % 2 else ''},Title {track_id},{track_id + 100},Artist {track_id}\n")
+        path = root / "fma_small" / f"{track_id:06d}"[:3] / f"{track_id:06d}.mp3"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(path, music(seconds, seed=track_id), RATE_HZ, format="MP3")
+    metadata = root / "fma_metadata"
+    metadata.mkdir(exist_ok=True)
+    (metadata / "tracks.csv").write_text(_HEADER + "".join(rows))
+    return root
+
+
+@pytest.fixture(scope="session")
+def fma_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight short tracks: five for training, two for validation, one for test."""
+    splits = {**dict.fromkeys(range(2, 7), "training"), 7: "validation", 1008: "validation", 9: "test"}
+    return make_fma(tmp_path_factory.mktemp("fma"), splits)

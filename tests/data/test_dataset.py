@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import make_fma
+from tfdeepviz.data import dataset as module
+from tfdeepviz.data.dataset import PreparedDataset, prepare
+from tfdeepviz.data.decode import decode_file
+from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.segments import cut_segments
+from tfdeepviz.params import LIVE, PAPER
+
+
+@pytest.fixture(scope="module")
+def prepared(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", subset="small", params=LIVE)
+
+
+def batches(dataset: PreparedDataset, split: str, **options: Any) -> np.ndarray:
+    return np.concatenate(list(dataset.segments(split, batch_size=3, **options).as_numpy_iterator()))
+
+
+def test_counts_splits_and_files(prepared: PreparedDataset) -> None:
+    assert [prepared.n_tracks(split) for split in ("training", "validation", "test")] == [5, 2, 1]
+    assert prepared.n_segments("training") == 5 * 4
+    assert prepared.skipped == []
+    assert (prepared.path / "fma_small-training.tfrecord-00000-of-00001").is_file()
+    assert PreparedDataset.load(prepared.path).digest == prepared.digest
+    with pytest.raises(ValueError, match="dev"):
+        prepared.n_tracks("dev")
+
+
+def test_segments_are_what_the_front_end_makes_of_the_files(prepared: PreparedDataset, fma_root: Path) -> None:
+    frontend = MfccFrontend(LIVE)
+    expected = np.concatenate(
+        [
+            cut_segments(
+                frontend.mfcc(decode_file(fma_root / "fma_small" / folder / name, sample_rate_hz=44_100)),
+                **{"segment_frames": 96, "hop_frames": 10},
+            )
+            for folder, name in (("000", "000007.mp3"), ("001", "001008.mp3"))
+        ]
+    )
+    segments = batches(prepared, "validation", hop_frames=10)
+    assert segments.shape == (prepared.n_segments("validation", hop_frames=10), 64, 96, 1)
+    np.testing.assert_allclose(segments[..., 0].transpose(0, 2, 1), expected, atol=1e-5)
+
+
+def test_shuffling_is_seeded_and_the_number_of_batches_is_known(prepared: PreparedDataset) -> None:
+    once, again, other = (batches(prepared, "training", seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(once, again)
+    assert once.shape == other.shape
+    assert not np.array_equal(once, other)
+    pipeline = prepared.segments("training", batch_size=3, seed=1)
+    assert int(pipeline.cardinality()) == len(list(pipeline))
+
+
+def test_scaler_statistics_are_those_of_the_training_segments(prepared: PreparedDataset) -> None:
+    segments = batches(prepared, "training")[..., 0].astype(np.float64)
+    statistics = prepared.statistics()
+    assert statistics.count == len(segments)
+    np.testing.assert_allclose(statistics.mean, segments.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(statistics.variance, segments.var(0), rtol=1e-6)
+    np.testing.assert_array_equal(statistics.maximum, segments.max(0))
+
+
+def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
+    root = make_fma(tmp_path / "fma", dict.fromkeys(range(2, 8), "training"), seconds=1.5)
+    folder = root / "fma_small" / "000"
+    (folder / "000003.mp3").write_bytes(b"")
+    (folder / "000004.mp3").write_bytes(b"no sound at all" * 9)
+    (folder / "000005.mp3").unlink()
+    shutil.copy(make_fma(tmp_path / "short", {2: "training"}, seconds=0.3) / "fma_small" / "000" / "000002.mp3", folder / "000006.mp3")
+    dataset = prepare(root, tmp_path / "ds", subset="small", params=LIVE)
+    assert dataset.n_tracks("training") == 2
+    reasons = {entry["track_id"]: entry["reason"] for entry in dataset.skipped}
+    assert reasons == {3: "empty", 4: "unsupported", 5: "missing", 6: "too-short"}
+    assert all(entry["path"] in entry["message"] for entry in dataset.skipped)
+    assert str(tmp_path) not in (dataset.path / "manifest.json").read_text()
+
+
+def test_no_usable_training_track_is_an_error(tmp_path: Path) -> None:
+    root = make_fma(tmp_path / "fma", {2: "training"}, seconds=0.2)
+    with pytest.raises(ValueError, match="no track of the training split"):
+        prepare(root, tmp_path / "ds", subset="small", params=LIVE)
+
+
+def test_interrupted_and_other_worker_counts_give_the_same_bytes(
+    fma_root: Path, prepared: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    real = module.prepare_track
+
+    def failing(track: Any, frontend: MfccFrontend) -> Any:
+        if len(done) == 6:
+            raise KeyboardInterrupt
+        done.append(track.track_id)
+        return real(track, frontend)
+
+    monkeypatch.setattr(module, "prepare_track", failing)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(fma_root, tmp_path / "ds", subset="small", params=LIVE, n_workers=1)
+    with pytest.raises(FormatError, match="prepare"):
+        PreparedDataset.load(tmp_path / "ds")
+    done.clear()
+    resumed = prepare(fma_root, tmp_path / "ds", subset="small", params=LIVE, n_workers=4)
+    assert len(done) == 3  # the shard of five training tracks was kept
+    assert resumed.digest == prepared.digest
+    for name in ("scaler.npz", *(shard["file"] for shard in prepared.shards)):
+        assert (resumed.path / name).read_bytes() == (prepared.path / name).read_bytes()
+
+
+def test_a_folder_with_other_settings_is_not_touched(fma_root: Path, prepared: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="other parameters"):
+        prepare(fma_root, prepared.path, subset="small", params=PAPER)
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(FormatError, match="not empty"):
+        prepare(fma_root, tmp_path, subset="small", params=LIVE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"schema_version": 1', '"schema_version": 9'), ('"n_fft": 1102', '"n_fft": 1'), ('"shards"', '"shard"')]
+    + [('"file": "fma', '"file": "../fma'), ('"n_frames": ', '"n_frames": -'), ("{", "[")],
+)
+def test_broken_manifests_are_refused(prepared: PreparedDataset, tmp_path: Path, old: str, new: str) -> None:
+    shutil.copytree(prepared.path, tmp_path / "ds")
+    manifest = tmp_path / "ds" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(old, new, 1))
+    with pytest.raises(FormatError, match=r"manifest\.json"):
+        PreparedDataset.load(tmp_path / "ds")
+
+
+def test_a_cut_shard_is_refused(prepared: PreparedDataset, tmp_path: Path) -> None:
+    shutil.copytree(prepared.path, tmp_path / "ds")
+    shard = tmp_path / "ds" / prepared.shards[0]["file"]
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(FormatError, match=shard.name):
+        PreparedDataset.load(tmp_path / "ds")

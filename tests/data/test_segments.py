@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfdeepviz.data.segments import cut_segments, segment_starts, segment_times
+from tfdeepviz.params import LIVE
+
+
+@given(st.integers(0, 400), st.integers(1, 96), st.integers(1, 120))
+def test_segments_are_the_complete_windows(n_frames: int, segment_frames: int, hop_frames: int) -> None:
+    mfcc = np.arange(n_frames * 3, dtype=np.float32).reshape(n_frames, 3)
+    segments = cut_segments(mfcc, segment_frames=segment_frames, hop_frames=hop_frames)
+    expected = [s for s in range(0, n_frames, hop_frames) if s + segment_frames <= n_frames]
+    assert segment_starts(n_frames, segment_frames=segment_frames, hop_frames=hop_frames).tolist() == expected
+    assert segments.shape == (len(expected), segment_frames, 3)
+    for segment, start in zip(segments, expected, strict=True):
+        np.testing.assert_array_equal(segment, mfcc[start : start + segment_frames])
+
+
+def test_times_are_the_middles() -> None:
+    np.testing.assert_allclose(segment_times(3, LIVE, hop_frames=10), [0.475, 0.575, 0.675])

@@ -1,0 +1,163 @@
+"""Bytes of an audio file to mono PCM, with bounded memory and typed errors."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+import soxr
+
+#: Longest track that is decoded unless the caller allows more.
+MAX_SECONDS = 1_800.0
+
+_BLOCK_FRAMES = 1 << 16
+_MAX_CHANNELS = 64
+_RATES_HZ = (2_000, 768_000)
+_FFMPEG_TIMEOUT_SECONDS = 300
+
+
+class AudioError(Exception):
+    """A file cannot be used; `reason` is a short stable word for reports."""
+
+    reason = "unusable"
+
+
+class EmptyAudioError(AudioError):
+    """The file has no bytes or no samples."""
+
+    reason = "empty"
+
+
+class UnsupportedAudioError(AudioError):
+    """The bytes are of no format that can be decoded here."""
+
+    reason = "unsupported"
+
+
+class CorruptAudioError(AudioError):
+    """The format is known but its content is broken."""
+
+    reason = "corrupt"
+
+
+class AudioTooShortError(AudioError):
+    """There is less sound than one segment."""
+
+    reason = "too-short"
+
+
+class AudioTooLongError(AudioError):
+    """There is more sound than the caller allows."""
+
+    reason = "too-long"
+
+
+def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SECONDS) -> npt.NDArray[np.float32]:
+    """Decode an audio file to mono at one rate.
+
+    mp3, ogg, flac, wav and all else that libsndfile reads; m4a and aac through `ffmpeg` where it is installed.
+    Lengths that a file's header claims are never trusted: memory grows only with what is really decoded.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sample_rate_hz
+        Rate of the result; soxr resamples if the file has another.
+    max_seconds
+        Refuse longer tracks.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_samples,), dtype=float32]
+        Mean of the channels.
+
+    Raises
+    ------
+    EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError
+        Each names the file and what can be done.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such audio file")
+    if path.stat().st_size == 0:
+        raise EmptyAudioError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    with path.open("rb") as file:
+        head = file.read(12)
+    if _is_mpeg4_or_adts(head):
+        pcm, rate_hz = _read_ffmpeg(path, sample_rate_hz, max_seconds), sample_rate_hz
+    else:
+        pcm, rate_hz = _read_libsndfile(path, max_seconds)
+    if pcm.size == 0:
+        raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
+    if not np.isfinite(pcm).all():
+        raise CorruptAudioError(f"{path}: the file holds samples that are not numbers (NaN or infinite); encode it again")
+    if rate_hz != sample_rate_hz:
+        pcm = soxr.resample(pcm, rate_hz, sample_rate_hz)
+    return np.ascontiguousarray(pcm, dtype=np.float32)
+
+
+def _is_mpeg4_or_adts(head: bytes) -> bool:
+    # ADTS: 12 sync bits and layer 00, which no MPEG-1/2 audio layer has.
+    return head[4:8] == b"ftyp" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0)
+
+
+def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.float32], int]:
+    blocks: list[npt.NDArray[np.float32]] = []
+    n_frames = 0
+    try:
+        with sf.SoundFile(path) as file:
+            rate_hz, n_channels = file.samplerate, file.channels
+            if not 1 <= n_channels <= _MAX_CHANNELS or not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+                raise CorruptAudioError(
+                    f"{path}: {n_channels} channels at {rate_hz} Hz; up to {_MAX_CHANNELS} channels and "
+                    f"{_RATES_HZ[0]} to {_RATES_HZ[1]} Hz can be read; encode it again"
+                )
+            max_frames = math.ceil(max_seconds * rate_hz)
+            # Reading into our own block: with a frame count, soundfile would allocate what the header claims.
+            buffer = np.empty((_BLOCK_FRAMES, n_channels), np.float32)
+            while len(block := file.read(out=buffer)):
+                n_frames += len(block)
+                if n_frames > max_frames:
+                    raise AudioTooLongError(f"{path}: longer than {max_seconds:g} s; cut it or allow more with --max-seconds")
+                blocks.append(block.mean(axis=1))
+    except sf.LibsndfileError as error:
+        if blocks:
+            # A stream that breaks off keeps what was good, as every player does.
+            return np.concatenate(blocks), rate_hz
+        raise UnsupportedAudioError(
+            f"{path}: not an audio file that can be read ({error.error_string.strip().rstrip('.')}); "
+            "give mp3, ogg, flac, wav or m4a"
+        ) from error
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32), rate_hz
+
+
+def _read_ffmpeg(path: Path, sample_rate_hz: int, max_seconds: float) -> npt.NDArray[np.float32]:
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise UnsupportedAudioError(f"{path}: m4a and aac need ffmpeg; install it or convert the file to mp3, ogg, flac or wav")
+    command = [
+        *(ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}", "-vn"),
+        # One second more than allowed, so that too long can be told from just long enough.
+        *("-t", f"{max_seconds + 1:g}", "-ac", "1", "-ar", str(sample_rate_hz), "-f", "f32le", "pipe:1"),
+    ]
+    try:
+        result = subprocess.run(command, capture_output=True, timeout=_FFMPEG_TIMEOUT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise CorruptAudioError(
+            f"{path}: ffmpeg was not done after {_FFMPEG_TIMEOUT_SECONDS} s; convert the file to mp3, ogg, flac or wav"
+        ) from error
+    pcm = np.frombuffer(result.stdout[: len(result.stdout) // 4 * 4], "<f4")
+    if result.returncode != 0 and pcm.size == 0:
+        reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise CorruptAudioError(f"{path}: ffmpeg cannot read it ({reason[0]}); encode it again")
+    if pcm.size > max_seconds * sample_rate_hz:
+        raise AudioTooLongError(f"{path}: longer than {max_seconds:g} s; cut it or allow more with --max-seconds")
+    return pcm

@@ -1,0 +1,1 @@
+"""One module a genre: ``compose(artist, rng, duration_seconds, seed)`` writes a score."""

@@ -1,0 +1,171 @@
+"""Score -> stereo PCM: renders every note once per distinct tone, mixes the parts and masters the sum."""
+
+import zlib
+
+import numpy as np
+
+from tfdeepviz.data.demo import dsp
+from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
+from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score, Tone, midi_to_hz
+
+_CEILING = 0.86
+"""Largest sample of a master: leaves room for peaks between samples and for what MP3 adds."""
+
+_TAKES = 2
+"""Different recordings of the same tone that a part cycles through, so that repeats are not identical."""
+
+
+def render_score(score: Score) -> Signal:
+    """Render and master a score.
+
+    Returns
+    -------
+    ndarray [shape=(2, n_samples)]
+        Stereo PCM at 44.1 kHz in [-1, 1].
+    """
+    n = dsp.n_samples(score.duration_seconds)
+    mix, room_bus, echo_bus = (np.zeros((2, n)) for _ in range(3))
+    duck = _duck_gain(score.duck_seconds, n)
+    for part in score.parts:
+        if not part.notes:
+            continue
+        strip = _render_part(part, n, score.seed)
+        if part.duck > 0:
+            strip *= 1.0 - part.duck * duck
+        mix += strip
+        if part.reverb_db > -60:
+            room_bus += strip * _gain(part.reverb_db)
+        if part.echo_db > -60:
+            echo_bus += strip * _gain(part.echo_db)
+    return _master(mix, room_bus, echo_bus, score.production, _rng(score.seed, "master"))
+
+
+def _rng(seed: tuple[int, ...], label: str) -> np.random.Generator:
+    return np.random.default_rng([*seed, zlib.crc32(label.encode())])
+
+
+def _gain(db: float) -> float:
+    return float(10 ** (db / 20))
+
+
+def _curve(points: Curve, n: int) -> Signal:
+    seconds, values = zip(*points, strict=True)
+    return np.asarray(np.interp(dsp.time_axis(n), seconds, values), dtype=np.float64)
+
+
+def _duck_gain(times_seconds: tuple[float, ...], n: int) -> Signal:
+    """Side-chain shape: 1 at each kick, back to 0 within about a quarter of a second [shape=(n,)]."""
+    length = dsp.n_samples(0.26)
+    shape = dsp.fade_edges((1.0 - np.arange(length) / length) ** 1.5, 0.006, 0.0)
+    gain = np.zeros(n)
+    for seconds in times_seconds:
+        start = round(seconds * SAMPLE_RATE_HZ)
+        end = min(n, start + length)
+        if 0 <= start < end:
+            gain[start:end] = np.maximum(gain[start:end], shape[: end - start])
+    return gain
+
+
+def _tone(note: Note, left_seconds: float) -> Tone:
+    """Rounded, so that notes that sound alike share one rendering, and no longer than what is left of the track."""
+    return Tone(
+        frequency_hz=round(midi_to_hz(note.pitch), 3),
+        gate_seconds=max(0.02, round(min(note.duration_seconds, left_seconds) * 50) / 50),
+        velocity=round(min(max(note.velocity, 0.1), 1.0) * 6) / 6 or 1 / 6,
+        bend_semitones=round(note.bend_semitones, 2),
+    )
+
+
+def _render_part(part: Part, n: int, seed: tuple[int, ...]) -> Signal:
+    """Channel strip of a part [shape=(2, n)]."""
+    cache: dict[tuple[Tone, int], Signal] = {}
+    takes: dict[Tone, int] = {}
+    out = np.zeros((2, n))
+    for note in part.notes:
+        start = round(note.start_seconds * SAMPLE_RATE_HZ)
+        if not 0 <= start < n:
+            continue
+        tone = _tone(note, (n - start) / SAMPLE_RATE_HZ)
+        take = takes.get(tone, 0)
+        takes[tone] = (take + 1) % _TAKES
+        if (tone, take) not in cache:
+            cache[tone, take] = part.voice(tone, _rng(seed, f"{part.name} {tone} {take}"))
+        sound = cache[tone, take]
+        sound = sound[..., : n - start]
+        angle = (min(max(part.pan + note.pan, -1.0), 1.0) + 1.0) * np.pi / 4
+        # Constant power; stereo voices keep their own image and are only balanced.
+        sides = np.array([[np.cos(angle)], [np.sin(angle)]]) * np.sqrt(2.0) * note.velocity**1.3
+        out[:, start : start + sound.shape[-1]] += sides * sound
+    return _channel_strip(out, part)
+
+
+def _channel_strip(x: Signal, part: Part) -> Signal:
+    if part.drive > 0:
+        x = dsp.distort(x, part.drive)
+    if part.highpass_hz > 0:
+        x = dsp.equalise(x, "highpass", part.highpass_hz)
+    if part.lowpass_hz > 0:
+        x = dsp.equalise(x, "lowpass", part.lowpass_hz)
+    if part.cutoff_hz:
+        x = dsp.sweep(x, "lowpass", _curve(part.cutoff_hz, x.shape[-1]), q=1.3, block=256)
+    if part.chorus_seconds > 0:
+        x = dsp.chorus(x, part.chorus_seconds)
+    if part.volume:
+        x = x * _curve(part.volume, x.shape[-1])
+    return x * _gain(part.level_db)
+
+
+def _master(mix: Signal, room_bus: Signal, echo_bus: Signal, how: Production, rng: np.random.Generator) -> Signal:
+    n = mix.shape[-1]
+    if echo_bus.any():
+        echoes = dsp.ping_pong(echo_bus, how.echo_seconds, how.echo_feedback)
+        mix = mix + echoes
+        room_bus = room_bus + 0.3 * echoes
+    if room_bus.any():
+        response = dsp.room(
+            how.reverb_seconds, rng, pre_delay_seconds=how.pre_delay_seconds, darkness=how.reverb_darkness
+        )
+        mix = mix + dsp.convolve(dsp.equalise(room_bus, "highpass", 180.0), response)
+    if how.sampler_bits > 0:
+        mix = dsp.crush(mix, how.sampler_bits, 2)
+    mix = _worn(mix, how, rng)
+    mid, side = (mix[0] + mix[1]) / 2, (mix[0] - mix[1]) / 2
+    side = dsp.equalise(side, "highpass", 120.0) * how.width  # bass stays in the middle
+    mix = np.stack([mid + side, mid - side])
+    mix = dsp.equalise(mix, "highpass", 28.0)
+    if how.treble_db:
+        mix = dsp.equalise(mix, "highshelf", 6_000.0, gain_db=how.treble_db)
+    if how.bass_db:
+        mix = dsp.equalise(mix, "lowshelf", 110.0, gain_db=how.bass_db)
+    # Work at a known level, so that saturation and compression mean the same for every track.
+    mix = mix * _gain(-18.0 - dsp.gated_rms_db(mix))
+    if how.compression_ratio > 1:
+        mix = dsp.compress(mix, threshold_db=-20.0, ratio=how.compression_ratio)
+    mix = dsp.equalise(dsp.saturate(mix, how.saturation), "highpass", 20.0)  # asymmetry leaves an offset
+    for _ in range(2):  # limiting costs level; the second round makes up for it
+        mix = dsp.limit(mix * _gain(how.loudness_db - dsp.gated_rms_db(mix)), _CEILING)
+    return dsp.fade_edges(mix, 0.005, min(0.6, 0.1 * n / SAMPLE_RATE_HZ))
+
+
+def _worn(mix: Signal, how: Production, rng: np.random.Generator) -> Signal:
+    """Wow, hiss and crackle of an old record or tape."""
+    n = mix.shape[-1]
+    t = dsp.time_axis(n)
+    if how.wow_cents > 0:
+        rate_hz = 0.55
+        depth = (2 ** (how.wow_cents / 1200) - 1) / (2 * np.pi * rate_hz)
+        moving = depth * (1.02 + np.sin(2 * np.pi * rate_hz * t))
+        mix = np.stack([dsp.modulated_delay(side, moving) for side in mix])
+    level = _gain(dsp.gated_rms_db(mix))
+    if how.hiss_db > -90:
+        hiss = dsp.equalise(rng.normal(0.0, 1.0, (2, n)), "bandpass", 4_000.0, q=0.35)
+        mix = mix + hiss * level * _gain(how.hiss_db)
+    if how.crackle_per_second > 0:
+        clicks = np.zeros((2, n))
+        n_clicks = rng.poisson(how.crackle_per_second * n / SAMPLE_RATE_HZ)
+        at = rng.integers(0, n, n_clicks)
+        np.add.at(
+            clicks, (rng.integers(0, 2, n_clicks), at), rng.exponential(1.0, n_clicks) * rng.choice([-1, 1], n_clicks)
+        )
+        mix = mix + dsp.equalise(clicks, "bandpass", 2_600.0, q=0.5) * level * 0.9
+    return mix

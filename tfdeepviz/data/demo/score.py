@@ -1,0 +1,167 @@
+"""What composition hands to the mixer: notes, parts with their voices, and how the track is produced."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfdeepviz.data.demo.dsp import Signal
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What a voice is asked to sound.
+
+    Attributes
+    ----------
+    frequency_hz : float
+        Pitch; for drums a tuning.
+    gate_seconds : float
+        Time until the key is released; the sound may ring on.
+    velocity : float in (0, 1]
+        How hard; loudness is applied by the mixer, so voices use it for timbre.
+    bend_semitones : float
+        The pitch starts this far off and glides to `frequency_hz`.
+    """
+
+    frequency_hz: float
+    gate_seconds: float
+    velocity: float
+    bend_semitones: float = 0.0
+
+
+Voice = Callable[[Tone, np.random.Generator], Signal]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One note of a part; `pitch` is a MIDI note number and may lie between semitones."""
+
+    start_seconds: float
+    duration_seconds: float
+    pitch: float
+    velocity: float
+    bend_semitones: float = 0.0
+    pan: float = 0.0
+
+
+Curve = tuple[tuple[float, float], ...]
+"""Break points ``(seconds, value)``, linearly interpolated and held at both ends."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Notes for one voice, and its channel strip.
+
+    Attributes
+    ----------
+    name : str
+    voice : callable
+        ``(Tone, Generator) -> mono [n] or stereo [2, n]``.
+    notes : tuple of Note
+    level_db : float
+    pan : float in [-1, 1]
+    reverb_db, echo_db : float
+        Levels sent to the room and to the echo; -inf sends nothing.
+    drive : float
+        Distortion of the whole part; above 0 its notes intermodulate as in an amplifier.
+    highpass_hz, lowpass_hz : float
+        Fixed band limits; 0 switches off.
+    cutoff_hz : Curve
+        Moving resonant low-pass; empty switches off.
+    volume : Curve
+        Moving linear gain; empty switches off.
+    chorus_seconds : float
+        Depth of a chorus; 0 switches off.
+    duck : float in [0, 1]
+        How far the score's kick pushes this part down.
+    """
+
+    name: str
+    voice: Voice
+    notes: tuple[Note, ...]
+    level_db: float = -12.0
+    pan: float = 0.0
+    reverb_db: float = -18.0
+    echo_db: float = float("-inf")
+    drive: float = 0.0
+    highpass_hz: float = 0.0
+    lowpass_hz: float = 0.0
+    cutoff_hz: Curve = ()
+    volume: Curve = ()
+    chorus_seconds: float = 0.0
+    duck: float = 0.0
+
+
+@dataclass(frozen=True)
+class Production:
+    """How a track is mixed and mastered.
+
+    Attributes
+    ----------
+    loudness_db : float
+        Gated RMS of the master in dB re full scale.
+    reverb_seconds, reverb_darkness, pre_delay_seconds : float
+        The room.
+    echo_seconds, echo_feedback : float
+        The echo.
+    saturation : float
+        Tape-like drive of the whole mix.
+    treble_db, bass_db : float
+        Gentle shelves at 6 kHz and 110 Hz.
+    width : float
+        Gain of the side signal; 0 is mono, 1 is untouched.
+    compression_ratio : float
+        Of the bus compressor; 1 switches off.
+    hiss_db, crackle_per_second : float
+        Noise floor of an old record; -inf and 0 switch off.
+    wow_cents : float
+        Slow pitch wander of the whole track, as of a worn tape.
+    sampler_bits : float
+        Resolution of an old sampler; 0 switches off.
+    """
+
+    loudness_db: float = -14.0
+    reverb_seconds: float = 1.6
+    reverb_darkness: float = 0.5
+    pre_delay_seconds: float = 0.015
+    echo_seconds: float = 0.375
+    echo_feedback: float = 0.4
+    saturation: float = 0.2
+    treble_db: float = 0.0
+    bass_db: float = 0.0
+    width: float = 1.0
+    compression_ratio: float = 2.0
+    hiss_db: float = float("-inf")
+    crackle_per_second: float = 0.0
+    wow_cents: float = 0.0
+    sampler_bits: float = 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A composed track.
+
+    Attributes
+    ----------
+    duration_seconds : float
+    beats_per_minute : float
+    parts : tuple of Part
+    production : Production
+    duck_seconds : tuple of float
+        Times of the kicks that push ducked parts down.
+    seed : tuple of int
+        Entropy for everything random in sound, so that rendering is repeatable.
+    """
+
+    duration_seconds: float
+    beats_per_minute: float
+    parts: tuple[Part, ...]
+    production: Production
+    duck_seconds: tuple[float, ...] = ()
+    seed: tuple[int, ...] = field(default=(0,))
+
+
+def midi_to_hz(pitch: float) -> float:
+    """Frequency of a MIDI note number at A4 = 440 Hz."""
+    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))

@@ -1,0 +1,205 @@
+"""Musical material: scales, chords with voice-leading, motifs and melodies, and the plan of a track's sections."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+Rng = np.random.Generator
+Scale = tuple[float, ...]
+"""Steps above the tonic in semitones, ascending, within an octave."""
+
+SCALES: dict[str, Scale] = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "lydian": (0, 2, 4, 6, 7, 9, 11),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "hijaz": (0, 1, 4, 5, 7, 8, 10),
+    "bayati": (0, 1.5, 3, 5, 7, 8, 10),
+    "bhairav": (0, 1, 4, 5, 7, 8, 11),
+    "in": (0, 1, 5, 7, 8),
+    "major pentatonic": (0, 2, 4, 7, 9),
+    "minor pentatonic": (0, 3, 5, 7, 10),
+    "slendro": (0, 2.4, 4.8, 7.2, 9.6),
+    "pelog": (0, 1.2, 2.7, 6.9, 7.9),
+    "whole tone": (0, 2, 4, 6, 8, 10),
+}
+
+
+def degree_pitch(scale: Scale, tonic: float, degree: int) -> float:
+    """MIDI pitch of a scale degree (0 is the tonic; octaves go on in both directions)."""
+    octave, step = divmod(degree, len(scale))
+    return tonic + 12 * octave + scale[step]
+
+
+def chord_pitches(scale: Scale, tonic: float, degree: int, size: int = 3) -> tuple[float, ...]:
+    """MIDI pitches of stacked thirds upon a degree, in root position."""
+    return tuple(degree_pitch(scale, tonic, degree + 2 * i) for i in range(size))
+
+
+def voice_lead(chords: Sequence[Sequence[float]], centre: float) -> list[tuple[float, ...]]:
+    """Choose octaves so that each chord lies near `centre` and moves little from the one before."""
+    voicings: list[tuple[float, ...]] = []
+    for chord in chords:
+        options = []
+        for pitch in chord:
+            nearest = pitch + 12 * round((centre - pitch) / 12)
+            options.append((nearest - 12, nearest, nearest + 12))
+        before = voicings[-1] if voicings else None
+        candidates = [tuple(sorted(voicing)) for voicing in itertools.product(*options)]
+        costs = [_voicing_cost(voicing, before, centre) for voicing in candidates]
+        voicings.append(candidates[int(np.argmin(costs))])
+    return voicings
+
+
+def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...] | None, centre: float) -> float:
+    """Motion from the chord before, plus penalties for wide, clustered or far-off voicings."""
+    clusters = sum(2.0 for low, high in itertools.pairwise(voicing) if high - low < 1.5)
+    spread = max(0.0, voicing[-1] - voicing[0] - 14.0) + clusters
+    motion = sum(min(abs(p - q) for q in before) for p in voicing) if before else 0.0
+    return motion + 2.0 * spread + 0.5 * abs(float(np.mean(voicing)) - centre)
+
+
+@dataclass(frozen=True)
+class Motif:
+    """A short idea: onsets and durations in beats, and scale steps relative to where it is put."""
+
+    onsets: tuple[float, ...]
+    durations: tuple[float, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MelodyNote:
+    """A note of a melody, before it gets a sound; `degree` counts scale steps from the tonic."""
+
+    beat: float
+    beats: float
+    degree: int
+    velocity: float
+
+
+def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> Motif:
+    """Invent a motif of a bar's length.
+
+    Parameters
+    ----------
+    rng : Generator
+    beats : float
+        Length.
+    density : float in (0, 1]
+        Share of the grid's places that sound; strong places are likelier.
+    unit : float
+        Grid in beats.
+    """
+    n = max(2, round(beats / unit))
+    weight = np.array([1.0 if i % round(1 / unit) == 0 else 0.55 for i in range(n)]) if unit < 1 else np.ones(n)
+    weight[0] = 2.5
+    count = int(np.clip(round(density * n), 2, n))
+    places = np.sort(rng.choice(n, count, replace=False, p=weight / weight.sum()))
+    ends = np.append(places[1:], n)
+    lengths = np.minimum(ends - places, rng.integers(1, 5, count))
+    moves = rng.choice([-2, -1, -1, 0, 1, 1, 2, 3, -3], count)
+    steps = np.cumsum(moves) - moves[0]
+    steps = np.clip(steps, -4, 5)
+    return Motif(tuple(places * unit), tuple(lengths * unit * 0.92), tuple(int(s) for s in steps))
+
+
+def vary_motif(rng: Rng, motif: Motif) -> Motif:
+    """Keep a motif's rhythm and beginning, and turn its end another way."""
+    steps = list(motif.steps)
+    for i in range(max(1, len(steps) // 2), len(steps)):
+        steps[i] = int(np.clip(steps[i] + rng.choice([-2, -1, 1, 2]), -4, 6))
+    return replace(motif, steps=tuple(steps))
+
+
+def make_melody(
+    rng: Rng,
+    roots: Sequence[int],
+    *,
+    beats_per_bar: float,
+    density: float = 0.5,
+    unit: float = 0.5,
+    register: int = 7,
+    form: str = "ABAC",
+    scale_size: int = 7,
+) -> list[MelodyNote]:
+    """Melody over a row of chords, one a bar, from one motif, its variation and a cadence.
+
+    Parameters
+    ----------
+    rng : Generator
+    roots : sequence of int
+        Scale degree of the chord in each bar.
+    beats_per_bar, density, unit
+        As in `make_motif`.
+    register : int
+        Degree about which the melody lies.
+    form : str
+        Letter per bar, repeated; equal letters share a motif, the last one of the form comes to rest.
+    scale_size : int
+        Number of degrees in the octave.
+    """
+    motif = make_motif(rng, beats_per_bar, density=density, unit=unit)
+    motifs = {
+        "A": motif,
+        "B": vary_motif(rng, motif),
+        "D": make_motif(rng, beats_per_bar, density=density * 0.8, unit=unit),
+    }
+    rest_at = max(1, int(len(motif.onsets) * 0.6))
+    motifs["C"] = Motif(
+        motif.onsets[:rest_at],
+        (*motif.durations[: rest_at - 1], max(1.0, 0.5 * (beats_per_bar - motif.onsets[rest_at - 1]))),
+        (*motif.steps[: rest_at - 1], 0),
+    )
+    notes = []
+    centre = register
+    for bar, root in enumerate(roots):
+        idea = motifs[form[bar % len(form)]]
+        tones = [d for d in range(register - 5, register + 6) if (d - root) % scale_size in (0, 2, 4)]
+        base = min(tones, key=lambda d: abs(d - centre)) if tones else register
+        for i, (onset, beats, step) in enumerate(zip(idea.onsets, idea.durations, idea.steps, strict=True)):
+            strong = onset % 2 == 0
+            degree = base + step
+            if strong and (degree - root) % scale_size not in (0, 2, 4):
+                degree += 1 if (degree + 1 - root) % scale_size in (0, 2, 4) else -1
+            velocity = 0.62 + 0.2 * strong + 0.12 * (i == 0) + 0.02 * step
+            notes.append(MelodyNote(bar * beats_per_bar + onset, beats, degree, float(np.clip(velocity, 0.3, 1.0))))
+        centre = int(np.clip(base + rng.integers(-1, 2), register - 3, register + 3))
+    return notes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a track; `energy` in [0, 1] says how full it is."""
+
+    name: str
+    first_bar: int
+    n_bars: int
+    energy: float
+
+    @property
+    def bars(self) -> range:
+        """Its bars, counted from the track's start."""
+        return range(self.first_bar, self.first_bar + self.n_bars)
+
+
+def plan_sections(form: Sequence[tuple[str, float, float]], n_bars: int) -> tuple[Section, ...]:
+    """Lay a form of ``(name, bars, energy)`` over a number of bars.
+
+    The form is stretched or squeezed to fit, and repeated where the track is long; sections squeezed to nothing are
+    left out.
+    """
+    total = sum(bars for _, bars, _ in form)
+    rounds = max(1, round(n_bars / total))
+    whole = list(form) * rounds
+    edges = np.round(np.cumsum([0.0] + [bars for _, bars, _ in whole]) / (total * rounds) * n_bars).astype(int)
+    return tuple(
+        Section(name, int(first), int(last - first), energy)
+        for (name, _, energy), first, last in zip(whole, edges[:-1], edges[1:], strict=True)
+        if last > first
+    )

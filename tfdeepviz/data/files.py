@@ -1,0 +1,99 @@
+"""Whole or not at all: atomic writing, and bounded reading of JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class FormatError(ValueError):
+    """A file is not what it should be; the message names the file, the flaw and the remedy."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that replaces it when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner reads; what we publish is for everybody that the umask allows.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON (no NaN) atomically."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
+    """Read a JSON object of bounded size.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, too large, no JSON or no object.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise FormatError(f"{path}: missing") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{path}: a JSON object was expected, not {type(value).__name__}")
+    return value
+
+
+def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[Any]]:
+    """Read all arrays of an `.npz` file of bounded size; never unpickles.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, too large or broken.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
+                raise FormatError(f"{path}: holds more than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path}: not an .npz file that can be read ({error})") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,148 @@
+"""Per-element scaling of segments, fitted by streaming and used as a layer of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfdeepviz.data.files import FormatError, atomic_path, read_npz
+
+SCALER_KINDS = ("minmax", "standard")
+
+_NAMES = ("minimum", "maximum", "mean", "variance")
+
+
+@dataclass(frozen=True)
+class SegmentStatistics:
+    """Statistics of every element of the segment grid over a set of segments.
+
+    Attributes
+    ----------
+    count
+        Number of segments.
+    minimum, maximum, mean, variance : np.ndarray [shape=(n_mfcc, segment_frames), dtype=float64]
+    """
+
+    count: int
+    minimum: npt.NDArray[np.float64]
+    maximum: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, batches: Iterable[npt.NDArray[np.float32]]) -> SegmentStatistics:
+        """Fit by streaming, with the parallel update of Chan et al. (1983), which is stable for any order of batches.
+
+        Parameters
+        ----------
+        batches
+            Arrays [shape=(n, n_mfcc, segment_frames)]; empty ones are passed over.
+
+        Raises
+        ------
+        ValueError
+            If there is no segment at all.
+        """
+        total: SegmentStatistics | None = None
+        for batch in batches:
+            if not len(batch):
+                continue
+            values = batch.astype(np.float64)
+            part = cls(len(values), values.min(0), values.max(0), values.mean(0), values.var(0))
+            total = part if total is None else total._merged(part)
+        if total is None:
+            raise ValueError("no segments to fit a scaler to; the training split is empty")
+        return total
+
+    def _merged(self, other: SegmentStatistics) -> SegmentStatistics:
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        weight = other.count / count
+        variance = self.variance * (1 - weight) + other.variance * weight + delta**2 * weight * (1 - weight)
+        return SegmentStatistics(
+            count,
+            np.minimum(self.minimum, other.minimum),
+            np.maximum(self.maximum, other.maximum),
+            self.mean + delta * weight,
+            variance,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write as `.npz`."""
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, count=self.count, **{name: getattr(self, name) for name in _NAMES})
+
+    @classmethod
+    def load(cls, path: Path) -> SegmentStatistics:
+        """Inverse of `save`.
+
+        Raises
+        ------
+        FormatError
+            If the file is not what `save` writes.
+        """
+        arrays = read_npz(path)
+        if set(arrays) != {"count", *_NAMES}:
+            raise FormatError(f"{path}: not the scaler of a prepared dataset; run `prepare` again")
+        count = arrays.pop("count")
+        shapes = {array.shape for array in arrays.values()}
+        numbers = all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values())
+        if len(shapes) != 1 or count.shape != () or count.dtype.kind != "i" or count < 1 or not numbers:
+            raise FormatError(f"{path}: shapes differ or values are not finite numbers; run `prepare` again")
+        return cls(int(count), **arrays)
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
+    """`(x - offset) * gain` for every element of the segment grid.
+
+    Parameters
+    ----------
+    kind
+        `minmax` maps the fitted range to [0, 1], `standard` to zero mean and unit variance.
+        Elements that never varied give 0.
+
+    Input and output have the shape (batch, n_mfcc, segment_frames, 1).
+    """
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if kind not in SCALER_KINDS:
+            raise ValueError(f"scaler={kind!r}: choose one of {', '.join(SCALER_KINDS)}")
+        self.kind = kind
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the two grids as weights that do not train."""
+        grid = tuple(input_shape[1:])
+        self.offset = self.add_weight(shape=grid, initializer="zeros", trainable=False, name="offset")
+        self.gain = self.add_weight(shape=grid, initializer="ones", trainable=False, name="gain")
+
+    def adapt(self, statistics: SegmentStatistics) -> None:
+        """Take the fitted statistics of the training split."""
+        if self.kind == "minmax":
+            offset, spread = statistics.minimum, statistics.maximum - statistics.minimum
+        else:
+            offset, spread = statistics.mean, np.sqrt(statistics.variance)
+        gain = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+        if not self.built:
+            self.build((None, *offset.shape, 1))
+        self.offset.assign(offset[..., None])
+        self.gain.assign(gain[..., None])
+
+    def call(self, inputs: Any) -> Any:
+        """Scale [shape=(batch, n_mfcc, segment_frames, 1)]."""
+        return (inputs - self.offset) * self.gain
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Same as the input's."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "kind": self.kind}

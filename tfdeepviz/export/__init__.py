@@ -1,0 +1,1 @@
+"""Bundles: what the browser and `tfdeepviz extract` execute."""

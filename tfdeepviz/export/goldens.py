@@ -1,0 +1,61 @@
+"""Golden values: a PCM input of our own and what every stage makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfdeepviz.data.files import write_json
+from tfdeepviz.export.extract import Analysis
+from tfdeepviz.params import AudioParams
+
+SECONDS = 2.0
+SCALE = 32_768
+
+#: Largest absolute difference that a client may show, by quantisation of the encoder.
+TOLERANCES = {
+    "none": {"mfcc": 2e-3, "encoding": 1e-3},
+    "float16": {"mfcc": 2e-3, "encoding": 1e-3},
+    "uint8": {"mfcc": 2e-3, "encoding": 2e-2},
+}
+
+
+def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
+    """Two seconds with all that a front end can get wrong: tones, a sweep, a click, noise, silence, full scale.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_samples,), dtype=int16]
+    """
+    rate = params.sample_rate_hz
+    t = np.arange(round(SECONDS * rate)) / rate
+    rng = np.random.default_rng(20_000)
+    chord = sum(0.15 * np.sin(2 * np.pi * f * t + f) for f in (110.0, 277.2, 659.3)) * np.exp(-2 * (t % 0.5))
+    sweep = 0.3 * np.sin(2 * np.pi * (50 * t + (rate / 4.4 - 50) * t**2 / (2 * SECONDS)))
+    pcm = chord + np.where((t > 0.5) & (t < 1.2), sweep, 0) + rng.normal(0, 0.003, t.size)
+    pcm[(t > 1.3) & (t < 1.5)] = 0
+    pcm[rate // 3] = 1.0
+    burst = (t >= 1.5) & (t < 1.6)
+    pcm[burst] += rng.uniform(-1, 1, int(burst.sum()))
+    return np.clip(np.round(pcm * SCALE), -SCALE, SCALE - 1).astype(np.int16)
+
+
+def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, hop_seconds: float, quantization: str) -> None:
+    """Write `goldens.json` and one binary file a stage into `folder`, which is `goldens/` of a bundle."""
+    folder.mkdir(parents=True)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "pcm": pcm.astype("<i2"),
+        **{name: getattr(analysis, name).astype("<f4") for name in ("mfcc", "encoding", "parameters")},
+    }
+    stages = {}
+    for name, array in arrays.items():
+        (folder / f"{name}.bin").write_bytes(array.tobytes())
+        stages[name] = {"file": f"goldens/{name}.bin", "dtype": array.dtype.name, "shape": list(array.shape)}
+    tolerance = TOLERANCES[quantization]
+    write_json(
+        folder / "goldens.json",
+        {"schema_version": 1, "hop_seconds": hop_seconds, "stages": stages, "tolerance": tolerance},
+    )

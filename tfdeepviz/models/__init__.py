@@ -1,0 +1,1 @@
+"""Keras models, their presets and their training."""

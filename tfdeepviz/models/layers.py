@@ -1,0 +1,95 @@
+"""What the paper's autoencoders need beyond Keras' own layers, in `keras.ops` only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def pool_positions(x: Any) -> Any:
+    """Where each 2x2 window has its maximum, as a one-hot tensor for `unpool`.
+
+    Parameters
+    ----------
+    x : tensor [shape=(batch, height, width, channels)], both sides even
+
+    Returns
+    -------
+    tensor [shape=(batch, height / 2, width / 2, 4, channels)]
+        Of equal values the first in row-major order is taken. No gradient flows through it.
+    """
+    _, height, width, channels = x.shape
+    windows = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
+    windows = ops.transpose(windows, (0, 1, 3, 2, 4, 5))  # (batch, height/2, width/2, 2, 2, channels)
+    windows = ops.reshape(windows, (-1, height // 2, width // 2, 4, channels))
+    return ops.stop_gradient(ops.one_hot(ops.argmax(windows, axis=3), 4, axis=3, dtype=x.dtype))
+
+
+def unpool(x: Any, positions: Any) -> Any:
+    """Put pooled values back to the places they came from and zeros elsewhere.
+
+    Parameters
+    ----------
+    x : tensor [shape=(batch, height, width, channels)]
+    positions : tensor [shape=(batch, height, width, 4, channels)]
+        From `pool_positions`.
+
+    Returns
+    -------
+    tensor [shape=(batch, 2 * height, 2 * width, channels)]
+    """
+    _, height, width, channels = x.shape
+    windows = ops.expand_dims(x, 3) * positions
+    windows = ops.reshape(windows, (-1, height, width, 2, 2, channels))
+    windows = ops.transpose(windows, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(windows, (-1, 2 * height, 2 * width, channels))
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TiedDense(keras.layers.Layer):  # type: ignore[misc]
+    """Dense layer that uses the transposed kernel of another and owns only its bias.
+
+    Called with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, *_: Any) -> None:
+        """Make the bias."""
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any, kernel: Any) -> Any:
+        """Return `inputs @ kernel.T + bias`."""
+        return ops.matmul(inputs, ops.transpose(kernel)) + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
+    """Transposed convolution ('same', stride 1) that uses a convolution's kernel and owns only its bias.
+
+    Called with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, *_: Any) -> None:
+        """Make the bias."""
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any, kernel: Any) -> Any:
+        """Return the transposed convolution [shape=(batch, height, width, filters)]."""
+        return ops.conv_transpose(inputs, kernel, strides=1, padding="same") + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,146 @@
+"""`AudioParams`: every number of the signal path from samples to segments."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+class ParameterError(ValueError):
+    """A parameter has a value that cannot work; the message names it and says what would."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioParams:
+    """Parameters of the MFCC front end and of its segments.
+
+    Attributes
+    ----------
+    preset
+        Name under which these parameters are known.
+    sample_rate_hz
+        Rate to which all audio is brought.
+    n_fft, hop_length
+        Frame length and distance between frames, in samples.
+    n_mels, n_mfcc
+        Mel bands (Slaney) and cepstral coefficients kept.
+    f_min_hz, f_max_hz
+        Range of the mel filter bank.
+    floor_db
+        Smallest log-mel value, dB re 1 (power).
+    top_db
+        If set, values more than this below the loudest log-mel value *of the track* are raised to it, as
+        `librosa.power_to_db` does. None keeps every frame independent of the rest of its track.
+    segment_frames
+        Frames in one segment.
+
+    Raises
+    ------
+    ParameterError
+        If a value is impossible.
+    """
+
+    preset: str
+    sample_rate_hz: int = 44_100
+    n_fft: int = 1_102
+    hop_length: int = 441
+    n_mels: int = 128
+    n_mfcc: int = 64
+    f_min_hz: float = 0.0
+    f_max_hz: float = 22_050.0
+    floor_db: float = -100.0
+    top_db: float | None = None
+    segment_frames: int = 96
+
+    def __post_init__(self) -> None:
+        for name in ("sample_rate_hz", "n_fft", "hop_length", "n_mels", "n_mfcc", "segment_frames"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+                raise ParameterError(f"{name}={value!r}: give a whole number from 1 to 1000000")
+        if self.n_fft % 2:
+            raise ParameterError(f"n_fft={self.n_fft}: give an even number, the frame's halves are folded onto each other")
+        if self.hop_length > self.n_fft:
+            raise ParameterError(f"hop_length={self.hop_length}: at most n_fft={self.n_fft}, or samples would be skipped")
+        if self.n_mfcc > self.n_mels:
+            raise ParameterError(f"n_mfcc={self.n_mfcc}: at most n_mels={self.n_mels}")
+        if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2:
+            raise ParameterError(
+                f"f_min_hz={self.f_min_hz}, f_max_hz={self.f_max_hz}: "
+                f"give 0 <= f_min_hz < f_max_hz <= {self.sample_rate_hz / 2:g}"
+            )
+        if not -200 <= self.floor_db <= 0:
+            raise ParameterError(f"floor_db={self.floor_db}: give a value from -200 to 0")
+        if self.top_db is not None and not 0 < self.top_db <= 200:
+            raise ParameterError(f"top_db={self.top_db}: give None or a value in (0, 200]")
+
+    @property
+    def n_bins(self) -> int:
+        """Frequency bins of one frame's DFT."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def pad_samples(self) -> int:
+        """Zeros before the track's first sample, so that frame `i` is centred on sample `i * hop_length`."""
+        return self.n_fft // 2
+
+    @property
+    def overlap_hops(self) -> int:
+        """Whole hops that a run of frames needs beyond one hop a frame."""
+        return math.ceil(self.n_fft / self.hop_length) - 1
+
+    @property
+    def frame_seconds(self) -> float:
+        """Time from one frame to the next."""
+        return self.hop_length / self.sample_rate_hz
+
+    @property
+    def segment_seconds(self) -> float:
+        """Time covered by one segment; also the hop at which segments do not overlap."""
+        return self.segment_frames * self.frame_seconds
+
+    @property
+    def segment_shape(self) -> tuple[int, int, int]:
+        """Shape of one segment as models see it: coefficients, frames, channels."""
+        return (self.n_mfcc, self.segment_frames, 1)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Centred frames of a track of `n_samples` samples."""
+        return 1 + n_samples // self.hop_length
+
+    def hop_frames(self, hop_seconds: float) -> int:
+        """Whole frames nearest to a hop given in seconds, at least one.
+
+        Raises
+        ------
+        ParameterError
+            If the hop is not a positive, finite number of at most a minute.
+        """
+        if not 0 < hop_seconds <= 60:
+            raise ParameterError(f"hop_seconds={hop_seconds}: give a value in (0, 60]")
+        return max(1, round(hop_seconds / self.frame_seconds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`; refuses unknown and missing names."""
+        names = {field.name for field in fields(cls)}
+        if unknown := set(values) ^ names:
+            raise ParameterError(f"audio parameters have to be exactly {sorted(names)}; check {sorted(unknown)}")
+        for name, value in values.items():
+            if name != "preset" and not (isinstance(value, int | float) or (name == "top_db" and value is None)):
+                raise ParameterError(f"{name}={value!r}: give a number")
+        return cls(**values)
+
+
+#: The paper's front end: 80 dB below the track's loudest point.
+PAPER = AudioParams(preset="paper", top_db=80.0)
+
+#: The same grid with a fixed floor, so that a segment depends on itself alone: for playing while the track is still
+#: being read, and for live input. Mastered music peaks near +25 dB here, so the range is about the paper's 80 dB.
+LIVE = AudioParams(preset="live", floor_db=-55.0)
+
+AUDIO_PRESETS: dict[str, AudioParams] = {params.preset: params for params in (PAPER, LIVE)}

@@ -1,0 +1,251 @@
+/**
+ * Real Chromium, real WASM, through the real server: every bundle of the registry gives what Python computed.
+ * Needs `npm run build` (for /lib) and a registry with at least one bundle (TFDEEPVIZ_REGISTRY, or the shipped one).
+ */
+import { expect, test, type Page } from "@playwright/test";
+import type * as Library from "../src/lib";
+
+/** Page origin -> harness origin: the next port (playwright.config.ts). */
+function harnessOrigin(baseURL: string | undefined): string {
+  const url = new URL(baseURL ?? "");
+  url.port = String(Number(url.port) + 1);
+  return url.origin;
+}
+
+async function openHarness(page: Page, baseURL: string | undefined): Promise<void> {
+  await page.goto(`${harnessOrigin(baseURL)}/`);
+  await page.waitForFunction(() => "analysisHarness" in window);
+}
+
+/** Addresses of the newest version of every bundle. */
+async function bundleUrls(page: Page): Promise<string[]> {
+  const urls = await page.evaluate(async () => {
+    const registry = await window.analysisHarness.loadRegistry("/registry/");
+    return registry.bundles.map(({ latestUrl }) => latestUrl);
+  });
+  expect(urls.length, "the registry holds no bundle").toBeGreaterThan(0);
+  return urls;
+}
+
+let violations: string[];
+
+test.beforeEach(({ page }) => {
+  violations = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") violations.push(message.text());
+  });
+  page.on("pageerror", (error) => violations.push(String(error)));
+});
+
+test("the worker computes what Python computed, on threaded WASM", async ({ page, baseURL }) => {
+  await openHarness(page, baseURL);
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+  for (const url of await bundleUrls(page)) {
+    const result = await page.evaluate(async (bundleUrl) => {
+      const { AnalysisClient, analyzeAll, largestDifference, parametersOf, readGolden } =
+        window.analysisHarness;
+      const seen: [number, string][] = [];
+      const client = await AnalysisClient.start(bundleUrl, (fraction, what) => seen.push([fraction, what]));
+      const { bundle, backend } = client;
+      const pcm = await readGolden(bundle, "pcm");
+      const encodings = await analyzeAll(client, pcm, bundle.goldens.hopSeconds);
+      const parameters = parametersOf(bundle, encodings, pcm.length, bundle.goldens.hopSeconds).flat();
+      client.dispose();
+      return {
+        backend,
+        seen,
+        tolerance: bundle.goldens.tolerance,
+        encoding: largestDifference(encodings, await readGolden(bundle, "encoding")),
+        parameters: largestDifference(parameters, await readGolden(bundle, "parameters")),
+        largestGain: Math.max(...window.analysisHarness.findMapping(bundle).scaling.gain.map(Math.abs)),
+      };
+    }, url);
+    expect(result.backend.name).toBe("wasm");
+    expect(result.backend.simd).toBe(true);
+    expect(result.backend.threads).toBe(Math.min(4, cores));
+    expect(result.backend.selfTest.mfcc).toBeLessThanOrEqual(result.tolerance.mfcc);
+    expect(result.backend.selfTest.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
+    expect(result.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
+    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * result.largestGain);
+    expect(result.seen.at(-1)?.[0]).toBe(1);
+    test.info().annotations.push({ type: url, description: JSON.stringify(result.backend) });
+  }
+  expect(violations).toEqual([]);
+});
+
+test("blocks, order of analysis and threads do not change the numbers", async ({ page, baseURL }) => {
+  await openHarness(page, baseURL);
+  const [url] = await bundleUrls(page);
+  const result = await page.evaluate(async (bundleUrl) => {
+    const { AnalysisClient, analyzeAll, defaultEncoder, largestDifference, readGolden } =
+      window.analysisHarness;
+    const one = await AnalysisClient.start(bundleUrl, undefined, { maxThreads: 1 });
+    const many = await AnalysisClient.start(bundleUrl);
+    const golden = await readGolden(one.bundle, "pcm");
+    const pcm = new Float32Array(golden.length * 10);
+    for (let i = 0; i < 10; i++) pcm.set(golden, i * golden.length);
+    const hop = defaultEncoder(one.bundle).stepSeconds;
+    const forward = await analyzeAll(one, pcm, hop);
+    const firsts: number[] = [];
+    const jumping = await analyzeAll(many, pcm, hop, (block) => {
+      firsts.push(block.first);
+      if (firsts.length === 1) many.focus(12);
+    });
+    const threads = [one.backend.threads, many.backend.threads];
+    one.dispose();
+    many.dispose();
+    return { threads, firsts, difference: largestDifference(forward, jumping) };
+  }, url!);
+  expect(result.threads[0]).toBe(1);
+  expect(result.threads[1]).toBeGreaterThan(1);
+  expect(result.firsts).not.toEqual(result.firsts.toSorted((a, b) => a - b));
+  expect(result.difference).toBeLessThan(1e-4);
+});
+
+test("an analysis ends when it is aborted, replaced or disposed of", async ({ page, baseURL }) => {
+  await openHarness(page, baseURL);
+  const [url] = await bundleUrls(page);
+  const result = await page.evaluate(async (bundleUrl) => {
+    const client = await window.analysisHarness.AnalysisClient.start(bundleUrl);
+    const nameOf = (promise: Promise<void>) =>
+      promise.then(
+        () => "done",
+        (error: unknown) => (error as Error).name,
+      );
+    const hopSeconds = 0.1;
+    const rate = client.bundle.audio.sampleRateHz;
+    const pcm = new Float32Array(60 * rate);
+    const abort = new AbortController();
+    let blocks = 0;
+    const aborted = nameOf(
+      client.analyze(pcm, {
+        hopSeconds,
+        signal: abort.signal,
+        onBlock: () => {
+          blocks++;
+          abort.abort();
+        },
+      }),
+    );
+    const first = await aborted;
+    const replaced = nameOf(client.analyze(pcm, { hopSeconds, onBlock: () => undefined }));
+    const finished = nameOf(
+      client.analyze(pcm.subarray(0, 2 * rate), { hopSeconds, onBlock: () => undefined }),
+    );
+    const short = nameOf(client.analyze(new Float32Array(100), { hopSeconds, onBlock: () => undefined }));
+    const names = [first, await replaced, await finished, await short];
+    const again = await nameOf(
+      client.analyze(pcm.subarray(0, 2 * rate), { hopSeconds, onBlock: () => undefined }),
+    );
+    const disposed = nameOf(client.analyze(pcm, { hopSeconds, onBlock: () => undefined }));
+    client.dispose();
+    return { blocks, names, again, disposed: await disposed };
+  }, url!);
+  expect(result.blocks).toBe(1);
+  expect(result.names).toEqual(["AbortError", "AbortError", "AbortError", "TrackTooShortError"]);
+  expect(result.again).toBe("done");
+  expect(result.disposed).toBe("AbortError");
+});
+
+test("no tensor outlives its block", async ({ page, baseURL }) => {
+  await openHarness(page, baseURL);
+  for (const url of await bundleUrls(page)) {
+    const counts = await page.evaluate((bundleUrl) => window.analysisHarness.countTensors(bundleUrl, 4), url);
+    const disposed = counts.pop();
+    expect(new Set(counts).size, counts.join()).toBe(1);
+    expect(disposed).toBe(0);
+  }
+});
+
+test("a damaged file is refused", async ({ page, baseURL }) => {
+  const origin = harnessOrigin(baseURL);
+  await openHarness(page, baseURL);
+  const [url] = await bundleUrls(page);
+  const start = () =>
+    page.evaluate(
+      (bundleUrl) =>
+        window.analysisHarness.AnalysisClient.start(bundleUrl).then(
+          () => null,
+          (error: unknown) => {
+            const { name, message, field } = error as Error & { field?: string };
+            return { name, message, field };
+          },
+        ),
+      url!,
+    );
+  const context = page.context();
+  await context.route(`${origin}/registry/**/encoder/*.bin`, async (route) => {
+    const response = await route.fetch();
+    const body = await response.body();
+    body[100] = (body[100] ?? 0) ^ 1; // one bit
+    await route.fulfill({ response, body });
+  });
+  const flipped = await start();
+  expect(flipped?.name).toBe("BundleError");
+  expect(flipped?.field).toMatch(/^encoder\/.*\.bin$/);
+  expect(flipped?.message).toContain("SHA-256");
+  await context.unrouteAll();
+
+  await context.route(`${origin}/registry/**/encoder/*.bin`, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.body()).subarray(0, 1000) });
+  });
+  expect((await start())?.message).toContain("has 1000 bytes");
+  await context.unrouteAll();
+
+  await context.route(`${origin}/registry/**/manifest.json`, (route) => route.fulfill({ status: 404 }));
+  expect((await start())?.message).toContain("HTTP 404");
+});
+
+test("the library gives the goldens in a page of another origin", async ({ page, baseURL }) => {
+  await openHarness(page, baseURL);
+  const urls = await bundleUrls(page);
+  // A page without any of our headers, which cannot have threads.
+  await page.route("http://embedder.localhost/", (route) =>
+    route.fulfill({ contentType: "text/html", body: "<!doctype html><title>embedder</title>" }),
+  );
+  await page.goto("http://embedder.localhost/");
+  for (const url of urls) {
+    const bundleUrl = url.replace(harnessOrigin(baseURL), baseURL ?? "");
+    const result = await page.evaluate(
+      async ({ library, bundleUrl }) => {
+        const { loadBundle, analyze } = (await import(library)) as typeof Library;
+        const bundle = await loadBundle(bundleUrl);
+        const { stages, hopSeconds, tolerance } = bundle.goldens;
+        const read = async (file: string) => (await fetch(new URL(file, bundle.url))).arrayBuffer();
+        const pcm = Float32Array.from(new Int16Array(await read(stages.pcm.file)), (value) => value / 32768);
+        const progress: number[] = [];
+        const result = await analyze(pcm, bundle, {
+          hopSeconds,
+          onProgress: (fraction) => progress.push(fraction),
+        });
+        const again = await analyze(pcm, bundle);
+        const difference = (rows: Float32Array[], expected: Float32Array) => {
+          const flat = rows.flatMap((row) => [...row]);
+          if (flat.length !== expected.length) return Infinity;
+          return Math.max(...flat.map((value, i) => Math.abs(value - (expected[i] ?? NaN))));
+        };
+        return {
+          tolerance,
+          progress,
+          backend: result.backend,
+          times: [...result.times],
+          first: bundle.encoders[0]!.timeOffsetSeconds,
+          hopSeconds,
+          encoding: difference(result.encoding, new Float32Array(await read(stages.encoding.file))),
+          parameters: difference(result.parameters, new Float32Array(await read(stages.parameters.file))),
+          again: again.times.length,
+        };
+      },
+      { library: `${baseURL ?? ""}/lib/tfdeepviz.js`, bundleUrl },
+    );
+    expect(result.backend).toMatchObject({ name: "wasm", simd: true, threads: 1 });
+    expect(result.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
+    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * 10);
+    expect(result.times[0]).toBeCloseTo(result.first, 9);
+    expect(result.times[1]! - result.times[0]!).toBeCloseTo(result.hopSeconds, 9);
+    expect(result.progress.at(-1)).toBe(1);
+    expect(result.again).toBeGreaterThan(0);
+  }
+});

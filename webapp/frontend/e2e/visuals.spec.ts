@@ -1,0 +1,227 @@
+import { fileURLToPath } from "node:url";
+import { expect, test, type Page } from "@playwright/test";
+import { createServer, type ViteDevServer } from "vite";
+import type { VisualFrame } from "../src/visuals/visual";
+
+/** Visuals by themselves, on a page of their own (visuals/index.html): what they promise in src/visuals/visual.ts. */
+
+const root = fileURLToPath(new URL("visuals", import.meta.url));
+const IDS = ["bar", "real"] as const;
+const PARAMETERS = 10;
+
+/** Small pictures: these tests run on processors, too. */
+const SIZE = { width: 384, height: 216 };
+
+let server: ViteDevServer;
+
+test.beforeAll(async () => {
+  server = await createServer({
+    configFile: false,
+    root,
+    logLevel: "error",
+    cacheDir: fileURLToPath(new URL("../node_modules/.vite-visuals", import.meta.url)),
+    server: { host: "127.0.0.1", port: 0, hmr: false, fs: { allow: ["../.."] } },
+  });
+  await server.listen();
+});
+
+test.afterAll(() => server.close());
+
+test.beforeEach(async ({ page }) => {
+  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.waitForFunction(() => "harness" in window);
+});
+
+/** A moment at which every parameter has stood where it is since the start. */
+function constantFrame(parameters: number[], timeSeconds: number): VisualFrame {
+  return { timeSeconds, parameters, travel: parameters.map((value) => value * timeSeconds) };
+}
+
+/** Parameters that move like smoothed music: each by itself, none faster than a few per second. */
+function musicFrame(timeSeconds: number): VisualFrame {
+  const speed = (index: number): number => 0.9 + 0.37 * index;
+  const each = (value: (index: number) => number): number[] =>
+    Array.from({ length: PARAMETERS }, (_, i) => value(i));
+  return {
+    timeSeconds,
+    parameters: each((i) => 0.5 + 0.4 * Math.sin(speed(i) * timeSeconds + i)),
+    travel: each(
+      (i) => 0.5 * timeSeconds + (0.4 / speed(i)) * (Math.cos(i) - Math.cos(speed(i) * timeSeconds + i)),
+    ),
+  };
+}
+
+async function open(page: Page, id: string, seed = 1, reducedMotion = false): Promise<void> {
+  await page.evaluate(
+    ({ id, seed, reducedMotion, width, height }) => {
+      window.harness.create(id, seed, reducedMotion);
+      window.harness.resize(width, height);
+    },
+    { id, seed, reducedMotion, ...SIZE },
+  );
+}
+
+const render = (page: Page, frame: VisualFrame, name: string): Promise<void> =>
+  page.evaluate(({ frame, name }) => window.harness.render(frame, name), { frame, name });
+
+const difference = (page: Page, first: string, second: string): Promise<{ mean: number; max: number }> =>
+  page.evaluate(([first, second]) => window.harness.difference(first!, second!), [first, second]);
+
+for (const id of IDS) {
+  test.describe(id, () => {
+    test("draws the same picture for the same frame, whatever was drawn before", async ({ page }) => {
+      await open(page, id);
+      await render(page, musicFrame(4), "first");
+      await render(page, musicFrame(4), "again");
+      await render(page, musicFrame(90), "other");
+      await page.evaluate(() => window.harness.resize(200, 300, 2));
+      await render(page, musicFrame(1), "resized");
+      await page.evaluate(({ width, height }) => window.harness.resize(width, height), SIZE);
+      await render(page, musicFrame(4), "later");
+      expect(await difference(page, "first", "again")).toEqual({ mean: 0, max: 0 });
+      expect(await difference(page, "first", "later")).toEqual({ mean: 0, max: 0 });
+      expect((await difference(page, "first", "other")).mean).toBeGreaterThan(1);
+
+      // The same on a canvas that another visual has used.
+      for (const next of [IDS.find((other) => other !== id) ?? id, id]) {
+        await page.evaluate(() => window.harness.dispose());
+        await open(page, next);
+        await render(page, musicFrame(4), next);
+      }
+      expect(await difference(page, "first", id)).toEqual({ mean: 0, max: 0 });
+    });
+
+    test("looks different with another seed", async ({ page }) => {
+      for (const seed of [1, 2, 3]) {
+        await open(page, id, seed);
+        await render(page, musicFrame(4), `seed ${seed}`);
+        await page.evaluate(() => window.harness.dispose());
+      }
+      const least = id === "real" ? 8 : 1;
+      expect((await difference(page, "seed 1", "seed 2")).mean).toBeGreaterThan(least);
+      expect((await difference(page, "seed 2", "seed 3")).mean).toBeGreaterThan(least);
+    });
+
+    test("shows each of its parameters", async ({ page }) => {
+      await open(page, id);
+      const rest = await page.evaluate((id) => window.harness.rest[id]!, id);
+      await render(page, constantFrame(rest, 6), "rest");
+      for (let index = 0; index < PARAMETERS; index++) {
+        const moved = rest.map((value, i) =>
+          i === index ? (value < 0.5 ? value + 0.45 : value - 0.45) : value,
+        );
+        await render(page, constantFrame(moved, 6), "moved");
+        const { mean } = await difference(page, "rest", "moved");
+        expect(mean, `mean difference of pixels when parameter ${index} moves`).toBeGreaterThan(0.4);
+      }
+    });
+
+    test("stays composed: neither black nor burnt out, at any parameters", async ({ page }) => {
+      await open(page, id);
+      const corners = [0, 1, 0.5, 0.03].map((value) => new Array<number>(PARAMETERS).fill(value));
+      const alternating = [0, 1].map((odd) => Array.from({ length: PARAMETERS }, (_, i) => (i + odd) % 2));
+      for (const parameters of [...corners, ...alternating]) {
+        await render(page, constantFrame(parameters, 20), "frame");
+        const { mean, black, white } = await page.evaluate(() => window.harness.tones("frame"));
+        const what = `at ${parameters.join(" ")}`;
+        expect(mean, what).toBeGreaterThan(8);
+        expect(mean, what).toBeLessThan(200);
+        expect(black, what).toBeLessThan(0.4);
+        expect(white, what).toBeLessThan(0.06);
+      }
+    });
+
+    test("does not flash: smooth parameters move the picture's brightness smoothly", async ({ page }) => {
+      await open(page, id);
+      let previous = Number.NaN;
+      for (let step = 0; step < 30; step++) {
+        await render(page, musicFrame(10 + step / 30), "frame");
+        const { mean } = await page.evaluate(() => window.harness.tones("frame"));
+        if (step > 0) expect(Math.abs(mean - previous), `step ${step}`).toBeLessThan(3);
+        previous = mean;
+      }
+    });
+
+    test("is calm in silence, and calmer with reduced motion", async ({ page }) => {
+      const rest = await page.evaluate((id) => window.harness.rest[id]!, id);
+      const drift: number[] = [];
+      for (const reducedMotion of [false, true]) {
+        await open(page, id, 1, reducedMotion);
+        // Music that has stopped: the parameters stand, time and travel go on.
+        await render(page, constantFrame(rest, 60), "now");
+        await render(page, constantFrame(rest, 60 + 1 / 30), "next");
+        drift.push((await difference(page, "now", "next")).mean);
+        await page.evaluate(() => window.harness.dispose());
+      }
+      expect(drift[0]).toBeLessThan(1.5);
+      expect(drift[1]).toBeLessThan(drift[0]!);
+    });
+
+    test("leaves nothing behind on the GPU", async ({ page }) => {
+      const alive = async (): Promise<Record<string, number>> => {
+        await open(page, id);
+        await render(page, musicFrame(2), "frame");
+        await page.evaluate(() => window.harness.dispose());
+        return page.evaluate(() => window.harness.alive());
+      };
+      const first = await alive();
+      // What the canvas's renderer keeps for itself: stand-ins for missing textures, and nothing that grows.
+      for (const kind of ["Buffer", "Framebuffer", "Program", "Renderbuffer", "Shader", "VertexArray"]) {
+        expect(first[kind] ?? 0, kind).toBe(0);
+      }
+      for (let round = 1; round < 20; round++) expect(await alive()).toEqual(first);
+    });
+
+    test("says so where there is no WebGL 2", async ({ page }) => {
+      const name = await page.evaluate((id) => window.harness.errorWithoutWebGl(id), id);
+      expect(name).toBe("WebGlUnavailableError");
+    });
+  });
+}
+
+test.describe("bars can be measured in a screenshot", () => {
+  for (const [width, height, pixelRatio] of [
+    [360, 640, 1],
+    [360, 640, 3],
+    [1280, 720, 1],
+    [901, 507, 1.5],
+  ] as const) {
+    test(`${width}x${height} at ${pixelRatio}`, async ({ browser }) => {
+      const page = await browser.newPage({ viewport: { width, height }, deviceScaleFactor: pixelRatio });
+      await page.goto(server.resolvedUrls?.local[0] ?? "");
+      await page.waitForFunction(() => "harness" in window);
+      await page.evaluate(
+        ({ width, height, pixelRatio }) => {
+          window.harness.create("bar", 4);
+          window.harness.resize(width, height, pixelRatio);
+        },
+        { width, height, pixelRatio },
+      );
+      const climbing = Array.from({ length: PARAMETERS }, (_, index) => index / 9);
+      for (const [timeSeconds, parameters] of [
+        [0, climbing],
+        [0.7, climbing], // time moves nothing
+        [45, [...climbing].reverse()],
+        [200, new Array<number>(PARAMETERS).fill(1)],
+        [400, [0, 0.01, 0.02, 0.05, 0.1, 0.5, 0.25, 0.98, 0.99, 0.73]],
+        [700, new Array<number>(PARAMETERS).fill(0)],
+      ] as const) {
+        await page.evaluate(
+          (frame) => window.harness.draw(frame),
+          constantFrame([...parameters], timeSeconds),
+        );
+        const png = (await page.screenshot()).toString("base64");
+        const lengths = await page.evaluate((png) => window.harness.measureBars(png), png);
+        const { fullLength } = await page.evaluate(
+          ({ width, height }) => window.harness.barLayout(width, height)[0]!,
+          { width, height },
+        );
+        lengths.forEach((length, index) => {
+          const expected = parameters[index]! * fullLength;
+          expect(Math.abs(length - expected), `bar ${index} at ${timeSeconds} s: ${length}`).toBeLessThan(1);
+        });
+      }
+      await page.close();
+    });
+  }
+});

@@ -1,0 +1,271 @@
+/** Executes a bundle's graphs: PCM -> MFCC -> segments -> encodings. Knows no DSP, only shapes. */
+import { GraphModel } from "@tensorflow/tfjs-converter";
+import * as tf from "@tensorflow/tfjs-core";
+import { BundleError, findEncoder, readBundleFile, type Bundle, type Encoder } from "../bundle";
+
+/** Segments given to the encoder at once: enough to fill its matrix products, few enough to stay in the cache. */
+const ENCODER_BATCH = 16;
+
+/** The verified files of one graph. */
+interface GraphFiles {
+  readonly path: string;
+  readonly artifacts: tf.io.ModelArtifacts;
+}
+
+/** All graphs of a bundle as downloaded; a backend that fails must not cost a second download. */
+export interface BundleGraphs {
+  readonly frontend: GraphFiles;
+  readonly encoders: ReadonlyMap<string, GraphFiles>;
+}
+
+/** A stretch of PCM to encode: exactly what the frames of `count` segments see, padding included. */
+export interface EncodeRequest {
+  /** Shape [n], n a multiple of the hop length. */
+  readonly pcm: Float32Array;
+  readonly count: number;
+  readonly hopFrames: number;
+  readonly floorDb: number;
+  readonly encoder: string;
+}
+
+export interface EncodeResult {
+  /** Shape [count, encodingSize], flattened. */
+  readonly encodings: Float32Array<ArrayBuffer>;
+  readonly frontendMs: number;
+  readonly encoderMs: number;
+}
+
+/** Download and verify every graph of a bundle. @throws BundleError */
+export async function loadGraphs(
+  bundle: Bundle,
+  onProgress?: (fraction: number) => void,
+  signal?: AbortSignal,
+): Promise<BundleGraphs> {
+  const paths = [bundle.frontend.model, ...bundle.encoders.map(({ model }) => model)];
+  let done = 0;
+  const [frontend, ...encoders] = await Promise.all(
+    paths.map(async (path) => {
+      const files = await loadGraph(bundle, path, signal);
+      onProgress?.(++done / paths.length);
+      return files;
+    }),
+  );
+  if (frontend === undefined) throw new BundleError("frontend", "is missing");
+  return {
+    frontend,
+    encoders: new Map(
+      encoders.map((files, i) => {
+        const encoder = bundle.encoders[i];
+        if (encoder === undefined) throw new BundleError(`encoders[${i}]`, "is missing");
+        return [encoder.name, files];
+      }),
+    ),
+  };
+}
+
+/** model.json and its shards, from verified bytes: TensorFlow.js is never given an address. */
+async function loadGraph(bundle: Bundle, path: string, signal?: AbortSignal): Promise<GraphFiles> {
+  const json = parseModelJson(await readBundleFile(bundle, path, signal), path);
+  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+  const specs: tf.io.WeightsManifestEntry[] = [];
+  const shards: string[] = [];
+  for (const group of json.weightsManifest) {
+    specs.push(...group.weights);
+    shards.push(...group.paths.map((name) => folder + name));
+  }
+  const weightData = await Promise.all(shards.map((shard) => readBundleFile(bundle, shard, signal)));
+  return {
+    path,
+    artifacts: {
+      modelTopology: json.modelTopology,
+      weightSpecs: specs,
+      weightData,
+      ...(json.format !== undefined && { format: json.format }),
+      ...(json.signature !== undefined && { signature: json.signature }),
+      ...(json.modelInitializer !== undefined && { modelInitializer: json.modelInitializer }),
+      ...(json.userDefinedMetadata !== undefined && { userDefinedMetadata: json.userDefinedMetadata }),
+    },
+  };
+}
+
+function parseModelJson(bytes: ArrayBuffer, path: string): tf.io.ModelJSON {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new BundleError(path, `is not JSON (${String(error)})`);
+  }
+  const model = json as Partial<tf.io.ModelJSON> | null;
+  if (typeof model?.modelTopology !== "object" || !Array.isArray(model.weightsManifest)) {
+    throw new BundleError(path, "is not a TensorFlow.js graph model");
+  }
+  for (const [i, group] of model.weightsManifest.entries()) {
+    if (!Array.isArray(group.weights) || !Array.isArray(group.paths)) {
+      throw new BundleError(`${path}: weightsManifest[${i}]`, "must hold weights and paths");
+    }
+  }
+  return model as tf.io.ModelJSON;
+}
+
+/**
+ * A bundle's graphs on TensorFlow.js' current backend. Synchronous, as WASM and the CPU are; whoever calls it divides
+ * the work. No tensor outlives a call.
+ */
+export class Analyzer {
+  private constructor(
+    private readonly bundle: Bundle,
+    private readonly frontend: GraphModel,
+    private readonly encoders: ReadonlyMap<string, GraphModel>,
+  ) {}
+
+  /** @throws BundleError when a graph cannot be built or lacks a tensor that the manifest names */
+  static async create(bundle: Bundle, graphs: BundleGraphs): Promise<Analyzer> {
+    const { inputs, outputs } = bundle.frontend;
+    const built: GraphModel[] = [];
+    const build = async (files: GraphFiles, names: readonly string[]) => {
+      const model = await buildGraph(files, names);
+      built.push(model);
+      return model;
+    };
+    try {
+      const frontend = await build(graphs.frontend, [...Object.values(inputs), ...Object.values(outputs)]);
+      const encoders = new Map<string, GraphModel>();
+      for (const [name, files] of graphs.encoders) {
+        const encoder = findEncoder(bundle, name);
+        encoders.set(name, await build(files, [encoder.inputs.segments, encoder.outputs.encoding]));
+      }
+      return new Analyzer(bundle, frontend, encoders);
+    } catch (error) {
+      for (const model of built) model.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * The front end alone.
+   *
+   * @param pcm shape [n], n a multiple of the hop length
+   * @returns mfcc of shape [n / hopLength - overlapHops, nMfcc], flattened, and the largest log-mel value
+   */
+  mfcc(pcm: Float32Array, floorDb: number): { mfcc: Float32Array; peakDb: number } {
+    const [mfcc, peak] = this.runFrontend(pcm, floorDb);
+    try {
+      return { mfcc: mfcc.dataSync<"float32">(), peakDb: peak.dataSync<"float32">()[0] ?? NaN };
+    } finally {
+      tf.dispose([mfcc, peak]);
+    }
+  }
+
+  /** The largest log-mel value of a run of PCM, for `top_db`. */
+  peakDb(pcm: Float32Array): number {
+    const [mfcc, peak] = this.runFrontend(pcm, this.bundle.audio.floorDb);
+    try {
+      return peak.dataSync<"float32">()[0] ?? NaN;
+    } finally {
+      tf.dispose([mfcc, peak]);
+    }
+  }
+
+  /** Front end, segments, encoder. */
+  encode({ pcm, count, hopFrames, floorDb, encoder: name }: EncodeRequest): EncodeResult {
+    const encoder = findEncoder(this.bundle, name);
+    const model = this.encoders.get(name);
+    if (model === undefined) throw new RangeError(`The encoder "${name}" is not loaded.`);
+    const start = performance.now();
+    const [mfcc, peak] = this.runFrontend(pcm, floorDb);
+    peak.dispose();
+    const middle = performance.now();
+    const encodings = new Float32Array(count * encoder.encodingSize);
+    try {
+      for (let first = 0; first < count; first += ENCODER_BATCH) {
+        const batch = Math.min(ENCODER_BATCH, count - first);
+        const rows = this.runEncoder(model, encoder, mfcc, first, batch, hopFrames);
+        encodings.set(rows, first * encoder.encodingSize);
+      }
+    } finally {
+      mfcc.dispose();
+    }
+    return { encodings, frontendMs: middle - start, encoderMs: performance.now() - middle };
+  }
+
+  dispose(): void {
+    this.frontend.dispose();
+    for (const model of this.encoders.values()) model.dispose();
+  }
+
+  private runFrontend(pcm: Float32Array, floorDb: number): [tf.Tensor2D, tf.Scalar] {
+    const { frontend, audio } = this.bundle;
+    const { inputs, outputs } = frontend;
+    const nFrames = pcm.length / audio.hopLength - frontend.overlapHops;
+    if (!Number.isInteger(nFrames) || nFrames < 1) {
+      throw new RangeError(`${pcm.length} samples give no whole number of frames.`);
+    }
+    const [mfcc, peak] = tf.tidy(() => {
+      const feeds = { [inputs.pcm]: tf.tensor1d(pcm), [inputs.floorDb]: tf.scalar(floorDb) };
+      return this.frontend.execute(feeds, [outputs.mfcc, outputs.peakDb]) as tf.Tensor[];
+    });
+    if (mfcc === undefined || peak === undefined || peak.size !== 1) {
+      throw new BundleError(frontend.model, "does not give MFCC and a peak");
+    }
+    if (mfcc.shape[0] !== nFrames || mfcc.shape[1] !== audio.nMfcc || mfcc.rank !== 2) {
+      throw new BundleError(
+        frontend.model,
+        `gives MFCC of shape [${mfcc.shape.join(", ")}] where [${nFrames}, ${audio.nMfcc}] is expected`,
+      );
+    }
+    return [mfcc as tf.Tensor2D, peak as tf.Scalar];
+  }
+
+  /** Encode `batch` segments from `first` on. @returns shape [batch, encodingSize], flattened */
+  private runEncoder(
+    model: GraphModel,
+    { windowFrames, encodingSize, inputs, outputs, model: path }: Encoder,
+    mfcc: tf.Tensor2D,
+    first: number,
+    batch: number,
+    hopFrames: number,
+  ): Float32Array {
+    const rows = new Int32Array(batch * windowFrames);
+    for (let i = 0; i < rows.length; i++) {
+      const segment = first + Math.floor(i / windowFrames);
+      rows[i] = segment * hopFrames + (i % windowFrames);
+    }
+    const encoding = tf.tidy(() => {
+      const segments = tf.reshape(tf.gather(mfcc, tf.tensor1d(rows, "int32")), [
+        batch,
+        windowFrames,
+        mfcc.shape[1],
+      ]); // [batch, windowFrames, nMfcc]
+      return model.execute({ [inputs.segments]: segments }, outputs.encoding) as tf.Tensor;
+    });
+    try {
+      if (encoding.size !== batch * encodingSize) {
+        throw new BundleError(
+          path,
+          `gives encodings of shape [${encoding.shape.join(", ")}] where [${batch}, ${encodingSize}] is expected`,
+        );
+      }
+      return encoding.dataSync<"float32">();
+    } finally {
+      encoding.dispose();
+    }
+  }
+}
+
+async function buildGraph({ path, artifacts }: GraphFiles, tensors: readonly string[]): Promise<GraphModel> {
+  const model = new GraphModel({ load: () => Promise.resolve(artifacts) });
+  try {
+    await model.load();
+    const known = new Set([...model.inputs, ...model.outputs].map(({ name }) => nodeOf(name)));
+    const missing = tensors.find((tensor) => !known.has(nodeOf(tensor)));
+    if (missing !== undefined) throw new Error(`no input or output is called "${missing}"`);
+    return model;
+  } catch (error) {
+    throw new BundleError(path, `cannot be used as a graph (${String(error)})`);
+  }
+}
+
+/** `Identity_1:0` -> `Identity_1`. */
+function nodeOf(tensor: string): string {
+  return tensor.split(":")[0] ?? tensor;
+}

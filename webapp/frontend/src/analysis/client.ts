@@ -1,0 +1,185 @@
+/** The page's side of the analysis worker. */
+import { defaultEncoder, type Bundle } from "../bundle";
+import type { Backend } from "./backend";
+import { AnalysisError, fromWire, type Reply, type Request } from "./messages";
+import { TrackAnalysis, type AnalysisOptions, type BlockExecutor } from "./run";
+
+export { BackendError, type Backend } from "./backend";
+export { AnalysisError } from "./messages";
+export type { AnalysisOptions } from "./run";
+export { TrackTooShortError, timeAxis, type TimeAxis } from "./segments";
+export type { EncodingBlock } from "../mapping/track";
+
+/** Blocks in the worker's hands: one that it computes and one that waits, so that it never idles. */
+const DEPTH = 2;
+
+export interface StartOptions {
+  /** At most so many WASM threads. */
+  readonly maxThreads?: number;
+}
+
+/** How long the stages took, summed over the blocks since the last `analyze`. */
+export interface StageTimes {
+  frontendMs: number;
+  encoderMs: number;
+}
+
+type Answer = Extract<Reply, { kind: "peak" | "encoded" }>;
+
+interface Pending {
+  readonly resolve: (reply: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One bundle, ready in a worker. */
+export class AnalysisClient {
+  /** Validated manifest, mappings and goldens: plain data. */
+  readonly bundle: Bundle;
+  readonly backend: Backend;
+  readonly times: StageTimes = { frontendMs: 0, encoderMs: 0 };
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 0;
+  private failure: Error | undefined;
+  private current: { readonly analysis: TrackAnalysis; readonly abort: AbortController } | undefined;
+
+  private constructor(
+    private readonly worker: Worker,
+    { bundle, backend }: Extract<Reply, { kind: "ready" }>,
+  ) {
+    this.bundle = bundle;
+    this.backend = backend;
+    worker.onmessage = (event: MessageEvent<Reply>) => this.receive(event.data);
+    worker.onerror = (event) => this.fail(new AnalysisError(event.message || "the worker failed"));
+  }
+
+  /**
+   * Start a worker: it loads the bundle, picks a backend and proves it on the bundle's goldens.
+   *
+   * @param bundleUrl the bundle's folder
+   * @throws BundleError when the bundle cannot be used
+   * @throws BackendError when no backend computes what it should
+   * @throws AnalysisError when the worker cannot be started
+   */
+  static start(
+    bundleUrl: string,
+    onProgress?: (fraction: number, what: string) => void,
+    options: StartOptions = {},
+  ): Promise<AnalysisClient> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        worker.terminate();
+        reject(error);
+      };
+      worker.onerror = (event) => fail(new AnalysisError(event.message || "the worker could not be loaded"));
+      worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        if (data.kind === "progress") onProgress?.(data.fraction, data.what);
+        else if (data.kind === "ready") resolve(new AnalysisClient(worker, data));
+        else if (data.kind === "failed") fail(fromWire(data.error));
+      };
+      post(worker, { kind: "start", bundleUrl: new URL(bundleUrl, location.href).href, ...options });
+    });
+  }
+
+  /**
+   * Encode a track with the encoder of the bundle's default mapping. One track at a time: a second call ends the
+   * first one with an AbortError. The samples stay here; the worker is given copies of the stretches that it works on.
+   *
+   * @param pcm mono at the bundle's rate
+   * @throws TrackTooShortError when the track is shorter than one window
+   * @throws DOMException AbortError (or the signal's reason) when it is aborted
+   * @throws AnalysisError when the worker fails
+   */
+  async analyze(pcm: Float32Array, options: AnalysisOptions): Promise<void> {
+    this.current?.abort.abort();
+    const abort = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
+    const encoder = defaultEncoder(this.bundle).name;
+    const analysis = new TrackAnalysis(this.bundle, encoder, pcm, { ...options, signal });
+    const current = { analysis, abort };
+    this.current = current;
+    this.times.frontendMs = 0;
+    this.times.encoderMs = 0;
+    try {
+      await Promise.race([analysis.run(this.executor()), rejection(signal)]);
+    } finally {
+      abort.abort(); // lets go of the caller's signal
+      if (this.current === current) this.current = undefined;
+    }
+  }
+
+  /** Analyse from here first, after a seek; then wrap round to what is missing. */
+  focus(timeSeconds: number): void {
+    this.current?.analysis.focus(timeSeconds);
+  }
+
+  /** End the worker and whatever it does. */
+  dispose(): void {
+    this.current?.abort.abort();
+    this.worker.terminate();
+    this.fail(new AnalysisError("it was ended"));
+  }
+
+  private executor(): BlockExecutor {
+    return {
+      depth: DEPTH,
+      peakDb: async (pcm) => {
+        const answer = await this.request({ kind: "peak", id: this.nextId++, pcm }, pcm.buffer);
+        return answer.kind === "peak" ? answer.peakDb : NaN;
+      },
+      encode: async (block) => {
+        const answer = await this.request({ kind: "encode", id: this.nextId++, ...block }, block.pcm.buffer);
+        if (answer.kind !== "encoded") throw new AnalysisError("the worker answered another question");
+        this.times.frontendMs += answer.frontendMs;
+        this.times.encoderMs += answer.encoderMs;
+        return answer.encodings;
+      },
+    };
+  }
+
+  private request(request: Exclude<Request, { kind: "start" }>, pcm: ArrayBuffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.failure !== undefined) {
+        reject(this.failure);
+        return;
+      }
+      this.pending.set(request.id, { resolve, reject });
+      post(this.worker, request, [pcm]);
+    });
+  }
+
+  private receive(reply: Reply): void {
+    if (reply.kind === "failed") {
+      const error = fromWire(reply.error);
+      if (reply.id === null) this.fail(error);
+      else this.take(reply.id)?.reject(error);
+    } else if (reply.kind === "peak" || reply.kind === "encoded") {
+      this.take(reply.id)?.resolve(reply);
+    }
+  }
+
+  private take(id: number): Pending | undefined {
+    const pending = this.pending.get(id);
+    this.pending.delete(id);
+    return pending;
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    for (const { reject } of this.pending.values()) reject(error);
+    this.pending.clear();
+  }
+}
+
+function post(worker: Worker, request: Request, transfer: Transferable[] = []): void {
+  worker.postMessage(request, transfer);
+}
+
+/** Rejects when the signal is aborted, so that nobody waits for a block that is no longer wanted. */
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,103 @@
+/** The grid on which a track is cut into frames and segments (docs/bundle-format.md, "Walking the graphs"). */
+import type { AudioParams, Encoder, FrontendGraph } from "../bundle";
+
+/** Where a track's encodings lie in time: encoding `k` at `firstSeconds + k * stepSeconds`. */
+export interface TimeAxis {
+  readonly firstSeconds: number;
+  readonly stepSeconds: number;
+  /** Number of encodings of the whole track. */
+  readonly count: number;
+}
+
+/** A run of frames and the PCM that it sees. */
+export interface FrameRun {
+  /** First sample; negative where the track's start is padded with zeros. */
+  readonly startSample: number;
+  /** Number of samples, a multiple of the hop length. */
+  readonly nSamples: number;
+}
+
+/** The track is shorter than one window of the encoder. */
+export class TrackTooShortError extends Error {
+  readonly durationSeconds: number;
+  readonly windowSeconds: number;
+
+  constructor(durationSeconds: number, windowSeconds: number) {
+    super(
+      `The track lasts ${durationSeconds.toFixed(2)} s, but the model looks at ${windowSeconds.toFixed(2)} s ` +
+        "at a time. Choose a longer track.",
+    );
+    this.name = "TrackTooShortError";
+    this.durationSeconds = durationSeconds;
+    this.windowSeconds = windowSeconds;
+  }
+}
+
+/** Frames of a track of `nSamples` samples: they are centred, so there is one more than whole hops. */
+export function countFrames(audio: Pick<AudioParams, "hopLength">, nSamples: number): number {
+  return 1 + Math.floor(nSamples / audio.hopLength);
+}
+
+/** The hop between segments in frames, at least one. */
+export function hopFramesOf(
+  audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
+  hopSeconds: number,
+): number {
+  if (!(hopSeconds > 0) || !Number.isFinite(hopSeconds)) {
+    throw new RangeError(`hopSeconds is ${hopSeconds}, it must be a number greater than 0.`);
+  }
+  return Math.max(1, roundHalfToEven((hopSeconds * audio.sampleRateHz) / audio.hopLength));
+}
+
+/** Complete segments in `nFrames` frames. */
+export function countSegments(nFrames: number, windowFrames: number, hopFrames: number): number {
+  return nFrames < windowFrames ? 0 : 1 + Math.floor((nFrames - windowFrames) / hopFrames);
+}
+
+/** The time axis of a whole track's encodings. `count` is 0 when the track is too short. */
+export function timeAxis(
+  audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
+  encoder: Pick<Encoder, "windowFrames" | "timeOffsetSeconds">,
+  nSamples: number,
+  hopSeconds: number,
+): TimeAxis {
+  const hopFrames = hopFramesOf(audio, hopSeconds);
+  return {
+    firstSeconds: encoder.timeOffsetSeconds,
+    stepSeconds: (hopFrames * audio.hopLength) / audio.sampleRateHz,
+    count: countSegments(countFrames(audio, nSamples), encoder.windowFrames, hopFrames),
+  };
+}
+
+/** The PCM that the frames `first ... first + count - 1` of a track see. */
+export function frameRun(
+  audio: Pick<AudioParams, "hopLength">,
+  frontend: Pick<FrontendGraph, "padSamples" | "overlapHops">,
+  first: number,
+  count: number,
+): FrameRun {
+  return {
+    startSample: first * audio.hopLength - frontend.padSamples,
+    nSamples: (count + frontend.overlapHops) * audio.hopLength,
+  };
+}
+
+/** A copy of a run of PCM, with zeros where it reaches over the track's ends. */
+export function sliceWithZeros(
+  pcm: Float32Array,
+  { startSample, nSamples }: FrameRun,
+): Float32Array<ArrayBuffer> {
+  const run = new Float32Array(nSamples);
+  const from = Math.max(0, startSample);
+  const to = Math.min(pcm.length, startSample + nSamples);
+  if (to > from) run.set(pcm.subarray(from, to), from - startSample);
+  return run;
+}
+
+/** As Python's `round`, which the exporter counts with: a half goes to the even neighbour. */
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}

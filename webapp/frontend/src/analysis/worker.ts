@@ -1,0 +1,47 @@
+/** The analysis worker: loads the bundle, picks the backend, computes the blocks that it is given. */
+import { loadBundle } from "../bundle";
+import type { Analyzer } from "./analyzer";
+import { startAnalyzer } from "./backend";
+import { toWire, type Reply, type Request } from "./messages";
+
+let analyzer: Analyzer | undefined;
+
+self.onmessage = (event: MessageEvent<Request>) => {
+  const request = event.data;
+  if (request.kind === "start") {
+    start(request.bundleUrl, request.maxThreads).catch((error: unknown) =>
+      reply({ kind: "failed", id: null, error: toWire(error) }),
+    );
+    return;
+  }
+  try {
+    compute(request);
+  } catch (error) {
+    reply({ kind: "failed", id: request.id, error: toWire(error) });
+  }
+};
+
+async function start(bundleUrl: string, maxThreads: number | undefined): Promise<void> {
+  const bundle = await loadBundle(bundleUrl);
+  const started = await startAnalyzer(bundle, {
+    onProgress: (fraction, what) => reply({ kind: "progress", fraction, what }),
+    ...(maxThreads !== undefined && { maxThreads }),
+  });
+  analyzer = started.analyzer;
+  reply({ kind: "ready", bundle, backend: started.backend });
+}
+
+function compute(request: Exclude<Request, { kind: "start" }>): void {
+  if (analyzer === undefined) throw new Error("the worker has not been started");
+  const { id, kind } = request;
+  if (kind === "peak") {
+    reply({ kind: "peak", id, peakDb: analyzer.peakDb(request.pcm) });
+    return;
+  }
+  const result = analyzer.encode(request);
+  reply({ kind: "encoded", id, ...result }, [result.encodings.buffer]);
+}
+
+function reply(message: Reply, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}

@@ -1,0 +1,35 @@
+import type { TimeAxis } from "../analysis/segments";
+
+/** A place between two rows of a series: `(1 - fraction) * row[left] + fraction * row[right]`. */
+export interface Position {
+  readonly left: number;
+  readonly right: number;
+  /** In [0, 1). */
+  readonly fraction: number;
+}
+
+/** Closer to a row than this share of a step is on it: rounding must not ask for a neighbour that is not there yet. */
+const ON_ROW = 1e-7;
+
+/** Where a time lies among the encodings: before the first and after the last it holds. */
+export function positionAt(axis: TimeAxis, timeSeconds: number): Position {
+  const x = (timeSeconds - axis.firstSeconds) / axis.stepSeconds;
+  const last = axis.count - 1;
+  if (!(x > 0)) return { left: 0, right: 0, fraction: 0 };
+  if (x >= last) return { left: last, right: last, fraction: 0 };
+  const nearest = Math.round(x);
+  if (Math.abs(x - nearest) < ON_ROW) return { left: nearest, right: nearest, fraction: 0 };
+  const left = Math.floor(x);
+  return { left, right: left + 1, fraction: x - left };
+}
+
+/** One column of a series at a position: linear between two rows. */
+export function interpolate(
+  rows: ArrayLike<number>,
+  size: number,
+  { left, right, fraction }: Position,
+  column: number,
+): number {
+  const a = rows[left * size + column] ?? 0;
+  return a + fraction * ((rows[right * size + column] ?? 0) - a);
+}

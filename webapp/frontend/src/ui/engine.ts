@@ -1,0 +1,30 @@
+import type { AnalysisClient } from "../analysis/client";
+import type { DecodedTrack, DecodeOptions } from "../analysis/decode";
+import type { Registry } from "../bundle";
+import type { DemoTrack } from "./sources";
+
+/** What the page needs of a loaded model. */
+export type Analyst = Pick<AnalysisClient, "bundle" | "backend" | "analyze" | "focus" | "dispose">;
+
+/** Everything that the page asks of the outside; tests hand in their own. */
+export interface Services {
+  loadRegistry(): Promise<Registry>;
+  startAnalyst(bundleUrl: string, onProgress: (fraction: number, what: string) => void): Promise<Analyst>;
+  decode(data: ArrayBuffer | File, options: DecodeOptions): Promise<DecodedTrack>;
+  fetchDemoTracks(): Promise<readonly DemoTrack[]>;
+  readonly player: Player;
+}
+
+/** What the page needs of `AudioPlayer`. */
+export interface Player {
+  readonly playing: boolean;
+  readonly positionSeconds: number;
+  readonly durationSeconds: number;
+  readonly sampleRateHz: number;
+  warmUp(): void;
+  load(buffer: AudioBuffer): void;
+  play(): Promise<boolean>;
+  pause(): void;
+  seek(seconds: number): void;
+  setVolume(volume: number): void;
+}

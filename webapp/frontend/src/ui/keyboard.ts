@@ -1,0 +1,84 @@
+/** Which key does what, as a pure function: the page's shortcuts step back where a control wants the key itself. */
+
+export type Command =
+  | { readonly kind: "toggle-play" }
+  | { readonly kind: "seek-by"; readonly seconds: number }
+  | { readonly kind: "volume-by"; readonly amount: number }
+  | { readonly kind: "toggle-mute" }
+  | { readonly kind: "toggle-full-screen" }
+  | { readonly kind: "close-panel" };
+
+/** What has the focus, as far as keys are concerned. */
+export type FocusKind =
+  /** Nothing, or something that takes no keys. */
+  | "page"
+  /** A button or link: Space and Enter are its own. */
+  | "button"
+  /** The seek slider: arrows seek in our steps, as they do on the page. */
+  | "seek"
+  /** Any other control: every key is its own. */
+  | "control";
+
+export interface KeyPress {
+  readonly key: string;
+  readonly ctrlKey: boolean;
+  readonly altKey: boolean;
+  readonly metaKey: boolean;
+  readonly repeat: boolean;
+}
+
+const SEEK_STEP_SECONDS = 5;
+const SEEK_PAGE_SECONDS = 30;
+const VOLUME_STEP = 0.05;
+
+export function commandFor(press: KeyPress, focus: FocusKind): Command | null {
+  if (press.ctrlKey || press.altKey || press.metaKey) return null;
+  if (press.key === "Escape") return { kind: "close-panel" };
+  if (focus === "control") return null;
+  switch (press.key) {
+    case " ":
+      return focus === "button" || press.repeat ? null : { kind: "toggle-play" };
+    case "ArrowLeft":
+      return { kind: "seek-by", seconds: -SEEK_STEP_SECONDS };
+    case "ArrowRight":
+      return { kind: "seek-by", seconds: SEEK_STEP_SECONDS };
+    case "ArrowUp":
+      return focus === "seek"
+        ? { kind: "seek-by", seconds: SEEK_STEP_SECONDS }
+        : { kind: "volume-by", amount: VOLUME_STEP };
+    case "ArrowDown":
+      return focus === "seek"
+        ? { kind: "seek-by", seconds: -SEEK_STEP_SECONDS }
+        : { kind: "volume-by", amount: -VOLUME_STEP };
+    case "PageUp":
+      return focus === "seek" ? { kind: "seek-by", seconds: SEEK_PAGE_SECONDS } : null;
+    case "PageDown":
+      return focus === "seek" ? { kind: "seek-by", seconds: -SEEK_PAGE_SECONDS } : null;
+    case "f":
+    case "F":
+      return press.repeat ? null : { kind: "toggle-full-screen" };
+    case "m":
+    case "M":
+      return press.repeat ? null : { kind: "toggle-mute" };
+    default:
+      return null;
+  }
+}
+
+export function focusKind(element: Element | null): FocusKind {
+  if (!element) return "page";
+  if (element.closest("[data-seek]")) return "seek";
+  if (element.closest("input, select, textarea, [contenteditable]")) return "control";
+  if (element.closest("button, a[href], summary")) return "button";
+  return "page";
+}
+
+/** For the help text. */
+export const SHORTCUTS: readonly (readonly [keys: string, effect: string])[] = [
+  ["Space", "play or pause; so does a click on the picture"],
+  ["← →", "5 seconds back or on"],
+  ["↑ ↓", "louder or quieter"],
+  ["M", "mute"],
+  ["F", "full screen; so does a double click"],
+  ["Esc", "close the settings"],
+];

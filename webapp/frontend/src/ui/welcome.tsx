@@ -1,0 +1,63 @@
+import type { JSX } from "preact";
+import { formatTime } from "../player/format";
+import { Bars, OpenIcon, heightsFor } from "./icons";
+import type { Playground } from "./playground";
+import type { DemoTrack } from "./sources";
+
+interface WelcomeProps {
+  readonly playground: Playground;
+  readonly onChoose: () => void;
+  readonly onDemo: (track: DemoTrack) => void;
+}
+
+/** What the page is, and the three ways to begin. */
+export function Welcome({ playground, onChoose, onDemo }: WelcomeProps): JSX.Element | null {
+  if (playground.track.value) return null;
+  const tracks = playground.demoTracks.value;
+  return (
+    <div class="welcome">
+      <div class="invitation">
+        <h1>See what a network hears in your music</h1>
+        <p class="lead">
+          It boils every moment of a song down to ten numbers, and the ten numbers move a picture. All of it
+          happens in this page.
+        </p>
+        <div class="begin">
+          <button type="button" class="button primary large" onClick={onChoose}>
+            <OpenIcon />
+            Choose a song
+          </button>
+          <p class="muted begin-drop">or drop one anywhere</p>
+        </div>
+        <p class="opening" role="status">
+          {playground.progress.value}
+        </p>
+      </div>
+      {tracks.length > 0 && (
+        <section class="demos" aria-labelledby="demos-title">
+          <h2 id="demos-title">Or begin with one of ours</h2>
+          <ul>
+            {tracks.map((track, i) => (
+              <li key={track.file}>
+                <button
+                  type="button"
+                  class="demo surface"
+                  // Hues a golden angle apart differ however many tracks there are.
+                  style={{ "--hue": (i * 137.5 + 40) % 360 }}
+                  onClick={() => onDemo(track)}
+                >
+                  <Bars heights={heightsFor(track.title)} className="demo-sign" />
+                  <span class="demo-text">
+                    <span class="demo-genre">{track.genre}</span>
+                    <span class="demo-title">{track.title}</span>
+                  </span>
+                  <span class="demo-time muted">{formatTime(track.durationSeconds)}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,302 @@
+"""Serve the playground: the built page, the embeddable library, the registry and the tracks.
+
+Every computation happens in the browser, so this is a file server with the headers that a page with WASM threads
+needs. It runs with Flask alone and imports nothing of tfdeepviz; with waitress installed it is served by that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import importlib.util
+import socket
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, abort, request, send_file
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HERE = Path(__file__).resolve().parent
+FMA_SUBSETS = ("small", "medium", "large", "full")
+ONE_YEAR_SECONDS = 365 * 24 * 3600
+
+# Parts that pages of other origins may embed.
+SHARED = ("lib", "registry", "tracks")
+
+# Where the machine's own table is wrong or empty, browsers refuse scripts, WebAssembly and sound (nosniff).
+MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".bin": "application/octet-stream",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".wav": "audio/wav",
+}
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",  # compiling WebAssembly counts as eval
+        "worker-src 'self' blob:",  # TensorFlow.js starts its threads from a blob
+        "connect-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "style-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+HEADERS = {
+    # Both together isolate the page, which is what browsers ask for before they give it shared memory (WASM threads).
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+        "microphone=(self), midi=(), payment=(), usb=(), autoplay=(self), fullscreen=(self)"
+    ),
+}
+
+NOT_BUILT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>tfdeepviz: not built yet</title>
+<h1>The playground has not been built yet</h1>
+<p>Stop this server and run <code>make play</code>, or build the page by itself with
+<code>npm ci &amp;&amp; npm run build</code> in <code>webapp/frontend</code> and load this page again.</p>
+</html>
+"""
+
+
+def create_app(
+    *,
+    registry: Path | str = HERE / "registry",
+    tracks: Path | str = HERE / "tracks",
+    static: Path | str = HERE / "static",
+    fma_root: Path | str | None = None,
+) -> Flask:
+    """Build the application.
+
+    Parameters
+    ----------
+    registry
+        Folder of pushed bundles, served below ``/registry/``.
+    tracks
+        Folder of demo tracks, served below ``/tracks/``.
+    static
+        Build of the front end: ``index.html``, ``assets/``, ``lib/``.
+    fma_root
+        Folder that holds ``fma_<subset>/NNN/NNNNNN.mp3``; without it ``/fma/`` is empty.
+    """
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    roots = {"registry": Path(registry), "tracks": Path(tracks), "static": Path(static)}
+    fma = None if fma_root is None else Path(fma_root)
+
+    def serve(root: Path, name: str, *, immutable: bool = False) -> Response:
+        path = find_file(root, name)
+        if path is None:
+            abort(HTTPStatus.NOT_FOUND)
+        response = send_file(path, MEDIA_TYPES.get(path.suffix.lower()), conditional=True, etag=True)
+        if immutable:
+            response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_SECONDS}, immutable"
+        else:
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    def index() -> Response:
+        if find_file(roots["static"], "index.html") is None:
+            return Response(NOT_BUILT, HTTPStatus.SERVICE_UNAVAILABLE, {"Cache-Control": "no-store"})
+        return serve(roots["static"], "index.html")
+
+    def static_file(name: str) -> Response:
+        # Vite puts a hash into the name of everything below assets/.
+        return serve(roots["static"], name, immutable=name.startswith("assets/"))
+
+    def registry_file(name: str) -> Response:
+        # A pushed version never changes; the index above the versions does.
+        parts = name.split("/")
+        return serve(roots["registry"], name, immutable=len(parts) > 2 and parts[1].isdecimal())
+
+    def track_file(name: str) -> Response:
+        return serve(roots["tracks"], name)
+
+    def fma_file(track_id: int) -> Response:
+        if fma is None or track_id > 999_999:
+            abort(HTTPStatus.NOT_FOUND)
+        digits = f"{track_id:06d}"
+        for subset in FMA_SUBSETS:
+            name = f"fma_{subset}/{digits[:3]}/{digits}.mp3"
+            if find_file(fma, name) is not None:
+                return serve(fma, name)
+        abort(HTTPStatus.NOT_FOUND)
+
+    for rule, view in (
+        ("/", index),
+        ("/<path:name>", static_file),
+        ("/registry/<path:name>", registry_file),
+        ("/tracks/<path:name>", track_file),
+        ("/fma/<int:track_id>.mp3", fma_file),
+    ):
+        app.add_url_rule(rule, view.__name__, view, methods=["GET"], provide_automatic_options=False)
+
+    @app.errorhandler(HTTPException)
+    def plain_error(error: HTTPException) -> Response:
+        response = Response(f"{error.code} {error.name}\n", error.code, {"Cache-Control": "no-store"}, "text/plain")
+        allowed = getattr(error, "valid_methods", None)
+        if allowed:
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        range_header = dict(error.get_headers()).get("Content-Range")
+        if range_header:
+            response.headers["Content-Range"] = range_header
+        return response
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        if request.path.split("/")[1] in SHARED:
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        else:
+            response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+    return app
+
+
+def find_file(root: Path, name: str) -> Path | None:
+    """Find a regular file below a folder.
+
+    Parameters
+    ----------
+    root
+        The folder. It may be a symbolic link itself.
+    name
+        Path below it as a client asked for it, with slashes.
+
+    Returns
+    -------
+    Path or None
+        The file with all links resolved; None when there is none, when it lies outside of the folder after all, or
+        when a part of its name begins with a dot.
+    """
+    parts = name.split("/")
+    if any(part == "" or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+        return None
+    try:
+        resolved_root = root.resolve(strict=True)
+        path = resolved_root.joinpath(*parts).resolve(strict=True)
+        if not path.is_relative_to(resolved_root) or not path.is_file():
+            return None
+    except (OSError, RuntimeError, ValueError):  # not there, a loop of links, a name that no file can have
+        return None
+    if any(part.startswith(".") for part in path.relative_to(resolved_root).parts):
+        return None
+    return path
+
+
+class _Handler(WSGIRequestHandler):
+    """Keep connections open and log in one plain line."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log only what went wrong."""
+        if not str(code).startswith(("2", "3")):
+            super().log_request(code, size)
+
+
+def run(app: Flask, listener: socket.socket) -> None:
+    """Serve until interrupted."""
+    if importlib.util.find_spec("waitress"):
+        importlib.import_module("waitress").serve(app, sockets=[listener], threads=8, ident=None)
+    else:
+        host, port = listener.getsockname()[:2]
+        make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno()).serve_forever()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket, for IPv4 or IPv6."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform != "win32":  # there it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _port(text: str) -> int:
+    """Read a port: the resolver would silently take it modulo 65536."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not in 0 ... 65535")
+    return port
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server.
+
+    Returns
+    -------
+    int
+        Exit status: 0 after an interrupt, 2 when the server cannot start.
+    """
+    parser = argparse.ArgumentParser(prog="python -m webapp.server", description="Serve the tfdeepviz playground.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on (default: 8000)")
+    parser.add_argument("--registry", type=Path, default=HERE / "registry", help="folder of pushed bundles")
+    parser.add_argument("--tracks", type=Path, default=HERE / "tracks", help="folder of demo tracks")
+    parser.add_argument("--static", type=Path, default=HERE / "static", help="build of the front end")
+    parser.add_argument("--fma-root", type=Path, help="folder with fma_<subset>/NNN/NNNNNN.mp3")
+    options = parser.parse_args(arguments)
+    if options.fma_root is not None and not options.fma_root.is_dir():
+        print(f"error: --fma-root {options.fma_root} is not a folder", file=sys.stderr)
+        return 2
+    app = create_app(registry=options.registry, tracks=options.tracks, static=options.static, fma_root=options.fma_root)
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {options.port} is in use; choose another one with --port"
+        else:
+            problem = f"cannot listen on {options.host}, port {options.port}: {error}"
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"tfdeepviz playground: http://{shown}:{port}/  (stop with Ctrl+C)", flush=True)
+    try:
+        with listener:
+            run(app, listener)
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
