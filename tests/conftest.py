@@ -37,18 +37,15 @@ def write_sound(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-_HEADER = (
-    ",set,set,track,track,artist,artist\n"
-    ",split,subset,genre_top,title,id,name\n"
-    "track_id,,,,,,\n"
-)
+_HEADER = ",set,set,track,track,artist,artist\n,split,subset,genre_top,title,id,name\ntrack_id,,,,,,\n"
 
 
 def make_fma(root: Path, splits: dict[int, str], *, seconds: float = 4.0, subset: str = "small") -> Path:
     """Make a corpus in FMA's layout: one mp3 for each id, with the split given for it."""
     rows = []
     for track_id, split in splits.items():
-        rows.append(f"{track_id},{split},{subset},{'Rock' if track_id % 2 else ''},Title {track_id},{track_id + 100},Artist {track_id}\n")
+        genre = "Rock" if track_id % 2 else ""
+        rows.append(f"{track_id},{split},{subset},{genre},Title {track_id},{track_id + 100},Artist {track_id}\n")
         path = root / "fma_small" / f"{track_id:06d}"[:3] / f"{track_id:06d}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
         sf.write(path, music(seconds, seed=track_id), RATE_HZ, format="MP3")

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         args.command(args)
     except KeyboardInterrupt:
-        print("\ntfdeepviz: stopped; `prepare` and `train` go on where they were when you run them again", file=sys.stderr)
+        print(
+            "\ntfdeepviz: stopped; `prepare` and `train` go on where they were when you run them again", file=sys.stderr
+        )
         return 130
     except Exception as error:
         if not _is_for_the_user(error):
@@ -62,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tfdeepviz {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[argparse.Namespace], None], text: str, details: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: Callable[[argparse.Namespace], None], text: str, details: str
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name, help=text, description=details, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
@@ -125,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("run", type=Path, metavar="RUN", help="made by `tfdeepviz train`")
     export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to make")
     export.add_argument(
-        "--quantize", default="float16", choices=("none", "float16", "uint8"), help="how the browser's kernels are stored"
+        "--quantize",
+        default="float16",
+        choices=("none", "float16", "uint8"),
+        help="how the browser's kernels are stored",
     )
     export.add_argument("--name", help="name in a registry; by default the preset's")
 
@@ -145,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
         "Run a bundle on one track: times, encodings and the ten visual parameters, as the browser computes them.",
     )
     extract.add_argument("track", type=Path, metavar="TRACK", help="mp3, ogg, flac, wav; m4a where ffmpeg is installed")
-    extract.add_argument("--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry")
+    extract.add_argument(
+        "--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry"
+    )
     extract.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .json, .npz or .csv")
     extract.add_argument("--hop-seconds", type=float, help="time between encodings; by default the encoder's window")
     extract.add_argument("--mode", choices=("features", "across"), help="scaling; by default the bundle's")

@@ -59,9 +59,13 @@ class AudioParams:
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
                 raise ParameterError(f"{name}={value!r}: give a whole number from 1 to 1000000")
         if self.n_fft % 2:
-            raise ParameterError(f"n_fft={self.n_fft}: give an even number, the frame's halves are folded onto each other")
+            raise ParameterError(
+                f"n_fft={self.n_fft}: give an even number, the frame's halves are folded onto each other"
+            )
         if self.hop_length > self.n_fft:
-            raise ParameterError(f"hop_length={self.hop_length}: at most n_fft={self.n_fft}, or samples would be skipped")
+            raise ParameterError(
+                f"hop_length={self.hop_length}: at most n_fft={self.n_fft}, or samples would be skipped"
+            )
         if self.n_mfcc > self.n_mels:
             raise ParameterError(f"n_mfcc={self.n_mfcc}: at most n_mels={self.n_mels}")
         if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2:

@@ -76,7 +76,10 @@ def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
     (folder / "000003.mp3").write_bytes(b"")
     (folder / "000004.mp3").write_bytes(b"no sound at all" * 9)
     (folder / "000005.mp3").unlink()
-    shutil.copy(make_fma(tmp_path / "short", {2: "training"}, seconds=0.3) / "fma_small" / "000" / "000002.mp3", folder / "000006.mp3")
+    shutil.copy(
+        make_fma(tmp_path / "short", {2: "training"}, seconds=0.3) / "fma_small" / "000" / "000002.mp3",
+        folder / "000006.mp3",
+    )
     dataset = prepare(root, tmp_path / "ds", subset="small", params=LIVE)
     assert dataset.n_tracks("training") == 2
     reasons = {entry["track_id"]: entry["reason"] for entry in dataset.skipped}
@@ -126,8 +129,14 @@ def test_a_folder_with_other_settings_is_not_touched(fma_root: Path, prepared: P
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"schema_version": 1', '"schema_version": 9'), ('"n_fft": 1102', '"n_fft": 1'), ('"shards"', '"shard"')]
-    + [('"file": "fma', '"file": "../fma'), ('"n_frames": ', '"n_frames": -'), ("{", "[")],
+    [
+        ('"schema_version": 1', '"schema_version": 9'),
+        ('"n_fft": 1102', '"n_fft": 1'),
+        ('"shards"', '"shard"'),
+        ('"file": "fma', '"file": "../fma'),
+        ('"n_frames": ', '"n_frames": -'),
+        ("{", "["),
+    ],
 )
 def test_broken_manifests_are_refused(prepared: PreparedDataset, tmp_path: Path, old: str, new: str) -> None:
     shutil.copytree(prepared.path, tmp_path / "ds")

@@ -37,7 +37,9 @@ def test_formats_give_the_same_sound(write_sound: Write, name: str, tolerance: f
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000, 96_000])
 def test_any_rate_keeps_length_and_pitch(write_sound: Write, rate_hz: int) -> None:
     t = np.arange(rate_hz * 2) / rate_hz
-    pcm = decode_file(write_sound("a.wav", np.sin(2 * np.pi * 1_000 * t).astype(np.float32), rate_hz), sample_rate_hz=RATE_HZ)
+    pcm = decode_file(
+        write_sound("a.wav", np.sin(2 * np.pi * 1_000 * t).astype(np.float32), rate_hz), sample_rate_hz=RATE_HZ
+    )
     assert abs(pcm.size - 2 * RATE_HZ) <= 2
     assert np.argmax(np.abs(np.fft.rfft(pcm[: 2 * RATE_HZ]))) == pytest.approx(2_000, abs=1)
 
@@ -72,7 +74,7 @@ def test_mpeg4_without_ffmpeg_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 
 def test_missing_and_empty_files(tmp_path: Path, write_sound: Write) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere.mp3"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         decode_file(tmp_path / "nowhere.mp3", sample_rate_hz=RATE_HZ)
     empty = tmp_path / "empty.mp3"
     empty.touch()
@@ -82,11 +84,13 @@ def test_missing_and_empty_files(tmp_path: Path, write_sound: Write) -> None:
         decode_file(write_sound("none.wav", np.empty(0, np.float32)), sample_rate_hz=RATE_HZ)
 
 
-@pytest.mark.parametrize("content", [b"this is a text\n" * 50, bytes(4_096), b"\xff\xfb\x90\x00" * 3, b"\0\0\0\x20ftypM4A " + bytes(99)])
+@pytest.mark.parametrize(
+    "content", [b"this is a text\n" * 50, bytes(4_096), b"\xff\xfb\x90\x00" * 3, b"\0\0\0\x20ftypM4A " + bytes(99)]
+)
 def test_what_is_no_sound_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "renamed.mp3"
     path.write_bytes(content)
-    with pytest.raises(AudioError, match="renamed.mp3"):
+    with pytest.raises(AudioError, match="renamed"):
         decode_file(path, sample_rate_hz=RATE_HZ)
 
 
@@ -122,7 +126,7 @@ def test_a_forged_wav_size_costs_no_memory(write_sound: Write) -> None:
 
 
 def test_too_long_and_not_finite_are_refused(write_sound: Write, tmp_path: Path) -> None:
-    with pytest.raises(AudioTooLongError, match="1.5 s"):
+    with pytest.raises(AudioTooLongError, match="longer than"):
         decode_file(write_sound("a.wav", music(2.0)), sample_rate_hz=RATE_HZ, max_seconds=1.5)
     samples = music(1.0)
     samples[100] = np.nan

@@ -22,7 +22,9 @@ def test_a_subset_holds_all_smaller_ones(fma_root: Path, tmp_path: Path) -> None
     metadata = tmp_path / "fma_metadata"
     metadata.mkdir()
     text = (fma_root / "fma_metadata" / "tracks.csv").read_text()
-    (metadata / "tracks.csv").write_text(text.replace("3,training,small", "3,training,large").replace("4,training,small", "4,training,medium"))
+    (metadata / "tracks.csv").write_text(
+        text.replace("3,training,small", "3,training,large").replace("4,training,small", "4,training,medium")
+    )
     assert [len(read_tracks(tmp_path, subset=name)) for name in ("small", "medium", "large", "full")] == [6, 7, 8, 8]
 
 
@@ -37,7 +39,9 @@ def test_unknown_subset_and_missing_metadata(tmp_path: Path, fma_root: Path) -> 
         read_tracks(tmp_path, subset="small")
 
 
-@pytest.mark.parametrize("change", [("genre_top", "genre"), ("2,training", "two,training"), ("3,training", "2,training"), (",102,", ",x,")])
+@pytest.mark.parametrize(
+    "change", [("genre_top", "genre"), ("2,training", "two,training"), ("3,training", "2,training"), (",102,", ",x,")]
+)
 def test_csv_that_is_not_fmas_is_refused(tmp_path: Path, change: tuple[str, str]) -> None:
     make_fma(tmp_path, {2: "training", 3: "training"}, seconds=0.1)
     path = tmp_path / "fma_metadata" / "tracks.csv"

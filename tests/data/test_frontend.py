@@ -10,12 +10,20 @@ from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.params import LIVE, PAPER, AudioParams
 
 # n_fft = 16 * 25 takes another split of the DFT than 38 * 29.
-SMALL = AudioParams(preset="small", sample_rate_hz=16_000, n_fft=400, hop_length=160, n_mels=40, n_mfcc=20, f_max_hz=8_000.0)
+SMALL = AudioParams(
+    preset="small", sample_rate_hz=16_000, n_fft=400, hop_length=160, n_mels=40, n_mfcc=20, f_max_hz=8_000.0
+)
 
 
 def librosa_mfcc(pcm: np.ndarray, p: AudioParams) -> np.ndarray:
     mel = librosa.feature.melspectrogram(
-        y=pcm, sr=p.sample_rate_hz, n_fft=p.n_fft, hop_length=p.hop_length, n_mels=p.n_mels, fmin=p.f_min_hz, fmax=p.f_max_hz
+        y=pcm,
+        sr=p.sample_rate_hz,
+        n_fft=p.n_fft,
+        hop_length=p.hop_length,
+        n_mels=p.n_mels,
+        fmin=p.f_min_hz,
+        fmax=p.f_max_hz,
     )
     log_mel = librosa.power_to_db(mel, amin=10 ** (p.floor_db / 10), top_db=p.top_db)
     return librosa.feature.mfcc(S=log_mel, n_mfcc=p.n_mfcc).T

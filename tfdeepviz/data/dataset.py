@@ -147,7 +147,9 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
             raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
         write_json(path, settings)
     elif read_json(path) != settings:
-        raise FormatError(f"{out}: was prepared from other tracks or with other parameters; give another --out or delete it")
+        raise FormatError(
+            f"{out}: was prepared from other tracks or with other parameters; give another --out or delete it"
+        )
 
 
 def _finished_shard(path: Path) -> dict[str, Any] | None:
@@ -189,7 +191,9 @@ def _example(track_id: int, mfcc: npt.NDArray[np.float32]) -> bytes:
         "track_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[track_id])),
         "mfcc": tf.train.Feature(bytes_list=tf.train.BytesList(value=[mfcc.astype("<f4").tobytes()])),
     }
-    example: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    example: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
+        deterministic=True
+    )
     return example
 
 
@@ -214,7 +218,9 @@ class PreparedDataset:
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.is_file():
-            raise FormatError(f"{path}: no prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`")
+            raise FormatError(
+                f"{path}: no prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
+            )
         manifest = read_json(manifest_path, max_bytes=1 << 30)
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise FormatError(f"{manifest_path}: schema_version has to be {SCHEMA_VERSION}; prepare the dataset again")
@@ -225,7 +231,9 @@ class PreparedDataset:
             for shard in shards:
                 _check_shard(path, shard)
         except (KeyError, TypeError, AttributeError, ParameterError) as error:
-            raise FormatError(f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again") from error
+            raise FormatError(
+                f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
+            ) from error
         digest = "sha256:" + hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         return cls(path, params, subset, digest, shards)
 
@@ -309,7 +317,11 @@ class PreparedDataset:
             segments = records.flat_map(cut)
         else:
             n_segments = sum(
-                len(segment_starts(n_frames, segment_frames=width, hop_frames=hop, offset=min(n_frames - width, hop - 1)))
+                len(
+                    segment_starts(
+                        n_frames, segment_frames=width, hop_frames=hop, offset=min(n_frames - width, hop - 1)
+                    )
+                )
                 for n_frames in self._n_frames(split)
             )
             segments = records.interleave(cut, cycle_length=16, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -98,7 +98,9 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
     if pcm.size == 0:
         raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
     if not np.isfinite(pcm).all():
-        raise CorruptAudioError(f"{path}: the file holds samples that are not numbers (NaN or infinite); encode it again")
+        raise CorruptAudioError(
+            f"{path}: the file holds samples that are not numbers (NaN or infinite); encode it again"
+        )
     if rate_hz != sample_rate_hz:
         pcm = soxr.resample(pcm, rate_hz, sample_rate_hz)
     return np.ascontiguousarray(pcm, dtype=np.float32)
@@ -126,7 +128,9 @@ def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.flo
             while len(block := file.read(out=buffer)):
                 n_frames += len(block)
                 if n_frames > max_frames:
-                    raise AudioTooLongError(f"{path}: longer than {max_seconds:g} s; cut it or allow more with --max-seconds")
+                    raise AudioTooLongError(
+                        f"{path}: longer than {max_seconds:g} s; cut it or allow more with --max-seconds"
+                    )
                 blocks.append(block.mean(axis=1))
     except sf.LibsndfileError as error:
         if blocks:
@@ -142,7 +146,9 @@ def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.flo
 def _read_ffmpeg(path: Path, sample_rate_hz: int, max_seconds: float) -> npt.NDArray[np.float32]:
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise UnsupportedAudioError(f"{path}: m4a and aac need ffmpeg; install it or convert the file to mp3, ogg, flac or wav")
+        raise UnsupportedAudioError(
+            f"{path}: m4a and aac need ffmpeg; install it or convert the file to mp3, ogg, flac or wav"
+        )
     command = [
         *(ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}", "-vn"),
         # One second more than allowed, so that too long can be told from just long enough.

@@ -18,16 +18,18 @@ from tfdeepviz.params import AudioParams
 class MfccFrontend(tf.Module):  # type: ignore[misc]
     """Frames, window, DFT, mel filter bank, logarithm and DCT for one `AudioParams`.
 
-    The DFT of `n = n1 * n2` points is done in the two steps of Cooley and Tukey (1965): small DFTs of `n1` points, a twist,
-    small DFTs of `n2` points. As matrix products these need a few kilobytes of constants where one big matrix has
-    megabytes, a third of the work, and shorter sums, which lose less precision.
+    The DFT of `n = n1 * n2` points is done in the two steps of Cooley and Tukey (1965): small DFTs of `n1` points, a
+    twist, small DFTs of `n2` points. As matrix products these need a few kilobytes of constants where one big matrix
+    has megabytes, a third of the work, and shorter sums, which lose less precision.
     """
 
     def __init__(self, params: AudioParams) -> None:
         super().__init__(name="mfcc_frontend")
         self.params = params
         n = params.n_fft
-        n1 = min((d for d in range(2, n, 2) if n % d == 0), key=lambda d: d + n // d, default=n)  # even, so that it halves
+        n1 = min(
+            (d for d in range(2, n, 2) if n % d == 0), key=lambda d: d + n // d, default=n
+        )  # even, so that it halves
         n2 = n // n1
         # Of the first step only the lower half is needed: the input is real.
         half = n1 // 2 + 1
@@ -42,7 +44,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         second = np.exp(-2j * np.pi * (np.outer(np.arange(n2), np.arange(n2)) % n2) / n2)
         self._second = np.block([[second.real, second.imag], [-second.imag, second.real]]).astype(np.float32)
         self._mel = self._permuted_mel()
-        self._dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")[: params.n_mfcc].T.astype(np.float32)
+        self._dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")[: params.n_mfcc].T.astype(
+            np.float32
+        )
         self.graph = tf.function(
             self._mfcc,
             input_signature=[
@@ -87,10 +91,14 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         mel = tf.matmul(power, self._mel)  # (n_frames, n_mels)
         # The floor is applied after the logarithm; the tiny constant only keeps log(0) away.
         log_mel = tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
-        return {
-            "mfcc": tf.matmul(tf.maximum(log_mel, floor_db), self._dct),  # (n_frames, n_mfcc)
-            "peak_db": tf.reduce_max(log_mel),
-        }
+        floored = tf.maximum(log_mel, floor_db)
+        # In two halves, because the first coefficient sums up large values: shorter float32 sums lose a third as much.
+        middle = p.n_mels // 2
+        lower, upper = (
+            tf.matmul(floored[:, :middle], self._dct[:middle]),
+            tf.matmul(floored[:, middle:], self._dct[middle:]),
+        )
+        return {"mfcc": lower + upper, "peak_db": tf.reduce_max(log_mel)}  # (n_frames, n_mfcc), ()
 
     def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Zeros around a track so that its frames are centred: input of `graph`.

@@ -169,7 +169,8 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file of a bundle but the manifest, with size and hash."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in paths
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in paths
     }
 
 
@@ -189,7 +190,9 @@ def fit_mappings(encodings: npt.NDArray[np.float32], *, encoder: str) -> dict[st
     if encodings.shape[1] != N_PARAMETERS:
         raise ValueError(f"encoding of size {encodings.shape[1]}: the raw mapping needs {N_PARAMETERS} components")
     scalings = [
-        Scaling.fit(encodings, mode=mode, method=method).to_dict() for mode in SCALING_MODES for method in SCALING_METHODS
+        Scaling.fit(encodings, mode=mode, method=method).to_dict()
+        for mode in SCALING_MODES
+        for method in SCALING_METHODS
     ]
     return {
         "schema_version": SCHEMA_VERSION,

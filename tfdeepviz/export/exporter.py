@@ -7,18 +7,25 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from tfdeepviz import __version__
 from tfdeepviz.data.files import write_json
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.segments import cut_segments
 from tfdeepviz.export.bundle import KERAS_ENCODER, Bundle, fit_mappings, write_manifest
 from tfdeepviz.export.extract import analyze
-from tfdeepviz.export.goldens import SCALE, golden_pcm, write_goldens
-from tfdeepviz.export.tfjs import convert_encoder, convert_frontend
+from tfdeepviz.export.goldens import SCALE, TOLERANCES, golden_pcm, write_goldens
+from tfdeepviz.export.tfjs import QuantizationError, convert_encoder, convert_frontend, quantized_encoder
 from tfdeepviz.mapping.scaling import Scaling
 from tfdeepviz.models.evaluation import refuse_collapsed
 from tfdeepviz.models.training import Run
+from tfdeepviz.params import AudioParams
+
+# The rest is left to the client's own rounding.
+_QUANTIZATION_SHARE = 0.8
 
 
 def export_bundle(run: Run, out: Path, *, name: str | None = None, quantization: str = "float16") -> Bundle:
@@ -72,9 +79,14 @@ def export_bundle(run: Run, out: Path, *, name: str | None = None, quantization:
             pcm.astype(np.float32) / SCALE,
             **{"frontend": frontend, "encoder": encoder, "scaling": scaling, "hop_seconds": preset.step_seconds},
         )
-        write_goldens(
-            staging / "goldens", pcm, golden, hop_seconds=preset.step_seconds, quantization=quantization
-        )
+        error = _quantization_error(encoder, golden.mfcc, params, preset.step_seconds, quantization)
+        limit = TOLERANCES[quantization]["encoding"]
+        if error > _QUANTIZATION_SHARE * limit:
+            raise QuantizationError(
+                f"stored as {quantization}, the encoder is off by {error:.2g}, and a client may be by {limit:g}; "
+                "export with --quantize " + ("float16" if quantization == "uint8" else "none")
+            )
+        write_goldens(staging / "goldens", pcm, golden, hop_seconds=preset.step_seconds, quantization=quantization)
         write_manifest(
             staging,
             {
@@ -110,6 +122,7 @@ def export_bundle(run: Run, out: Path, *, name: str | None = None, quantization:
                     "run_config": run.config,
                     "dataset_digest": run.config["dataset_digest"],
                     "metrics": metrics,
+                    "quantization_error": error,
                 },
             },
         )
@@ -119,3 +132,16 @@ def export_bundle(run: Run, out: Path, *, name: str | None = None, quantization:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Bundle.load(out)
+
+
+def _quantization_error(
+    encoder: keras.Model, mfcc: npt.NDArray[np.float32], params: AudioParams, hop_seconds: float, quantization: str
+) -> float:
+    hop_frames = params.hop_frames(hop_seconds)
+    segments = cut_segments(mfcc, segment_frames=params.segment_frames, hop_frames=hop_frames).transpose(0, 2, 1)[
+        ..., None
+    ]
+    exact, rounded = (
+        np.asarray(model(segments, training=False)) for model in (encoder, quantized_encoder(encoder, quantization))
+    )
+    return float(np.abs(exact - rounded).max())

@@ -60,8 +60,8 @@ def analyze(
     hop_frames = params.hop_frames(hop_seconds)
     if params.n_frames(pcm.size) < params.segment_frames:
         raise AudioTooShortError(
-            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is less than one segment ({params.segment_seconds:.2f} s); "
-            "give a longer track"
+            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is less than one segment "
+            f"({params.segment_seconds:.2f} s); give a longer track"
         )
     mfcc = frontend.mfcc(pcm)
     segments = cut_segments(mfcc, segment_frames=params.segment_frames, hop_frames=hop_frames)
@@ -93,12 +93,18 @@ class Extractor:
         """
         path = self.bundle.path / KERAS_ENCODER
         try:
-            encoder = keras.saving.load_model(path, compile=False, safe_mode=True)
+            encoder = keras.saving.load_model(
+                path, custom_objects={"SegmentScaler": SegmentScaler}, compile=False, safe_mode=True
+            )
         except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise FormatError(f"{path}: not an encoder that can be loaded ({error}); export the bundle again") from error
+            raise FormatError(
+                f"{path}: not an encoder that can be loaded ({error}); export the bundle again"
+            ) from error
         expected = ((None, *self.bundle.params.segment_shape), (None, self.bundle.encoder.encoding_size))
         if (encoder.input_shape, encoder.output_shape) != expected:
-            raise FormatError(f"{path}: {encoder.input_shape} to {encoder.output_shape} instead of {expected[0]} to {expected[1]}")
+            raise FormatError(
+                f"{path}: {encoder.input_shape} to {encoder.output_shape} instead of {expected[0]} to {expected[1]}"
+            )
         return encoder
 
     def extract(

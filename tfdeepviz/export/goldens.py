@@ -43,7 +43,9 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
     return np.clip(np.round(pcm * SCALE), -SCALE, SCALE - 1).astype(np.int16)
 
 
-def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, hop_seconds: float, quantization: str) -> None:
+def write_goldens(
+    folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, hop_seconds: float, quantization: str
+) -> None:
     """Write `goldens.json` and one binary file a stage into `folder`, which is `goldens/` of a bundle."""
     folder.mkdir(parents=True)
     arrays: dict[str, npt.NDArray[Any]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdeepviz.data.files import read_json
@@ -15,9 +16,15 @@ from tfdeepviz.data.frontend import MfccFrontend
 
 QUANTIZATIONS = ("none", "float16", "uint8")
 
+_MIN_QUANTIZED_SIZE = 16_384
+
 
 class MissingExtraError(RuntimeError):
     """A package of an optional extra is not installed."""
+
+
+class QuantizationError(RuntimeError):
+    """Stored with so few bits, an encoder is not the same encoder any more."""
 
 
 def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
@@ -38,11 +45,9 @@ def convert_encoder(encoder: keras.Model, out: Path, *, quantization: str) -> di
     out
         Folder to make.
     quantization
-        How the kernels are stored: one of `QUANTIZATIONS`. All else (the scaler, biases) is small and stays float32:
-        the scaler's values range too widely for few bits.
+        How `quantized_layers` store their kernels: one of `QUANTIZATIONS`. All else stays float32.
     """
-    if quantization not in QUANTIZATIONS:
-        raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
+    _refuse_unknown(quantization)
     _, n_mfcc, segment_frames, _ = encoder.input_shape
 
     def encode(segments: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -51,16 +56,48 @@ def convert_encoder(encoder: keras.Model, out: Path, *, quantization: str) -> di
     spec = tf.TensorSpec([None, segment_frames, n_mfcc], tf.float32, name="segments")
     module = tf.Module()
     module.encoder = encoder
-    kernels = [f"*/{layer.name}_*" for layer in encoder.layers if hasattr(layer, "kernel")]
-    dtypes = {} if quantization == "none" else {quantization: kernels}
+    # tfjs quantises what it finds by name; a graph's constants carry the names of the layers that they come from.
+    patterns = [f"*/{layer.name}_*" for layer in quantized_layers(encoder)]
+    dtypes = {} if quantization == "none" or not patterns else {quantization: patterns}
     return _convert(module, tf.function(encode, input_signature=[spec]), out, dtypes)
+
+
+def quantized_layers(encoder: keras.Model) -> list[keras.layers.Layer]:
+    """Layers whose kernels are worth quantising: small ones save nothing, and the scaler's values range too widely."""
+    return [
+        layer
+        for layer in encoder.layers
+        if hasattr(layer, "kernel") and np.prod(layer.kernel.shape) >= _MIN_QUANTIZED_SIZE
+    ]
+
+
+def quantized_encoder(encoder: keras.Model, quantization: str) -> keras.Model:
+    """Make a copy of an encoder whose kernels are rounded as `convert_encoder` stores them."""
+    _refuse_unknown(quantization)
+    copy = keras.models.clone_model(encoder)
+    copy.set_weights(encoder.get_weights())
+    if quantization != "none":
+        from tensorflowjs import quantization as tfjs_quantization
+
+        for layer in quantized_layers(copy):
+            kernel = np.asarray(layer.kernel)
+            data, metadata = tfjs_quantization.quantize_weights(kernel, getattr(np, quantization))
+            layer.kernel.assign(tfjs_quantization.dequantize_weights(data, metadata, kernel.dtype))
+    return copy
+
+
+def _refuse_unknown(quantization: str) -> None:
+    if quantization not in QUANTIZATIONS:
+        raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
 
 
 def _convert(module: tf.Module, function: Any, out: Path, dtypes: dict[str, list[str]]) -> dict[str, Any]:
     try:
         from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
     except ImportError as error:
-        raise MissingExtraError(f"exporting needs tensorflowjs ({error}); install it with pip install 'tfdeepviz[export]'") from error
+        raise MissingExtraError(
+            f"exporting needs tensorflowjs ({error}); install it with pip install 'tfdeepviz[export]'"
+        ) from error
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as temporary:
         tf.saved_model.save(module, temporary, signatures=function.get_concrete_function())

@@ -17,9 +17,9 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
     """NET-AE-SHARED (paper, section 3.1).
 
     The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions, with
-    filters doubling from block to block, then `n_dense` dense layers, each `dense_scale_down` times smaller than the one
-    before, the last of `encoding_size` with a sigmoid. The decoder mirrors it with tied kernels, its own biases and
-    unpooling to the remembered positions; its output is a sigmoid.
+    filters doubling from block to block, then `n_dense` dense layers, each `dense_scale_down` times smaller than the
+    one before, the last of `encoding_size` with a sigmoid. The decoder mirrors it with tied kernels, its own biases
+    and unpooling to the remembered positions; its output is a sigmoid.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         self.convolutions = [self._convolution(f, f"conv{b + 1}_{i}") for b, f in enumerate(filters) for i in (1, 2)]
         self.dense = [self._dense(n, f"dense{i + 1}") for i, n in enumerate(units)]
         self.normalization = (
-            keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="encoding_norm") if normalize_encoding else None
+            keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="encoding_norm")
+            if normalize_encoding
+            else None
         )
         self.tied_dense = [TiedDense(n, name=f"tied_dense{i + 1}") for i, n in enumerate([flat, *units[:-1]])]
         inputs = [1, *[f for f in filters for _ in (1, 2)]][:-1]
@@ -99,13 +101,15 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
             raise ParameterError(f"position_dropout={self.position_dropout}: give a share in [0, 1)")
         step = 2**self.n_pools
         if self.input_size[0] % step or self.input_size[1] % step:
-            raise ParameterError(f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}")
+            raise ParameterError(
+                f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}"
+            )
         bottom = (self.input_size[0] // step, self.input_size[1] // step, n_filters)
         flat, divisor = bottom[0] * bottom[1] * bottom[2], self.dense_scale_down ** (self.n_dense - 1)
         if flat % divisor or flat // divisor < self.encoding_size:
             raise ParameterError(
-                f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last pool "
-                f"have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at least "
+                f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last "
+                f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at least "
                 f"encoding_size = {self.encoding_size}"
             )
         return bottom

@@ -116,12 +116,13 @@ def refuse_collapsed(metrics: dict[str, Any]) -> None:
     dead = [i for i, std in enumerate(measured["encoding_std"]) if std < MIN_ENCODING_STD]
     if dead:
         raise CollapsedEncoderError(
-            f"components {dead} of the encoding are dead on the {split} split (standard deviation below {MIN_ENCODING_STD}); "
-            "train longer, or use a preset with normalize_encoding and position_dropout (docs/models.md)"
+            f"components {dead} of the encoding are dead on the {split} split (standard deviation below "
+            f"{MIN_ENCODING_STD}); train longer, or use a preset with normalize_encoding and position_dropout "
+            "(docs/models.md)"
         )
     if measured["shuffle_rise"] < MIN_SHUFFLE_RISE:
         raise CollapsedEncoderError(
             f"the decoder does not use the encoding: exchanging it raises the loss on the {split} split by only "
-            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or use a preset with "
-            "position_dropout (docs/models.md)"
+            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or use a "
+            "preset with position_dropout (docs/models.md)"
         )

@@ -91,7 +91,9 @@ class Preset:
 def preset_names() -> list[str]:
     """Names of the presets that come with the package."""
     return sorted(
-        path.name.removesuffix(".json") for path in (resources.files(__package__) / "presets").iterdir() if path.name.endswith(".json")
+        path.name.removesuffix(".json")
+        for path in (resources.files(__package__) / "presets").iterdir()
+        if path.name.endswith(".json")
     )
 
 

@@ -71,7 +71,12 @@ class Run:
         """Encodings of a split [shape=(n, encoding_size)]."""
         path = self._finished(self.path / "encodings.npz")
         encodings = read_npz(path).get(split)
-        if encodings is None or encodings.ndim != 2 or encodings.dtype != np.float32 or not np.isfinite(encodings).all():
+        if (
+            encodings is None
+            or encodings.ndim != 2
+            or encodings.dtype != np.float32
+            or not np.isfinite(encodings).all()
+        ):
             raise FormatError(f"{path}: no encodings of the {split} split; train the run to its end again")
         return encodings
 
@@ -171,7 +176,10 @@ def train(
         model.seed_generator.state.assign([epoch_seed % 2**32, 0])
         batches = dataset.segments("training", batch_size=preset.batch_size, seed=epoch_seed)
         loss = model.fit(
-            batches.map(scaler).map(lambda x: (x, x)), verbose=0, shuffle=False, callbacks=[_StepCallback(progress.step)]
+            batches.map(scaler).map(lambda x: (x, x)),
+            verbose=0,
+            shuffle=False,
+            callbacks=[_StepCallback(progress.step)],
         ).history["loss"][0]
         code = measure_code(model, dataset.segments(validation, batch_size=128).map(scaler))
         if not np.isfinite(loss):
@@ -226,7 +234,7 @@ def _restore(run: Run) -> tuple[Autoencoder | None, list[dict[str, float]]]:
 
 
 def _compile(model: Autoencoder, preset: Preset, n_steps: int) -> None:
-    """Compile afresh, with the restored optimizer's state if there is one: `epochs`, and so the schedule, may differ."""
+    """Compile afresh, with the restored optimizer's state if there is one: the schedule may be another."""
     total = n_steps * preset.epochs
     rate: Any = preset.learning_rate
     if preset.schedule == "cosine":
@@ -274,8 +282,12 @@ def _plot(history: list[dict[str, float]], path: Path) -> None:
         losses.plot(epochs, [row[name] for row in history], "o-", markersize=3, label=label)
     losses.set(ylabel="mean squared error", yscale="log")
     losses.legend()
-    code.plot(epochs, [row["shuffle_rise"] for row in history], "o-", markersize=3, label="rise of the loss, codes exchanged")
-    code.plot(epochs, [row["min_encoding_std"] for row in history], "o-", markersize=3, label="smallest std of a component")
+    code.plot(
+        epochs, [row["shuffle_rise"] for row in history], "o-", markersize=3, label="rise of the loss, codes exchanged"
+    )
+    code.plot(
+        epochs, [row["min_encoding_std"] for row in history], "o-", markersize=3, label="smallest std of a component"
+    )
     code.set(xlabel="epoch", ylim=(0, None))
     code.legend()
     with atomic_path(path) as temporary:

@@ -61,6 +61,7 @@ class Part:
     notes : tuple of Note
     level_db : float
     pan : float in [-1, 1]
+        Constant power, after the strip's effects.
     reverb_db, echo_db : float
         Levels sent to the room and to the echo; -inf sends nothing.
     drive : float

@@ -146,7 +146,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             end = s.bar_beat(section.first_bar + section.n_bars)
             s.rest(end - 0.75, end)
     production = Production(
-        loudness_db=-10.5,
+        loudness_db=-11.2,
         reverb_seconds=between(1.2, 2.8, artist.wetness),
         echo_seconds=0.75 * 60 / meter.beats_per_minute,
         echo_feedback=0.45,

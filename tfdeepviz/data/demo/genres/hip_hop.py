@@ -135,7 +135,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
         if section.name == "hook" or (section.name == "verse" and artist.busyness > 0.6):
             s.melody("hook", section.first_bar, motif, scale, tonic, n_bars=section.n_bars, ornament=0.2)
     production = Production(
-        loudness_db=-11.5,
+        loudness_db=-12.0,
         reverb_seconds=between(0.6, 1.5, artist.wetness),
         echo_seconds=0.75 * 60 / meter.beats_per_minute,
         saturation=between(0.5, 1.1, artist.dirt),

@@ -270,7 +270,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             end = s.bar_beat(section.first_bar + section.n_bars)
             s.rest(end - 0.2 * how.beats_per_bar, end)
     production = Production(
-        loudness_db=-13.0,
+        loudness_db=-13.5,
         reverb_seconds=between(0.8, 2.0, artist.wetness),
         saturation=between(0.15, 0.5, artist.dirt),
         treble_db=between(-1.0, 2.0, artist.brightness),

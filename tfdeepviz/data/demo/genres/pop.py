@@ -139,7 +139,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             end = s.bar_beat(section.first_bar + section.n_bars)
             s.rest(end - 1.0, end)
     production = Production(
-        loudness_db=-10.8,
+        loudness_db=-11.5,
         reverb_seconds=between(1.0, 2.2, artist.wetness),
         echo_seconds=0.5 * 60 / meter.beats_per_minute,
         saturation=between(0.2, 0.5, artist.dirt),

@@ -33,7 +33,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     drive = {"hard": 22.0, "punk": 16.0, "grunge": 30.0, "indie": 6.0}[style] * between(0.7, 1.3, artist.dirt)
     cab = dict(drive=drive, highpass_hz=85, lowpass_hz=between(3_600, 5_200, artist.brightness), reverb_db=-22)
     for side, pan in (("left", -0.85), ("right", 0.85)):
-        s.part(f"guitar {side}", guitar, level_db=-8, pan=pan, **cab)
+        s.part(f"guitar {side}", guitar, level_db=-9, pan=pan, **cab)
     s.part(
         "lead guitar",
         partial(guitar, vibrato_cents=30.0, damping=0.15, t60_seconds=7.0, glide_seconds=0.12),
@@ -168,7 +168,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             end = s.bar_beat(section.first_bar + section.n_bars)
             s.rest(end - (0.5 if section.name == "verse" else 1.0), end)
     production = Production(
-        loudness_db=-10.0,
+        loudness_db=-11.0,
         reverb_seconds=between(0.7, 1.5, artist.wetness),
         echo_seconds=60 / meter.beats_per_minute,
         echo_feedback=0.3,

@@ -1,0 +1,75 @@
+# The two commands that a newcomer needs: `make play` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+FRONTEND := webapp/frontend
+HOST ?= 127.0.0.1
+PORT ?= 8000
+FMA_ROOT ?=
+
+# What each environment was made from; a changed source makes it again.
+SERVE := $(VENV)/.serve
+DEV := $(VENV)/.dev
+NODE := $(FRONTEND)/node_modules/.package-lock.json
+STATIC := webapp/static/index.html
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.PHONY: play
+play: $(SERVE) $(STATIC) ## serve the playground with the shipped models and demo tracks
+	$(BIN)/python -m webapp.server --host $(HOST) --port $(PORT) $(if $(FMA_ROOT),--fma-root $(FMA_ROOT))
+
+.PHONY: setup
+setup: $(DEV) $(NODE) ## everything that work on the project needs
+
+.PHONY: test
+test: $(DEV) $(STATIC) ## all tests that take minutes at most
+	$(BIN)/python -m pytest -m "not slow"
+	cd $(FRONTEND) && npm test && npm run e2e
+
+.PHONY: test-slow
+test-slow: $(DEV) $(STATIC) ## the longer tests
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: lint
+lint: $(DEV) $(NODE) ## ruff, mypy, eslint, prettier, tsc
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd $(FRONTEND) && npm run typecheck && npm run lint
+
+.PHONY: format
+format: $(DEV) $(NODE) ## let ruff, eslint and prettier mend what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cd $(FRONTEND) && npm run format
+
+.PHONY: bench
+bench: $(DEV) $(STATIC) ## the browser's analysis beside Python's, in one run
+	$(BIN)/python -m benchmarks.analysis
+
+.PHONY: build
+build: $(STATIC) ## the front end and the embeddable library, into webapp/static
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SERVE): setup.cfg constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flask waitress
+	touch $@
+
+$(DEV): setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(SERVE)
+
+$(NODE): $(FRONTEND)/package.json $(FRONTEND)/package-lock.json
+	cd $(FRONTEND) && npm ci --no-audit --no-fund
+	touch $@
+
+SOURCES := $(shell find $(FRONTEND)/src $(FRONTEND)/public -type f 2>/dev/null) $(wildcard $(FRONTEND)/*.ts $(FRONTEND)/*.html)
+$(STATIC): $(NODE) $(SOURCES)
+	cd $(FRONTEND) && npm run build
+	touch $@

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.presets import load_preset
+from tfdeepviz.params import ParameterError
+
+
+def tiny(**options: Any) -> Autoencoder:
+    sizes = {"input_size": (8, 12), "encoding_size": 3, "n_initial_filters": 2, "n_pools": 2, "dense_initial_std": None}
+    model = Autoencoder(**{**sizes, **options})
+    model.build()
+    return model
+
+
+def segments(n: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).uniform(size=(n, 8, 12, 1)).astype(np.float32)
+
+
+def n_trainable(model: keras.Model) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def test_the_papers_model_has_exactly_its_parameters() -> None:
+    model = Autoencoder(**load_preset("ae-shared").model)
+    model.build()
+    assert n_trainable(model) == 20_089_771
+
+
+def test_normalisation_adds_no_trainable_parameter() -> None:
+    assert n_trainable(tiny(normalize_encoding=True)) == n_trainable(tiny())
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"n_dense": 1}, {"n_dense": 3, "kernel_size": 5}, {"normalize_encoding": True}]
+)
+def test_shapes_and_ranges(options: dict[str, Any]) -> None:
+    model = tiny(**options)
+    encoding, positions = model.encode(segments())
+    assert encoding.shape == (4, 3)
+    assert [p.shape for p in positions] == [(4, 4, 6, 4, 2), (4, 2, 3, 4, 4)]
+    output = np.asarray(model(segments()))
+    assert output.shape == (4, 8, 12, 1)
+    assert ((output > 0) & (output < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"n_pools": 3}, r"2\*\*n_pools = 8"),
+        ({"dense_scale_down": 5}, "divisible by dense_scale_down"),
+        ({"dense_scale_down": 12}, "at least encoding_size"),
+        ({"n_dense": 0}, "n_dense"),
+        ({"kernel_size": 1.5}, "kernel_size"),
+        ({"position_dropout": 1.0}, "position_dropout"),
+    ],
+)
+def test_wrong_combinations_name_the_rule(options: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ParameterError, match=rule):
+        tiny(**options)
+
+
+def test_tied_kernels_get_gradient_from_both_sides() -> None:
+    """Numerical gradient of the loss with respect to one weight of a tied convolution and of a tied dense layer."""
+    model, x = tiny(), tf.constant(segments())
+
+    def loss() -> tf.Tensor:
+        return tf.reduce_sum(tf.square(tf.cast(model(x), tf.float64) - tf.cast(x, tf.float64)))
+
+    for kernel in (model.convolutions[1].kernel, model.dense[0].kernel):
+        with tf.GradientTape() as tape:
+            value = loss()
+        analytic = tape.gradient(value, kernel.value).numpy()
+        index = np.unravel_index(np.abs(analytic).argmax(), analytic.shape)
+        start, step = kernel.numpy(), np.zeros(kernel.shape, np.float32)
+        step[index] = 1e-3
+        kernel.assign(start + step)
+        above = float(loss())
+        kernel.assign(start - step)
+        below = float(loss())
+        kernel.assign(start)
+        assert (above - below) / 2e-3 == pytest.approx(analytic[index], rel=2e-2)
+
+
+def test_position_dropout_acts_in_training_only() -> None:
+    model = tiny(position_dropout=0.5)
+    x = segments(32)
+    still = np.asarray(model(x))
+    np.testing.assert_array_equal(still, np.asarray(model(x)))
+    changed = np.abs(np.asarray(model(x, training=True)) - still).max(axis=(1, 2, 3)) > 1e-6
+    assert 4 < changed.sum() < 28
+
+
+@pytest.mark.parametrize("options", [{}, {"normalize_encoding": True, "position_dropout": 0.25, "n_dense": 3}])
+def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str, Any]) -> None:
+    model = tiny(**options)
+    model.compile("adam", "mse")
+    model.fit(segments(8), segments(8), verbose=0)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
+    assert again.get_config() == model.get_config()
+    np.testing.assert_allclose(np.asarray(again(segments())), np.asarray(model(segments())), atol=1e-6)
+
+
+def test_the_encoder_alone_equals_scaling_and_encoding(tmp_path: Path) -> None:
+    raw = segments(16) * 40 - 300
+    scaler = SegmentScaler("minmax")
+    scaler.adapt(SegmentStatistics.fit([raw[..., 0]]))
+    model = tiny(normalize_encoding=True)
+    model.compile("adam", "mse")
+    model.fit(scaler(raw), scaler(raw), verbose=0)
+    model.encoder(scaler).save(tmp_path / "e.keras")
+    encoder = keras.saving.load_model(tmp_path / "e.keras", safe_mode=True)
+    np.testing.assert_allclose(np.asarray(encoder(raw)), np.asarray(model.encode(scaler(raw))[0]), atol=1e-6)
