@@ -16,20 +16,24 @@ import soundfile as sf
 RATE_HZ = 44_100
 
 
-def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> npt.NDArray[np.float32]:
+Sound = npt.NDArray[np.float32]
+
+
+def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> Sound:
     """Beats, a chord and some noise [shape=(n_samples,)], peak below 0.9."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * rate_hz)) / rate_hz
     beat = np.exp(-12 * (t % 0.5)) * rng.normal(0, 0.25, t.size)
     chord = sum(0.12 * np.sin(2 * np.pi * f * t) for f in rng.uniform(80, 2_000, 3))
-    return np.clip(beat + chord * (0.6 + 0.4 * np.sin(t)), -0.9, 0.9).astype(np.float32)
+    sound: Sound = np.clip(beat + chord * (0.6 + 0.4 * np.sin(t)), -0.9, 0.9).astype(np.float32)
+    return sound
 
 
 @pytest.fixture
 def write_sound(tmp_path: Path) -> Callable[..., Path]:
     """Write samples to a file in the test's folder; the extension chooses the format."""
 
-    def write(name: str, samples: npt.NDArray[np.float32], rate_hz: int = RATE_HZ) -> Path:
+    def write(name: str, samples: Sound, rate_hz: int = RATE_HZ) -> Path:
         path = tmp_path / name
         sf.write(path, samples, rate_hz)
         return path

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.conftest import make_fma
@@ -22,7 +23,7 @@ def prepared(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepar
     return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", subset="small", params=LIVE)
 
 
-def batches(dataset: PreparedDataset, split: str, **options: Any) -> np.ndarray:
+def batches(dataset: PreparedDataset, split: str, **options: Any) -> npt.NDArray[Any]:
     return np.concatenate(list(dataset.segments(split, batch_size=3, **options).as_numpy_iterator()))
 
 

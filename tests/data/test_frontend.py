@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import librosa
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
@@ -15,7 +18,7 @@ SMALL = AudioParams(
 )
 
 
-def librosa_mfcc(pcm: np.ndarray, p: AudioParams) -> np.ndarray:
+def librosa_mfcc(pcm: npt.NDArray[Any], p: AudioParams) -> npt.NDArray[Any]:
     mel = librosa.feature.melspectrogram(
         y=pcm,
         sr=p.sample_rate_hz,
@@ -26,7 +29,8 @@ def librosa_mfcc(pcm: np.ndarray, p: AudioParams) -> np.ndarray:
         fmax=p.f_max_hz,
     )
     log_mel = librosa.power_to_db(mel, amin=10 ** (p.floor_db / 10), top_db=p.top_db)
-    return librosa.feature.mfcc(S=log_mel, n_mfcc=p.n_mfcc).T
+    mfcc: npt.NDArray[Any] = librosa.feature.mfcc(S=log_mel, n_mfcc=p.n_mfcc).T
+    return mfcc
 
 
 def test_paper_equals_librosa_on_a_whole_track() -> None:

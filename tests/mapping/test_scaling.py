@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +30,7 @@ def test_across_keeps_the_order_of_variance() -> None:
 @pytest.mark.parametrize("mode", SCALING_MODES)
 @pytest.mark.parametrize("method", SCALING_METHODS)
 @given(values=_VALUES)
-def test_always_in_the_unit_interval(values: np.ndarray, mode: str, method: str) -> None:
+def test_always_in_the_unit_interval(values: npt.NDArray[Any], mode: str, method: str) -> None:
     scaled = Scaling.fit(values, mode=mode, method=method).apply(values)
     assert scaled.shape == values.shape
     assert ((scaled >= 0) & (scaled <= 1)).all()
@@ -46,6 +49,6 @@ def test_unknown_names_are_refused(options: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("values", [np.empty((0, 3)), np.full((2, 3), np.nan), np.zeros(3)])
-def test_values_that_cannot_be_fitted_are_refused(values: np.ndarray) -> None:
+def test_values_that_cannot_be_fitted_are_refused(values: npt.NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="finite rows"):
         Scaling.fit(values, mode="features", method="standard")

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ def tiny(**options: Any) -> Autoencoder:
     return model
 
 
-def segments(n: int = 4) -> np.ndarray:
+def segments(n: int = 4) -> npt.NDArray[Any]:
     return np.random.default_rng(0).uniform(size=(n, 8, 12, 1)).astype(np.float32)
 
 
@@ -80,7 +81,8 @@ def test_tied_kernels_get_gradient_from_both_sides() -> None:
             value = loss()
         analytic = tape.gradient(value, kernel.value).numpy()
         index = np.unravel_index(np.abs(analytic).argmax(), analytic.shape)
-        start, step = kernel.numpy(), np.zeros(kernel.shape, np.float32)
+        start = kernel.numpy()
+        step = np.zeros(kernel.shape, np.float32)
         step[index] = 1e-3
         kernel.assign(start + step)
         above = float(loss())
@@ -111,7 +113,7 @@ def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str,
 
 
 def test_the_encoder_alone_equals_scaling_and_encoding(tmp_path: Path) -> None:
-    raw = segments(16) * 40 - 300
+    raw = (segments(16) * 40 - 300).astype(np.float32)
     scaler = SegmentScaler("minmax")
     scaler.adapt(SegmentStatistics.fit([raw[..., 0]]))
     model = tiny(normalize_encoding=True)

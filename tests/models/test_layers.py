@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ _IMAGES = hnp.arrays(np.float32, (2, 4, 6, 3), elements=st.integers(-4, 4).map(f
 
 @settings(deadline=None)
 @given(_IMAGES)
-def test_unpooling_puts_every_maximum_where_it_was(x: np.ndarray) -> None:
+def test_unpooling_puts_every_maximum_where_it_was(x: npt.NDArray[Any]) -> None:
     positions = np.asarray(pool_positions(keras.ops.convert_to_tensor(x)))
     pooled = np.asarray(keras.ops.max_pool(x, 2, 2))
     result = np.asarray(unpool(keras.ops.convert_to_tensor(pooled), positions))

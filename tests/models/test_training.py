@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset, prepare
@@ -37,7 +39,7 @@ def undisturbed(dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFacto
     return train(TINY, dataset, tmp_path_factory.mktemp("runs") / "run", seed=3)
 
 
-def weights(run: Run) -> list[np.ndarray]:
+def weights(run: Run) -> list[npt.NDArray[Any]]:
     return [np.asarray(weight) for weight in run.load_encoder().get_weights()]
 
 

@@ -6,11 +6,11 @@ TensorFlow, in a SavedModel and, converted, in TensorFlow.js, whose fast backend
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 import tensorflow as tf
+from librosa.filters import mel as mel_filter_bank
 
 from tfdeepviz.params import AudioParams
 
@@ -58,7 +58,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
     def _permuted_mel(self) -> npt.NDArray[np.float32]:
         """Mel filter bank for bins in the order in which the two steps give them [shape=(half * n2, n_mels)]."""
         p, (n1, n2, half) = self.params, self._sizes
-        mel = librosa.filters.mel(
+        mel = mel_filter_bank(
             sr=p.sample_rate_hz, n_fft=p.n_fft, n_mels=p.n_mels, fmin=p.f_min_hz, fmax=p.f_max_hz
         ).T  # (n_bins, n_mels)
         permuted = np.zeros((half * n2, p.n_mels), np.float32)

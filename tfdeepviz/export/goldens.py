@@ -40,7 +40,8 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
     pcm[rate // 3] = 1.0
     burst = (t >= 1.5) & (t < 1.6)
     pcm[burst] += rng.uniform(-1, 1, int(burst.sum()))
-    return np.clip(np.round(pcm * SCALE), -SCALE, SCALE - 1).astype(np.int16)
+    rounded: npt.NDArray[np.int16] = np.clip(np.round(pcm * SCALE), -SCALE, SCALE - 1).astype(np.int16)
+    return rounded
 
 
 def write_goldens(

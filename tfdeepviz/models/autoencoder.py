@@ -109,8 +109,8 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         if flat % divisor or flat // divisor < self.encoding_size:
             raise ParameterError(
                 f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last "
-                f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at least "
-                f"encoding_size = {self.encoding_size}"
+                f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at "
+                f"least encoding_size = {self.encoding_size}"
             )
         return bottom
 
@@ -126,8 +126,6 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
 
     def build(self, *_: Any) -> None:
         """Make all weights."""
-        if self.built:
-            return
         channels: int = 1
         for conv in self.convolutions:
             conv.build((None, None, None, channels))
@@ -138,8 +136,9 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
             width = dense.units
         if self.normalization is not None:
             self.normalization.build((None, width))
-        for tied in (*self.tied_dense, *self.tied_convolutions):
-            tied.build()
+        tied: list[keras.layers.Layer] = [*self.tied_dense, *self.tied_convolutions]
+        for layer in tied:
+            layer.build()
         self.built = True
 
     def encode(self, x: Any, *, training: bool = False) -> tuple[Any, list[Any]]:
@@ -207,6 +206,8 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        names = ("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down")
-        names = (*names, "kernel_size", "dense_initial_std", "normalize_encoding", "position_dropout")
+        names = [
+            *("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down"),
+            *("kernel_size", "dense_initial_std", "normalize_encoding", "position_dropout"),
+        ]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.export.bundle import Bundle, fit_mappings, list_files
+
+
+def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    assert (manifest["name"], manifest["version"], bundle.label) == ("tiny", None, "tiny")
+    assert set(manifest["files"]) == set(list_files(bundle.path))
+    (encoder,) = manifest["encoders"]
+    assert (encoder["window_seconds"], encoder["step_seconds"]) == (pytest.approx(0.96), 0.1)
+    assert manifest["frontend"]["pad_samples"] == 551
+    for graph in (manifest["frontend"], encoder):
+        model = json.loads((bundle.path / graph["model"]).read_text())
+        names = {node["name"] for node in model["modelTopology"]["node"]}
+        assert set(graph["inputs"].values()) <= names
+        assert {name.split(":")[0] for name in graph["outputs"].values()} <= names
+
+
+def test_goldens_are_complete(bundle: Bundle) -> None:
+    goldens = json.loads((bundle.path / "goldens" / "goldens.json").read_text())
+    for stage in goldens["stages"].values():
+        array = np.fromfile(bundle.path / stage["file"], stage["dtype"]).reshape(stage["shape"])
+        assert np.isfinite(array).all()
+        assert array.std() > 0
+    assert goldens["stages"]["mfcc"]["shape"] == [201, 64]
+    assert goldens["stages"]["encoding"]["shape"] == [11, 10]
+
+
+def test_mappings_are_the_default_and_all_others(bundle: Bundle) -> None:
+    default = bundle.scaling()
+    assert (default.mode, default.method) == ("features", "standard")
+    assert bundle.scaling(mode="across", method="minmax").gain != default.gain
+    with pytest.raises(ValueError, match="pca/features/standard: the bundle offers raw/across/minmax"):
+        bundle.scaling(projection="pca")
+
+
+def test_raw_needs_ten_components() -> None:
+    with pytest.raises(ValueError, match="size 7"):
+        fit_mappings(np.zeros((5, 7), np.float32), encoder="e")
+
+
+def test_a_changed_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    for name in bundle.manifest["files"]:
+        copy = tmp_path / name.replace("/", "_")
+        shutil.copytree(bundle.path, copy)
+        data = bytearray((copy / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (copy / name).write_bytes(data)
+        with pytest.raises(FormatError, match="SHA-256"):
+            Bundle.load(copy)
+        (copy / name).unlink()
+        with pytest.raises(FormatError, match="missing"):
+            Bundle.load(copy)
+
+
+def _set(path: str, value: Any) -> Any:
+    def change(manifest: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        target: Any = manifest
+        for key in parents:
+            target = target[int(key)] if key.isdigit() else target[key]
+        target[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (_set("schema_version", 2), "schema_version"),
+        (_set("name", "../evil"), "name"),
+        (_set("audio.n_fft", 3), "n_fft"),
+        (_set("encoders", []), "manifest"),
+        (_set("encoders.0.step_seconds", -1), "step_seconds"),
+        (_set("encoders.0.encoding_size", "ten"), "encoding_size"),
+        (_set("files", {}), "files"),
+        (_set("files", {"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "leads out"),
+        (_set("mappings", "other.json"), "other.json"),
+    ],
+)
+def test_broken_manifests_name_the_field(bundle: Bundle, tmp_path: Path, change: Any, what: str) -> None:
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    change(manifest)
+    write_json(copy / "manifest.json", manifest)
+    with pytest.raises(FormatError, match=what):
+        Bundle.load(copy)
+
+
+def test_numbers_that_are_none_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle.path, copy)
+    path = copy / "mappings.json"
+    mappings = json.loads(path.read_text())
+    mappings["projections"][0]["scalings"][0]["gain"][3] = float("nan")
+    path.write_text(json.dumps(mappings))
+    write_json(copy / "manifest.json", {**bundle.manifest, "files": list_files(copy)})
+    with pytest.raises(FormatError, match="NaN"):
+        Bundle.load(copy).scaling()
+
+
+def test_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="tfdeepviz export"):
+        Bundle.load(tmp_path)
