@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -80,16 +79,11 @@ def main() -> None:
     path = args.bundle or max(shipped.iterdir(), key=lambda version: int(version.name))
     bundle = Bundle.load(path.resolve())
     hop_seconds = args.hop_seconds or bundle.encoder.step_seconds
-    # The browser decodes the same file; a copy keeps its name out of the page.
-    with tempfile.TemporaryDirectory() as folder:
-        track = Path(folder) / args.track.name
-        track.write_bytes(args.track.read_bytes())
-        ours = python_times(bundle, track, hop_seconds)
-        theirs = browser_times(bundle, track, hop_seconds)
+    track = args.track.resolve()
+    ours, theirs = python_times(bundle, track, hop_seconds), browser_times(bundle, track, hop_seconds)
     print(f"{args.track.name}, {bundle.label}, hop {hop_seconds:g} s, {os.cpu_count()} cores")
-    print(
-        f"browser: {theirs['backend']}, {theirs['threads']} thread(s); first encodings after {theirs['first_block_ms']:.0f} ms"
-    )
+    first = theirs["first_block_ms"]
+    print(f"browser: {theirs['backend']}, {theirs['threads']} thread(s); first encodings after {first:.0f} ms")
     print(f"{'':12} {'Python':>10} {'browser':>10} {'ratio':>7}")
     for name in ("decode_ms", "frontend_ms", "encoder_ms", "total_ms"):
         print(f"{name:12} {ours[name]:10.1f} {theirs[name]:10.1f} {theirs[name] / ours[name]:7.2f}")

@@ -101,6 +101,17 @@ def test_position_dropout_acts_in_training_only() -> None:
     assert 4 < changed.sum() < 28
 
 
+def test_settling_makes_every_component_alive() -> None:
+    model = tiny(normalize_encoding=True)
+    x = segments(256) * 20  # so that the spread is large beside the normalisation's epsilon
+    x *= np.random.default_rng(1).uniform(size=(256, 1, 1, 1)).astype(np.float32)
+    model.settle_normalization([x[:100], x[100:]])
+    logits = np.asarray(model.encode(x)[0], np.float64)
+    logits = np.log(logits / (1 - logits))
+    np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(logits.std(axis=0), 1, atol=2e-2)
+
+
 @pytest.mark.parametrize("options", [{}, {"normalize_encoding": True, "position_dropout": 0.25, "n_dense": 3}])
 def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str, Any]) -> None:
     model = tiny(**options)

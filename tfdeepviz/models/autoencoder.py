@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
@@ -149,6 +151,25 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         tuple of tensor [shape=(batch, encoding_size)] and list of tensors
             The encoding in (0, 1) and the positions that each pool remembers.
         """
+        x, positions = self._project(x)
+        if self.normalization is not None:
+            x = self.normalization(x, training=training)
+        return ops.sigmoid(x), positions
+
+    def settle_normalization(self, batches: Iterable[Any]) -> None:
+        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
+
+        A moving average lags behind while weights still change quickly, so that a component that is alive in training
+        can look dead afterwards. Does nothing without `normalize_encoding`; training itself is not affected.
+        """
+        if self.normalization is None:
+            return
+        values = np.concatenate([ops.convert_to_numpy(self._project(batch)[0]) for batch in batches])
+        self.normalization.moving_mean.assign(values.mean(axis=0))
+        self.normalization.moving_variance.assign(values.var(axis=0))
+
+    def _project(self, x: Any) -> tuple[Any, list[Any]]:
+        """Encoding before normalisation and sigmoid, and the pools' positions."""
         positions = []
         for first, second in zip(self.convolutions[::2], self.convolutions[1::2], strict=True):
             x = ops.relu(second(ops.relu(first(x))))
@@ -157,10 +178,7 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         x = ops.reshape(x, (-1, self._bottom[0] * self._bottom[1] * self._bottom[2]))
         for dense in self.dense[:-1]:
             x = ops.relu(dense(x))
-        x = self.dense[-1](x)
-        if self.normalization is not None:
-            x = self.normalization(x, training=training)
-        return ops.sigmoid(x), positions
+        return self.dense[-1](x), positions
 
     def decode(self, encoding: Any, positions: list[Any]) -> Any:
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from what `encode` returns."""

@@ -25,6 +25,8 @@ from tfdeepviz.params import AudioParams
 
 _HISTORY = ("epoch", "loss", "val_loss", "shuffle_rise", "min_encoding_std", "seconds")
 _CHECKPOINTS_KEPT = 2
+# 2,048 segments give the encoding's mean within 0.03 standard deviations.
+_SETTLING_BATCHES = 16
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,9 @@ def train(
             shuffle=False,
             callbacks=[_StepCallback(progress.step)],
         ).history["loss"][0]
+        model.settle_normalization(
+            dataset.segments("training", batch_size=128, seed=epoch_seed).take(_SETTLING_BATCHES).map(scaler)
+        )
         code = measure_code(model, dataset.segments(validation, batch_size=128).map(scaler))
         if not np.isfinite(loss):
             raise ArithmeticError(f"{out}: the loss is {loss} after epoch {epoch}; train with a lower learning_rate")

@@ -1,0 +1,86 @@
+"""The whole way as its users walk it: from nothing to bars that move in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+
+_ROOT = Path(__file__).resolve().parent.parent
+_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+# ae-shared-compact, smaller and in a hurry: two epochs on two minutes of music have to be enough.
+_PRESET = {
+    "title": "Walk",
+    "kind": "autoencoder",
+    "model": {
+        **{"n_initial_filters": 4, "dense_scale_down": 4, "dense_initial_std": None},
+        **{"normalize_encoding": True, "position_dropout": 0.75},
+    },
+    "scaler": "minmax",
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "batch_size": 8,
+    "epochs": 2,
+}
+
+
+def tfdeepviz(*arguments: str | Path) -> str:
+    result = subprocess.run(
+        [sys.executable, "-m", "tfdeepviz.cli", *map(str, arguments)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3_000:]
+    return result.stdout
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not Path(_CHROMIUM).exists(), reason=f"needs Chromium at {_CHROMIUM}")
+@pytest.mark.skipif(not (_ROOT / "webapp" / "static" / "index.html").exists(), reason="needs the built front end")
+def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
+    corpus, dataset, run, bundle, registry = (tmp_path / name for name in ("fma", "ds", "run", "bundle", "registry"))
+    preset = tmp_path / "walk.json"
+    preset.write_text(json.dumps(_PRESET))
+
+    tfdeepviz("demo-corpus", corpus, "--tracks", "24", "--seconds", "12")
+    assert "skipped" not in tfdeepviz("prepare", "--fma-root", corpus, "--out", dataset)
+    tfdeepviz("train", preset, "--dataset", dataset, "--out", run)
+    tfdeepviz("export", run, "--out", bundle, "--name", "walk")
+    assert "walk/1" in tfdeepviz("push", bundle, "--registry", registry)
+
+    mp3 = sorted((corpus / "fma_small").rglob("*.mp3"))[0]
+    samples, rate_hz = sf.read(mp3)
+    # A browser and libsndfile trim an mp3's padding differently; samples are the same for both.
+    track, expected = tmp_path / "track.wav", tmp_path / "expected.json"
+    sf.write(track, samples, rate_hz, subtype="PCM_16")
+    tfdeepviz("extract", track, "--bundle", registry / "walk" / "1", "--out", expected, "--hop-seconds", "0.1")
+
+    npx = shutil.which("npx")
+    assert npx is not None
+    environment = {
+        **os.environ,
+        "TFDEEPVIZ_WALK": str(track),
+        "TFDEEPVIZ_EXPECTED": str(expected),
+        "TFDEEPVIZ_REGISTRY": str(registry),
+        "TFDEEPVIZ_PYTHON": sys.executable,
+        "TFDEEPVIZ_E2E_PORT": "8223",
+    }
+    result = subprocess.run(
+        [npx, "playwright", "test", "walk.spec.ts"],
+        cwd=_ROOT / "webapp" / "frontend",
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-5_000:]

@@ -1,0 +1,106 @@
+/**
+ * The end of the whole walk: a model that was just trained and pushed draws what `tfdeepviz extract` says of the same
+ * file. `tests/test_walk.py` makes the model, the track and the expectation, and runs this with
+ *
+ *     TFDEEPVIZ_WALK      a WAV file
+ *     TFDEEPVIZ_EXPECTED  what `tfdeepviz extract --hop-seconds 0.1` wrote of it, as JSON
+ */
+import { readFile } from "node:fs/promises";
+import { expect, test, type Page } from "@playwright/test";
+import { barLayout, LIT_LUMA } from "../src/visuals/bar-layout";
+
+interface Extract {
+  readonly bundle: string;
+  readonly times: readonly number[];
+  readonly parameters: readonly (readonly number[])[];
+}
+
+const SIZE = { width: 640, height: 480 };
+const SLOW = { timeout: 30_000 };
+
+test.use({ viewport: SIZE });
+
+test("the bars are as long as extract says", async ({ page, context }) => {
+  const track = await readFile(process.env.TFDEEPVIZ_WALK!);
+  const expected = JSON.parse(await readFile(process.env.TFDEEPVIZ_EXPECTED!, "utf8")) as Extract;
+  const ruler = await context.newPage(); // decodes screenshots apart from the page that is tested
+
+  await page.addInitScript(() => {
+    localStorage.setItem("tfdeepviz.note", "yes");
+    localStorage.setItem("tfdeepviz.visual", "bar");
+  });
+  await page.goto("./");
+  const root = page.locator("html");
+  await expect(root).toHaveAttribute("data-backend", "wasm", SLOW);
+  await page.locator('input[type="file"]').first().setInputFiles({
+    name: "walk.wav",
+    mimeType: "audio/wav",
+    buffer: track,
+  });
+  await expect(root).toHaveAttribute("data-state", "playing", SLOW);
+  await page.keyboard.press("Space");
+  await expect(root).toHaveAttribute("data-state", "paused");
+
+  const smoothing = page.getByRole("slider", { name: /^Smoothing/, includeHidden: true });
+  await smoothing.evaluate((slider: HTMLInputElement) => {
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  const seekBar = page.getByRole("slider", { name: "Position in the track" });
+  for (const presses of [0, 1, 1]) {
+    // Five seconds for each; the first lies before the middle of the first segment.
+    for (let press = 0; press < presses; press++) await page.keyboard.press("ArrowRight");
+    if (presses === 0) {
+      await seekBar.focus();
+      await page.keyboard.press("Home");
+    }
+    await page.waitForTimeout(500);
+    const seconds = Number(await seekBar.inputValue());
+    const parameters = interpolated(expected, seconds);
+    const shown = await page
+      .locator("[role=meter]")
+      .evaluateAll((meters) => meters.map((meter) => Number(meter.getAttribute("aria-valuenow"))));
+    const png = await page
+      .locator("#stage")
+      .screenshot({ style: ".chrome, .notices { visibility: hidden !important }" });
+    const lengths = await measureBars(ruler, png.toString("base64"));
+    const { fullLength } = barLayout(SIZE.width, SIZE.height)[0]!;
+    parameters.forEach((parameter, index) => {
+      const what = `parameter ${index} at ${seconds} s`;
+      expect(Math.abs(shown[index]! - parameter), what).toBeLessThan(0.01);
+      expect(Math.abs(lengths[index]! - parameter * fullLength), what).toBeLessThan(4);
+    });
+  }
+});
+
+/** What Python says at a moment: linear between two segments, held before the first and after the last. */
+function interpolated({ times, parameters }: Extract, seconds: number): number[] {
+  const next = times.findIndex((time) => time > seconds);
+  if (next === 0) return [...parameters[0]!];
+  if (next === -1) return [...parameters.at(-1)!];
+  const weight = (seconds - times[next - 1]!) / (times[next]! - times[next - 1]!);
+  return parameters[next - 1]!.map((value, index) => value + weight * (parameters[next]![index]! - value));
+}
+
+/** Lengths of the ten bars in CSS pixels, measured as `barLayout` describes. */
+async function measureBars(ruler: Page, png: string): Promise<number[]> {
+  const places = barLayout(SIZE.width, SIZE.height);
+  return ruler.evaluate(
+    async ({ png, places, threshold }) => {
+      const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+      const context = new OffscreenCanvas(image.width, image.height).getContext("2d")!;
+      context.drawImage(image, 0, 0);
+      return places.map(({ left, right, baseline }) => {
+        const column = context.getImageData(Math.floor((left + right) / 2), 0, 1, baseline).data;
+        let length = 0;
+        for (let row = baseline - 1; row >= 0; row--, length++) {
+          const [red, green, blue] = column.subarray(4 * row, 4 * row + 3);
+          if (0.2126 * red! + 0.7152 * green! + 0.0722 * blue! < threshold) break;
+        }
+        return length;
+      });
+    },
+    { png, places, threshold: LIT_LUMA },
+  );
+}
