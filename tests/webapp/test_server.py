@@ -5,17 +5,17 @@ from __future__ import annotations
 import ast
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from webapp.server import CONTENT_SECURITY_POLICY, create_app, find_file, listen, main, run
+from webapp.server import CONTENT_SECURITY_POLICY, create_app, find_file, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,14 +282,25 @@ def test_without_fma_there_is_none(site: Path) -> None:
     assert client.get("/fma/2.mp3").status_code == 404
 
 
-@pytest.fixture
-def address(site: Path) -> Iterator[tuple[str, int]]:
-    app = create_app(registry=site / "registry", tracks=site / "tracks", static=site / "static")
-    listener = listen("127.0.0.1", 0)
-    threading.Thread(target=run, args=(app, listener), daemon=True).start()
-    host, port = listener.getsockname()
-    yield host, port
-    listener.close()
+WITHOUT_WAITRESS = "import sys; sys.modules['waitress'] = None; from webapp.server import main; sys.exit(main())"
+
+
+@pytest.fixture(params=["waitress", "werkzeug"])
+def address(request: pytest.FixtureRequest, site: Path) -> Iterator[tuple[str, int]]:
+    """The server as a process of its own, on either of the two that can carry it."""
+    if request.param == "waitress":
+        pytest.importorskip("waitress")
+        command = [sys.executable, "-m", "webapp.server"]
+    else:
+        command = [sys.executable, "-c", WITHOUT_WAITRESS]
+    command += ["--port", "0", "--static", str(site / "static"), "--tracks", str(site / "tracks")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.match(r"tfdeepviz playground: http://(127\.0\.0\.1):(\d+)/ ", line)
+        assert found, line
+        yield found[1], int(found[2])
+        process.terminate()
 
 
 def test_over_the_wire(address: tuple[str, int]) -> None:
@@ -336,15 +347,6 @@ def test_no_such_port(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fma_root_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--fma-root", str(tmp_path / "none")]) == 2
     assert "is not a folder" in capsys.readouterr().err
-
-
-def test_start_up_line(site: Path) -> None:
-    command = [sys.executable, "-m", "webapp.server", "--port", "0", "--static", str(site / "static")]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        process.terminate()
-    assert line.startswith("tfdeepviz playground: http://127.0.0.1:")
 
 
 def test_imports_nothing_but_flask() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfdeepviz.data.files import read_json
@@ -23,10 +27,6 @@ class MissingExtraError(RuntimeError):
     """A package of an optional extra is not installed."""
 
 
-class QuantizationError(RuntimeError):
-    """Stored with so few bits, an encoder is not the same encoder any more."""
-
-
 def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
     """Write the front end's graph; returns the manifest's `inputs` and `outputs`.
 
@@ -35,7 +35,7 @@ def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
     return _convert(frontend, frontend.graph, out, {})
 
 
-def convert_encoder(encoder: keras.Model, out: Path, *, quantization: str) -> dict[str, Any]:
+def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) -> dict[str, Any]:
     """Write an encoder's graph, which takes segments time first; returns the manifest's `inputs` and `outputs`.
 
     Parameters
@@ -44,10 +44,9 @@ def convert_encoder(encoder: keras.Model, out: Path, *, quantization: str) -> di
         From unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to encodings.
     out
         Folder to make.
-    quantization
-        How `quantized_layers` store their kernels: one of `QUANTIZATIONS`. All else stays float32.
+    plan
+        From `plan_quantization`.
     """
-    _refuse_unknown(quantization)
     _, n_mfcc, segment_frames, _ = encoder.input_shape
 
     def encode(segments: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -57,52 +56,93 @@ def convert_encoder(encoder: keras.Model, out: Path, *, quantization: str) -> di
     module = tf.Module()
     module.encoder = encoder
     # tfjs quantises what it finds by name; a graph's constants carry the names of the layers that they come from.
-    patterns = [f"*/{layer.name}_*" for layer in quantized_layers(encoder)]
-    dtypes = {} if quantization == "none" or not patterns else {quantization: patterns}
-    return _convert(module, tf.function(encode, input_signature=[spec]), out, dtypes)
+    patterns = {
+        dtype: [f"*/{layer}_*" for layer, chosen in plan.dtypes.items() if chosen == dtype]
+        for dtype in set(plan.dtypes.values())
+    }
+    return _convert(module, tf.function(encode, input_signature=[spec]), out, patterns)
 
 
-def quantized_layers(encoder: keras.Model) -> list[keras.layers.Layer]:
-    """Layers whose kernels are worth quantising: small ones save nothing, and the scaler's values range too widely."""
-    return [
-        layer
-        for layer in encoder.layers
-        if hasattr(layer, "kernel") and np.prod(layer.kernel.shape) >= _MIN_QUANTIZED_SIZE
-    ]
+@dataclass(frozen=True)
+class QuantizationPlan:
+    """Which layers' kernels are stored with fewer bits, and what that costs.
+
+    Attributes
+    ----------
+    dtypes
+        Layer name to `float16` or `uint8`; all else stays float32.
+    max_error
+        Largest absolute difference that it makes to an encoding of the segments that it was planned with.
+    """
+
+    dtypes: dict[str, str]
+    max_error: float
 
 
-def quantized_encoder(encoder: keras.Model, quantization: str) -> keras.Model:
-    """Make a copy of an encoder whose kernels are rounded as `convert_encoder` stores them."""
-    _refuse_unknown(quantization)
+def plan_quantization(
+    encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, max_error: float
+) -> QuantizationPlan:
+    """Store each kernel with the fewest bits that the error allows, the largest kernel first.
+
+    Small kernels save nothing and stay as they are, as does the scaler, whose values range too widely.
+
+    Parameters
+    ----------
+    encoder
+        A Keras encoder.
+    segments
+        What the error is measured on [shape=(n, n_mfcc, segment_frames, 1)].
+    quantization
+        One of `QUANTIZATIONS`; with `uint8`, kernels too sensitive for it may still become float16.
+    max_error
+        Largest absolute difference that an encoding may show.
+    """
+    ladder = {"none": (), "float16": ("float16",), "uint8": ("uint8", "float16")}[quantization]
+    exact = np.asarray(encoder(segments, training=False))
+    sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in encoder.layers if hasattr(layer, "kernel")}
+    plan = QuantizationPlan({}, 0.0)
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if sizes[name] < _MIN_QUANTIZED_SIZE:
+            break
+        for dtype in ladder:
+            dtypes = {**plan.dtypes, name: dtype}
+            rounded = quantized_encoder(encoder, dtypes)
+            error = float(np.abs(np.asarray(rounded(segments, training=False)) - exact).max())
+            if error <= max_error:
+                plan = QuantizationPlan(dtypes, error)
+                break
+    return plan
+
+
+def quantized_encoder(encoder: keras.Model, dtypes: Mapping[str, str]) -> keras.Model:
+    """Make a copy of an encoder whose layers' kernels are rounded as the browser will read them."""
+    quantize = _tensorflowjs("quantization")
     copy = keras.models.clone_model(encoder)
     copy.set_weights(encoder.get_weights())
-    if quantization != "none":
-        from tensorflowjs import quantization as tfjs_quantization
-
-        for layer in quantized_layers(copy):
-            kernel = np.asarray(layer.kernel)
-            data, metadata = tfjs_quantization.quantize_weights(kernel, getattr(np, quantization))
-            layer.kernel.assign(tfjs_quantization.dequantize_weights(data, metadata, kernel.dtype))
+    for name, dtype in dtypes.items():
+        layer = copy.get_layer(name)
+        kernel = np.asarray(layer.kernel)
+        data, metadata = quantize.quantize_weights(kernel, getattr(np, dtype))
+        layer.kernel.assign(quantize.dequantize_weights(data, metadata, kernel.dtype))
     return copy
 
 
-def _refuse_unknown(quantization: str) -> None:
-    if quantization not in QUANTIZATIONS:
-        raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
-
-
-def _convert(module: tf.Module, function: Any, out: Path, dtypes: dict[str, list[str]]) -> dict[str, Any]:
-    try:
-        from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
-    except ImportError as error:
-        raise MissingExtraError(
-            f"exporting needs tensorflowjs ({error}); install it with pip install 'tfdeepviz[export]'"
-        ) from error
+def _convert(module: tf.Module, function: Any, out: Path, patterns: dict[str, list[str]]) -> dict[str, Any]:
+    convert_tf_saved_model = _tensorflowjs("converters.tf_saved_model_conversion_v2").convert_tf_saved_model
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as temporary:
         tf.saved_model.save(module, temporary, signatures=function.get_concrete_function())
-        convert_tf_saved_model(temporary, str(out), quantization_dtype_map=dtypes)
+        convert_tf_saved_model(temporary, str(out), quantization_dtype_map=patterns)
     signature = read_json(out / "model.json")["signature"]
     inputs = {name: info["name"].removesuffix(":0") for name, info in signature["inputs"].items()}
     outputs = {name: info["name"] for name, info in signature["outputs"].items()}
     return {"inputs": inputs, "outputs": outputs}
+
+
+def _tensorflowjs(module: str) -> Any:
+    try:
+        return import_module(f"tensorflowjs.{module}")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"exporting needs tensorflowjs ({error}); install it with pip install 'tfdeepviz[export]'"
+        ) from error
