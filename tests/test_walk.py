@@ -21,7 +21,7 @@ _PRESET = {
     "kind": "autoencoder",
     "model": {
         **{"n_initial_filters": 4, "dense_scale_down": 4, "dense_initial_std": None},
-        **{"normalize_encoding": True, "position_dropout": 0.75},
+        **{"normalize_encoding": True, "position_dropout": 0.5},
     },
     "scaler": "minmax",
     "optimizer": "adamw",
@@ -51,7 +51,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     preset = tmp_path / "walk.json"
     preset.write_text(json.dumps(_PRESET))
 
-    tfdeepviz("demo-corpus", corpus, "--tracks", "24", "--seconds", "12")
+    tfdeepviz("demo-corpus", corpus, "--tracks", "48", "--seconds", "6")
     assert "skipped" not in tfdeepviz("prepare", "--fma-root", corpus, "--out", dataset)
     tfdeepviz("train", preset, "--dataset", dataset, "--out", run)
     tfdeepviz("export", run, "--out", bundle, "--name", "walk")

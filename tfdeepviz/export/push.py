@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -76,6 +77,9 @@ def _index(registry: Path) -> dict[str, Any]:
 @contextmanager
 def _locked(registry: Path) -> Iterator[None]:
     """Let one pusher at a time choose a version; the lock goes with its process, however that ends."""
-    with (registry / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    folder = os.open(registry, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)

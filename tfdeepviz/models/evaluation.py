@@ -16,7 +16,7 @@ from tfdeepviz.models.autoencoder import Autoencoder
 #: A component with less spread over a split is dead.
 MIN_ENCODING_STD = 0.05
 #: An encoding that may be exchanged at less cost is not used by the decoder.
-MIN_SHUFFLE_RISE = 0.05
+MIN_SHUFFLE_RISE = 0.01
 
 #: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB at the paper's grid.
 _MAX_PCA_SEGMENTS = 20_000

@@ -75,7 +75,11 @@ export default defineConfig(
   {
     files: ["**/*.js", "**/*.mjs"],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: { globals: { process: "readonly", console: "readonly", URL: "readonly" } },
+    languageOptions: {
+      globals: Object.fromEntries(
+        ["console", "fetch", "performance", "process", "URL", "window"].map((name) => [name, "readonly"]),
+      ),
+    },
     rules: { "no-console": "off", "@typescript-eslint/explicit-module-boundary-types": "off" },
   },
 );

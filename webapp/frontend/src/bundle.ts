@@ -350,7 +350,7 @@ async function fetchBytes(
 /** Lower-case hexadecimal SHA-256, or null where the browser gives no `crypto.subtle`. */
 async function sha256(bytes: ArrayBuffer): Promise<string | null> {
   // The DOM types promise `subtle` everywhere; an http page from another machine does not have it.
-  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle;
   if (subtle === undefined) return null;
   const digest = new Uint8Array(await subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -95,7 +95,7 @@ export const harness = {
     context.drawImage(image, 0, 0);
     const scale = image.width / canvas.clientWidth;
     return barLayout(canvas.clientWidth, canvas.clientHeight).map(({ left, right, baseline }) => {
-      const foot = Math.round(baseline * scale);
+      const foot = Math.floor(baseline * scale);
       const { data } = context.getImageData(Math.floor(((left + right) / 2) * scale), 0, 1, foot);
       let length = 0;
       for (let row = foot - 1; row >= 0; row--) {
@@ -105,6 +105,20 @@ export const harness = {
       }
       return length / scale;
     });
+  },
+
+  /** Let the browser take the canvas's context away, and give it back. */
+  async loseContext(): Promise<void> {
+    const extension = canvas.getContext("webgl2")!.getExtension("WEBGL_lose_context")!;
+    const event = (type: string): Promise<Event> =>
+      new Promise((resolve) => canvas.addEventListener(type, resolve, { once: true }));
+    const lost = event("webglcontextlost");
+    extension.loseContext();
+    await lost;
+    await new Promise((resolve) => setTimeout(resolve)); // not before the event has been handled
+    const restored = event("webglcontextrestored");
+    extension.restoreContext();
+    await restored;
   },
 
   /** What a visual throws on a canvas that cannot give it a WebGL 2 context. */

@@ -204,7 +204,7 @@ export class Analyzer {
       const feeds = { [inputs.pcm]: tf.tensor1d(pcm), [inputs.floorDb]: tf.scalar(floorDb) };
       return this.frontend.execute(feeds, [outputs.mfcc, outputs.peakDb]) as tf.Tensor[];
     });
-    if (mfcc === undefined || peak === undefined || peak.size !== 1) {
+    if (mfcc === undefined || peak?.size !== 1) {
       throw new BundleError(frontend.model, "does not give MFCC and a peak");
     }
     if (mfcc.shape[0] !== nFrames || mfcc.shape[1] !== audio.nMfcc || mfcc.rank !== 2) {

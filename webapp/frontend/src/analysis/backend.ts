@@ -5,8 +5,13 @@ import { Analyzer, loadGraphs, type BundleGraphs } from "./analyzer";
 import { loadGoldens, passes, selfTest, type GoldenValues, type SelfTest } from "./self-test";
 import type { WasmVariant } from "./wasm";
 
-/** More threads than this gain nothing on matrices of this size, and the picture needs a core too. */
+/** More threads than this gain little on matrices of this size. */
 const MAX_THREADS = 4;
+/**
+ * Left to the picture and the sound. The threads wait for one another by spinning: where they have to share their cores
+ * with anything else, several are slower than one.
+ */
+const SPARE_CORES = 1;
 
 /** The backend that was chosen, with the proof that it computes what Python does. */
 export interface Backend {
@@ -35,7 +40,10 @@ export class BackendError extends Error {
 }
 
 export interface BackendOptions {
-  /** At most so many threads; 1 for callers that must not wait (a page's main thread). */
+  /**
+   * So many threads if there are as many cores: 1 for callers that must not wait (a page's main thread). Unless told,
+   * at most four, and one core is left to the page.
+   */
   readonly maxThreads?: number;
   readonly onProgress?: (fraction: number, what: string) => void;
   readonly signal?: AbortSignal;
@@ -55,7 +63,7 @@ type Candidate = ({ readonly name: "wasm" } & WasmVariant) | { readonly name: "c
  */
 export async function startAnalyzer(
   bundle: Bundle,
-  { maxThreads = MAX_THREADS, onProgress, signal }: BackendOptions = {},
+  { maxThreads, onProgress, signal }: BackendOptions = {},
 ): Promise<{ analyzer: Analyzer; backend: Backend }> {
   onProgress?.(0, "Loading the model");
   const [graphs, goldens] = await Promise.all([
@@ -63,7 +71,7 @@ export async function startAnalyzer(
     loadGoldens(bundle, signal),
   ]);
   const attempts: string[] = [];
-  const choice = established ? [established] : candidates(Math.min(maxThreads, MAX_THREADS));
+  const choice = established ? [established] : candidates(maxThreads);
   for (const candidate of choice) {
     signal?.throwIfAborted();
     onProgress?.(0.7, "Checking the model");
@@ -120,8 +128,9 @@ async function activate(candidate: Candidate): Promise<number | null> {
   return (await wasm.isWasmSupported(candidate)) ? wasm.startWasm(candidate) : null;
 }
 
-function candidates(maxThreads: number): Candidate[] {
-  const threads = Math.min(maxThreads, navigator.hardwareConcurrency);
+function candidates(maxThreads: number | undefined): Candidate[] {
+  const cores = navigator.hardwareConcurrency;
+  const threads = Math.min(maxThreads ?? cores - SPARE_CORES, cores, MAX_THREADS);
   return [
     ...(threads > 1 ? [{ name: "wasm", simd: true, threads } as const] : []),
     { name: "wasm", simd: true, threads: 1 },

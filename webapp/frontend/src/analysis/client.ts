@@ -14,7 +14,7 @@ export type { EncodingBlock } from "../mapping/track";
 const DEPTH = 2;
 
 export interface StartOptions {
-  /** At most so many WASM threads. */
+  /** So many WASM threads if there are as many cores; unless told, one core is left to the page. */
   readonly maxThreads?: number;
 }
 

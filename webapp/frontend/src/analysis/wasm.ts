@@ -5,8 +5,11 @@
  * that, and a content security policy without `script-src blob:` refuses it. Here the threads load the same file from
  * our own origin, the number of threads is chosen rather than guessed, and a variant that does not start is an error
  * instead of a promise that never settles.
+ *
+ * The threaded binary that TensorFlow.js 4.22.0 publishes takes every machine for one with a single core, so that its
+ * pool never has more than one thread, whatever `setThreadsCount` says; `allowThreads` corrects the number.
  */
-import { BackendWasm, getThreadsCount, setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
+import { BackendWasm, getThreadsCount, setThreadsCount, version_wasm } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import singleFactory from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.js";
 import plainWasmUrl from "@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm.wasm?url";
@@ -28,6 +31,7 @@ interface Module {
     result: "number" | null,
     parameters: readonly "number"[],
   ): (...args: number[]) => number;
+  readonly HEAPU8: Uint8Array;
   PThread?: { terminateAllThreads(): void };
   tfjs?: unknown;
 }
@@ -56,6 +60,7 @@ export async function isWasmSupported({ simd, threads }: WasmVariant): Promise<b
  */
 export async function startWasm(variant: WasmVariant): Promise<number> {
   const module = await instantiate(variant);
+  if (variant.threads > 1) allowThreads(module, variant.threads);
   tf.removeBackend("wasm");
   setThreadsCount(variant.threads);
   tf.registerBackend("wasm", () => {
@@ -71,12 +76,30 @@ export async function startWasm(variant: WasmVariant): Promise<number> {
     return new BackendWasm(module as unknown as BackendWasm["wasm"]);
   });
   if (!(await tf.setBackend("wasm"))) throw new Error("TensorFlow.js refused the WASM backend");
-  return threadsOf(variant);
+  const threads = threadsOf(variant);
+  if (threads !== variant.threads) throw new Error(`the pool has ${threads} instead`);
+  return threads;
 }
 
 /** Threads that the started variant's pool really has. */
 export function threadsOf({ threads }: WasmVariant): number {
   return threads === 1 ? 1 : getThreadsCount();
+}
+
+/**
+ * Where the threaded binary of this very version keeps the limits of its pool, as byte addresses of int32: it clamps
+ * the number of threads to `min ... max` and to the number of cores, which should come from the browser but was
+ * compiled in as 1 (`__EMSCRIPTEN_PTHREADS__` was not defined for backend.cc).
+ */
+const POOL_LIMITS = { version: "4.22.0", cores: 0x5c10, min: 0x5aa0, max: 0x5aa4 };
+
+/** Tell the binary how many cores there are. Leaves any other binary than the known one alone. */
+function allowThreads(module: Module, cores: number): void {
+  const heap = new Int32Array(module.HEAPU8.buffer);
+  const at = (address: number) => heap[address / Int32Array.BYTES_PER_ELEMENT];
+  const isKnown = at(POOL_LIMITS.cores) === 1 && at(POOL_LIMITS.min) === 1 && at(POOL_LIMITS.max) === 8;
+  if (version_wasm !== POOL_LIMITS.version || !isKnown) return;
+  heap[POOL_LIMITS.cores / Int32Array.BYTES_PER_ELEMENT] = cores;
 }
 
 async function instantiate({ simd, threads }: WasmVariant): Promise<Module> {

@@ -26,8 +26,8 @@ export class AudioPlayer {
   #buffer: AudioBuffer | null = null;
   #voice: Voice | null = null;
   #loudness = 1;
-  /** What was asked for last: a pause while the device still wakes up must win. */
-  #wanted = false;
+  /** Counts what was asked for: a pause while the device still wakes up makes an earlier play void. */
+  #request = 0;
 
   constructor(scope: Scope, events: AudioPlayerEvents) {
     this.#scope = scope;
@@ -70,7 +70,7 @@ export class AudioPlayer {
   }
 
   load(buffer: AudioBuffer): void {
-    this.#wanted = false;
+    this.#request++;
     this.#silence();
     this.#buffer = buffer;
     this.#clock.reset(buffer.duration);
@@ -79,15 +79,15 @@ export class AudioPlayer {
   /** @returns false when the browser holds the sound back until the person presses something */
   async play(): Promise<boolean> {
     if (!this.#buffer || this.playing) return true;
-    this.#wanted = true;
+    const request = ++this.#request;
     this.warmUp();
     const audible = await this.#resume();
-    if (audible && this.#wanted && !this.playing) this.#sound();
+    if (audible && request === this.#request) this.#sound();
     return audible;
   }
 
   pause(): void {
-    this.#wanted = false;
+    this.#request++;
     this.#clock.stop();
     this.#silence();
   }

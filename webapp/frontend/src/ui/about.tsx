@@ -44,13 +44,8 @@ export function About({ playground, open, onClose }: AboutProps): JSX.Element {
 
 function EngineReport({ playground }: { playground: Playground }): JSX.Element {
   const engine = playground.engine.value;
-  if (engine.kind !== "ready") {
-    return (
-      <p class="muted">
-        {engine.kind === "starting" ? "The model is being prepared." : "No model is loaded."}
-      </p>
-    );
-  }
+  if (engine.kind === "starting") return <p class="muted">The model is being prepared.</p>;
+  if (engine.kind === "missing") return <p class="muted">No model is loaded. {engine.reason}</p>;
   const { bundle, backend } = engine.analyst;
   const threads = backend.threads === 1 ? "one thread" : `${backend.threads} threads`;
   return (

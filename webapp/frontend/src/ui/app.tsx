@@ -68,19 +68,6 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
 
   return (
     <div class="page" data-controls={controlsVisible.value ? "shown" : "hidden"}>
-      <canvas
-        id="stage"
-        ref={canvas}
-        aria-label={`Picture: ${playground.visual.value.title}`}
-        role="img"
-        onClick={() => page.clickStage()}
-        onPointerDown={(event) => page.pressStage(event.pointerType)}
-      />
-      {!drawable.value && (
-        <section class="no-picture" aria-label="Meters">
-          <Meters playground={playground} />
-        </section>
-      )}
       <header class="topbar chrome">
         <p class="brand">
           <Mark />
@@ -109,6 +96,19 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
         </button>
       </header>
       <main>
+        <canvas
+          id="stage"
+          ref={canvas}
+          aria-label={`Picture: ${playground.visual.value.title}`}
+          role="img"
+          onClick={() => page.clickStage()}
+          onPointerDown={(event) => page.pressStage(event.pointerType)}
+        />
+        {!drawable.value && (
+          <section class="no-picture" aria-label="Meters">
+            <Meters playground={playground} />
+          </section>
+        )}
         <Welcome
           playground={playground}
           onChoose={pickFile}
@@ -122,6 +122,15 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
             onOpen={pickFile}
           />
         </div>
+        <input
+          type="file"
+          class="visually-hidden"
+          accept="audio/*,.mp3,.wav,.flac,.ogg,.oga,.opus,.m4a,.aac"
+          tabIndex={-1}
+          aria-label="Audio file"
+          ref={picker}
+          onChange={(event) => openPicked(event.currentTarget)}
+        />
       </main>
       <Panel
         playground={playground}
@@ -130,23 +139,11 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
         onClose={() => page.run({ kind: "close-panel" })}
       />
       <NoticeList notices={playground.notices} />
-      {!playground.track.value && (
-        <footer class="footer muted">Your music stays on this device: nothing of it is sent anywhere.</footer>
-      )}
       {dropping.value && (
         <div class="drop" aria-hidden="true">
           <p>Let go to listen</p>
         </div>
       )}
-      <input
-        type="file"
-        class="visually-hidden"
-        accept="audio/*,.mp3,.wav,.flac,.ogg,.oga,.opus,.m4a,.aac"
-        tabIndex={-1}
-        aria-label="Audio file"
-        ref={picker}
-        onChange={(event) => openPicked(event.currentTarget)}
-      />
       <LightNote playground={playground} />
       <About playground={playground} open={aboutOpen.value} onClose={() => (aboutOpen.value = false)} />
     </div>
@@ -305,10 +302,10 @@ class PageEvents {
   /** The state in attributes, for style sheets, tests and pages that embed this one. */
   #describe(root: HTMLElement): void {
     const engine = this.#playground.engine.value;
-    root.dataset["state"] = this.#playground.phase.value;
+    root.dataset.state = this.#playground.phase.value;
     if (engine.kind === "ready") {
-      root.dataset["backend"] = engine.analyst.backend.name;
-      root.dataset["threads"] = String(engine.analyst.backend.threads);
+      root.dataset.backend = engine.analyst.backend.name;
+      root.dataset.threads = String(engine.analyst.backend.threads);
     }
   }
 }

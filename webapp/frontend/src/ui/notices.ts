@@ -28,13 +28,13 @@ export class Notices {
 
   show(kind: NoticeKind, text: string, action: NoticeAction | null = null): number {
     const id = this.#nextId++;
-    const others = this.#list.value.filter((notice) => notice.text !== text);
+    const others = this.#list.peek().filter((notice) => notice.text !== text);
     this.#list.value = [...others, { id, kind, text, action }].slice(-MAX_SHOWN);
     return id;
   }
 
   dismiss(id: number): void {
-    this.#list.value = this.#list.value.filter((notice) => notice.id !== id);
+    this.#list.value = this.#list.peek().filter((notice) => notice.id !== id);
   }
 
   clear(): void {

@@ -97,22 +97,22 @@ function Smoothing({ playground }: { playground: Playground }): JSX.Element | nu
   const effect = speakSmoothing(halfLifeSeconds(retention, tickSeconds));
   return (
     <div class="group">
-      <label class="slider">
-        <span class="slider-label">
-          Smoothing <output class="muted">{effect}</output>
-        </span>
-        <input
-          type="range"
-          class="range"
-          aria-valuetext={`${retention.toFixed(2)}, ${effect}`}
-          min={0}
-          max={1}
-          step={0.01}
-          value={retention}
-          style={{ "--fill": retention }}
-          onInput={(event) => playground.chooseRetention(event.currentTarget.valueAsNumber)}
-        />
-      </label>
+      <div class="slider-head">
+        <label for="smoothing">Smoothing</label>
+        <span class="muted">{effect}</span>
+      </div>
+      <input
+        id="smoothing"
+        type="range"
+        class="range"
+        aria-valuetext={`${retention.toFixed(2)}, ${effect}`}
+        min={0}
+        max={1}
+        step={0.01}
+        value={retention}
+        style={{ "--fill": retention }}
+        onInput={(event) => playground.chooseRetention(event.currentTarget.valueAsNumber)}
+      />
       <p class="help muted">
         How long the picture remembers. To the left every beat shows at once; to the right it drifts with the
         music.

@@ -13,9 +13,11 @@ import { Notices } from "./notices";
 import type { Settings } from "./settings";
 import type { DemoTrack, TrackSource } from "./sources";
 import { moved, phaseOf, type Phase, type TrackInfo } from "./state";
-import { explainModel, explainTrack } from "./words";
+import { explainModel, explainTrack, technicalReason } from "./words";
 
 const N_PARAMETERS = 10;
+/** Slow breathing looks no better with more frames than this gives. */
+const IDLE_FRAME_MS = 30;
 /** The clock on the page moves in steps of this; the picture does not. */
 const SHOWN_STEP_SECONDS = 0.1;
 /** Where playback rests at a track's end, a press on play begins anew. */
@@ -25,7 +27,7 @@ export type EngineState =
   | { readonly kind: "starting"; readonly fraction: number; readonly what: string }
   | { readonly kind: "ready"; readonly analyst: Analyst }
   /** No model can be had: music plays, the picture rests. */
-  | { readonly kind: "missing" };
+  | { readonly kind: "missing"; readonly reason: string };
 
 export interface PlaygroundOptions {
   readonly services: Services;
@@ -86,6 +88,8 @@ export class Playground {
   /** The picture's parameters come from the track, not from its rest. */
   #heard = false;
   #idleSeconds = 0;
+  /** The last frame was one of the slow ones without music. */
+  #breathing = false;
   #lastFrameMs: number | null = null;
 
   constructor({ services, settings, visuals }: PlaygroundOptions) {
@@ -226,11 +230,12 @@ export class Playground {
       if (first) {
         await this.chooseModel(first.name);
       } else {
-        this.#engine.value = { kind: "missing" };
-        this.notices.show("error", "This server offers no model yet. Music plays, but the picture rests.");
+        const reason = "This server offers no model yet.";
+        this.#engine.value = { kind: "missing", reason };
+        this.notices.show("error", `${reason} Music plays, but the picture rests.`);
       }
     } catch (error) {
-      this.#engine.value = { kind: "missing" };
+      this.#engine.value = { kind: "missing", reason: technicalReason(error) };
       this.notices.show("error", `${explainModel(error)} Music plays meanwhile, but the picture rests.`, {
         label: "Try again",
         run: () => void this.start(),
@@ -257,9 +262,13 @@ export class Playground {
       await this.#adopt(analyst);
     } catch (error) {
       if (attempt !== this.#modelAttempt) return;
-      this.#engine.value = this.#analyst ? { kind: "ready", analyst: this.#analyst } : { kind: "missing" };
-      this.#modelName.value = this.#analyst ? before : null;
-      this.notices.show("error", explainModel(error), {
+      const analyst = this.#analyst;
+      this.#engine.value = analyst
+        ? { kind: "ready", analyst }
+        : { kind: "missing", reason: technicalReason(error) };
+      this.#modelName.value = analyst ? before : null;
+      const meanwhile = analyst ? "The one before goes on." : "Music plays meanwhile, but the picture rests.";
+      this.notices.show("error", `${explainModel(error)} ${meanwhile}`, {
         label: "Try again",
         run: () => void this.chooseModel(name),
       });
@@ -342,6 +351,7 @@ export class Playground {
       this.#waiting.value = false;
     });
     this.#services.player.pause();
+    this.#showPosition();
     this.#loop.wake();
   }
 
@@ -554,7 +564,6 @@ export class Playground {
   /** The track has been heard to its end. */
   ended(): void {
     this.pause();
-    this.#showPosition();
   }
 
   #dropSuccessor(): void {
@@ -591,6 +600,7 @@ export class Playground {
   #draw(nowMs: number): boolean {
     const { player } = this.#services;
     const sinceMs = this.#lastFrameMs === null ? 0 : Math.min(nowMs - this.#lastFrameMs, 100);
+    if (this.#breathing && sinceMs > 0 && sinceMs < IDLE_FRAME_MS) return true;
     const position = player.positionSeconds;
     if (this.#playing.value && !this.#waiting.value) {
       this.#showPosition();
@@ -612,7 +622,9 @@ export class Playground {
     }
     for (const listener of this.#frameListeners) listener(frame);
 
-    const breathing = !this.#heard && !this.settings.calm.value;
+    // A track on its way to be heard needs the processor more than the picture does.
+    const breathing = !this.#track.value && this.#opening.value === null && !this.settings.calm.value;
+    this.#breathing = breathing;
     const again = breathing || (this.#playing.value && !this.#waiting.value);
     this.#lastFrameMs = again ? nowMs : null;
     return again;

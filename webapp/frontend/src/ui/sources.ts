@@ -48,8 +48,8 @@ export async function fetchDemoTracks(listUrl: string): Promise<readonly DemoTra
 
 /** The list as the server hands it out, less what is malformed: a bad entry must not hide the others. */
 export function parseDemoTracks(list: unknown): readonly DemoTrack[] {
-  if (!isRecord(list) || list["schema_version"] !== 1 || !Array.isArray(list["tracks"])) return [];
-  return (list["tracks"] as readonly unknown[]).flatMap((entry) => {
+  if (!isRecord(list) || list.schema_version !== 1 || !Array.isArray(list.tracks)) return [];
+  return (list.tracks as readonly unknown[]).flatMap((entry) => {
     if (!isRecord(entry)) return [];
     const { file, title, artist, genre, duration_seconds: durationSeconds } = entry;
     if (typeof file !== "string" || !/^[\w.-]+(\/[\w.-]+)*$/.test(file) || file.includes("..")) return [];

@@ -1,4 +1,4 @@
-import { effect, signal, type ReadonlySignal } from "@preact/signals";
+import { effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
 import type { Scope } from "../player/scope";
 import { WebGlUnavailableError, type Visual, type VisualFrame } from "../visuals/visual";
 import type { Playground } from "./playground";
@@ -32,7 +32,7 @@ export class Stage {
         // Read both, so that either change builds the visual anew.
         const definition = playground.visual.value;
         const reducedMotion = playground.settings.calm.value;
-        this.#build(() => definition.create({ canvas, seed, reducedMotion }));
+        untracked(() => this.#build(() => definition.create({ canvas, seed, reducedMotion })));
       }),
     );
     scope.own(playground.onFrame((frame) => this.#render(frame)));

@@ -58,6 +58,7 @@ export function Welcome({ playground, onChoose, onDemo }: WelcomeProps): JSX.Ele
           </ul>
         </section>
       )}
+      <p class="privacy muted">Your music stays on this device: nothing of it is sent anywhere.</p>
     </div>
   );
 }

@@ -15,8 +15,8 @@ export const BAR_COUNT = 10;
 /**
  * Where the ten bars stand in a picture of a size in CSS pixels. Whole pixels, so that edges are crisp.
  *
- * To measure a bar in a screenshot, take the column in its middle, `(left + right) / 2`, and walk up from the pixel
- * just above `baseline` for as long as the luma (0.2126 R + 0.7152 G + 0.0722 B of the 8-bit values) is at least
+ * To measure a bar in a screenshot, take the column in its middle, `(left + right) / 2`, and walk up from the first
+ * whole pixel above `baseline` for as long as the luma (0.2126 R + 0.7152 G + 0.0722 B of the 8-bit values) is at least
  * `LIT_LUMA`. The number of pixels walked (divided by the pixel ratio) is `parameter * fullLength`. Everything else
  * there (glass, halo, sparks, background) is darker.
  */

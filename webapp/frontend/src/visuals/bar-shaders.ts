@@ -31,11 +31,13 @@ uniform float uTime;
 uniform float uEnergy; // mean parameter
 uniform float uSeed;
 
-// Light that a glowing line from (0, 0) to (0, reach) sends to a point: the integral of 1 / distance^2 along it.
-// "softness" keeps the light finite on the line itself, and blurs its mirror image.
+// Light that a glowing line from (0, 0) to (0, reach) sends to a point: the integral of 1 / distance^2 along it, which
+// is the angle that the line covers, over the distance h. "softness" keeps the light finite on the line itself, and
+// blurs its mirror image.
 float lineLight(float dx, float y, float reach, float softness) {
-  float h = sqrt(dx * dx + softness * softness);
-  return (atan((reach - y) / h) + atan(y / h)) / h;
+  float h2 = dx * dx + softness * softness;
+  float h = sqrt(h2);
+  return atan(h * reach, h2 - y * (reach - y)) / h;
 }
 
 // A curtain of light in the sky: a folded sheet, brightest where it begins, with rays that fade upwards.
@@ -70,7 +72,8 @@ void main() {
     float dx = p.x - (uLeft + float(i) * uPitch);
     float reach = uParameters[i] * uFullLength;
     halo += uColors[i] * lineLight(dx, mirrored, reach, softness);
-    float weight = exp(-dx * dx / (uPitch * uPitch * 5.0)) + 1e-4;
+    float weight = 1.0 / (1.0 + dx * dx / (uPitch * uPitch * 3.0));
+    weight *= weight * weight;
     nearby += weight * uColors[i] * (0.15 + uParameters[i]);
     nearness += weight;
   }

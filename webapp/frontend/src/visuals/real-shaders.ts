@@ -31,7 +31,7 @@ vec3 rayThrough(vec2 clip) {
 float mistLight(vec3 ray, float reach) {
   float nearest = -dot(uCamera, ray);
   float h = sqrt(max(dot(uCamera, uCamera) - nearest * nearest, 0.0) + 0.004);
-  return (atan((reach - nearest) / h) + atan(nearest / h)) * exp(-0.32 * h) / h;
+  return (atan((reach - nearest) / h) + atan(nearest / h)) * exp(-0.42 * h) / h;
 }
 `;
 
@@ -98,9 +98,9 @@ void main() {
     sum += lampVisibility(p);
   }
   // The mist is thickest near the lamp.
-  float lamp = (sum / float(STEPS) * (to - from) + 0.15) * exp(-0.32 * h) / h;
+  float lamp = (sum / float(STEPS) * (to - from) + 0.15) * exp(-0.42 * h) / h;
   float away = 1.0 - dot(ray, uSun);
-  vec2 light = vec2(0.16 * lamp, 0.03 * exp(-away * 9.0) + 0.0012 / (away + 0.012));
+  vec2 light = vec2(0.17 * lamp, (0.012 + 0.0006 / (away + 0.012)) * exp(-away * 7.0));
   outColor = vec4(sqrt(light / (1.0 + light)), 0.0, 1.0);
 }`;
 
@@ -110,36 +110,38 @@ in vec2 vClip;
 out vec4 outColor;
 uniform samplerCube uSky;
 uniform sampler2D uShafts;
-uniform mat3 uSkyTurn;
 
-float hash(vec3 cell) {
-  return fract(sin(dot(cell, vec3(12.9898, 78.233, 37.719))) * 43758.547);
-}
-
-// One star in each cell of a grid on the cube around us, most of them too faint to see. Never smaller than a pixel.
+// One star in each cell of a grid on the cube around us, most of them too faint to see. Never smaller than a pixel,
+// but dimmer where pixels are large.
 vec3 stars(vec3 ray) {
+  const float CELLS = 46.0; // from the middle of a side to its edge
   vec3 a = abs(ray);
-  vec3 onCube = a.x > a.y && a.x > a.z ? vec3(ray.yz / a.x, sign(ray.x))
-    : a.y > a.z ? vec3(ray.zx / a.y, 2.0 * sign(ray.y)) : vec3(ray.xy / a.z, 3.0 * sign(ray.z));
-  vec2 place = onCube.xy * 46.0;
-  vec3 cell = vec3(floor(place), onCube.z);
-  float random = hash(cell);
-  vec2 center = 0.25 + 0.5 * vec2(hash(cell + 3.1), hash(cell + 7.7));
-  vec2 off = (place - cell.xy - center) / 46.0;
-  float size = max(uPixelAngle * 0.75, 0.0009);
-  float bright = random * random * random;
+  float most = max(a.x, max(a.y, a.z));
+  vec3 side = step(vec3(most), a) * sign(ray);
+  vec2 place = CELLS / most * (abs(side.x) > 0.5 ? ray.yz : abs(side.y) > 0.5 ? ray.zx : ray.xy);
+  vec2 cell = floor(place);
+  ivec3 number = ivec3(cell, dot(side, vec3(1.0, 2.0, 3.0)) + 3.5);
+  uint bits = uint(number.x * 131 + number.y) * 8u + uint(number.z);
+  bits = (bits ^ (bits >> 15)) * 0x846ca68bu;
+  bits = (bits ^ (bits >> 14)) * 0x7feb352du;
+  bits ^= bits >> 15;
+  vec4 random = vec4(uvec4(bits, bits >> 8, bits >> 16, bits >> 24) & 255u) / 255.0;
+
+  const float SIZE = 0.0009; // radians
+  float size = max(uPixelAngle * 0.75, SIZE);
+  vec2 off = (place - cell - 0.25 - 0.5 * random.xy) * (most / CELLS) / size;
+  float bright = random.z * random.z;
+  bright *= bright;
   bright *= bright * bright;
-  bright *= random * random;
-  float twinkle = 0.8 + 0.2 * sin(uTime * 1.7 + random * 400.0);
-  vec3 tint = mix(vec3(1.0, 0.78, 0.6), vec3(0.7, 0.83, 1.0), hash(cell + 1.3));
-  return tint * bright * twinkle * 1.8 * exp(-dot(off, off) / (size * size));
+  float twinkle = 0.8 + 0.2 * sin(uTime * 1.7 + 25.0 * (random.x + random.y));
+  vec3 tint = mix(vec3(1.0, 0.78, 0.6), vec3(0.7, 0.83, 1.0), random.w);
+  return tint * (bright * twinkle * 1.8 * (SIZE * SIZE) / (size * size) * exp(-dot(off, off)));
 }
 
 void main() {
   vec3 ray = rayThrough(vClip);
-  vec3 inSky = uSkyTurn * ray;
-  vec3 light = skyColor(textureLod(uSky, inSky, 0.0));
-  light += stars(inSky);
+  vec3 light = skyColor(textureLod(uSky, ray, 0.0));
+  light += stars(ray);
 
   light += uSunLight * 0.00025 / (1.0 - dot(ray, uSun) + 0.0001);
   vec2 mist = texture(uShafts, vClip * 0.5 + 0.5).rg;
@@ -193,7 +195,6 @@ out vec4 outColor;
 uniform samplerCube uSky;
 uniform samplerCube uIrradiance;
 uniform samplerCube uStone;
-uniform mat3 uSkyTurn;
 uniform vec2 uPixels; // of the picture
 uniform vec3 uSurface;
 uniform vec3 uVein;
@@ -261,9 +262,9 @@ void main() {
   open = clamp(open, 0.1, 1.0);
 
   // Light of the whole sky. Where a sphere hides it, that sphere's own colour comes instead.
-  vec3 around = skyColor(texture(uIrradiance, uSkyTurn * normal));
+  vec3 around = skyColor(texture(uIrradiance, normal));
   vec3 diffuse = around * mix(uSurface, vec3(1.0), open) * open * 0.85;
-  vec3 reflected = skyColor(textureLod(uSky, uSkyTurn * mirror, 1.0 + roughness * 7.0)) * 1.3;
+  vec3 reflected = skyColor(textureLod(uSky, mirror, 1.0 + roughness * 7.0)) * 1.3;
   reflected = mix(uSurface * (around * 0.8 + uLampLight * 0.05), reflected, unhidden) * mix(0.4, 1.0, open);
   float grazing = 1.0 - nv;
   float grazing2 = grazing * grazing;
@@ -290,6 +291,6 @@ void main() {
 
   // Mist: what is far fades a little into the sky, and glows near the lamp.
   light = mix(around * 0.7, light, exp(-0.008 * hit));
-  light += uLampLight * 0.065 * mistLight(ray, hit);
+  light += uLampLight * 0.045 * mistLight(ray, hit);
   outColor = vec4(finish(light, clip), 1.0) * coverage;
 }`;

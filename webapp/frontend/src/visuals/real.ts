@@ -1,4 +1,4 @@
-import { CircleGeometry, InstancedBufferGeometry, Matrix3, Vector2, Vector3, WebGLRenderTarget } from "three";
+import { CircleGeometry, InstancedBufferGeometry, Vector2, Vector3, WebGLRenderTarget } from "three";
 import { CubeTextureBaker } from "./cube-texture";
 import { createNoiseTexture, NOISE_SIZE } from "./noise-texture";
 import { fullScreenPass, Pass } from "./pass";
@@ -90,7 +90,6 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
     uIrradiance: { value: irradiance.texture },
     uStone: { value: stone.texture },
     uShafts: { value: shafts.texture },
-    uSkyTurn: { value: new Matrix3() },
     uCorners: { value: DISC_CORNERS },
   };
 

@@ -1,0 +1,439 @@
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test, type Locator, type Page } from "@playwright/test";
+import { silence, wav, type WavOptions } from "./sounds";
+
+/** The page says what state it is in; everything slow is waited for through it. */
+const SLOW = { timeout: 30_000 };
+
+// Software draws the picture where tests run: a small one leaves the processor to what is tested.
+test.use({ viewport: { width: 800, height: 520 } });
+
+const problems: string[] = [];
+
+test.beforeEach(({ page }) => {
+  problems.length = 0;
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(error.message));
+});
+
+test.afterEach(() => {
+  // A violation of the content security policy is a console error, too.
+  expect(problems).toEqual([]);
+});
+
+const root = (page: Page): Locator => page.locator("html");
+
+async function load(page: Page, { noteAccepted = true, path = "./" } = {}): Promise<void> {
+  if (noteAccepted) await page.addInitScript(() => localStorage.setItem("tfdeepviz.note", "yes"));
+  await page.goto(path);
+  await expect(root(page)).toHaveAttribute("data-backend", /wasm|cpu/, SLOW);
+}
+
+async function expectState(page: Page, state: string): Promise<void> {
+  await expect(root(page)).toHaveAttribute("data-state", state, SLOW);
+}
+
+/** Drop a file on the page as a person would: the browser's own DataTransfer carries it. */
+async function drop(page: Page, name: string, content: Buffer): Promise<void> {
+  await page.evaluate(
+    ({ name, base64 }) => {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([bytes], name));
+      for (const type of ["dragenter", "dragover", "drop"]) {
+        document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+      }
+    },
+    { name, base64: content.toString("base64") },
+  );
+}
+
+async function play(page: Page, options: WavOptions, name = "test_song.wav"): Promise<void> {
+  await drop(page, name, wav(options));
+  await expectState(page, "playing");
+}
+
+const seekBar = (page: Page): Locator => page.getByRole("slider", { name: "Position in the track" });
+
+async function position(page: Page): Promise<number> {
+  return Number(await seekBar(page).inputValue());
+}
+
+async function meters(page: Page): Promise<number[]> {
+  const values = await page
+    .locator("[role=meter]")
+    .evaluateAll((elements) => elements.map((element) => Number(element.getAttribute("aria-valuenow"))));
+  expect(values).toHaveLength(10);
+  return values;
+}
+
+/** A part of the picture that nothing floats above, not even the open panel. */
+function picture(page: Page): Promise<Buffer> {
+  return page.screenshot({ clip: { x: 20, y: 100, width: 360, height: 250 } });
+}
+
+/** Long enough for the slowest machine, and small. */
+const LONG: WavOptions = { seconds: 90, sampleRateHz: 22050, channels: 1 };
+
+test.describe("the first visit", () => {
+  test("shows the note, starts the demo track and keeps the answer", async ({ page }) => {
+    await load(page, { noteAccepted: false });
+    await expectState(page, "welcome");
+    await page.locator(".demo").first().click();
+    const note = page.getByRole("dialog", { name: "Before it starts to move" });
+    await expect(note).toBeVisible(SLOW);
+    await expect(note.getByRole("button", { name: "Start the music" })).toBeFocused();
+    await note.getByRole("button", { name: "Start the music" }).click();
+    await expectState(page, "playing");
+    await page.reload();
+    await expect(root(page)).toHaveAttribute("data-backend", /wasm|cpu/, SLOW);
+    await page.locator(".demo").first().click();
+    await expectState(page, "playing");
+  });
+
+  test("takes no for an answer", async ({ page }) => {
+    await load(page, { noteAccepted: false });
+    await drop(page, "song.wav", wav({ seconds: 4 }));
+    const note = page.getByRole("dialog", { name: "Before it starts to move" });
+    await expect(note).toBeVisible(SLOW);
+    await page.keyboard.press("Escape");
+    await expect(note).toBeHidden();
+    await expectState(page, "ready");
+    expect(await position(page)).toBe(0);
+  });
+});
+
+test.describe("playing", () => {
+  test("the picture moves with the music and stands still in a pause", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await expect(page).toHaveTitle(/^test song · /);
+    const [first, before] = [await picture(page), await position(page)];
+    await expect.poll(() => position(page), SLOW).toBeGreaterThan(before + 1);
+    expect((await picture(page)).equals(first)).toBe(false);
+
+    await page.mouse.move(300, 200); // brings the controls back
+    await page.getByRole("button", { name: "Pause" }).click();
+    await expectState(page, "paused");
+    const [still, stopped, values] = [await picture(page), await position(page), await meters(page)];
+    await page.waitForTimeout(700);
+    expect(await position(page)).toBe(stopped);
+    expect(await meters(page)).toEqual(values);
+    expect((await picture(page)).equals(still)).toBe(true);
+  });
+
+  test("the same seed draws the same picture", async ({ page }) => {
+    const shots: Buffer[] = [];
+    for (const seed of [7, 7, 8]) {
+      await load(page, { path: `./?seed=${seed}` });
+      await play(page, { seconds: 6 });
+      await page.getByRole("group", { name: "Picture" }).getByRole("button").last().click();
+      await page.getByRole("button", { name: "Stop" }).click();
+      await expectState(page, "paused");
+      await page.waitForTimeout(500);
+      shots.push(await picture(page));
+    }
+    expect(shots[1]!.equals(shots[0]!)).toBe(true);
+    expect(shots[2]!.equals(shots[0]!)).toBe(false);
+  });
+
+  test("keys play, seek, change the volume and fill the screen", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await page.keyboard.press("Space");
+    await expectState(page, "paused");
+    const start = await position(page);
+    await page.keyboard.press("ArrowRight");
+    await expect.poll(() => position(page)).toBeCloseTo(start + 5, 0);
+    await page.keyboard.press("ArrowLeft");
+    await expect.poll(() => position(page)).toBeCloseTo(start, 0);
+
+    const volume = page.getByRole("slider", { name: "Volume" });
+    await page.keyboard.press("ArrowDown");
+    await expect(volume).toHaveJSProperty("value", "0.75");
+    await page.keyboard.press("ArrowUp");
+    await expect(volume).toHaveJSProperty("value", "0.8");
+    await page.keyboard.press("m");
+    await expect(page.getByRole("button", { name: "Mute" })).toHaveAttribute("aria-pressed", "true");
+
+    await page.keyboard.press("f");
+    await expect(page.getByRole("button", { name: "Leave full screen" })).toBeVisible();
+    await page.keyboard.press("f");
+    await expect(page.getByRole("button", { name: "Full screen", exact: true })).toBeVisible();
+  });
+
+  test("the seek slider works by keyboard and says where it stands", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await page.keyboard.press("Space");
+    const slider = seekBar(page);
+    await slider.focus();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowRight");
+    await expect(slider).toHaveAttribute("aria-valuetext", "5 seconds of 1 minute 30 seconds");
+    await page.keyboard.press("End");
+    await expect(slider).toHaveAttribute("aria-valuetext", "1 minute 30 seconds of 1 minute 30 seconds");
+    await page.keyboard.press("Space"); // from the end it begins anew
+    await expectState(page, "playing");
+    expect(await position(page)).toBeLessThan(5);
+  });
+
+  test("a click on the picture pauses, a double click only fills the screen", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    const spot = { position: { x: 200, y: 200 } };
+    await page.locator("#stage").dblclick(spot);
+    await expect.poll(() => page.evaluate(() => document.fullscreenElement !== null)).toBe(true);
+    await expectState(page, "playing");
+    await page.evaluate(() => document.exitFullscreen());
+    await page.locator("#stage").click(spot);
+    await expectState(page, "paused");
+  });
+
+  test("controls fade without movement, but not under a keyboard", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    const frame = page.locator(".page");
+    await page.mouse.move(300, 300);
+    await expect(frame).toHaveAttribute("data-controls", "hidden", { timeout: 8000 });
+    await page.mouse.move(310, 310);
+    await expect(frame).toHaveAttribute("data-controls", "shown");
+    await page.keyboard.press("Tab");
+    await page.waitForTimeout(3500);
+    await expect(frame).toHaveAttribute("data-controls", "shown");
+  });
+
+  test("plays to the end and from there again", async ({ page }) => {
+    await load(page);
+    await play(page, { seconds: 2.5 });
+    await expectState(page, "paused");
+    await expect.poll(() => position(page)).toBeCloseTo(2.5, 1);
+    await page.getByRole("button", { name: "Play", exact: true }).click();
+    await expectState(page, "playing");
+  });
+
+  test("silence leaves the meters at rest", async ({ page }) => {
+    await load(page);
+    await play(page, { ...LONG, wave: silence });
+    await page.waitForTimeout(1500);
+    const values = await meters(page);
+    await page.waitForTimeout(1500);
+    expect(await meters(page)).toEqual(values);
+    await expectState(page, "playing");
+  });
+});
+
+test.describe("choosing", () => {
+  test("everything acts at once and the music goes on", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await page.getByRole("button", { name: "Settings", exact: true }).click();
+    const panel = page.getByRole("complementary", { name: "Settings" });
+    await expect(panel.getByRole("meter")).toHaveCount(10);
+
+    const before = await picture(page);
+    const radios = panel.getByRole("group", { name: "Picture" }).getByRole("radio");
+    await radios.last().check();
+    await expect.poll(async () => (await picture(page)).equals(before)).toBe(false);
+
+    await panel.getByLabel("Smoothing").fill("0.9");
+    await panel.getByText("Model and scaling").click();
+    await panel.getByRole("radio", { name: /^All together/ }).check();
+    await panel.getByRole("radio", { name: /^Whole range/ }).check();
+    await panel
+      .getByRole("button", { name: /driven by the number below/ })
+      .first()
+      .click();
+    await expectState(page, "playing");
+    const at = await position(page);
+    await expect.poll(() => position(page), SLOW).toBeGreaterThan(at + 0.5);
+
+    await page.keyboard.press("Escape");
+    await expect(panel).toBeHidden();
+    await expect(page.getByRole("button", { name: "Settings", exact: true })).toBeFocused();
+  });
+
+  test("the scaling changes what the meters show", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await page.keyboard.press("Space");
+    await expectState(page, "paused");
+    await page.getByRole("button", { name: "Settings", exact: true }).click();
+    await page.getByText("Model and scaling").click();
+    const values = await meters(page);
+    await page.getByRole("radio", { name: /^Whole range/ }).check();
+    await expect.poll(() => meters(page)).not.toEqual(values);
+    await page.getByRole("button", { name: /own settings/ }).click();
+    await expect.poll(() => meters(page)).toEqual(values);
+  });
+});
+
+test.describe("files of every kind", () => {
+  for (const [what, options] of [
+    ["48 kHz mono", { seconds: 3, sampleRateHz: 48000, channels: 1 }],
+    ["eight channels", { seconds: 3, channels: 8 }],
+    ["8 kHz", { seconds: 3, sampleRateHz: 8000 }],
+  ] as const) {
+    test(`plays ${what}`, async ({ page }) => {
+      await load(page);
+      await play(page, options);
+      await expect.poll(() => position(page), SLOW).toBeGreaterThan(0.2);
+    });
+  }
+
+  test("says what is wrong with a bad one, and goes on", async ({ page }) => {
+    await load(page);
+    for (const [name, content, message] of [
+      ["nothing.mp3", Buffer.alloc(0), /nothing.*empty/],
+      ["letter.mp3", Buffer.from("Dear reader, this is no music."), /letter.*cannot read this file/],
+      ["cut_short.mp3", Buffer.from([0xff, 0xfb, 0x90, 0x64, 0, 0, 0, 0]), /cut short.*(cannot read|empty)/],
+      ["blip.wav", wav({ seconds: 0.01 }), /blip.*lasts 0\.01 s/],
+    ] as const) {
+      await drop(page, name, content);
+      const alert = page.getByRole("alert");
+      await expect(alert).toContainText(message, SLOW);
+      await expectState(page, "error");
+      await alert.getByRole("button", { name: "Dismiss" }).click();
+      await expect(alert).toBeEmpty();
+    }
+    await play(page, { seconds: 4 });
+  });
+
+  test("plays a very short clip, or says that it is too short", async ({ page }) => {
+    await load(page);
+    await drop(page, "clip.wav", wav({ seconds: 0.3 }));
+    await expect(root(page)).toHaveAttribute("data-state", /playing|paused|error/, SLOW);
+    if ((await root(page).getAttribute("data-state")) === "error") {
+      await expect(page.getByRole("alert")).toContainText(/clip.*Choose a longer track/);
+    }
+  });
+
+  test("a bad file does not stop the song that plays", async ({ page }) => {
+    await load(page);
+    await play(page, LONG);
+    await drop(page, "letter.mp3", Buffer.from("no music"));
+    await expect(page.getByRole("alert")).toContainText("letter", SLOW);
+    await expectState(page, "playing");
+    await expect(page).toHaveTitle(/^test song · /);
+  });
+
+  test("the latest of several drops wins", async ({ page }) => {
+    await load(page);
+    for (const name of ["one.wav", "two.wav", "three.wav"]) await drop(page, name, wav({ seconds: 8 }));
+    await expectState(page, "playing");
+    await expect(page).toHaveTitle(/^three · /);
+  });
+});
+
+test.describe("what can be missing", () => {
+  test("without a model the music plays", async ({ page }) => {
+    await page.route("**/registry/**", (route) => route.fulfill({ status: 503, body: "" }));
+    await page.addInitScript(() => localStorage.setItem("tfdeepviz.note", "yes"));
+    await page.goto("./");
+    await expect(page.getByRole("alert")).toContainText("the picture rests", SLOW);
+    await drop(page, "song.wav", wav({ seconds: 6 }));
+    await expectState(page, "playing");
+    await expect.poll(() => position(page), SLOW).toBeGreaterThan(0.3);
+    expect(problems.every((problem) => problem.includes("503"))).toBe(true);
+    problems.length = 0;
+  });
+
+  test("a bundle that is not what it says is refused in words", async ({ page }) => {
+    await page.route("**/mappings.json", (route) => route.fulfill({ status: 200, body: "{}" }));
+    await page.goto("./");
+    await expect(page.getByRole("alert")).toContainText(/model was refused: mappings\.json/, SLOW);
+    await expect(page.getByRole("alert").getByRole("button", { name: "Try again" })).toBeVisible();
+  });
+
+  test("without WebGL 2 the meters are the picture", async ({ page }) => {
+    await page.addInitScript(() => {
+      HTMLCanvasElement.prototype.getContext = () => null;
+    });
+    await load(page);
+    await expect(page.getByRole("alert")).toContainText("no WebGL 2", SLOW);
+    await expect(page.getByRole("meter")).toHaveCount(10);
+    await play(page, LONG);
+    const values = await meters(page);
+    await expect.poll(() => meters(page), SLOW).not.toEqual(values);
+  });
+
+  test("without demo tracks the welcome says nothing of them", async ({ page }) => {
+    await page.route("**/tracks/index.json", (route) =>
+      route.fulfill({ json: { schema_version: 1, tracks: [] } }),
+    );
+    await load(page);
+    await expect(page.getByRole("button", { name: "Choose a song" })).toBeVisible();
+    await expect(page.locator(".demos")).toHaveCount(0);
+  });
+});
+
+test.describe("everybody", () => {
+  for (const [width, height] of [
+    [360, 640],
+    [1280, 720],
+  ] as const) {
+    test(`is accessible and fits at ${width} x ${height}`, async ({ page }) => {
+      await page.setViewportSize({ width, height });
+      await load(page, { noteAccepted: false });
+      const check = async () => {
+        // What is drawn on the canvas behind the text has no colour that axe could know.
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        expect(
+          violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`),
+        ).toEqual([]);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      };
+      await check();
+      await drop(page, "song.wav", wav(LONG));
+      await expect(page.getByRole("dialog")).toBeVisible(SLOW);
+      await check();
+      await page.getByRole("button", { name: "Start the music" }).click();
+      await expectState(page, "playing");
+      await page.keyboard.press("Space");
+      await check();
+      await page.getByRole("button", { name: "Settings", exact: true }).click();
+      await page.getByText("Model and scaling").click();
+      await check();
+      for (const button of await page.getByRole("button").all()) {
+        const box = await button.boundingBox();
+        if (box) expect(box.x + box.width).toBeLessThanOrEqual(width);
+      }
+    });
+  }
+
+  test("reduced motion is respected from the start", async ({ page }) => {
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await load(page);
+    await page.getByRole("button", { name: "Settings", exact: true }).click();
+    await expect(page.getByRole("checkbox", { name: /Calm picture/ })).toBeChecked();
+    const still = await picture(page);
+    await page.waitForTimeout(600);
+    expect((await picture(page)).equals(still)).toBe(true);
+  });
+
+  test("nothing leaves the page, and dropping to moving is quick", async ({ page }) => {
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      if (!request.url().startsWith("blob:") && !request.url().startsWith("data:"))
+        asked.push(`${request.method()} ${request.url()}`);
+    });
+    await load(page);
+    asked.length = 0;
+    const file = wav({ seconds: 30 });
+    await page.evaluate(() => {
+      addEventListener("drop", () => performance.mark("dropped"), { capture: true });
+      new MutationObserver(() => {
+        if (document.documentElement.dataset.state === "playing") performance.mark("playing");
+      }).observe(document.documentElement, { attributes: true });
+    });
+    await drop(page, "song.wav", file);
+    await expectState(page, "playing");
+    const milliseconds = await page.evaluate(
+      () => performance.measure("start", "dropped", "playing").duration,
+    );
+    test.info().annotations.push({ type: "drop to playing", description: `${milliseconds.toFixed(0)} ms` });
+    expect(asked).toEqual([]);
+  });
+});

@@ -1,0 +1,240 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import {
+  BundleError,
+  defaultEncoder,
+  findEncoder,
+  findMapping,
+  loadBundle,
+  loadRegistry,
+  readBundleFile,
+  readGolden,
+} from "./bundle";
+import { TOY_URL, toyFetch, toyFiles, type Json, type ToyOptions } from "./testing/toy-bundle";
+
+afterEach(() => void vi.unstubAllGlobals());
+
+async function load(options: ToyOptions = {}) {
+  vi.stubGlobal("fetch", toyFetch(await toyFiles(options)));
+  return loadBundle(TOY_URL);
+}
+
+async function failure(promise: Promise<unknown>): Promise<BundleError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(BundleError);
+  return error as BundleError;
+}
+
+describe("a good bundle", () => {
+  it("is read with or without a slash at its end", async () => {
+    const bundle = await load();
+    expect(await loadBundle(TOY_URL.slice(0, -1))).toEqual(bundle);
+    expect(bundle.url).toBe(TOY_URL);
+    expect(bundle.version).toBeNull();
+    expect(bundle.audio).toMatchObject({ sampleRateHz: 100, hopLength: 4, topDb: null });
+    expect(bundle.frontend).toMatchObject({ padSamples: 4, overlapHops: 1 });
+    expect(defaultEncoder(bundle)).toBe(bundle.encoders[0]);
+    expect(structuredClone(bundle)).toEqual(bundle);
+  });
+
+  it("gives its mappings by name", async () => {
+    const bundle = await load();
+    expect(findMapping(bundle).scaling.gain).toEqual([0.5, 0.5]);
+    expect(findMapping(bundle, { mode: "across", method: "minmax" }).scaling.gain).toEqual([1, 1]);
+    expect(() => findMapping(bundle, { mode: "across" })).toThrow(RangeError);
+    expect(() => findMapping(bundle, { projection: "pca" })).toThrow(/no projection "pca"/);
+    expect(() => findEncoder(bundle, "other")).toThrow(RangeError);
+  });
+
+  it("gives its goldens as numbers", async () => {
+    const bundle = await load();
+    const pcm = await readGolden(bundle, "pcm");
+    expect(pcm).toHaveLength(60);
+    expect(Math.max(...pcm.map(Math.abs))).toBeLessThan(1);
+    expect(await readGolden(bundle, "encoding")).toHaveLength(bundle.goldens.stages.encoding.shape[0]! * 2);
+  });
+});
+
+const REMOVED = Symbol("removed");
+
+/** A file, the field that the error must name, its wrong value; the path of the damage where it is another one. */
+const damages: [file: string, field: string, value: unknown, path?: string][] = [
+  ["manifest.json", "schema_version", 2],
+  ["manifest.json", "schema_version", REMOVED],
+  ["manifest.json", "name", ""],
+  ["manifest.json", "version", 0],
+  ["manifest.json", "version", REMOVED],
+  ["manifest.json", "title", 5],
+  ["manifest.json", "created", REMOVED],
+  ["manifest.json", "quantization", null],
+  ["manifest.json", "provenance", []],
+  ["manifest.json", "audio", []],
+  ["manifest.json", "audio.preset", REMOVED],
+  ["manifest.json", "audio.sample_rate_hz", 0],
+  ["manifest.json", "audio.n_fft", 8.5],
+  ["manifest.json", "audio.hop_length", "4"],
+  ["manifest.json", "audio.hop_length", -4],
+  ["manifest.json", "audio.n_mels", 1e9],
+  ["manifest.json", "audio.n_mfcc", 3],
+  ["manifest.json", "audio.f_min_hz", -1],
+  ["manifest.json", "audio.f_max_hz", 51],
+  ["manifest.json", "audio.floor_db", null],
+  ["manifest.json", "audio.top_db", 0],
+  ["manifest.json", "audio.top_db", REMOVED],
+  ["manifest.json", "audio.segment_frames", 0],
+  ["manifest.json", "frontend.model", "../frontend/model.json"],
+  ["manifest.json", "frontend.model", "other.json"],
+  ["manifest.json", "frontend.inputs.pcm", REMOVED],
+  ["manifest.json", "frontend.inputs.floor_db", ""],
+  ["manifest.json", "frontend.outputs.mfcc", 1],
+  ["manifest.json", "frontend.outputs.peak_db", REMOVED],
+  ["manifest.json", "frontend.pad_samples", 9],
+  ["manifest.json", "frontend.overlap_hops", 0],
+  ["manifest.json", "encoders", []],
+  ["manifest.json", "encoders[0].name", REMOVED],
+  ["manifest.json", "encoders[0].model", "http://a/model.json"],
+  ["manifest.json", "encoders[0].layer", REMOVED],
+  ["manifest.json", "encoders[0].inputs.segments", REMOVED],
+  ["manifest.json", "encoders[0].outputs", null],
+  ["manifest.json", "encoders[0].encoding_size", 0],
+  ["manifest.json", "encoders[0].window_frames", 0],
+  ["manifest.json", "encoders[0].window_seconds", 1],
+  ["manifest.json", "encoders[0].step_seconds", 0],
+  ["manifest.json", "encoders[0].time_offset_seconds", 9],
+  ["manifest.json", "mappings", "/etc/passwd"],
+  ["manifest.json", "goldens", "goldens\\goldens.json"],
+  ["mappings.json", "schema_version", "1"],
+  ["mappings.json", "n_parameters", 0],
+  ["mappings.json", "default", "none", "default.method"],
+  ["mappings.json", "default.projection", REMOVED],
+  ["mappings.json", "smoothing.retention", 1.1],
+  ["mappings.json", "smoothing.tick_seconds", 0],
+  ["mappings.json", "projections", []],
+  ["mappings.json", "projections[0].kind", "linear"],
+  ["mappings.json", "projections[0].kind", 3, "n_parameters"],
+  ["mappings.json", "projections[0].encoder", "other"],
+  ["mappings.json", "projections[0].scalings", {}],
+  ["mappings.json", "projections[0].scalings[1].gain", [1]],
+  ["mappings.json", "projections[0].scalings[0].offset[1]", null],
+  ["goldens/goldens.json", "hop_seconds", -1],
+  ["goldens/goldens.json", "stages.mfcc", REMOVED],
+  ["goldens/goldens.json", "stages.pcm.dtype", "int8"],
+  ["goldens/goldens.json", "stages.pcm.shape", [61]],
+  ["goldens/goldens.json", "stages.mfcc.shape", [4, -4]],
+  ["goldens/goldens.json", "stages.encoding.file", "none.bin"],
+  ["goldens/goldens.json", "tolerance.encoding", 0],
+];
+
+/** Set what `path` (`a.b[0].c`) names. */
+function damage(json: Json, path: string, value: unknown): void {
+  const keys = path.replaceAll("[", ".").replaceAll("]", "").split(".");
+  const last = keys.pop() ?? "";
+  const parent = keys.reduce((at, key) => at[key] as Json, json);
+  if (value === REMOVED) Reflect.deleteProperty(parent, last);
+  else parent[last] = value;
+}
+
+describe("a wrong field is named", () => {
+  it.each(damages)("%s: %s", async (file, field, value, path = field) => {
+    const error = await failure(load({ edit: { [file]: (json) => damage(json, path, value) } }));
+    expect(error.field).toBe(`${file}: ${field}`);
+    expect(error.message).toContain(error.problem);
+    expect(error.remedy).toMatch(/[.]$/);
+  });
+
+  it.each([
+    ["files.../secret", "../secret", { bytes: 1, sha256: "0".repeat(64) }],
+    ["files.mappings.json.bytes", "mappings.json", { bytes: -1, sha256: "0".repeat(64) }],
+    ["files.mappings.json.sha256", "mappings.json", { bytes: 1, sha256: "12" }],
+  ])("manifest.json: %s", async (field, path, file) => {
+    const edit = { "manifest.json": (json: Json) => Object.assign(json.files as Json, { [path]: file }) };
+    expect((await failure(load({ edit }))).field).toBe(`manifest.json: ${field}`);
+  });
+
+  it("manifest.json: two encoders of one name", async () => {
+    const twice = (json: Json) => (json.encoders = [json.encoders, json.encoders].flat());
+    expect((await failure(load({ edit: { "manifest.json": twice } }))).field).toBe("manifest.json: encoders");
+  });
+});
+
+describe("a damaged download is refused", () => {
+  it("missing", async () => {
+    const files = await toyFiles();
+    files.delete("mappings.json");
+    vi.stubGlobal("fetch", toyFetch(files));
+    expect((await failure(loadBundle(TOY_URL))).message).toContain("HTTP 404");
+  });
+
+  it("one bit", async () => {
+    const files = await toyFiles();
+    vi.stubGlobal("fetch", toyFetch(files));
+    const bundle = await loadBundle(TOY_URL);
+    files.get("encoder/shard.bin")![0]! ^= 1;
+    const error = await failure(readBundleFile(bundle, "encoder/shard.bin"));
+    expect(error.field).toBe("encoder/shard.bin");
+    expect(error.message).toContain("SHA-256");
+  });
+
+  it.each([-1, 1])("%i bytes of difference", async (difference) => {
+    const files = await toyFiles();
+    vi.stubGlobal("fetch", toyFetch(files));
+    const bundle = await loadBundle(TOY_URL);
+    const bytes = files.get("encoder/shard.bin")!;
+    const changed = new Uint8Array(bytes.length + difference);
+    changed.set(bytes.subarray(0, changed.length));
+    files.set("encoder/shard.bin", changed);
+    expect((await failure(readBundleFile(bundle, "encoder/shard.bin"))).message).toMatch(/bytes/);
+  });
+
+  it("no JSON", async () => {
+    vi.stubGlobal("fetch", toyFetch(new Map([["manifest.json", new TextEncoder().encode("<html>")]])));
+    expect((await failure(loadBundle(TOY_URL))).message).toContain("is not JSON");
+  });
+
+  it("no server", async () => {
+    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("refused")));
+    expect((await failure(loadBundle(TOY_URL))).remedy).toContain("server");
+  });
+
+  it("a file that is not listed", async () => {
+    const bundle = await load();
+    await failure(readBundleFile(bundle, "toString"));
+  });
+
+  it("aborting is no fault of the bundle", async () => {
+    const abort = new AbortController();
+    abort.abort();
+    vi.stubGlobal("fetch", () => Promise.reject(new DOMException("", "AbortError")));
+    await expect(loadBundle(TOY_URL, abort.signal)).rejects.toMatchObject({ name: "AbortError" });
+  });
+
+  it("no address", async () => {
+    expect((await failure(loadBundle("nowhere"))).message).toContain("is not an address");
+  });
+});
+
+describe("the registry", () => {
+  const read = (json: unknown) => {
+    vi.stubGlobal("fetch", () => Promise.resolve(Response.json(json)));
+    return loadRegistry("http://toy.test/registry");
+  };
+  const entry = { name: "toy", title: "Toy", versions: [1, 2], latest: 2 };
+
+  it("lists bundles with addresses", async () => {
+    const registry = await read({ schema_version: 1, bundles: [entry] });
+    expect(registry.bundles).toEqual([{ ...entry, latestUrl: "http://toy.test/registry/toy/2/" }]);
+    expect((await read({ schema_version: 1, bundles: [] })).bundles).toEqual([]);
+  });
+
+  it.each([
+    ["schema_version", { schema_version: 3, bundles: [] }],
+    ["bundles", { schema_version: 1, bundles: {} }],
+    ["bundles[0].name", { schema_version: 1, bundles: [{ ...entry, name: "../x" }] }],
+    ["bundles[0].versions[1]", { schema_version: 1, bundles: [{ ...entry, versions: [1, "2"] }] }],
+    ["bundles[0].latest", { schema_version: 1, bundles: [{ ...entry, latest: 3 }] }],
+  ])("names what is wrong: %s", async (field, json) => {
+    expect((await failure(read(json))).field).toBe(`index.json: ${field}`);
+  });
+});

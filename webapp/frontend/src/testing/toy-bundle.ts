@@ -1,0 +1,315 @@
+/**
+ * A bundle small enough to read: its "MFCC" of a frame are the sums of its two halves, its encoding the first and the
+ * last frame of a segment. For tests only.
+ */
+import type { AnalysisOptions } from "../analysis/run";
+import type { EncodingBlock } from "../mapping/track";
+
+/** Files by path, as the server would give them. */
+export type ToyFiles = Map<string, Uint8Array<ArrayBuffer>>;
+
+export interface ToyOptions {
+  readonly topDb?: number | null;
+  /** Change the JSON of a file before it is listed: `edit("manifest.json", (json) => ...)`. */
+  readonly edit?: Readonly<Record<string, (json: Json) => unknown>>;
+}
+
+export type Json = Record<string, unknown>;
+
+export const TOY_URL = "http://toy.test/registry/toy/1/";
+const HOP = 4;
+const N_FFT = 8;
+const WINDOW = 3;
+const SIZE = 2;
+
+const tensor = (name: string) => ({ name, op: "Placeholder", attr: { dtype: { type: "DT_FLOAT" } } });
+const constant = (name: string, dtype: string, shape: number[]) => ({
+  name,
+  op: "Const",
+  attr: {
+    dtype: { type: dtype },
+    value: { tensor: { dtype, tensorShape: { dim: shape.map((size) => ({ size: String(size) })) } } },
+  },
+});
+const node = (name: string, op: string, input: string[], attr: Json = { T: { type: "DT_FLOAT" } }) => ({
+  name,
+  op,
+  input,
+  attr,
+});
+
+interface Weight {
+  readonly name: string;
+  readonly shape: number[];
+  readonly dtype: "float32" | "int32";
+  readonly values: number[];
+}
+
+function model(
+  nodes: Json[],
+  inputs: string[],
+  outputs: string[],
+  weights: Weight[],
+): [Json, Uint8Array<ArrayBuffer>] {
+  const bytes = weights.map(
+    ({ dtype, values }) =>
+      new Uint8Array((dtype === "float32" ? Float32Array : Int32Array).from(values).buffer),
+  );
+  const shard = new Uint8Array(bytes.reduce((length, part) => length + part.length, 0));
+  bytes.reduce((offset, part) => (shard.set(part, offset), offset + part.length), 0);
+  const info = (names: string[]) =>
+    Object.fromEntries(names.map((name) => [name, { name: `${name}:0`, dtype: "DT_FLOAT" }]));
+  return [
+    {
+      format: "graph-model",
+      signature: { inputs: info(inputs), outputs: info(outputs) },
+      modelTopology: { node: nodes, versions: { producer: 1 } },
+      weightsManifest: [
+        { paths: ["shard.bin"], weights: weights.map(({ name, shape, dtype }) => ({ name, shape, dtype })) },
+      ],
+    },
+    shard,
+  ];
+}
+
+/** Rows of hops; a frame is a hop and the one after it: [n / hop - 1, 2], floored. */
+function frontendModel(): [Json, Uint8Array<ArrayBuffer>] {
+  const slice = (name: string, begin: string, end: string, endMask: number) =>
+    node(name, "StridedSlice", ["sums", begin, end, "ones"], {
+      T: { type: "DT_FLOAT" },
+      Index: { type: "DT_INT32" },
+      begin_mask: { i: "0" },
+      end_mask: { i: String(endMask) },
+      ellipsis_mask: { i: "0" },
+      new_axis_mask: { i: "0" },
+      shrink_axis_mask: { i: "0" },
+    });
+  return model(
+    [
+      tensor("pcm"),
+      tensor("floor_db"),
+      constant("shape", "DT_INT32", [2]),
+      constant("weights", "DT_FLOAT", [HOP, 1]),
+      constant("zero", "DT_INT32", [2]),
+      constant("one", "DT_INT32", [2]),
+      constant("minus", "DT_INT32", [2]),
+      constant("ones", "DT_INT32", [2]),
+      constant("axis", "DT_INT32", []),
+      constant("axes", "DT_INT32", [2]),
+      node("hops", "Reshape", ["pcm", "shape"]),
+      node("sums", "MatMul", ["hops", "weights"], {
+        T: { type: "DT_FLOAT" },
+        transpose_a: { b: false },
+        transpose_b: { b: false },
+      }),
+      slice("left", "zero", "minus", 2),
+      slice("right", "one", "zero", 3),
+      node("frames", "ConcatV2", ["left", "right", "axis"], { T: { type: "DT_FLOAT" }, N: { i: "2" } }),
+      node("Identity", "Maximum", ["frames", "floor_db"]),
+      node("Identity_1", "Max", ["frames", "axes"], { T: { type: "DT_FLOAT" }, keep_dims: { b: false } }),
+    ],
+    ["pcm", "floor_db"],
+    ["Identity", "Identity_1"],
+    [
+      { name: "shape", shape: [2], dtype: "int32", values: [-1, HOP] },
+      { name: "weights", shape: [HOP, 1], dtype: "float32", values: Array<number>(HOP).fill(1) },
+      { name: "zero", shape: [2], dtype: "int32", values: [0, 0] },
+      { name: "one", shape: [2], dtype: "int32", values: [1, 0] },
+      { name: "minus", shape: [2], dtype: "int32", values: [-1, 0] },
+      { name: "ones", shape: [2], dtype: "int32", values: [1, 1] },
+      { name: "axis", shape: [], dtype: "int32", values: [1] },
+      { name: "axes", shape: [2], dtype: "int32", values: [0, 1] },
+    ],
+  );
+}
+
+/** Flatten [batch, 3, 2] and pick the first and the last number. */
+function encoderModel(): [Json, Uint8Array<ArrayBuffer>] {
+  const pick = Array<number>(WINDOW * 2 * SIZE).fill(0);
+  pick[0] = 1;
+  pick[pick.length - 1] = 1;
+  return model(
+    [
+      tensor("segments"),
+      constant("flat", "DT_INT32", [2]),
+      constant("pick", "DT_FLOAT", [WINDOW * 2, SIZE]),
+      node("rows", "Reshape", ["segments", "flat"]),
+      node("Identity", "MatMul", ["rows", "pick"], {
+        T: { type: "DT_FLOAT" },
+        transpose_a: { b: false },
+        transpose_b: { b: false },
+      }),
+    ],
+    ["segments"],
+    ["Identity"],
+    [
+      { name: "flat", shape: [2], dtype: "int32", values: [-1, WINDOW * 2] },
+      { name: "pick", shape: [WINDOW * 2, SIZE], dtype: "float32", values: pick },
+    ],
+  );
+}
+
+/** What the toy's graphs compute, written down plainly. @returns shape [count][2] */
+export function toyEncodings(
+  pcm: ArrayLike<number>,
+  hopFrames: number,
+  topDb: number | null = null,
+): number[][] {
+  const nFrames = 1 + Math.floor(pcm.length / HOP);
+  const sum = (start: number) =>
+    Array.from({ length: HOP }, (_, i) => pcm[start + i] ?? 0).reduce((a, b) => a + b, 0);
+  const frames = Array.from({ length: nFrames }, (_, i) => [
+    sum(i * HOP - N_FFT / 2),
+    sum(i * HOP - N_FFT / 2 + HOP),
+  ]);
+  const peak = Math.max(...frames.flat());
+  const floor = topDb === null ? -40 : Math.max(-40, peak - topDb);
+  const floored = frames.map((row) => row.map((value) => Math.max(floor, value)));
+  const count = nFrames < WINDOW ? 0 : 1 + Math.floor((nFrames - WINDOW) / hopFrames);
+  return Array.from({ length: count }, (_, k) => [
+    floored[k * hopFrames]?.[0] ?? NaN,
+    floored[k * hopFrames + WINDOW - 1]?.[1] ?? NaN,
+  ]);
+}
+
+/** Build the bundle's files. */
+export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Promise<ToyFiles> {
+  const files: ToyFiles = new Map();
+  const put = (path: string, json: Json) => {
+    edit[path]?.(json);
+    files.set(path, new TextEncoder().encode(JSON.stringify(json)));
+  };
+  for (const [folder, [json, shard]] of [
+    ["frontend", frontendModel()],
+    ["encoder", encoderModel()],
+  ] as const) {
+    put(`${folder}/model.json`, json);
+    files.set(`${folder}/shard.bin`, shard);
+  }
+  const pcm = Int16Array.from({ length: 60 }, (_, i) => Math.round(20000 * Math.sin(i * i)));
+  const samples = Float32Array.from(pcm, (value) => value / 32768);
+  const nFrames = 1 + Math.floor(pcm.length / HOP);
+  const mfcc = new Float32Array(nFrames * 2);
+  for (let i = 0; i < nFrames; i++) {
+    for (const half of [0, 1]) {
+      const start = i * HOP - N_FFT / 2 + half * HOP;
+      let sum = 0;
+      for (let j = 0; j < HOP; j++) sum += samples[start + j] ?? 0;
+      mfcc[2 * i + half] = sum;
+    }
+  }
+  const floor = topDb === null ? -40 : Math.max(-40, Math.max(...mfcc) - topDb);
+  const encoding = Float32Array.from(toyEncodings(samples, 2, topDb).flat());
+  files.set("goldens/pcm.bin", new Uint8Array(pcm.buffer));
+  files.set("goldens/mfcc.bin", new Uint8Array(mfcc.map((value) => Math.max(floor, value)).buffer));
+  files.set("goldens/encoding.bin", new Uint8Array(encoding.buffer));
+  files.set(
+    "goldens/parameters.bin",
+    new Uint8Array(encoding.map((y) => Math.min(1, Math.max(0, 0.5 * y + 0.5))).buffer),
+  );
+  put("mappings.json", {
+    schema_version: 1,
+    n_parameters: SIZE,
+    default: { projection: "raw", mode: "features", method: "standard" },
+    smoothing: { retention: 0.5, tick_seconds: 0.01 },
+    projections: [
+      {
+        name: "raw",
+        kind: "identity",
+        encoder: "toy",
+        scalings: [
+          { mode: "features", method: "standard", gain: [0.5, 0.5], offset: [0.5, 0.5] },
+          { mode: "across", method: "minmax", gain: [1, 1], offset: [0, 0] },
+        ],
+      },
+    ],
+  });
+  const stage = (name: string, dtype: string, shape: number[]) => ({
+    file: `goldens/${name}.bin`,
+    dtype,
+    shape,
+  });
+  put("goldens/goldens.json", {
+    schema_version: 1,
+    hop_seconds: 0.08,
+    stages: {
+      pcm: stage("pcm", "int16", [pcm.length]),
+      mfcc: stage("mfcc", "float32", [nFrames, 2]),
+      encoding: stage("encoding", "float32", [encoding.length / SIZE, SIZE]),
+      parameters: stage("parameters", "float32", [encoding.length / SIZE, SIZE]),
+    },
+    tolerance: { mfcc: 1e-5, encoding: 1e-5 },
+  });
+  const listed: Json = {};
+  for (const [path, bytes] of files) {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    listed[path] = {
+      bytes: bytes.length,
+      sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    };
+  }
+  put("manifest.json", {
+    schema_version: 1,
+    name: "toy",
+    version: null,
+    title: "Toy",
+    created: "2026-01-01T00:00:00Z",
+    audio: {
+      preset: "live",
+      sample_rate_hz: 100,
+      n_fft: N_FFT,
+      hop_length: HOP,
+      n_mels: 2,
+      n_mfcc: 2,
+      f_min_hz: 0,
+      f_max_hz: 50,
+      floor_db: -40,
+      top_db: topDb,
+      segment_frames: WINDOW,
+    },
+    frontend: {
+      model: "frontend/model.json",
+      inputs: { pcm: "pcm", floor_db: "floor_db" },
+      outputs: { mfcc: "Identity:0", peak_db: "Identity_1:0" },
+      pad_samples: N_FFT / 2,
+      overlap_hops: 1,
+    },
+    encoders: [
+      {
+        name: "toy",
+        model: "encoder/model.json",
+        layer: "encoding",
+        inputs: { segments: "segments" },
+        outputs: { encoding: "Identity:0" },
+        encoding_size: SIZE,
+        window_frames: WINDOW,
+        window_seconds: (WINDOW * HOP) / 100,
+        step_seconds: 0.08,
+        time_offset_seconds: 0.04,
+      },
+    ],
+    mappings: "mappings.json",
+    goldens: "goldens/goldens.json",
+    quantization: "none",
+    provenance: { code_version: "test" },
+    files: listed,
+  });
+  return files;
+}
+
+/** Stands in for `fetch`: gives the files below `TOY_URL`. */
+export function toyFetch(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): typeof fetch {
+  return (input) => {
+    const url = input instanceof Request ? input.url : String(input);
+    const bytes = files.get(url.replace(TOY_URL, ""));
+    return Promise.resolve(bytes === undefined ? new Response(null, { status: 404 }) : new Response(bytes));
+  };
+}
+
+/** Collects the blocks of an analysis. */
+export function collector(
+  options: Omit<AnalysisOptions, "onBlock">,
+): AnalysisOptions & { blocks: EncodingBlock[] } {
+  const blocks: EncodingBlock[] = [];
+  return { ...options, blocks, onBlock: (block) => blocks.push(block) };
+}
