@@ -93,12 +93,16 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         log_mel = tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
         floored = tf.maximum(log_mel, floor_db)
         # In two halves, because the first coefficient sums up large values: shorter float32 sums lose a third as much.
+        # Stacked, because the converter would fuse a plain sum into a product with a bias, which WASM cannot do here.
         middle = p.n_mels // 2
-        lower, upper = (
+        halves = [
             tf.matmul(floored[:, :middle], self._dct[:middle]),
             tf.matmul(floored[:, middle:], self._dct[middle:]),
-        )
-        return {"mfcc": lower + upper, "peak_db": tf.reduce_max(log_mel)}  # (n_frames, n_mfcc), ()
+        ]
+        return {
+            "mfcc": tf.reduce_sum(tf.stack(halves), axis=0),  # (n_frames, n_mfcc)
+            "peak_db": tf.reduce_max(log_mel),
+        }
 
     def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Zeros around a track so that its frames are centred: input of `graph`.

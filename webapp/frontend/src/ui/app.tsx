@@ -59,6 +59,7 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
     return () => scope.dispose();
   }, [page, playground, seed, controlsVisible, drawable]);
 
+  const metersAsPicture = !drawable.value && playground.track.value !== null;
   const pickFile = () => picker.current?.click();
   const openPicked = (input: HTMLInputElement) => {
     const file = input.files?.[0];
@@ -104,7 +105,7 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
           onClick={() => page.clickStage()}
           onPointerDown={(event) => page.pressStage(event.pointerType)}
         />
-        {!drawable.value && (
+        {metersAsPicture && (
           <section class="no-picture" aria-label="Meters">
             <Meters playground={playground} />
           </section>
@@ -135,7 +136,7 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
       <Panel
         playground={playground}
         open={panelOpen.value}
-        withoutMeters={!drawable.value}
+        withoutMeters={metersAsPicture}
         onClose={() => page.run({ kind: "close-panel" })}
       />
       <NoticeList notices={playground.notices} />
