@@ -37,12 +37,14 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         # Kept as the samples lie: sample n2 * a + b at [a, b].
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
         self._window = window.astype(np.float32)
-        first = np.exp(-2j * np.pi * (np.outer(np.arange(n1), np.arange(half)) % n1) / n1)
-        self._first = np.concatenate([first.real, first.imag], axis=1).astype(np.float32)  # (n1, 2 * half)
-        twist = np.exp(-2j * np.pi * np.outer(np.arange(n2), np.arange(half)) / n)
+        first = np.exp(-2j * np.pi * (np.outer(np.arange(n1), np.arange(half)) % n1) / n1)  # (n1, half)
+        self._first_real, self._first_imaginary = first.real.astype(np.float32), first.imag.astype(np.float32)
+        twist = np.exp(-2j * np.pi * np.outer(np.arange(n2), np.arange(half)) / n)  # (n2, half)
         self._twist_real, self._twist_imaginary = twist.real.astype(np.float32), twist.imag.astype(np.float32)
         second = np.exp(-2j * np.pi * (np.outer(np.arange(n2), np.arange(n2)) % n2) / n2)
-        self._second = np.block([[second.real, second.imag], [-second.imag, second.real]]).astype(np.float32)
+        # They take real and imaginary parts stacked: (2 * n2, n2).
+        self._second_real = np.concatenate([second.real, -second.imag]).astype(np.float32)
+        self._second_imaginary = np.concatenate([second.imag, second.real]).astype(np.float32)
         self._mel = self._permuted_mel()
         self._dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")[: params.n_mfcc].T.astype(
             np.float32
@@ -72,12 +74,15 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         p = self.params
         hops = tf.reshape(pcm, [-1, p.hop_length])  # (n_frames + overlap_hops, hop_length)
         n_frames = tf.shape(hops)[0] - p.overlap_hops
-        frames = tf.concat([hops[i : i + n_frames] for i in range(p.overlap_hops + 1)], axis=1)
+        # Slices of the last axis are slow in TensorFlow.js, so this takes one, of the last hop's small rest only, and
+        # real and imaginary parts come from products of their own.
+        rest = p.n_fft - p.overlap_hops * p.hop_length
+        runs = [hops[i : i + n_frames] for i in range(p.overlap_hops)] + [hops[p.overlap_hops :, :rest]]
         n1, n2, half = self._sizes
-        x = tf.reshape(frames[:, : p.n_fft] * self._window, [-1, n1, n2])
+        x = tf.reshape(tf.concat(runs, axis=1) * self._window, [-1, n1, n2])  # (n_frames, n1, n2)
         x = tf.reshape(tf.transpose(x, [0, 2, 1]), [-1, n1])  # (n_frames * n2, n1)
-        y = tf.reshape(tf.matmul(x, self._first), [-1, n2, 2 * half])
-        y_real, y_imaginary = y[:, :, :half], y[:, :, half:]  # (n_frames, n2, half)
+        y_real = tf.reshape(tf.matmul(x, self._first_real), [-1, n2, half])
+        y_imaginary = tf.reshape(tf.matmul(x, self._first_imaginary), [-1, n2, half])
         z = tf.concat(
             [
                 y_real * self._twist_real - y_imaginary * self._twist_imaginary,
@@ -86,8 +91,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
             axis=1,
         )  # (n_frames, 2 * n2, half)
         z = tf.reshape(tf.transpose(z, [0, 2, 1]), [-1, 2 * n2])  # (n_frames * half, 2 * n2)
-        spectrum = tf.square(tf.matmul(z, self._second))
-        power = tf.reshape(spectrum[:, :n2] + spectrum[:, n2:], [-1, half * n2])
+        real, imaginary = tf.matmul(z, self._second_real), tf.matmul(z, self._second_imaginary)
+        power = tf.reshape(tf.square(real) + tf.square(imaginary), [-1, half * n2])
         mel = tf.matmul(power, self._mel)  # (n_frames, n_mels)
         # The floor is applied after the logarithm; the tiny constant only keeps log(0) away.
         log_mel = tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
