@@ -38,7 +38,7 @@ test("the bars are as long as extract says", async ({ page, context }) => {
     buffer: track,
   });
   await expect(root).toHaveAttribute("data-state", "playing", SLOW);
-  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Stop" }).click(); // at exactly 0 s, of which the slider shows tenths only
   await expect(root).toHaveAttribute("data-state", "paused");
 
   const smoothing = page.getByRole("slider", { name: /^Smoothing/, includeHidden: true });
@@ -50,28 +50,37 @@ test("the bars are as long as extract says", async ({ page, context }) => {
   for (const presses of [0, 1, 1]) {
     // Five seconds for each; the first lies before the middle of the first segment.
     for (let press = 0; press < presses; press++) await page.keyboard.press("ArrowRight");
-    if (presses === 0) {
-      await seekBar.focus();
-      await page.keyboard.press("Home");
-    }
     await page.waitForTimeout(500);
     const seconds = Number(await seekBar.inputValue());
     const parameters = interpolated(expected, seconds);
-    const shown = await page
-      .locator("[role=meter]")
-      .evaluateAll((meters) => meters.map((meter) => Number(meter.getAttribute("aria-valuenow"))));
-    const png = await page
-      .locator("#stage")
-      .screenshot({ style: ".chrome, .notices { visibility: hidden !important }" });
+    const png = await picture(page);
     const lengths = await measureBars(ruler, png.toString("base64"));
     const { fullLength } = barLayout(SIZE.width, SIZE.height)[0]!;
     parameters.forEach((parameter, index) => {
       const what = `parameter ${index} at ${seconds} s`;
-      expect(Math.abs(shown[index]! - parameter), what).toBeLessThan(0.01);
-      expect(Math.abs(lengths[index]! - parameter * fullLength), what).toBeLessThan(4);
+      expect(Math.abs(lengths[index]! - parameter * fullLength), what).toBeLessThan(3);
     });
   }
 });
+
+/**
+ * A screenshot without what floats above the bars. Playwright's own `style` option would add an inline style sheet,
+ * which the page's content security policy refuses.
+ */
+async function picture(page: Page): Promise<Buffer> {
+  const show = (visibility: string) =>
+    page
+      .locator(".chrome, .notices")
+      .evaluateAll(
+        (elements, visibility) =>
+          elements.forEach((element) => (element as HTMLElement).style.setProperty("visibility", visibility)),
+        visibility,
+      );
+  await show("hidden");
+  const png = await page.locator("#stage").screenshot();
+  await show("");
+  return png;
+}
 
 /** What Python says at a moment: linear between two segments, held before the first and after the last. */
 function interpolated({ times, parameters }: Extract, seconds: number): number[] {
