@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
+import { CalmChoice } from "./calm-choice";
 import { Dialog } from "./dialog";
 import type { Playground } from "./playground";
 
 /** What people who react to flashing light have to know before the first picture moves. */
 export function LightNote({ playground }: { playground: Playground }): JSX.Element {
-  const { calm } = playground.settings;
   return (
     <Dialog
       open={playground.noteOpen.value}
@@ -15,17 +15,7 @@ export function LightNote({ playground }: { playground: Playground }): JSX.Eleme
         The picture follows the music and can change its light and colours quickly. If flashing light affects
         you, for example through photosensitive epilepsy or migraine, choose the calm picture or leave it be.
       </p>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={calm.value}
-          onChange={(event) => (calm.value = event.currentTarget.checked)}
-        />
-        <span>
-          Calm picture
-          <small class="muted">Slower camera, no sudden brightness</small>
-        </span>
-      </label>
+      <CalmChoice settings={playground.settings} />
       <div class="dialog-actions">
         <button type="button" class="button" onClick={() => playground.declineNote()}>
           Not now

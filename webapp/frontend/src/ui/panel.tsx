@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { halfLifeSeconds } from "../player/format";
 import type { Scaling } from "../bundle";
+import { CalmChoice } from "./calm-choice";
 import { CloseIcon } from "./icons";
 import type { MappingChoice } from "./listening";
 import { Meters } from "./meters";
@@ -37,7 +38,9 @@ export function Panel({ playground, open, withoutMeters, onClose }: PanelProps):
         </section>
       )}
       <Smoothing playground={playground} />
-      <Calm playground={playground} />
+      <div class="group">
+        <CalmChoice settings={playground.settings} />
+      </div>
       <details class="group more">
         <summary>Model and scaling</summary>
         <ModelChooser playground={playground} />
@@ -68,25 +71,6 @@ function VisualChooser({ playground }: { playground: Playground }): JSX.Element 
         />
       ))}
     </fieldset>
-  );
-}
-
-function Calm({ playground }: { playground: Playground }): JSX.Element {
-  const { calm } = playground.settings;
-  return (
-    <div class="group">
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={calm.value}
-          onChange={(event) => (calm.value = event.currentTarget.checked)}
-        />
-        <span>
-          Calm picture
-          <small class="muted">Slower camera, no sudden brightness</small>
-        </span>
-      </label>
-    </div>
   );
 }
 
