@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
 import { silence, wav, type WavOptions } from "./sounds";
@@ -301,13 +302,31 @@ test.describe("files of every kind", () => {
     await play(page, { seconds: 4 });
   });
 
-  test("plays a very short clip, or says that it is too short", async ({ page }) => {
+  test("says that a clip is shorter than what the model listens to", async ({ page }) => {
     await load(page);
     await drop(page, "clip.wav", wav({ seconds: 0.3 }));
-    await expect(root(page)).toHaveAttribute("data-state", /playing|paused|error/, SLOW);
-    if ((await root(page).getAttribute("data-state")) === "error") {
-      await expect(page.getByRole("alert")).toContainText(/clip.*Choose a longer track/);
-    }
+    await expect(page.getByRole("alert")).toContainText(/clip.*Choose a longer track/, SLOW);
+    await expectState(page, "error");
+  });
+
+  test("plays an mp3 that breaks off, and refuses one whose tag promises sixteen thousand hours", async ({
+    page,
+  }) => {
+    const whole = await readFile(new URL("../../tracks/electronic.mp3", import.meta.url));
+    await load(page);
+    await drop(page, "half.mp3", whole.subarray(0, whole.length / 2));
+    await expectState(page, "playing");
+    const seconds = Number(await seekBar(page).getAttribute("max"));
+    expect(seconds).toBeGreaterThan(10);
+    expect(seconds).toBeLessThan(31);
+
+    const tag = Math.max(whole.indexOf("Xing"), whole.indexOf("Info"));
+    expect(tag).toBeGreaterThan(0);
+    const forged = Buffer.from(whole);
+    forged.writeUInt32BE(0x7fffffff, tag + 8);
+    await drop(page, "forged.mp3", forged);
+    await expect(page.getByRole("alert")).toContainText(/forged.*at most 30/, SLOW);
+    await expect(page).toHaveTitle(/^half · /);
   });
 
   test("a bad file does not stop the song that plays", async ({ page }) => {
