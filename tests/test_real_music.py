@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfdeepviz.data.fma import read_tracks
+from tfdeepviz.data.fma import Metadata, Selection
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 
@@ -34,7 +34,7 @@ def test_the_shipped_bundle_is_small_alive_and_better_than_simple_baselines(extr
 @pytest.mark.skipif(_FMA_ROOT is None, reason="TFDEEPVIZ_FMA_ROOT is not set")
 @pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_clip_gives_living_parameters(extractor: Extractor, every: int) -> None:
-    tracks = read_tracks(Path(str(_FMA_ROOT)), subset="small")[::every]
+    tracks = Metadata.load(Path(str(_FMA_ROOT))).select(Selection())[::every]
     parameters = []
     for track in tracks:
         analysis = extractor.extract(track.path)

@@ -9,18 +9,21 @@ import numpy.typing as npt
 import pytest
 
 from tests.conftest import make_fma
-from tfdeepviz.data import dataset as module
-from tfdeepviz.data.dataset import PreparedDataset, prepare
+from tfdeepviz.data import prepare as module
+from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
+from tfdeepviz.data.features import Features
 from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.segments import cut_segments
 from tfdeepviz.params import LIVE, PAPER
 
 
 @pytest.fixture(scope="module")
 def prepared(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", subset="small", params=LIVE)
+    return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", selection=Selection(), features=Features(LIVE))
 
 
 def batches(dataset: PreparedDataset, split: str, **options: Any) -> npt.NDArray[Any]:
@@ -81,7 +84,7 @@ def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
         make_fma(tmp_path / "short", {2: "training"}, seconds=0.3) / "fma_small" / "000" / "000002.mp3",
         folder / "000006.mp3",
     )
-    dataset = prepare(root, tmp_path / "ds", subset="small", params=LIVE)
+    dataset = prepare(root, tmp_path / "ds", selection=Selection(), features=Features(LIVE))
     assert dataset.n_tracks("training") == 2
     reasons = {entry["track_id"]: entry["reason"] for entry in dataset.skipped}
     assert reasons == {3: "empty", 4: "unsupported", 5: "missing", 6: "too-short"}
@@ -92,7 +95,7 @@ def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
 def test_no_usable_training_track_is_an_error(tmp_path: Path) -> None:
     root = make_fma(tmp_path / "fma", {2: "training"}, seconds=0.2)
     with pytest.raises(ValueError, match="no track of the training split"):
-        prepare(root, tmp_path / "ds", subset="small", params=LIVE)
+        prepare(root, tmp_path / "ds", selection=Selection(), features=Features(LIVE))
 
 
 def test_interrupted_and_other_worker_counts_give_the_same_bytes(
@@ -101,19 +104,19 @@ def test_interrupted_and_other_worker_counts_give_the_same_bytes(
     done: list[int] = []
     real = module.prepare_track
 
-    def failing(track: Any, frontend: MfccFrontend) -> Any:
+    def failing(track: Any, *arguments: Any, **options: Any) -> Any:
         if len(done) == 6:
             raise KeyboardInterrupt
         done.append(track.track_id)
-        return real(track, frontend)
+        return real(track, *arguments, **options)
 
     monkeypatch.setattr(module, "prepare_track", failing)
     with pytest.raises(KeyboardInterrupt):
-        prepare(fma_root, tmp_path / "ds", subset="small", params=LIVE, n_workers=1)
+        prepare(fma_root, tmp_path / "ds", selection=Selection(), features=Features(LIVE), n_workers=1)
     with pytest.raises(FormatError, match="prepare"):
         PreparedDataset.load(tmp_path / "ds")
     done.clear()
-    resumed = prepare(fma_root, tmp_path / "ds", subset="small", params=LIVE, n_workers=4)
+    resumed = prepare(fma_root, tmp_path / "ds", selection=Selection(), features=Features(LIVE), n_workers=4)
     assert len(done) == 3  # the shard of five training tracks was kept
     assert resumed.digest == prepared.digest
     for name in ("scaler.npz", *(shard["file"] for shard in prepared.shards)):
@@ -122,16 +125,16 @@ def test_interrupted_and_other_worker_counts_give_the_same_bytes(
 
 def test_a_folder_with_other_settings_is_not_touched(fma_root: Path, prepared: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="other parameters"):
-        prepare(fma_root, prepared.path, subset="small", params=PAPER)
+        prepare(fma_root, prepared.path, selection=Selection(), features=Features(PAPER))
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(FormatError, match="not empty"):
-        prepare(fma_root, tmp_path, subset="small", params=LIVE)
+        prepare(fma_root, tmp_path, selection=Selection(), features=Features(LIVE))
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema_version": 1', '"schema_version": 9'),
+        ('"schema_version": 2', '"schema_version": 9'),
         ('"n_fft": 1102', '"n_fft": 1'),
         ('"shards"', '"shard"'),
         ('"file": "fma', '"file": "../fma'),

@@ -18,7 +18,7 @@ def test_streaming_equals_numpy(seed: int, sizes: list[int], centre: float) -> N
     rng = np.random.default_rng(seed)
     batches = [(rng.normal(centre, 5, (n, 3, 4))).astype(np.float32) for n in [*sizes, 2]]
     everything = np.concatenate(batches).astype(np.float64)
-    fitted = SegmentStatistics.fit(batches)
+    fitted = SegmentStatistics.merge(SegmentStatistics.of(batch) for batch in batches if len(batch))
     assert fitted.count == len(everything)
     np.testing.assert_array_equal(fitted.minimum, everything.min(0))
     np.testing.assert_array_equal(fitted.maximum, everything.max(0))
@@ -28,7 +28,7 @@ def test_streaming_equals_numpy(seed: int, sizes: list[int], centre: float) -> N
 
 def test_nothing_to_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
-        SegmentStatistics.fit([np.empty((0, 3, 4), np.float32)])
+        SegmentStatistics.merge([])
 
 
 @pytest.mark.parametrize("kind", ["minmax", "standard"])
@@ -36,7 +36,7 @@ def test_layer_scales_and_survives_saving(kind: str, tmp_path: Path) -> None:
     segments = np.random.default_rng(0).normal(-300, 40, (50, 3, 4)).astype(np.float32)
     segments[:, 0, 0] = -7  # an element that never varies
     scaler = SegmentScaler(kind)
-    scaler.adapt(SegmentStatistics.fit([segments]))
+    scaler.adapt(SegmentStatistics.of(segments))
     inputs = keras.Input((3, 4, 1))
     model = keras.Model(inputs, scaler(inputs))
     model.save(tmp_path / "m.keras")
@@ -55,7 +55,7 @@ def test_unknown_kind_is_refused() -> None:
 
 
 def test_file_round_trip_and_broken_files(tmp_path: Path) -> None:
-    fitted = SegmentStatistics.fit([np.random.default_rng(1).normal(size=(5, 3, 4)).astype(np.float32)])
+    fitted = SegmentStatistics.of(np.random.default_rng(1).normal(size=(5, 3, 4)))
     path = tmp_path / "scaler.npz"
     fitted.save(path)
     again = SegmentStatistics.load(path)

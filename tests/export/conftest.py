@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.dataset import prepare
+from tfdeepviz.data.features import Features
 from tfdeepviz.data.files import write_json
+from tfdeepviz.data.fma import Selection
+from tfdeepviz.data.prepare import prepare
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.models.presets import Preset
@@ -28,7 +30,9 @@ def run(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         epochs=1,
     )
     folder = tmp_path_factory.mktemp("export")
-    run = train(preset, prepare(fma_root, folder / "ds", subset="small", params=LIVE), folder / "run")
+    run = train(
+        preset, prepare(fma_root, folder / "ds", selection=Selection(), features=Features(LIVE)), folder / "run"
+    )
     metrics = run.metrics()
     for measured in metrics.values():
         measured.update({"shuffle_rise": 0.5, "encoding_std": [0.2] * 10})

@@ -71,6 +71,8 @@ def test_wrong_combinations_name_the_rule(options: dict[str, Any], rule: str) ->
 
 def test_tied_kernels_get_gradient_from_both_sides() -> None:
     """Numerical gradient of the loss with respect to one weight of a tied convolution and of a tied dense layer."""
+    # Seeded: where a step moves the largest value of a pool, the loss has a kink and no such gradient.
+    keras.utils.set_random_seed(0)
     model, x = tiny(), tf.constant(segments())
 
     def loss() -> tf.Tensor:
@@ -126,7 +128,7 @@ def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str,
 def test_the_encoder_alone_equals_scaling_and_encoding(tmp_path: Path) -> None:
     raw = (segments(16) * 40 - 300).astype(np.float32)
     scaler = SegmentScaler("minmax")
-    scaler.adapt(SegmentStatistics.fit([raw[..., 0]]))
+    scaler.adapt(SegmentStatistics.of(raw[..., 0]))
     model = tiny(normalize_encoding=True)
     model.compile("adam", "mse")
     model.fit(scaler(raw), scaler(raw), verbose=0)

@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfdeepviz.data.dataset import PreparedDataset, prepare
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.features import Features
 from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.fma import Selection
+from tfdeepviz.data.prepare import prepare
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, load_preset, preset_names
 from tfdeepviz.models.training import EpochProgress, Run, train
@@ -31,7 +34,7 @@ TINY = Preset(
 
 @pytest.fixture(scope="module")
 def dataset(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", subset="small", params=LIVE)
+    return prepare(fma_root, tmp_path_factory.mktemp("prepared") / "ds", selection=Selection(), features=Features(LIVE))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""Prepared datasets: TFRecord shards of MFCC frames with a manifest, and `tf.data` pipelines out of them.
+"""Segments of many tracks as `tf.data` pipelines, and prepared datasets: TFRecord shards with a manifest.
 
-One record holds one track's frames, not its segments: any hop can be cut from it later, and a track can never be
+One record holds one track's rows, not its segments: any hop can be cut from it later, and a track can never be
 spread over two splits.
 """
 
@@ -8,204 +8,207 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.decode import AudioError, AudioTooShortError, decode_file
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, sha256_file, write_json
-from tfdeepviz.data.fma import SPLITS, Track, read_tracks
-from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.augment import Augmentation, Augmenter
+from tfdeepviz.data.features import Features, Recipe, Rows
+from tfdeepviz.data.files import FormatError, read_json, sha256_file
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentStatistics
-from tfdeepviz.data.segments import cut_segments, segment_starts
+from tfdeepviz.data.segments import segment_starts
 from tfdeepviz.params import AudioParams, ParameterError
 
-SCHEMA_VERSION = 1
-TRACKS_PER_SHARD = 32
+SCHEMA_VERSION = 2
+
+#: Notes where the corpus was when the dataset was prepared.
+ORIGIN = "origin.json"
 
 _FEATURES = {
     "track_id": tf.io.FixedLenFeature([], tf.int64),
-    "mfcc": tf.io.FixedLenFeature([], tf.string),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+    "starts": tf.io.VarLenFeature(tf.int64),
+    "rows": tf.io.FixedLenFeature([], tf.string),
 }
 
-Progress = Callable[[int, int], None]
+#: Shuffling holds at most so much; 4,000 segments of 64x96 float32.
+_SHUFFLE_BYTES = 100 << 20
+#: Tracks whose segments are mixed before shuffling, and shards that they come from.
+_MIXED_TRACKS, _MIXED_SHARDS = 16, 8
 
 
-@dataclass(frozen=True)
-class TrackFeatures:
-    """What one track became; `mfcc` [shape=(n_frames, n_mfcc)] is None where the track was skipped."""
+class SegmentSource(ABC):
+    """Tracks of a corpus, in splits, that segments are cut from."""
 
-    track: Track
-    mfcc: npt.NDArray[np.float32] | None
-    reason: str = ""
-    message: str = ""
+    recipe: Recipe
 
+    @property
+    def features(self) -> Features:
+        """Layout of the segments."""
+        return self.recipe.features
 
-def prepare_track(track: Track, frontend: MfccFrontend) -> TrackFeatures:
-    """Decode one track and compute its frames; files that cannot be used become a reason, not an exception."""
-    params = frontend.params
-    try:
-        pcm = decode_file(track.path, sample_rate_hz=params.sample_rate_hz)
-        if params.n_frames(pcm.size) < params.segment_frames:
-            raise AudioTooShortError(
-                f"{track.path}: {pcm.size / params.sample_rate_hz:.2f} s of sound is less than one segment "
-                f"({params.segment_seconds:.2f} s)"
+    @property
+    def params(self) -> AudioParams:
+        """Frames and segment grid."""
+        return self.recipe.features.params
+
+    def segments(
+        self,
+        split: str,
+        *,
+        batch_size: int,
+        hop_frames: int | None = None,
+        seed: int | None = None,
+        shuffle_buffer: int | None = None,
+        about: bool = False,
+        labelled_only: bool = False,
+        augmentation: Augmentation | None = None,
+    ) -> tf.data.Dataset:
+        """Batches of segments [shape=(batch, *Features.segment_shape), dtype=float32], not yet scaled.
+
+        Parameters
+        ----------
+        split
+            One of `tfdeepviz.data.fma.SPLITS`.
+        batch_size
+            Segments in a batch; the last one may be smaller.
+        hop_frames
+            Frames between segments of a track; by default the recipe's. A dataset that holds chosen segments only
+            has no other.
+        seed
+            None keeps the tracks' order. Otherwise segments are shuffled across tracks, and each track is cut from
+            a random first frame, so that every epoch (give each its own seed) sees other segments.
+        shuffle_buffer
+            Segments held for shuffling; bounds the memory. By default 100 MiB of them.
+        about
+            Give pairs of segments and a dictionary that says what they are: `track_id`, `segment_index` (on the grid
+            of hops) and `label` (index into `recipe.genres`, -1 for none) [each shape=(batch,), dtype=int64].
+        labelled_only
+            Leave out tracks without a genre.
+        augmentation
+            Change every segment at random; needs a seed.
+
+        Raises
+        ------
+        ValueError
+            For an unknown split, or options that contradict each other.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+        hop = self._hop(hop_frames)
+        cut = self._cutter(hop, seed, about)
+        tracks = self._tracks(split, seed)
+        if labelled_only:
+            tracks = tracks.filter(lambda track: track["label"] >= 0)
+        if seed is None:
+            segments = tracks.flat_map(cut)
+        else:
+            segments = tracks.interleave(
+                cut, cycle_length=_MIXED_TRACKS, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
             )
-    except AudioError as error:
-        return TrackFeatures(track, None, error.reason, str(error))
-    except FileNotFoundError as error:
-        return TrackFeatures(track, None, "missing", str(error))
-    return TrackFeatures(track, frontend.mfcc(pcm))
+            size = 4 * int(np.prod(self.features.segment_shape))
+            segments = segments.shuffle(
+                shuffle_buffer or max(64, _SHUFFLE_BYTES // size), seed=seed, reshuffle_each_iteration=False
+            )
+        n_segments = self._n_cut(split, hop, shifted=seed is not None, labelled_only=labelled_only)
+        if n_segments is not None:
+            segments = segments.take(n_segments).apply(tf.data.experimental.assert_cardinality(n_segments))
+        if augmentation is not None:
+            if seed is None:
+                raise ValueError("augmentation needs a seed")
+            segments = segments.map(self._augmenting(augmentation, seed, about))
+        return segments.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
+    def _hop(self, hop_frames: int | None) -> int:
+        hop = self.recipe.hop_frames if hop_frames is None else hop_frames
+        if hop < 1:
+            raise ValueError(f"hop_frames={hop}: give at least 1")
+        if hop != self.recipe.hop_frames and self.recipe.segments_per_track is not None:
+            raise ValueError(
+                f"hop_frames={hop}: only segments at a hop of {self.recipe.hop_frames} frames were kept; prepare a "
+                "dataset without segments_per_track"
+            )
+        return hop
 
-def prepare(
-    fma_root: Path,
-    out: Path,
-    *,
-    subset: str,
-    params: AudioParams,
-    n_workers: int = 2,
-    progress: Progress | None = None,
-) -> PreparedDataset:
-    """Decode a subset of FMA into a prepared dataset; call again to resume.
+    def _cutter(self, hop: int, seed: int | None, about: bool) -> Callable[[dict[str, tf.Tensor]], tf.data.Dataset]:
+        frames, features = self.params.segment_frames, self.features
+        sampled = self.recipe.segments_per_track is not None
 
-    Parameters
-    ----------
-    fma_root
-        Folder in FMA's layout.
-    out
-        Folder of the dataset; made if missing.
-    subset
-        One of `tfdeepviz.data.fma.SUBSETS`.
-    params
-        Front end and segment grid.
-    n_workers
-        Threads that decode; the result does not depend on it.
-    progress
-        Called with (tracks done, tracks in all).
+        def cut(track: dict[str, tf.Tensor]) -> tf.data.Dataset:
+            rows = track["rows"]
+            if sampled:
+                windows = tf.reshape(rows, [-1, frames, features.width])
+                index = track["starts"] // hop
+            else:
+                if seed is not None:
+                    spare = tf.minimum(tf.shape(rows)[0] - frames + 1, hop)
+                    key = tf.stack([tf.constant(seed, tf.int64), track["track_id"]])
+                    rows = rows[tf.random.stateless_uniform([], key, 0, spare, tf.int32) :]
+                windows = tf.signal.frame(rows, frames, hop, axis=0)  # (n, segment_frames, width)
+                index = tf.range(tf.shape(windows)[0], dtype=tf.int64)
+            segments = features.arrange(windows)
+            if not about:
+                return tf.data.Dataset.from_tensor_slices(segments)
+            same = {name: tf.fill(tf.shape(index), track[name]) for name in ("track_id", "label")}
+            return tf.data.Dataset.from_tensor_slices((segments, {**same, "segment_index": index}))
 
-    Raises
-    ------
-    FormatError
-        If the metadata cannot be used or `out` holds a dataset with other settings.
-    ValueError
-        If no track of the training split can be used.
-    """
-    tracks = read_tracks(fma_root, subset=subset)
-    if not tracks:
-        raise FormatError(f"{fma_root}: fma_metadata/tracks.csv lists no track of subset {subset!r}")
-    ids = hashlib.sha256(json.dumps([(track.track_id, track.split) for track in tracks]).encode()).hexdigest()
-    settings = {"schema_version": SCHEMA_VERSION, "subset": subset, "audio": params.to_dict(), "tracks_sha256": ids}
-    _claim(out, settings)
+        return cut
 
-    done = 0
-    frontend = MfccFrontend(params)
-    shards: list[dict[str, Any]] = []
-    with ThreadPoolExecutor(n_workers) as pool:
-        for split in SPLITS:
-            members = [track for track in tracks if track.split == split]
-            groups = [members[i : i + TRACKS_PER_SHARD] for i in range(0, len(members), TRACKS_PER_SHARD)]
-            for index, group in enumerate(groups):
-                path = out / f"fma_{subset}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}"
-                shard = _finished_shard(path)
-                if shard is None:
-                    features = []
-                    for feature in pool.map(partial(prepare_track, frontend=frontend), group):
-                        features.append(feature)
-                        if progress is not None:
-                            progress(done + len(features), len(tracks))
-                    shard = _write_shard(path, split, features, fma_root)
-                done += len(group)
-                if progress is not None:
-                    progress(done, len(tracks))
-                shards.append(shard)
+    def _augmenting(self, augmentation: Augmentation, seed: int, about: bool) -> Callable[..., Any]:
+        augmenter = Augmenter(augmentation, self.features, self.statistics().mean)
 
-    if not any(shard["tracks"] for shard in shards if shard["split"] == "training"):
-        skipped = [entry for shard in shards for entry in shard["skipped"]]
-        example = f"; for example {skipped[0]['message']}" if skipped else ""
-        raise ValueError(f"{fma_root}: no track of the training split can be used{example}")
+        def augment(segment: tf.Tensor, *rest: Any) -> Any:
+            # The seed of this function's graph alone; mapped one call after the other, which keeps the draws in order.
+            tf.random.set_seed(seed)
+            changed = augmenter(segment)
+            return (changed, *rest) if about else changed
 
-    manifest = {**settings, "shards": shards}
-    write_json(out / "manifest.json", manifest)
-    dataset = PreparedDataset.load(out)
-    if not (out / "scaler.npz").exists():
-        dataset.fit_statistics().save(out / "scaler.npz")
-    return dataset
+        return augment
 
+    @abstractmethod
+    def statistics(self) -> SegmentStatistics:
+        """Scaler statistics of the training split."""
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    path = out / "settings.json"
-    if not path.exists():
-        if out.exists() and any(out.iterdir()):
-            raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
-        write_json(path, settings)
-    elif read_json(path) != settings:
-        raise FormatError(
-            f"{out}: was prepared from other tracks or with other parameters; give another --out or delete it"
-        )
+    @abstractmethod
+    def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
+        """Dictionaries of `track_id`, `label`, `starts` and `rows`; with a seed in an order of its own."""
 
-
-def _finished_shard(path: Path) -> dict[str, Any] | None:
-    note = _note(path)
-    if not note.exists():
-        return None
-    shard = read_json(note)
-    return shard if path.exists() and path.stat().st_size == shard.get("bytes") else None
-
-
-def _note(shard: Path) -> Path:
-    return shard.parent / "shards" / f"{shard.name}.json"
-
-
-def _write_shard(path: Path, split: str, features: Sequence[TrackFeatures], fma_root: Path) -> dict[str, Any]:
-    used, skipped = [], []
-    with atomic_path(path) as temporary:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for feature in features:
-                track = feature.track
-                about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist, "title": track.title}
-                if feature.mfcc is None:
-                    relative = str(track.path.relative_to(fma_root))
-                    message = feature.message.replace(str(track.path), relative)
-                    skipped.append({**about, "path": relative, "reason": feature.reason, "message": message})
-                else:
-                    writer.write(_example(track.track_id, feature.mfcc))
-                    used.append({**about, "n_frames": len(feature.mfcc)})
-        shard = {
-            **{"file": path.name, "split": split, "bytes": temporary.stat().st_size},
-            **{"sha256": sha256_file(temporary), "tracks": used, "skipped": skipped},
-        }
-    write_json(_note(path), shard)
-    return shard
-
-
-def _example(track_id: int, mfcc: npt.NDArray[np.float32]) -> bytes:
-    features = {
-        "track_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[track_id])),
-        "mfcc": tf.train.Feature(bytes_list=tf.train.BytesList(value=[mfcc.astype("<f4").tobytes()])),
-    }
-    example: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
-        deterministic=True
-    )
-    return example
+    @abstractmethod
+    def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int | None:
+        """Segments of a pipeline, at the latest first frames if they are shifted; None if that is not known."""
 
 
 @dataclass(frozen=True)
-class PreparedDataset:
-    """A dataset on disk; open it with `load`."""
+class PreparedDataset(SegmentSource):
+    """A dataset on disk; open it with `load`.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    name, recipe
+        What it was called and how it was made.
+    digest
+        SHA-256 of its manifest, which holds those of all its files.
+    shards
+        Entries of the manifest: `file`, `split`, `bytes`, `sha256`, `tracks`, `skipped`.
+    summary
+        Counts, seconds and levels of each split, in all and by genre.
+    """
 
     path: Path
-    params: AudioParams
-    subset: str
+    name: str
+    recipe: Recipe
     digest: str
     shards: tuple[dict[str, Any], ...]
+    summary: dict[str, Any]
+    _scaler_sha256: str
 
     @classmethod
     def load(cls, path: Path) -> PreparedDataset:
@@ -225,29 +228,66 @@ class PreparedDataset:
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise FormatError(f"{manifest_path}: schema_version has to be {SCHEMA_VERSION}; prepare the dataset again")
         try:
-            params = AudioParams.from_dict(manifest["audio"])
-            subset = str(manifest["subset"])
+            recipe = Recipe.from_dict(manifest["recipe"])
             shards = tuple(manifest["shards"])
             for shard in shards:
-                _check_shard(path, shard)
+                _check_shard(path, shard, recipe)
+            name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]["sha256"]
         except (KeyError, TypeError, AttributeError, ParameterError) as error:
             raise FormatError(
                 f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
             ) from error
         digest = "sha256:" + hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        return cls(path, params, subset, digest, shards)
+        return cls(path, name, recipe, digest, shards, summary, str(scaler))
+
+    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compare every file with its SHA-256 in the manifest.
+
+        Parameters
+        ----------
+        progress
+            Called with (bytes done, bytes in all).
+
+        Raises
+        ------
+        FormatError
+            For the first file that differs.
+        """
+        done, total = 0, sum(shard["bytes"] for shard in self.shards)
+        for name, sha256, n_bytes in (
+            *((shard["file"], shard["sha256"], shard["bytes"]) for shard in self.shards),
+            ("scaler.npz", self._scaler_sha256, 0),
+        ):
+            file = self.path / name
+            if not file.is_file() or sha256_file(file) != sha256:
+                raise FormatError(
+                    f"{file}: not the file that the manifest lists (SHA-256 differs); delete it and run `prepare` again"
+                )
+            done += n_bytes
+            if progress is not None:
+                progress(done, total)
+
+    @property
+    def origin(self) -> Path | None:
+        """The corpus that it was prepared from, if that is known and still there."""
+        if not (self.path / ORIGIN).is_file():
+            return None
+        root = Path(str(read_json(self.path / ORIGIN).get("fma_root", "")))
+        return root if root.is_dir() else None
 
     def n_tracks(self, split: str) -> int:
         """Tracks of a split that can be used."""
-        return sum(len(shard["tracks"]) for shard in self._shards(split))
+        return len(self.used(split))
 
     def n_segments(self, split: str, *, hop_frames: int | None = None) -> int:
-        """Segments of a split at a hop, by default without overlap."""
-        width = self.params.segment_frames
-        return sum(
-            len(segment_starts(n_frames, segment_frames=width, hop_frames=hop_frames or width))
-            for n_frames in self._n_frames(split)
-        )
+        """Segments of a split at a hop, by default the recipe's."""
+        return self._n_cut(split, self._hop(hop_frames), shifted=False, labelled_only=False)
+
+    def used(self, split: str) -> list[dict[str, Any]]:
+        """Tracks of a split, each with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+        return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
 
     @property
     def skipped(self) -> list[dict[str, Any]]:
@@ -255,110 +295,89 @@ class PreparedDataset:
         return [entry for shard in self.shards for entry in shard["skipped"]]
 
     def statistics(self) -> SegmentStatistics:
-        """Scaler statistics of the training split."""
+        """Scaler statistics of the training split's segments.
+
+        Raises
+        ------
+        FormatError
+            If the file is missing, broken or of another grid.
+        """
         statistics = SegmentStatistics.load(self.path / "scaler.npz")
-        if statistics.mean.shape != self.params.segment_shape[:2]:
+        if statistics.mean.shape != self.features.scaler_shape:
             raise FormatError(f"{self.path / 'scaler.npz'}: belongs to another segment grid; prepare the dataset again")
         return statistics
 
-    def fit_statistics(self) -> SegmentStatistics:
-        """Compute what `statistics` stores, from the training split's segments without overlap."""
-        width = self.params.segment_frames
-        return SegmentStatistics.fit(
-            cut_segments(mfcc, segment_frames=width, hop_frames=width).transpose(0, 2, 1)
-            for _, mfcc in self.tracks("training")
-        )
+    def tracks(self, split: str) -> Iterator[tuple[int, Rows]]:
+        """Every usable track's id and rows [shape=(n_rows, width), dtype=float32], in order.
 
-    def tracks(self, split: str) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """Every usable track's id and frames [shape=(n_frames, n_mfcc)], in order."""
-        for track_id, mfcc in self._records(split).as_numpy_iterator():
-            yield int(track_id), mfcc
-
-    def segments(
-        self,
-        split: str,
-        *,
-        hop_frames: int | None = None,
-        batch_size: int,
-        seed: int | None = None,
-        shuffle_buffer: int = 4_096,
-    ) -> tf.data.Dataset:
-        """Batches of segments [shape=(batch, n_mfcc, segment_frames, 1), dtype=float32], not yet scaled.
-
-        Parameters
-        ----------
-        split
-            One of `tfdeepviz.data.fma.SPLITS`.
-        hop_frames
-            Frames between segments of a track; by default they do not overlap.
-        batch_size
-            Segments in a batch; the last one may be smaller.
-        seed
-            None keeps the tracks' order. Otherwise segments are shuffled across tracks, and each track is cut from
-            a random first frame, so that every epoch (give each its own seed) sees other segments. Their number is
-            what the latest first frames leave.
-        shuffle_buffer
-            Segments held for shuffling; bounds the memory.
+        Raises
+        ------
+        FormatError
+            If a record is damaged.
         """
-        width = self.params.segment_frames
-        hop = hop_frames or width
+        self.used(split)
+        try:
+            for track in self._tracks(split, None).as_numpy_iterator():
+                yield int(track["track_id"]), track["rows"]
+        except tf.errors.OpError as error:
+            raise FormatError(
+                f"{self.path}: a record of the {split} split is damaged ({error.message}); find the file with "
+                "`tfdeepviz inspect`, delete it and run `prepare` again"
+            ) from error
 
-        def cut(track_id: tf.Tensor, mfcc: tf.Tensor) -> tf.data.Dataset:
-            if seed is not None:
-                spare = tf.minimum(tf.shape(mfcc)[0] - width + 1, hop)
-                key = tf.stack([tf.constant(seed, tf.int64), track_id])
-                mfcc = mfcc[tf.random.stateless_uniform([], key, 0, spare, tf.int32) :]
-            segments = tf.signal.frame(mfcc, width, hop, axis=0)  # (n, segment_frames, n_mfcc)
-            return tf.data.Dataset.from_tensor_slices(tf.transpose(segments, [0, 2, 1])[..., None])
+    def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int:
+        tracks = [track for track in self.used(split) if track["genre"] or not labelled_only]
+        if self.recipe.segments_per_track is not None:
+            return sum(track["n_segments"] for track in tracks)
+        width, total = self.params.segment_frames, 0
+        for track in tracks:
+            n_frames: int = track["n_frames"]
+            latest = min(n_frames - width, hop - 1) if shifted else 0
+            total += len(segment_starts(n_frames, segment_frames=width, hop_frames=hop, offset=latest))
+        return total
 
-        records = self._records(split, seed=seed)
+    def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
+        files = [str(self.path / shard["file"]) for shard in self.shards if shard["split"] == split]
         if seed is None:
-            n_segments = self.n_segments(split, hop_frames=hop)
-            segments = records.flat_map(cut)
+            records = tf.data.TFRecordDataset(files)
         else:
-            n_segments = sum(
-                len(
-                    segment_starts(
-                        n_frames, segment_frames=width, hop_frames=hop, offset=min(n_frames - width, hop - 1)
-                    )
-                )
-                for n_frames in self._n_frames(split)
-            )
-            segments = records.interleave(cut, cycle_length=16, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            segments = segments.shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=False).take(n_segments)
-        segments = segments.apply(tf.data.experimental.assert_cardinality(n_segments))
-        return segments.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-    def _shards(self, split: str) -> list[dict[str, Any]]:
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        return [shard for shard in self.shards if shard["split"] == split]
-
-    def _n_frames(self, split: str) -> list[int]:
-        return [track["n_frames"] for shard in self._shards(split) for track in shard["tracks"]]
-
-    def _records(self, split: str, *, seed: int | None = None) -> tf.data.Dataset:
-        files = [str(self.path / shard["file"]) for shard in self._shards(split)]
-        if seed is not None:
             np.random.default_rng(seed).shuffle(files)
+            records = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
+                tf.data.TFRecordDataset,
+                cycle_length=_MIXED_SHARDS,
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+        stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
 
-        def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
             example = tf.io.parse_single_example(record, _FEATURES)
-            mfcc = tf.io.decode_raw(example["mfcc"], tf.float32)
-            return example["track_id"], tf.reshape(mfcc, [-1, self.params.n_mfcc])
+            rows = tf.io.decode_raw(example["rows"], stored)
+            return {
+                **{"track_id": example["track_id"], "label": example["label"]},
+                "starts": tf.sparse.to_dense(example["starts"]),
+                "rows": tf.cast(tf.reshape(rows, [-1, self.features.width]), tf.float32),
+            }
 
-        return tf.data.TFRecordDataset(files).map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def _check_shard(folder: Path, shard: dict[str, Any]) -> None:
-    name = shard["file"]
+def _check_shard(folder: Path, shard: dict[str, Any], recipe: Recipe) -> None:
+    manifest, name = folder / "manifest.json", shard["file"]
     if not isinstance(name, str) or Path(name).name != name:
-        raise FormatError(f"{folder / 'manifest.json'}: {name!r} is no plain file name")
+        raise FormatError(f"{manifest}: {name!r} is no plain file name")
     file = folder / name
     if not file.is_file() or file.stat().st_size != shard["bytes"]:
         raise FormatError(f"{file}: missing or not {shard['bytes']} bytes long; run `prepare` again")
     if shard["split"] not in SPLITS:
-        raise FormatError(f"{folder / 'manifest.json'}: {shard['split']!r} is no split")
+        raise FormatError(f"{manifest}: {shard['split']!r} is no split")
     for track in shard["tracks"]:
-        if not isinstance(track["n_frames"], int) or track["n_frames"] < 1:
-            raise FormatError(f"{folder / 'manifest.json'}: track {track['track_id']}: n_frames={track['n_frames']!r}")
+        for key, least in (("track_id", 0), ("n_frames", recipe.features.params.segment_frames), ("n_segments", 1)):
+            if not isinstance(track[key], int) or not least <= track[key] < 1 << 40:
+                raise FormatError(f"{manifest}: a track has {key}={track[key]!r}")
+        for key in ("genre", "path", "title", "artist"):
+            if not isinstance(track[key], str):
+                raise FormatError(f"{manifest}: track {track['track_id']}: {key}={track[key]!r}")
+    for skip in shard["skipped"]:
+        if not all(isinstance(skip[key], str) for key in ("reason", "message", "path", "genre")):
+            raise FormatError(f"{manifest}: a skipped track is not described by texts: {skip!r}")

@@ -1,10 +1,22 @@
-"""The Free Music Archive's metadata: tracks, subsets and the artist-disjoint split."""
+"""The Free Music Archive's metadata: tracks, genres, and which tracks go into which split."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ast
+import difflib
+import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from textwrap import shorten
+from typing import Any, Self, cast
 
+import numpy as np
 import pandas as pd
 
 from tfdeepviz.data.files import FormatError
@@ -13,16 +25,75 @@ from tfdeepviz.data.files import FormatError
 SUBSETS = ("small", "medium", "large", "full")
 SPLITS = ("training", "validation", "test")
 
-_MAX_CSV_BYTES = 1 << 30
-_COLUMNS = (
-    *(("set", "split"), ("set", "subset"), ("track", "genre_top"), ("track", "title")),
-    *(("artist", "id"), ("artist", "name")),
+#: FMA's own artist-disjoint split, one by track as in the paper, and one that keeps an artist's tracks together.
+SPLITTINGS = ("fma", "random", "random-by-artist")
+
+_NO_AUDIO = "no audio"
+_SHORT = "too short or mis-timed"
+
+#: Files that FMA itself lists as bad, and what is wrong with them.
+PUBLISHED_BAD: dict[int, str] = {
+    **dict.fromkeys((99134, 108925, 133297), _NO_AUDIO),
+    **dict.fromkeys((1486, 5574, 65753, 80391, *range(98558, 98561), *range(98565, 98570), 98571), _SHORT),
+    **dict.fromkeys((105247, 108924, 126981, 127336, 143992), _SHORT),
+}
+
+# FMA's clips have 30 s; a second less may be the encoder's doing.
+_CLIP_SECONDS = 29.0
+
+_Column = tuple[str, str]
+
+_GENRE_TOP: _Column = ("track", "genre_top")
+_GENRES_ALL: _Column = ("track", "genres_all")
+_LICENCE: _Column = ("track", "license")
+_DURATION: _Column = ("track", "duration")
+_SPLIT: _Column = ("set", "split")
+_SUBSET: _Column = ("set", "subset")
+_TITLE: _Column = ("track", "title")
+_ARTIST_ID: _Column = ("artist", "id")
+_ARTIST: _Column = ("artist", "name")
+
+_REQUIRED = (_SPLIT, _SUBSET, _GENRE_TOP, _TITLE, _ARTIST_ID, _ARTIST)
+_LISTS: dict[_Column, type] = {
+    **dict.fromkeys((("track", "genres"), _GENRES_ALL), int),
+    **dict.fromkeys((("track", "tags"), ("album", "tags"), ("artist", "tags")), str),
+}
+_DATES: tuple[_Column, ...] = (
+    *(("track", "date_created"), ("track", "date_recorded"), ("album", "date_created"), ("album", "date_released")),
+    *(("artist", "date_created"), ("artist", "active_year_begin"), ("artist", "active_year_end")),
 )
+_INTEGERS: tuple[_Column, ...] = (
+    *(("track", name) for name in ("bit_rate", "comments", "duration", "favorites", "interest", "listens", "number")),
+    *(("album", name) for name in ("comments", "favorites", "id", "listens", "tracks")),
+    *(("artist", name) for name in ("comments", "favorites", "id")),
+)
+_NUMBERS: tuple[_Column, ...] = (("artist", "latitude"), ("artist", "longitude"))
+_CATEGORIES: tuple[_Column, ...] = (_GENRE_TOP, _LICENCE, ("album", "type"))
+
+_MAX_TRACKS_BYTES = 1 << 30
+_MAX_GENRES_BYTES = 1 << 20
+_MAX_LIST_CHARACTERS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Track:
-    """One track of FMA; `genre` is its top-level genre, or empty where FMA gives none."""
+    """One track of FMA.
+
+    Attributes
+    ----------
+    track_id
+        FMA's number.
+    split
+        One of `SPLITS`.
+    genre
+        Title of its top-level genre, or empty where FMA gives none.
+    title, artist_id, artist
+        As FMA has them.
+    duration_seconds
+        Length of the whole recording, which is more than FMA's clip of it; None where unknown.
+    path
+        Where its audio should be; absolute.
+    """
 
     track_id: int
     split: str
@@ -30,64 +101,581 @@ class Track:
     title: str
     artist_id: int
     artist: str
+    duration_seconds: float | None
     path: Path
-
-
-def read_tracks(fma_root: Path, *, subset: str) -> list[Track]:
-    """Read the tracks of a subset in the order of their ids.
-
-    Parameters
-    ----------
-    fma_root
-        Folder with `fma_metadata/tracks.csv` and `fma_<subset>/000/000002.mp3`.
-    subset
-        One of `SUBSETS`. Audio is looked for in the folder of this subset, as FMA's archives hold it.
-
-    Raises
-    ------
-    ValueError
-        If there is no such subset.
-    FormatError
-        If the metadata is missing or is not FMA's.
-    """
-    if subset not in SUBSETS:
-        raise ValueError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
-    path = fma_root / "fma_metadata" / "tracks.csv"
-    if not path.is_file():
-        raise FormatError(f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_{subset}/")
-    if path.stat().st_size > _MAX_CSV_BYTES:
-        raise FormatError(f"{path}: larger than {_MAX_CSV_BYTES} bytes; FMA's own file has 260 MB")
-    try:
-        table = pd.read_csv(path, index_col=0, header=[0, 1], low_memory=False)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError, IndexError) as error:
-        raise FormatError(f"{path}: not FMA's tracks.csv ({error}); take it from fma_metadata.zip") from error
-    if missing := [".".join(column) for column in _COLUMNS if column not in table.columns]:
-        raise FormatError(f"{path}: columns missing: {', '.join(missing)}; take it from fma_metadata.zip")
-    try:
-        table.index = table.index.astype("int64")
-        artist_ids = table[("artist", "id")].astype("int64")
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"{path}: an id is not a whole number ({error})") from error
-    if not table.index.is_unique or (table.index < 0).any():
-        raise FormatError(f"{path}: track ids have to be unique and not negative")
-    wanted = SUBSETS[: SUBSETS.index(subset) + 1]
-    table = table[table[("set", "subset")].isin(wanted) & table[("set", "split")].isin(SPLITS)].sort_index()
-    texts = table.loc[:, [column for column in _COLUMNS if column != ("artist", "id")]].fillna("").astype(str)
-    return [
-        Track(
-            track_id=int(track_id),
-            split=str(row[("set", "split")]),
-            genre=str(row[("track", "genre_top")]),
-            title=str(row[("track", "title")]),
-            artist_id=int(artist_ids.loc[track_id]),
-            artist=str(row[("artist", "name")]),
-            path=audio_path(fma_root, subset, int(track_id)),
-        )
-        for track_id, row in zip(texts.index, texts.to_dict("records"), strict=True)
-    ]
 
 
 def audio_path(fma_root: Path, subset: str, track_id: int) -> Path:
     """Where FMA's archives keep a track's audio."""
     name = f"{track_id:06d}"
     return fma_root / f"fma_{subset}" / name[:3] / f"{name}.mp3"
+
+
+def published_flaw(track: Track, decoded_seconds: float) -> str | None:
+    """What FMA says is wrong with a track's file, if the file at hand is that bad one.
+
+    Parameters
+    ----------
+    track
+        Any track; of most FMA says nothing.
+    decoded_seconds
+        Sound found in the file; 0 if it cannot be decoded. A file of FMA's list that holds a whole clip was mended.
+
+    Returns
+    -------
+    str or None
+        A reason of `PUBLISHED_BAD`.
+    """
+    # FMA writes a duration of 0 where it does not know it.
+    whole = min(_CLIP_SECONDS, track.duration_seconds - 1) if track.duration_seconds else _CLIP_SECONDS
+    if decoded_seconds > 0 and decoded_seconds >= whole:
+        return None
+    return PUBLISHED_BAD.get(track.track_id)
+
+
+@dataclass(frozen=True)
+class Genre:
+    """One genre: `parent_id` is None for a top-level genre, `top_level_id` is the genre's root."""
+
+    genre_id: int
+    title: str
+    parent_id: int | None
+    top_level_id: int
+    n_tracks: int
+
+
+@dataclass(frozen=True)
+class GenreTree:
+    """FMA's genres and how they descend from each other.
+
+    Parameters
+    ----------
+    genres
+        All genres, in any order.
+
+    Raises
+    ------
+    ValueError
+        If an id is taken twice, a parent is missing, genres descend from themselves or a root is not the right one.
+    """
+
+    genres: tuple[Genre, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.by_id) < len(self.genres):
+            raise ValueError("a genre_id is taken twice; each genre has its own")
+        for genre in self.genres:
+            if genre.parent_id is not None and genre.parent_id not in self.by_id:
+                raise ValueError(f"genre {genre.genre_id} has the parent {genre.parent_id}, which is missing")
+        try:
+            TopologicalSorter({genre.genre_id: {genre.parent_id} - {None} for genre in self.genres}).prepare()
+        except CycleError as error:
+            raise ValueError(f"genres {error.args[1]} descend from themselves; a root has parent 0") from error
+        for genre in self.genres:
+            root = genre.genre_id if genre.parent_id is None else self.by_id[genre.parent_id].top_level_id
+            if genre.top_level_id != root:
+                raise ValueError(f"genre {genre.genre_id} has top_level {genre.top_level_id}; its parents say {root}")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read FMA's `genres.csv`.
+
+        Raises
+        ------
+        FormatError
+            If it is missing or not what FMA publishes.
+        """
+        table = _read_csv(path, max_bytes=_MAX_GENRES_BYTES)
+        names = ("genre_id", "#tracks", "parent", "title", "top_level")
+        if missing := [name for name in names if name not in table.columns]:
+            raise FormatError(f"{path}: columns missing: {', '.join(missing)}; take it from fma_metadata.zip")
+        table["title"] = table["title"].fillna("")
+        columns = [table[name] if name == "title" else _whole_numbers(table[name], path, name) for name in names]
+        try:
+            return cls(
+                tuple(
+                    Genre(genre_id, title, parent_id or None, top_level_id, n_tracks)
+                    for genre_id, n_tracks, parent_id, title, top_level_id in zip(
+                        *(column.tolist() for column in columns), strict=True
+                    )
+                )
+            )
+        except ValueError as error:
+            raise FormatError(f"{path}: {error}; take it from fma_metadata.zip") from error
+
+    @cached_property
+    def by_id(self) -> dict[int, Genre]:
+        """Genres by their ids."""
+        return {genre.genre_id: genre for genre in self.genres}
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """Ids of the top-level genres, ascending."""
+        return self._children.get(None, ())
+
+    def children(self, genre_id: int) -> tuple[int, ...]:
+        """Ids of the genres right below one, ascending."""
+        return self._children.get(genre_id, ())
+
+    @cached_property
+    def _children(self) -> dict[int | None, tuple[int, ...]]:
+        children: dict[int | None, tuple[int, ...]] = defaultdict(tuple)
+        for genre_id, genre in sorted(self.by_id.items()):
+            children[genre.parent_id] += (genre_id,)
+        return children
+
+    def descendants(self, genre_id: int) -> frozenset[int]:
+        """Ids of a genre and of all below it."""
+        return frozenset(self._walk(genre_id))
+
+    def _walk(self, genre_id: int) -> Iterator[int]:
+        pending = [genre_id]
+        while pending:
+            yield (genre_id := pending.pop())
+            pending += self.children(genre_id)
+
+    def find(self, name: str) -> tuple[int, ...]:
+        """Ids of all genres with a title (case ignored), or of the one with an id given as text.
+
+        Raises
+        ------
+        ValueError
+            If there is none; names the nearest titles.
+        """
+        wanted = name.casefold()
+        found = [i for i, genre in sorted(self.by_id.items()) if wanted in (genre.title.casefold(), str(i))]
+        if not found:
+            raise _unknown("genre", name, (genre.title for genre in self.genres))
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which tracks of a corpus, and their splits; equal selections of equal metadata give equal tracks.
+
+    Attributes
+    ----------
+    subset
+        One of `SUBSETS`; holds all smaller ones.
+    splitting
+        One of `SPLITTINGS`.
+    fractions
+        Of the tracks, for training, validation and test; used by the random splittings.
+    seed
+        Of all that is random.
+    genres
+        Titles or ids as text, case ignored; a genre includes all below it.
+    artists
+        Names, case ignored.
+    licences
+        Case ignored. Each is a whole licence, or its terms without version, country and remark: `CC-BY` is also
+        `CC-BY-3.0`, and `Attribution` also `Attribution 3.0 United States`, but neither is one with NonCommercial.
+    min_seconds, max_seconds
+        Of the whole recording.
+    max_tracks
+        Keep at most so many, chosen at random before they are split.
+    balanced
+        For `max_tracks`, genres take turns; tracks without a top-level genre are left out.
+
+    Raises
+    ------
+    ValueError
+        If a value is impossible.
+    """
+
+    subset: str = "small"
+    splitting: str = "fma"
+    fractions: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    seed: int = 0
+    genres: tuple[str, ...] = ()
+    artists: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    max_tracks: int | None = None
+    balanced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.subset not in SUBSETS:
+            raise ValueError(f"subset={self.subset!r}: choose one of {', '.join(SUBSETS)}")
+        if self.splitting not in SPLITTINGS:
+            raise ValueError(f"splitting={self.splitting!r}: choose one of {', '.join(SPLITTINGS)}")
+        if (
+            not isinstance(self.fractions, tuple)
+            or len(self.fractions) != len(SPLITS)
+            or not all(_is_number(fraction) and 0 <= fraction <= 1 for fraction in self.fractions)
+            or not math.isclose(sum(self.fractions), 1, abs_tol=1e-9)
+        ):
+            raise ValueError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
+        if not _is_whole(self.seed) or self.seed < 0:
+            raise ValueError(f"seed={self.seed!r}: give a whole number, at least 0")
+        for name in ("genres", "artists", "licences"):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or not all(isinstance(value, str) and value.strip() for value in values):
+                raise ValueError(f"{name}={values!r}: give a tuple of texts that are not empty")
+        for name in ("min_seconds", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and 0 <= value < math.inf):
+                raise ValueError(f"{name}={value!r}: give None or a number of seconds, at least 0")
+        if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
+            raise ValueError(f"min_seconds={self.min_seconds}: at most max_seconds={self.max_seconds}")
+        if self.max_tracks is not None and not (_is_whole(self.max_tracks) and self.max_tracks >= 1):
+            raise ValueError(f"max_tracks={self.max_tracks!r}: give None or a whole number, at least 1")
+        if not isinstance(self.balanced, bool):
+            raise ValueError(f"balanced={self.balanced!r}: give True or False")
+        if self.balanced and self.max_tracks is None:
+            raise ValueError("balanced=True: give max_tracks as well; it is what the genres take turns for")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError
+            For unknown or missing names and impossible values.
+        """
+        if wrong := set(values) ^ {field.name for field in fields(cls)}:
+            raise ValueError(f"selection: unknown or missing names: {', '.join(sorted(wrong))}")
+        arguments: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**arguments)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """All that FMA says about its tracks.
+
+    Attributes
+    ----------
+    root
+        Folder with `fma_metadata/` and `fma_<subset>/`; absolute.
+    tracks
+        One row for each track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists are lists,
+        dates are dates, whole numbers are `Int64`, and subsets are ordered. All but a few columns may be absent.
+    genres
+        None if there is no `genres.csv`.
+    """
+
+    root: Path
+    tracks: pd.DataFrame
+    genres: GenreTree | None
+
+    @classmethod
+    def load(cls, fma_root: Path) -> Self:
+        """Read `fma_metadata/tracks.csv`, and `genres.csv` if it is there.
+
+        Raises
+        ------
+        FormatError
+            If the metadata is missing or is not FMA's.
+        """
+        root = Path(fma_root).absolute()
+        path, genres = root / "fma_metadata" / "tracks.csv", root / "fma_metadata" / "genres.csv"
+        if not path.is_file():
+            raise FormatError(
+                f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_<subset>/"
+            )
+        return cls(root, _read_tracks(path), GenreTree.load(genres) if genres.exists() else None)
+
+    def select(self, selection: Selection) -> list[Track]:
+        """Choose tracks and split them.
+
+        Parameters
+        ----------
+        selection
+            What to choose. Random choices depend on the seed and on ids alone, not on the order of rows.
+
+        Returns
+        -------
+        list of Track
+            By ascending id.
+
+        Raises
+        ------
+        ValueError
+            If a genre, artist or licence is unknown, or a filter leaves no track.
+        FormatError
+            If a filter needs a column that the metadata lacks.
+        """
+        filters: dict[str, Callable[[pd.DataFrame, Any], pd.Series[bool]]] = {
+            "subset": lambda table, subset: table[_SUBSET] <= subset,
+            "genres": self._of_genres,
+            "artists": self._of_artists,
+            "licences": self._of_licences,
+            "min_seconds": lambda table, seconds: (self._column(table, _DURATION) >= seconds).fillna(False),
+            "max_seconds": lambda table, seconds: (self._column(table, _DURATION) <= seconds).fillna(False),
+        }
+        table = self.tracks
+        for name, chosen in filters.items():
+            value = getattr(selection, name)
+            if value is None or value == ():
+                continue
+            table = table[chosen(table, value)]
+            if table.empty:
+                raise ValueError(f"{name}={value!r}: no track is left; choose more widely")
+        tracks = self._as_tracks(table, selection.subset)
+        if selection.max_tracks is not None:
+            tracks = _sample(tracks, selection, selection.max_tracks)
+        return _split(sorted(tracks, key=lambda track: track.track_id), selection)
+
+    def _of_genres(self, table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[bool]:
+        known = self.tracks[_GENRE_TOP].cat.categories
+        if self.genres is None:
+            ids = frozenset[int]()
+            titles = _known("genre", names, {title: {title.casefold()} for title in known})
+        else:
+            ids = frozenset().union(*(self.genres.descendants(i) for name in names for i in self.genres.find(name)))
+            titles = {self.genres.by_id[i].title for i in ids.intersection(self.genres.roots)}
+        chosen = table[_GENRE_TOP].isin(titles)
+        if ids and _GENRES_ALL in table:
+            chosen |= table[_GENRES_ALL].map(lambda all_ids: not ids.isdisjoint(all_ids))
+        return chosen
+
+    def _of_artists(self, table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[bool]:
+        known = self.tracks[_ARTIST].unique()
+        return table[_ARTIST].isin(_known("artist", names, {artist: {artist.casefold()} for artist in known}))
+
+    def _of_licences(self, table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[bool]:
+        known = self._column(self.tracks, _LICENCE).cat.categories
+        forms = {licence: {licence.casefold(), _terms(licence).casefold()} for licence in known}
+        return table[_LICENCE].isin(_known("licence", names, forms))
+
+    def _column(self, table: pd.DataFrame, column: _Column) -> pd.Series[Any]:
+        if column not in table:
+            raise FormatError(f"{self.root}: fma_metadata/tracks.csv lacks {'.'.join(column)}; do not filter by it")
+        return table[column]
+
+    def _as_tracks(self, table: pd.DataFrame, subset: str) -> list[Track]:
+        durations = table[_DURATION].tolist() if _DURATION in table else [pd.NA] * len(table)
+        return [
+            Track(
+                track_id=track_id,
+                split=split,
+                genre=genre,
+                title=title,
+                artist_id=artist_id,
+                artist=artist,
+                duration_seconds=None if duration is pd.NA else float(duration),
+                path=audio_path(self.root, subset, track_id),
+            )
+            for track_id, split, genre, title, artist_id, artist, duration in zip(
+                table.index.tolist(),
+                table[_SPLIT].tolist(),
+                table[_GENRE_TOP].astype(object).fillna("").tolist(),
+                table[_TITLE].tolist(),
+                table[_ARTIST_ID].tolist(),
+                table[_ARTIST].tolist(),
+                durations,
+                strict=True,
+            )
+        ]
+
+
+# --- choosing ----------------------------------------------------------------------------------------------------
+
+
+def _terms(licence: str) -> str:
+    """A licence without its version, country and remark: what it allows."""
+    return re.sub(r"[\s-]+[\d(].*", "", licence, flags=re.DOTALL)
+
+
+def _known(kind: str, names: Iterable[str], forms: dict[str, set[str]]) -> set[str]:
+    """All values that have one of the names among their forms; each name has to be one of some value."""
+    found = set()
+    for name in names:
+        values = {value for value, named in forms.items() if name.casefold() in named}
+        if not values:
+            raise _unknown(kind, name, forms)
+        found |= values
+    return found
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+    titles = {title.casefold(): title for title in known}
+    nearest = [titles[match] for match in difflib.get_close_matches(name.casefold(), titles, cutoff=0)]
+    return ValueError(f"{kind} {name!r} is not in the metadata; nearest: {', '.join(nearest) or 'none'}")
+
+
+def _rank(seed: int, purpose: str, number: int) -> bytes:
+    """Random, but the same on every machine and whatever else there is to choose from."""
+    return hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
+
+
+def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Track]:
+    order = sorted(tracks, key=lambda track: _rank(selection.seed, "sample", track.track_id))
+    if selection.balanced:
+        order = [track for track in order if track.genre]
+        if not order:
+            raise ValueError("balanced=True: no track has a top-level genre; leave this out")
+        turns: Counter[str] = Counter()
+        turn: dict[int, int] = {}
+        for track in order:
+            turn[track.track_id] = turns[track.genre]
+            turns[track.genre] += 1
+        order.sort(key=lambda track: (turn[track.track_id], track.genre))
+    return order[:n_tracks]
+
+
+def _split(tracks: list[Track], selection: Selection) -> list[Track]:
+    """Fill the splits with whole groups, each a track or all tracks of an artist, in random order.
+
+    The largest split gets what the others leave. They pass over a group that would take them further from their
+    count than its absence.
+    """
+    if selection.splitting == "fma":
+        return tracks
+    groups: dict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        groups[track.artist_id if selection.splitting == "random-by-artist" else track.track_id].append(track)
+    order = sorted(groups, key=lambda number: _rank(selection.seed, selection.splitting, number))
+    *smaller, (_, largest) = sorted(zip(_apportion(len(tracks), selection.fractions), SPLITS, strict=True))
+    splits = dict.fromkeys(order, largest)
+    free = order
+    for n_missing, split in smaller:
+        for number in free:
+            if len(groups[number]) < 2 * n_missing:
+                splits[number] = split
+                n_missing -= len(groups[number])
+        free = [number for number in free if splits[number] == largest]
+    return sorted(
+        (replace(track, split=splits[number]) for number, group in groups.items() for track in group),
+        key=lambda track: track.track_id,
+    )
+
+
+def _apportion(n_tracks: int, fractions: Sequence[float]) -> list[int]:
+    """Whole numbers nearest to the fractions of `n_tracks` that add up to it: the largest remainders are rounded up."""
+    exact = [n_tracks * fraction for fraction in fractions]
+    counts = [math.floor(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: n_tracks - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def _read_csv(path: Path, *, max_bytes: int, **options: Any) -> pd.DataFrame:
+    """Read a table of texts; only an empty field is missing, as there are artists called None and NA."""
+    try:
+        if path.stat().st_size > max_bytes:
+            raise FormatError(f"{path}: larger than {max_bytes} bytes; take it from fma_metadata.zip")
+        table: pd.DataFrame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], **options)
+    except (OSError, ValueError, IndexError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path}: not FMA's {path.name} ({_brief(error)}); take it from fma_metadata.zip") from error
+    return table
+
+
+def _read_tracks(path: Path) -> pd.DataFrame:
+    table = _read_csv(path, max_bytes=_MAX_TRACKS_BYTES, index_col=0, header=[0, 1])
+    if missing := [".".join(column) for column in _REQUIRED if column not in table.columns]:
+        raise FormatError(f"{path}: columns missing: {', '.join(missing)}; take it from fma_metadata.zip")
+    # pandas takes the third line for this name whatever it holds; without it, a track would be lost.
+    if table.index.name != "track_id":
+        raise FormatError(f"{path}: the third line has to begin with track_id; take it from fma_metadata.zip")
+    ids = _whole_numbers(table.index.to_series(), path, "track_id")
+    if not ids.is_unique or (ids < 0).any():
+        raise FormatError(f"{path}: track ids have to be unique and not negative; take it from fma_metadata.zip")
+    columns = cast("list[_Column]", table.columns.tolist())
+    typed = pd.DataFrame({column: _typed(table[column], column, path) for column in columns})
+    typed.index = pd.Index(ids.astype("int64"), name="track_id")
+    return typed.sort_index()
+
+
+def _typed(values: pd.Series[str], column: _Column, path: Path) -> pd.Series[Any]:
+    """A column of texts as what it means."""
+    name = ".".join(column)
+    if column == _SPLIT:
+        return _one_of(SPLITS, values, path, name)
+    if column == _SUBSET:
+        return _one_of(SUBSETS, values, path, name, ordered=True)
+    if column in (_TITLE, _ARTIST):
+        return values.fillna("")
+    if column in _CATEGORIES:
+        return values.astype("category")
+    if column in _LISTS:
+        return _lists(values, path, name, of=_LISTS[column])
+    if column in _INTEGERS:
+        return _whole_numbers(values, path, name, required=column == _ARTIST_ID)
+    if column in _NUMBERS:
+        return _converted(pd.to_numeric, values, path, name, "a number")
+    if column in _DATES:
+        return _converted(_dates, values, path, name, "a date")
+    return values
+
+
+def _converted(
+    convert: Callable[[pd.Series[str]], pd.Series[Any]], values: pd.Series[str], path: Path, name: str, wanted: str
+) -> pd.Series[Any]:
+    try:
+        return convert(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FormatError(
+            f"{path}: {name}: a value is not {wanted} ({_brief(error)}); take it from fma_metadata.zip"
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    """One line: pandas quotes whole values and gives advice for programmers."""
+    return shorten(str(error), 100, placeholder="...")
+
+
+def _whole_numbers(values: pd.Series[str], path: Path, name: str, *, required: bool = True) -> pd.Series[int]:
+    numbers = _converted(_integers, values, path, name, "a whole number")
+    if required and numbers.hasnans:
+        raise FormatError(f"{path}: {name}: a whole number is missing; take it from fma_metadata.zip")
+    return numbers
+
+
+def _integers(texts: pd.Series[str]) -> pd.Series[Any]:
+    # Numbers that do not fit are refused; NumPy need not warn of them first.
+    with np.errstate(invalid="ignore"):
+        return pd.to_numeric(texts).astype("Int64")
+
+
+def _dates(texts: pd.Series[str]) -> pd.Series[Any]:
+    return pd.to_datetime(texts, format="ISO8601").astype("datetime64[s]")
+
+
+def _lists(values: pd.Series[str], path: Path, name: str, *, of: type) -> pd.Series[Any]:
+    # Most lists occur many times: each is parsed once, and every row gets its own copy.
+    parsed = {text: _parse_list(text, path, name, of=of) for text in values.dropna().unique()}
+    return pd.Series([list(parsed.get(text, ())) for text in values], index=values.index, dtype=object)
+
+
+def _parse_list(text: str, path: Path, name: str, *, of: type) -> list[Any]:
+    try:
+        value = ast.literal_eval(text) if len(text) <= _MAX_LIST_CHARACTERS else None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, list) or any(type(item) is not of for item in value):
+        raise FormatError(
+            f"{path}: {name}: {text[:40]!r} is no list of {of.__name__}, or longer than {_MAX_LIST_CHARACTERS} "
+            "characters; take it from fma_metadata.zip"
+        )
+    return value
+
+
+def _one_of(
+    names: Sequence[str], values: pd.Series[str], path: Path, name: str, *, ordered: bool = False
+) -> pd.Series[Any]:
+    if unknown := set(values.unique()) - set(names):
+        raise FormatError(f"{path}: {name}: {unknown.pop()!r} is none of {', '.join(names)}")
+    return values.astype(pd.CategoricalDtype(list(names), ordered=ordered))

@@ -6,6 +6,8 @@ TensorFlow, in a SavedModel and, converted, in TensorFlow.js, whose fast backend
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -13,6 +15,10 @@ import tensorflow as tf
 from librosa.filters import mel as mel_filter_bank
 
 from tfdeepviz.params import AudioParams
+
+# Frames that go through the graph at once: what they need in between stays in the cores' caches, and memory does
+# not grow with the track. Longer or shorter blocks are slower (benchmarks/pipeline.py); the values are the same.
+_BLOCK_FRAMES = 1_024
 
 
 class MfccFrontend(tf.Module):  # type: ignore[misc]
@@ -49,13 +55,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         self._dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")[: params.n_mfcc].T.astype(
             np.float32
         )
-        self.graph = tf.function(
-            self._mfcc,
-            input_signature=[
-                tf.TensorSpec([None], tf.float32, name="pcm"),
-                tf.TensorSpec([], tf.float32, name="floor_db"),
-            ],
-        )
+        signature = [tf.TensorSpec([None], tf.float32, name="pcm"), tf.TensorSpec([], tf.float32, name="floor_db")]
+        self.graph = tf.function(self._mfcc, input_signature=signature)
+        self._log_mel_graph = tf.function(self._log_mel, input_signature=signature[:1])
 
     def _permuted_mel(self) -> npt.NDArray[np.float32]:
         """Mel filter bank for bins in the order in which the two steps give them [shape=(half * n2, n_mels)]."""
@@ -70,7 +72,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
             permuted[(bin_ % n1) * n2 + bin_ // n1] = mel[k]
         return permuted
 
-    def _mfcc(self, pcm: tf.Tensor, floor_db: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _log_mel(self, pcm: tf.Tensor) -> tf.Tensor:
+        """Log-mel spectrum in dB, without a floor [shape=(n_frames, n_mels)]."""
         p = self.params
         hops = tf.reshape(pcm, [-1, p.hop_length])  # (n_frames + overlap_hops, hop_length)
         n_frames = tf.shape(hops)[0] - p.overlap_hops
@@ -95,19 +98,35 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         power = tf.reshape(tf.square(real) + tf.square(imaginary), [-1, half * n2])
         mel = tf.matmul(power, self._mel)  # (n_frames, n_mels)
         # The floor is applied after the logarithm; the tiny constant only keeps log(0) away.
-        log_mel = tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
-        floored = tf.maximum(log_mel, floor_db)
+        return tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
+
+    def _mfcc(self, pcm: tf.Tensor, floor_db: tf.Tensor) -> dict[str, tf.Tensor]:
+        log_mel = self._log_mel(pcm)
+        return {"mfcc": self._cepstrum(tf.maximum(log_mel, floor_db)), "peak_db": tf.reduce_max(log_mel)}
+
+    def _cepstrum(self, log_mel: tf.Tensor) -> tf.Tensor:
+        """DCT of log-mel frames [shape=(n_frames, n_mfcc)]."""
         # In two halves, because the first coefficient sums up large values: shorter float32 sums lose a third as much.
         # Stacked, because the converter would fuse a plain sum into a product with a bias, which WASM cannot do here.
-        middle = p.n_mels // 2
+        middle = self.params.n_mels // 2
         halves = [
-            tf.matmul(floored[:, :middle], self._dct[:middle]),
-            tf.matmul(floored[:, middle:], self._dct[middle:]),
+            tf.matmul(log_mel[:, :middle], self._dct[:middle]),
+            tf.matmul(log_mel[:, middle:], self._dct[middle:]),
         ]
-        return {
-            "mfcc": tf.reduce_sum(tf.stack(halves), axis=0),  # (n_frames, n_mfcc)
-            "peak_db": tf.reduce_max(log_mel),
-        }
+        return tf.reduce_sum(tf.stack(halves), axis=0)
+
+    def mfcc_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:
+        """`mfcc` as part of another graph; takes the whole track at once."""
+        return self._cepstrum(self.log_mel_in_graph(pcm))
+
+    def log_mel_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:
+        """`log_mel` as part of another graph; takes the whole track at once."""
+        p = self.params
+        n_total = (1 + tf.size(pcm) // p.hop_length + p.overlap_hops) * p.hop_length
+        after = tf.maximum(0, n_total - p.pad_samples - tf.size(pcm))
+        log_mel = self._log_mel(tf.pad(pcm, [[p.pad_samples, after]])[:n_total])
+        floor_db = p.floor_db if p.top_db is None else tf.maximum(p.floor_db, tf.reduce_max(log_mel) - p.top_db)
+        return tf.maximum(log_mel, floor_db)
 
     def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Zeros around a track so that its frames are centred: input of `graph`.
@@ -120,9 +139,26 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         -------
         np.ndarray [shape=((n_frames + overlap_hops) * hop_length,)]
         """
+        return self._run(pcm, 0, self.params.n_frames(pcm.size))
+
+    def _run(self, pcm: npt.NDArray[np.float32], first: int, count: int) -> npt.NDArray[np.float32]:
+        """Samples under `count` frames from frame `first` on, with zeros beyond the track's ends."""
         p = self.params
-        n_total = (p.n_frames(pcm.size) + p.overlap_hops) * p.hop_length
-        return np.pad(pcm, (p.pad_samples, max(0, n_total - p.pad_samples - pcm.size)))[:n_total]
+        start = first * p.hop_length - p.pad_samples
+        stop = start + (count + p.overlap_hops) * p.hop_length
+        inside = pcm[max(start, 0) : stop]
+        before = max(-start, 0)
+        return np.pad(inside, (before, stop - start - before - inside.size))
+
+    def _blocks(self, pcm: npt.NDArray[np.float32]) -> Iterator[tf.Tensor]:
+        n_frames = self.params.n_frames(pcm.size)
+        for first in range(0, n_frames, _BLOCK_FRAMES):
+            yield tf.constant(self._run(pcm, first, min(_BLOCK_FRAMES, n_frames - first)))
+
+    def _floor_db(self, peaks_db: Iterable[float]) -> float:
+        """Floor of a track with these loudest log-mel values; they are computed only if the floor depends on them."""
+        p = self.params
+        return p.floor_db if p.top_db is None else max(p.floor_db, max(peaks_db) - p.top_db)
 
     def mfcc(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """MFCC of a whole track.
@@ -137,10 +173,23 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         np.ndarray [shape=(n_frames, n_mfcc), dtype=float32]
             Time first; the transpose of what librosa returns.
         """
-        p = self.params
-        padded = tf.constant(self.pad(np.asarray(pcm, np.float32)))
-        floor_db = p.floor_db
-        if p.top_db is not None:
-            floor_db = max(floor_db, float(self.graph(padded, floor_db)["peak_db"]) - p.top_db)
-        result: npt.NDArray[np.float32] = self.graph(padded, floor_db)["mfcc"].numpy()
-        return result
+        pcm = np.asarray(pcm, np.float32)
+        floor_db = self._floor_db(float(tf.reduce_max(self._log_mel_graph(block))) for block in self._blocks(pcm))
+        return np.concatenate([self.graph(block, floor_db)["mfcc"].numpy() for block in self._blocks(pcm)])
+
+    def log_mel(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Log-mel spectrum of a whole track in dB, with the same floor as its MFCC.
+
+        Parameters
+        ----------
+        pcm : np.ndarray [shape=(n_samples,)]
+            Mono, at the params' rate, in [-1, 1].
+
+        Returns
+        -------
+        np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+        """
+        pcm = np.asarray(pcm, np.float32)
+        log_mel = np.concatenate([self._log_mel_graph(block).numpy() for block in self._blocks(pcm)])
+        floored: npt.NDArray[np.float32] = np.maximum(log_mel, np.float32(self._floor_db([float(log_mel.max())])))
+        return floored

@@ -20,13 +20,13 @@ _NAMES = ("minimum", "maximum", "mean", "variance")
 
 @dataclass(frozen=True)
 class SegmentStatistics:
-    """Statistics of every element of the segment grid over a set of segments.
+    """Statistics of every element of the scaler's grid over a set of segments.
 
     Attributes
     ----------
     count
-        Number of segments.
-    minimum, maximum, mean, variance : np.ndarray [shape=(n_mfcc, segment_frames), dtype=float64]
+        Number of segments (of samples for raw audio, whose grid is a single element).
+    minimum, maximum, mean, variance : np.ndarray [shape=Features.scaler_shape, dtype=float64]
     """
 
     count: int
@@ -36,25 +36,24 @@ class SegmentStatistics:
     variance: npt.NDArray[np.float64]
 
     @classmethod
-    def fit(cls, batches: Iterable[npt.NDArray[np.float32]]) -> SegmentStatistics:
-        """Fit by streaming, with the parallel update of Chan et al. (1983), which is stable for any order of batches.
+    def of(cls, segments: npt.NDArray[np.floating[Any]]) -> SegmentStatistics:
+        """Statistics of segments that fit into memory [shape=(n, ...), n >= 1]."""
+        values = segments.astype(np.float64)
+        return cls(len(values), values.min(0), values.max(0), values.mean(0), values.var(0))
 
-        Parameters
-        ----------
-        batches
-            Arrays [shape=(n, n_mfcc, segment_frames)]; empty ones are passed over.
+    @classmethod
+    def merge(cls, parts: Iterable[SegmentStatistics]) -> SegmentStatistics:
+        """Statistics of all parts together, in the order given.
+
+        Uses the parallel update of Chan, Golub and LeVeque (1983), which is stable however the parts were cut.
 
         Raises
         ------
         ValueError
-            If there is no segment at all.
+            If there is no part at all.
         """
         total: SegmentStatistics | None = None
-        for batch in batches:
-            if not len(batch):
-                continue
-            values = batch.astype(np.float64)
-            part = cls(len(values), values.min(0), values.max(0), values.mean(0), values.var(0))
+        for part in parts:
             total = part if total is None else total._merged(part)
         if total is None:
             raise ValueError("no segments to fit a scaler to; the training split is empty")

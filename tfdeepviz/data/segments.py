@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +35,19 @@ def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_fram
         return np.empty((0, segment_frames, mfcc.shape[1]), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(mfcc, segment_frames, axis=0)  # (starts, n_mfcc, segment_frames)
     return windows[::hop_frames].transpose(0, 2, 1)
+
+
+def windows_at(
+    rows: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64], *, segment_frames: int
+) -> npt.NDArray[np.floating[Any]]:
+    """Windows of a track's rows [shape=(n_frames, width)] from given first frames.
+
+    Returns
+    -------
+    np.ndarray [shape=(len(starts), segment_frames, width)]
+        A copy.
+    """
+    return rows[starts[:, np.newaxis] + np.arange(segment_frames)]
 
 
 def segment_times(n_segments: int, params: AudioParams, *, hop_frames: int) -> npt.NDArray[np.float64]:

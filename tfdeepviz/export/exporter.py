@@ -46,11 +46,17 @@ def export_bundle(run: Run, out: Path, *, name: str | None = None, quantization:
         If the run's encoding is dead or unused.
     FileExistsError
         If `out` exists.
+    ValueError
+        If there is no such quantization, or the run was trained on other features than MFCC.
     """
     if quantization not in QUANTIZATIONS:
         raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
     if out.exists():
         raise FileExistsError(f"{out}: exists; give another --out or delete it")
+    if (mode := run.config.get("mode", "mfcc")) != "mfcc":
+        raise ValueError(
+            f"{run.path}: was trained on {mode}; bundles hold the MFCC front end, so train on a dataset of mfcc"
+        )
     metrics = run.metrics()
     refuse_collapsed(metrics)
     preset, params = run.preset, run.params

@@ -145,16 +145,20 @@ def train(
     FormatError
         If `out` holds another run.
     ValueError
-        If the dataset's grid does not fit the model.
+        If the dataset's segments do not fit the model.
     """
     progress = progress or EpochProgress()
     config = {
         "preset": preset.to_dict(),
         "audio": dataset.params.to_dict(),
+        "mode": dataset.features.mode,
         "dataset_digest": dataset.digest,
         "seed": seed,
         "code_version": __version__,
     }
+    if dataset.features.mode == "raw":
+        raise ValueError(f"{dataset.path}: an autoencoder takes mfcc or log-mel, not raw audio; prepare with --mode")
+    dataset.verify()
     _claim(out, config)
     run = Run.load(out)
 
@@ -164,7 +168,7 @@ def train(
     n_steps = int(dataset.segments("training", batch_size=preset.batch_size, seed=seed).cardinality())
     model, history = _restore(run)
     if model is None:
-        model = Autoencoder(**{"input_size": dataset.params.segment_shape[:2], **preset.model})
+        model = Autoencoder(**{"input_size": dataset.features.segment_shape[:2], **preset.model})
         model.build()
     elif len(history) >= preset.epochs and (out / "metrics.json").is_file():
         return run
@@ -218,7 +222,7 @@ def _claim(out: Path, config: dict[str, Any]) -> None:
     path = out / "config.json"
     if path.exists():
         before = read_json(path)
-        changed = [key for key in ("audio", "dataset_digest", "seed") if before.get(key) != config[key]]
+        changed = [key for key in ("audio", "mode", "dataset_digest", "seed") if before.get(key) != config[key]]
         old, new = before.get("preset", {}), config["preset"]
         changed += [f"preset.{key}" for key in new if key != "epochs" and old.get(key) != new[key]]
         if changed:

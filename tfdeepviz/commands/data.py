@@ -1,0 +1,318 @@
+"""Commands about data: download, demo-corpus, index, prepare, inspect."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from tfdeepviz.data.dataset import PreparedDataset
+
+_SUBSETS = ("small", "medium", "large", "full")
+
+
+def register(add: Add) -> None:
+    """Add the commands."""
+    cores = os.cpu_count() or 1
+    download = add(
+        "download",
+        _download,
+        "fetch a subset of FMA",
+        "Fetch FMA's metadata and a subset (small 7 GB, medium 22 GB, large 93 GB, full 879 GB), check their SHA-1 and "
+        "unpack them. Run again to resume; what is there already is not fetched twice.",
+    )
+    download.add_argument("--subset", default="small", choices=_SUBSETS, help="FMA's subset")
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets fma_metadata/ and fma_SUBSET/")
+    download.add_argument("--keep-archives", action="store_true", help="do not delete the archives after unpacking")
+    download.add_argument("--base-url", metavar="URL", help="of a mirror; by default FMA's own host")
+
+    demo = add(
+        "demo-corpus",
+        _demo_corpus,
+        "compose and render a small corpus in FMA's layout",
+        "Compose and render a corpus of our own in FMA's layout: eight genres, several artists a genre, seeded.",
+    )
+    demo.add_argument("out", type=Path, metavar="DIR", help="folder to make; resumes if it was begun")
+    demo.add_argument("--tracks", type=int, default=64, help="how many tracks")
+    demo.add_argument("--seconds", type=float, default=30.0, help="length of each track")
+    demo.add_argument("--seed", type=int, default=0, help="another seed is other music")
+    demo.add_argument("--workers", type=int, default=cores, help="processes that render")
+
+    index = add(
+        "index",
+        _index,
+        "check a corpus file by file",
+        "Decode and hash every file that a subset should have: what is missing, unexpected, broken, changed (where "
+        "FMA's own list of checksums lies beside the files) or published by FMA as bad.",
+    )
+    _add_corpus(index)
+    index.add_argument(
+        "--out", type=Path, metavar="INDEX.csv", help="save the index; if it exists, only changed files are read again"
+    )
+    index.add_argument("--workers", type=int, default=cores, help="threads that read and decode")
+
+    prepare = add(
+        "prepare",
+        _prepare,
+        "decode FMA into a prepared dataset",
+        "Decode FMA (or a corpus in its layout) into TFRecord shards with a manifest and fitted scaler. Files that "
+        "cannot be used are skipped and listed with the reason. Run again to resume. With --runner the work goes to "
+        "Apache Beam; options that are unknown here are then passed on to it.",
+    )
+    _add_corpus(prepare)
+    prepare.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder of the dataset")
+    tracks = prepare.add_argument_group("which tracks")
+    tracks.add_argument(
+        "--split",
+        default="fma",
+        choices=("fma", "random", "random-by-artist"),
+        help="FMA's own artist-disjoint split, a random one by track (the paper's), or one that keeps artists together",
+    )
+    tracks.add_argument(
+        "--fractions",
+        type=float,
+        nargs=3,
+        default=[0.9, 0.05, 0.05],
+        metavar=("TRAIN", "VALID", "TEST"),
+        help="of a random split",
+    )
+    tracks.add_argument("--genre", action="append", default=[], help="only this genre and its sub-genres; repeatable")
+    tracks.add_argument("--artist", action="append", default=[], help="only this artist; repeatable")
+    tracks.add_argument("--licence", action="append", default=[], help="only this licence; repeatable")
+    tracks.add_argument("--min-duration", type=float, metavar="SECONDS", help="of the whole recording, by the metadata")
+    tracks.add_argument("--max-duration", type=float, metavar="SECONDS", help="of the whole recording, by the metadata")
+    tracks.add_argument("--max-tracks", type=int, metavar="N", help="a random choice of so many")
+    tracks.add_argument("--balanced", action="store_true", help="with --max-tracks: as many of each genre as there are")
+    tracks.add_argument("--max-seconds", type=float, default=1_800.0, help="skip files with more sound")
+    tracks.add_argument("--seed", type=int, default=0, help="of random splits and choices")
+    kept = prepare.add_argument_group("what is kept of them")
+    kept.add_argument(
+        "--params",
+        default="live",
+        metavar="live|paper|FILE.json",
+        help="audio parameters: `live` has a fixed floor, `paper` one 80 dB below each track's peak",
+    )
+    kept.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value of one parameter; repeatable"
+    )
+    kept.add_argument("--mode", default="mfcc", choices=("mfcc", "log-mel", "raw"), help="features; raw keeps samples")
+    kept.add_argument("--hop-seconds", type=float, help="time between segments; by default they do not overlap")
+    kept.add_argument("--segments-per-track", type=int, metavar="N", help="a random choice of so many, in time order")
+    kept.add_argument("--storage", default="float32", choices=("float32", "float16"), help="float16 halves the size")
+    work = prepare.add_argument_group("how the work is done")
+    work.add_argument("--workers", type=int, default=2 * cores, help="threads (DirectRunner: processes) that decode")
+    work.add_argument(
+        "--tracks-per-shard", type=int, default=32, metavar="N", help="tracks in a file; unit of resuming"
+    )
+    work.add_argument(
+        "--runner",
+        metavar="RUNNER",
+        help="run on Apache Beam: DirectRunner, DaskRunner, FlinkRunner, SparkRunner, DataflowRunner (docs/data.md)",
+    )
+
+    inspect = add(
+        "inspect",
+        _inspect,
+        "look at a prepared dataset",
+        "Check a dataset's files, print what it holds and write a page to look at: genres and splits, durations and "
+        "levels, pictures of segments with players, and the files that were skipped.",
+    )
+    inspect.add_argument("dataset", type=Path, metavar="DATASET", help="made by `tfdeepviz prepare`")
+    inspect.add_argument("--out", type=Path, metavar="PAGE.html", help="by default DATASET/report.html")
+    inspect.add_argument(
+        "--fma-root", type=Path, metavar="DIR", help="corpus for the players; by default where it was prepared from"
+    )
+    inspect.add_argument("--examples", type=int, default=6, metavar="N", help="segments shown of each genre")
+    inspect.add_argument("--seed", type=int, default=0, help="another seed shows other segments")
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fma-root", type=Path, required=True, metavar="DIR", help="folder with fma_metadata/ and fma_SUBSET/"
+    )
+    parser.add_argument("--subset", default="small", choices=_SUBSETS, help="FMA's subset")
+
+
+def _download(args: argparse.Namespace) -> None:
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from tfdeepviz.data.download import FMA_URL, download
+
+    current: tqdm[Any] | None = None
+
+    def progress(what: str, n_done: int, n_bytes: int) -> None:
+        nonlocal current
+        if current is None or current.desc != what:
+            if current is not None:
+                current.close()
+            current = bar(n_bytes, desc=what, unit="B", unit_scale=True, unit_divisor=1024, initial=n_done)
+        advance(current, n_done)
+
+    try:
+        with logging_redirect_tqdm():
+            download(
+                args.subset,
+                args.out,
+                base_url=args.base_url or FMA_URL,
+                keep_archives=args.keep_archives,
+                progress=progress,
+            )
+    finally:
+        if current is not None:
+            current.close()
+    print(f"{args.out}: fma_metadata and fma_{args.subset} are there; `tfdeepviz index` checks every file")
+
+
+def _demo_corpus(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.demo import render_corpus
+
+    at_least_one("tracks", args.tracks)
+    at_least_one("workers", args.workers)
+    started = time.monotonic()
+    with bar(args.tracks, unit="track", desc="rendering") as rendering:
+        render_corpus(
+            args.out,
+            n_tracks=args.tracks,
+            seed=args.seed,
+            duration_seconds=args.seconds,
+            n_workers=args.workers,
+            progress=lambda done, total: advance(rendering, done),
+        )
+    print(f"{args.out}: {args.tracks} tracks in FMA's layout, {time.monotonic() - started:.0f} s")
+
+
+def _index(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.fma import Metadata
+    from tfdeepviz.data.index import FileIndex, index_files
+
+    at_least_one("workers", args.workers)
+    known = FileIndex.load(args.out) if args.out is not None and args.out.exists() else None
+    metadata = Metadata.load(args.fma_root)
+    with bar(None, unit="file", desc="indexing") as indexing:
+        index = index_files(
+            metadata, subset=args.subset, n_workers=args.workers, known=known, progress=advance_of(indexing)
+        )
+    for status, count in index.counts().items():
+        print(f"{status:>12}: {count:7d}")
+    problems = index.problems()
+    _print_some([f"{entry.path} ({entry.status}): {entry.message}" for entry in problems])
+    if args.out is not None:
+        index.save(args.out)
+        print(f"{args.out}: {len(index.entries)} files with SHA-1")
+
+
+def _print_some(lines: list[str], most: int = 10) -> None:
+    for line in lines[:most]:
+        print(f"{'':12}{line}")
+    if len(lines) > most:
+        print(f"{'':12}and {len(lines) - most} more")
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.features import Features
+    from tfdeepviz.data.fma import Selection
+    from tfdeepviz.data.prepare import prepare
+    from tfdeepviz.params import resolve_params
+
+    at_least_one("workers", args.workers)
+    selection = Selection(
+        subset=args.subset,
+        splitting=args.split,
+        fractions=tuple(args.fractions),
+        seed=args.seed,
+        genres=tuple(args.genre),
+        artists=tuple(args.artist),
+        licences=tuple(args.licence),
+        min_seconds=args.min_duration,
+        max_seconds=args.max_duration,
+        max_tracks=args.max_tracks,
+        balanced=args.balanced,
+    )
+    options: dict[str, Any] = {
+        "selection": selection,
+        "features": Features(resolve_params(args.params, _assignments(args.set)), args.mode),
+        "hop_seconds": args.hop_seconds,
+        "segments_per_track": args.segments_per_track,
+        "storage": args.storage,
+        "tracks_per_shard": args.tracks_per_shard,
+        "max_seconds": args.max_seconds,
+        "n_workers": args.workers,
+    }
+    counters: dict[str, int] = {}
+    with bar(None, unit="track", desc="preparing") as preparing:
+        options["progress"] = advance_of(preparing)
+        if args.runner is None:
+            dataset = prepare(args.fma_root, args.out, **options)
+        else:
+            dataset, counters = _prepare_on_beam(args, options)
+    _print_dataset(dataset)
+    for name, count in sorted(counters.items()):
+        print(f"{'counter':>10}: {name} {count}")
+    print(f"{args.out}: {dataset.digest}")
+
+
+def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple[PreparedDataset, dict[str, int]]:
+    try:
+        # Beam and its engines tell of every connection.
+        for name in ("apache_beam", "distributed", "root"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        from tfdeepviz.data.beam import prepare_on_beam
+    except ImportError as error:
+        raise ValueError(
+            f"--runner {args.runner}: needs Apache Beam ({error}); pip install 'tfdeepviz[beam]'"
+        ) from error
+    return prepare_on_beam(
+        args.fma_root, args.out, runner=args.runner, pipeline_options=args.pipeline_options, **options
+    )
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    values = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            values[name] = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"--set {text}: give NAME=VALUE with a number, or null") from error
+    return values
+
+
+def _print_dataset(dataset: PreparedDataset) -> None:
+    from tfdeepviz.data.fma import SPLITS
+
+    for split in SPLITS:
+        print(f"{split:>10}: {dataset.n_tracks(split):6d} tracks, {dataset.n_segments(split):8d} segments")
+    if skipped := dataset.skipped:
+        print(f"{'skipped':>10}: {len(skipped):6d} tracks, listed in {dataset.path / 'skipped.jsonl'}:")
+        _print_some([f"{entry['track_id']} ({entry['reason']}): {entry['message']}" for entry in skipped])
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.report import summarize, write_report
+
+    at_least_one("examples", args.examples)
+    dataset = PreparedDataset.load(args.dataset)
+    with bar(None, unit="B", unit_scale=True, desc="checking") as checking:
+        dataset.verify(progress=advance_of(checking))
+    print(summarize(dataset))
+    out = args.out or args.dataset / "report.html"
+    with bar(None, unit="segment", desc="drawing") as drawing:
+        write_report(
+            dataset,
+            out,
+            fma_root=args.fma_root or dataset.origin,
+            n_examples=args.examples,
+            seed=args.seed,
+            progress=advance_of(drawing),
+        )
+    print(f"{out}: open it in a browser")

@@ -1,0 +1,139 @@
+"""Segments straight from audio files, without a prepared dataset: decoded in parallel while they are needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_io as tfio
+
+from tfdeepviz.data.dataset import SegmentSource
+from tfdeepviz.data.decode import MAX_SECONDS
+from tfdeepviz.data.features import Recipe, Rows
+from tfdeepviz.data.fma import Track
+from tfdeepviz.data.prepare import PreparedTrack, prepare_track
+from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.params import ParameterError
+
+#: `libsndfile` reads everything that `decode_file` reads. `tensorflow-io` decodes mp3 inside the graph, without Python,
+#: and is only right for whole mp3 files at the params' rate (docs/decisions/0001-decoding.md).
+DECODERS = ("libsndfile", "tensorflow-io")
+
+# While one call decodes, another can be in the graph.
+_CALLS_PER_CORE = 2
+#: Cached tracks that are held to mix their order.
+_SHUFFLED_TRACKS = 128
+
+
+@dataclass
+class AudioFiles(SegmentSource):
+    """Tracks on disk as a source of segments.
+
+    Attributes
+    ----------
+    recipe
+        What is kept of each track.
+    files
+        The tracks; those that cannot be used are left out and noted in `skipped`.
+    decoder
+        One of `DECODERS`.
+    cache
+        Keep the rows of every track after its first use: in memory if True, or in files with this prefix.
+        Without it, every epoch decodes anew.
+    max_seconds
+        Longer tracks are skipped.
+    skipped
+        Tracks that could not be used so far, by track id. tensorflow-io's decoder cannot say which: it logs a warning.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such decoder, or it cannot do what the recipe asks for.
+    """
+
+    recipe: Recipe
+    files: Sequence[Track]
+    decoder: str = "libsndfile"
+    cache: bool | Path = False
+    max_seconds: float = MAX_SECONDS
+    skipped: dict[int, PreparedTrack] = field(default_factory=dict, init=False)
+    _statistics: SegmentStatistics | None = field(default=None, init=False)
+    _cached: dict[str, tf.data.Dataset] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.decoder not in DECODERS:
+            raise ParameterError(f"decoder={self.decoder!r}: choose one of {', '.join(DECODERS)}")
+        if self.decoder == "tensorflow-io" and self.recipe.segments_per_track is not None:
+            raise ParameterError("segments_per_track: not with the decoder tensorflow-io; choose libsndfile")
+        self._extract = self.recipe.features.extractor()
+
+    def statistics(self) -> SegmentStatistics:
+        """Scaler statistics of the training split's segments; decodes it wholly when first asked."""
+        if self._statistics is None:
+            shape = self.features.scaler_shape
+            batches = self.segments("training", batch_size=256).as_numpy_iterator()
+            self._statistics = SegmentStatistics.merge(SegmentStatistics.of(x.reshape(-1, *shape)) for x in batches)
+        return self._statistics
+
+    def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int | None:
+        return None
+
+    def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
+        if not self.cache:
+            return self._decoded(split, seed)
+        if split not in self._cached:
+            name = "" if self.cache is True else f"{self.cache}-{split}"
+            self._cached[split] = self._decoded(split, None).cache(name)
+        tracks = self._cached[split]
+        return tracks if seed is None else tracks.shuffle(_SHUFFLED_TRACKS, seed=seed, reshuffle_each_iteration=False)
+
+    def _decoded(self, split: str, seed: int | None) -> tf.data.Dataset:
+        members = np.array([index for index, track in enumerate(self.files) if track.split == split], np.int64)
+        if seed is not None:
+            np.random.default_rng(seed).shuffle(members)
+        in_graph = self.decoder == "tensorflow-io"
+        tracks = tf.data.Dataset.from_tensor_slices(members).map(
+            self._graph_decoder() if in_graph else self._decode,
+            num_parallel_calls=_CALLS_PER_CORE * (os.cpu_count() or 1),
+            deterministic=True,
+        )
+        if in_graph:
+            tracks = tracks.ignore_errors(log_warning=True)
+        return tracks.filter(lambda track: tf.shape(track["rows"])[0] >= self.params.segment_frames)
+
+    def _decode(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+        def decode(index: np.int64) -> tuple[Rows, npt.NDArray[np.int64]]:
+            track = self.files[int(index)]
+            prepared = prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
+            if prepared.rows is None:
+                self.skipped[track.track_id] = prepared
+                return np.empty((0, self.features.width), np.float32), prepared.starts
+            return prepared.rows.astype(np.float32), prepared.starts
+
+        rows, starts = tf.numpy_function(decode, [index], [tf.float32, tf.int64], stateful=False)
+        rows = tf.ensure_shape(rows, [None, self.features.width])
+        return {**self._about(index), "starts": tf.ensure_shape(starts, [None]), "rows": rows}
+
+    def _graph_decoder(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        paths = tf.constant([str(track.path) for track in self.files])
+        extract = self.features.graph_extractor()
+        longest = int(self.max_seconds * self.params.sample_rate_hz)
+
+        def decode(index: tf.Tensor) -> dict[str, tf.Tensor]:
+            channels = tfio.audio.decode_mp3(tf.io.read_file(paths[index]))  # (n_samples, n_channels)
+            pcm = tf.reduce_mean(channels, axis=1)
+            rows = extract(tf.cond(tf.size(pcm) <= longest, lambda: pcm, lambda: pcm[:0]))
+            rows = tf.cast(tf.cast(rows, self.recipe.storage), tf.float32)
+            return {**self._about(index), "starts": tf.zeros([0], tf.int64), "rows": rows}
+
+        return decode
+
+    def _about(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = tf.constant([track.track_id for track in self.files], tf.int64)
+        labels = tf.constant([self.recipe.label(track.genre) for track in self.files], tf.int64)
+        return {"track_id": ids[index], "label": labels[index]}

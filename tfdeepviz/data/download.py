@@ -1,0 +1,422 @@
+"""FMA's archives from its host: fetched with resume, checked against FMA's own sums, unpacked safely."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import lzma
+import re
+import shutil
+import stat
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.util import Retry
+
+from tfdeepviz.data.files import FormatError, atomic_path, read_json, write_json
+from tfdeepviz.data.fma import SUBSETS
+
+#: Where FMA's authors keep the archives.
+FMA_URL = "https://os.unil.cloud.switch.ch/fma/"
+
+#: Called with what is being done (such as `downloading fma_small.zip`), the bytes done and the bytes in all.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive as FMA publishes it; both sizes are approximate and bound what is accepted to twice as much."""
+
+    sha1: str
+    n_bytes: int
+    n_unpacked_bytes: int
+
+
+def _audio(sha1: str, size_gib: float) -> Archive:
+    # mp3 hardly shrinks in a zip.
+    return Archive(sha1, round(size_gib * 2**30), round(1.05 * size_gib * 2**30))
+
+
+ARCHIVES: Mapping[str, Archive] = {
+    "fma_metadata": Archive("f0df49ffe5f2a6008d7dc83c6915b31835dfe733", 342 << 20, 1536 << 20),
+    "fma_small": _audio("ade154f733639d52e35e32f5593efe5be76c6d70", 7.2),
+    "fma_medium": _audio("c67b69ea232021025fca9231fc1c7c1a063ab50b", 22),
+    "fma_large": _audio("497109f4dd721066b5ce5e5f250ec604dc78939e", 93),
+    "fma_full": _audio("0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", 879),
+}
+
+_BLOCK_BYTES = 1 << 18
+_TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two reads
+_MAX_FAILURES = 8  # in a row, none of them bringing a byte further: two minutes in all
+_MAX_BACKOFF_SECONDS = 60.0
+_MAX_RETRY_AFTER_SECONDS = 600.0
+_MAX_NOTE_BYTES = 1 << 16
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
+
+_logger = logging.getLogger(__name__)
+
+
+class DownloadError(Exception):
+    """An archive cannot be had; the message says what is wrong and what can be done."""
+
+
+class DiskSpaceError(DownloadError):
+    """The disk is full, or would be before the end."""
+
+
+class ChecksumError(DownloadError):
+    """An archive's bytes are not those that FMA published."""
+
+
+class ArchiveError(DownloadError):
+    """An archive holds what it should not, or cannot be unpacked."""
+
+
+class _PassingError(Exception):
+    """The host may answer better if asked again, after `wait_seconds` if it said so."""
+
+    def __init__(self, reason: str, *, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+def download(
+    subset: str,
+    out: Path,
+    *,
+    base_url: str = FMA_URL,
+    keep_archives: bool = False,
+    progress: Progress | None = None,
+    archives: Mapping[str, Archive] = ARCHIVES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Make `out/fma_metadata/` and `out/fma_<subset>/` from FMA's archives.
+
+    Call it again to resume, whatever stopped it: bytes that are here are not fetched again, files that are unpacked
+    and whole are not written again, and what is finished (`out/.fma_<subset>.json` says so) is left alone.
+
+    Parameters
+    ----------
+    subset
+        One of `SUBSETS`.
+    out
+        The folder to make, known as `--fma-root` elsewhere.
+    base_url
+        Folder of the archives, for mirrors; http or https.
+    keep_archives
+        Whether `out/fma_<subset>.zip` stays after unpacking.
+    progress
+        Called often; a download that has to begin again goes back to 0.
+    archives
+        What is known of each archive.
+    sleep
+        Waits that many seconds between two attempts.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subset or `base_url` is of another scheme.
+    DiskSpaceError
+        If the disk is too small; checked before anything is fetched.
+    ChecksumError, ArchiveError
+        If the archive is not FMA's or does not unpack.
+    DownloadError
+        If the host refuses, or fails again and again.
+    """
+    if subset not in SUBSETS:
+        raise ValueError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
+    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+        raise ValueError(f"base_url={base_url!r}: give an http:// or https:// address, as {FMA_URL}")
+    progress = progress or (lambda what, n_done, n_bytes: None)
+    out.mkdir(parents=True, exist_ok=True)
+    names = [name for name in ("fma_metadata", f"fma_{subset}") if not _is_finished(out, name, archives[name])]
+    _check_space(out, {name: archives[name] for name in names})
+    for name in names:
+        archive, path = archives[name], out / f"{name}.zip"
+        try:
+            _fetch(f"{base_url.rstrip('/')}/{path.name}", path, archive, progress=progress, sleep=sleep)
+            _unpack(path, archive, progress=progress)
+            write_json(_marker(out, name), {"sha1": archive.sha1})
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DiskSpaceError(
+                f"{out}: the disk is full; free space and run the same command, which goes on where it stopped"
+            ) from error
+        if not keep_archives:
+            path.unlink()
+
+
+def _marker(out: Path, name: str) -> Path:
+    return out / f".{name}.json"
+
+
+def _is_finished(out: Path, name: str, archive: Archive) -> bool:
+    note = _read_note(_marker(out, name))
+    return note is not None and note.get("sha1") == archive.sha1 and (out / name).is_dir()
+
+
+def _read_note(path: Path) -> dict[str, Any] | None:
+    """Read a small JSON file; one that is missing or broken counts as never written."""
+    try:
+        return read_json(path, max_bytes=_MAX_NOTE_BYTES)
+    except FormatError:
+        return None
+
+
+def _check_space(out: Path, archives: Mapping[str, Archive]) -> None:
+    n_needed = 0
+    for name, archive in archives.items():
+        path = out / f"{name}.zip"
+        if not path.exists():
+            n_needed += max(archive.n_bytes - _size(_part(path)), 0)
+        n_unpacked = sum(_size(file) for file in (out / name).rglob("*") if file.is_file())
+        n_needed += max(archive.n_unpacked_bytes - n_unpacked, 0)
+    n_free = shutil.disk_usage(out).free
+    if n_needed > n_free:
+        raise DiskSpaceError(
+            f"{out}: about {_text(n_needed)} are needed and {_text(n_free)} are free; "
+            f"free {_text(n_needed - n_free)} more, or choose another disk or a smaller subset"
+        )
+
+
+def _text(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.2f} MiB"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _part_note(path: Path) -> Path:
+    """Path of what the host said of the file that the part is of: its size and its ETag or date."""
+    return path.with_name(f"{path.name}.part.json")
+
+
+def _fetch(url: str, path: Path, archive: Archive, *, progress: Progress, sleep: Callable[[float], None]) -> None:
+    """Make `path` hold the archive; it has this name only when its sum is right."""
+    if path.exists():
+        _check_sum(path, archive, progress, remedy=f"remove {path} and run the same command")
+        return
+    part = _part(path)
+    # Counting from the furthest point ever reached, a host that always begins again at 0 cannot keep us for ever.
+    n_furthest, n_failures = _size(part), 0
+    while True:
+        try:
+            _fetch_rest(url, path, archive, progress)
+            break
+        except (_PassingError, requests.ConnectionError, requests.Timeout) as error:
+            if _size(part) > n_furthest:
+                n_furthest, n_failures = _size(part), 0
+            n_failures += 1
+            if n_failures == _MAX_FAILURES:
+                raise DownloadError(
+                    f"{url}: given up after {n_failures} failures in a row ({error}); {_text(_size(part))} are kept, "
+                    "run the same command later to go on from there"
+                ) from error
+            wait_seconds = min(2.0 ** (n_failures - 1), _MAX_BACKOFF_SECONDS)
+            if isinstance(error, _PassingError) and error.wait_seconds is not None:
+                wait_seconds = error.wait_seconds
+            _logger.warning("%s: %s; trying again in %.0f s", url, error, wait_seconds)
+        except requests.RequestException as error:
+            raise DownloadError(f"{url}: {error}; check the address") from error
+        sleep(wait_seconds)
+    try:
+        _check_sum(part, archive, progress, remedy=f"run the same command to fetch it anew from {url}")
+    except ChecksumError:
+        _discard(path)
+        raise
+    # In this order, because a part without its note would be fetched again.
+    part.rename(path)
+    _part_note(path).unlink()
+
+
+def _fetch_rest(url: str, path: Path, archive: Archive, progress: Progress) -> None:
+    """Fetch what the part lacks in one request."""
+    part, (n_bytes, validator) = _part(path), _noted(path)
+    n_have = _size(part)
+    if n_have and n_have == n_bytes:
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if n_have and validator:
+        # If the file has changed since, If-Range makes the host send the whole new one.
+        headers |= {"Range": f"bytes={n_have}-", "If-Range": validator}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
+        _check_status(url, response)
+        if response.status_code == 200:
+            n_have, n_bytes = 0, _promised_bytes(url, response, archive)
+            # The note follows the emptying: it must never speak of another file's bytes.
+            part.open("wb").close()
+            write_json(_part_note(path), {"n_bytes": n_bytes, "validator": _validator(response)})
+        elif response.status_code == 416 or not _fits(response, n_have, n_bytes):
+            _discard(path)
+            raise _PassingError(f"the host does not continue at byte {n_have}, so the file is fetched from its start")
+        with part.open("ab") as file:
+            progress(f"downloading {path.name}", n_have, n_bytes)
+            for block in _blocks(response):
+                n_have += len(block)
+                if n_have > n_bytes:
+                    break
+                file.write(block)
+                progress(f"downloading {path.name}", n_have, n_bytes)
+    if n_have > n_bytes:
+        _discard(path)
+        raise DownloadError(f"{url}: the host sends more than the {n_bytes} bytes that it promised; try another mirror")
+    if n_have < n_bytes:
+        raise _PassingError(f"the connection ended after {n_have} of {n_bytes} bytes")
+
+
+def _check_status(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if status == 429 or 500 <= status < 600:
+        raise _PassingError(f"the host answered {status}", wait_seconds=_retry_after(response))
+    asked_range = "Range" in response.request.headers
+    if not (status == 200 or (status in (206, 416) and asked_range)):
+        raise DownloadError(f"{url}: the host answered {status}; check the address")
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """Give the body as it comes."""
+    try:
+        # read1 hands over what has come, so that nothing is lost when the connection breaks within a block.
+        while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):
+            yield block
+    except HTTPError as error:
+        raise _PassingError(f"the connection broke off ({type(error).__name__})") from error
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    try:
+        seconds = Retry().parse_retry_after(response.headers["Retry-After"])
+    except (KeyError, InvalidHeader, ValueError, OverflowError):
+        return None  # not said, or not in a form that HTTP knows: our own backoff serves
+    return min(seconds, _MAX_RETRY_AFTER_SECONDS)
+
+
+def _promised_bytes(url: str, response: requests.Response, archive: Archive) -> int:
+    length = response.headers.get("Content-Length", "")
+    if not _CONTENT_LENGTH.fullmatch(length):
+        raise DownloadError(f"{url}: the host does not say how long the file is ({length!r}); try another mirror")
+    if int(length) > 2 * archive.n_bytes:
+        raise DownloadError(
+            f"{url}: the file has {_text(int(length))}, FMA's has about {_text(archive.n_bytes)}; check the address"
+        )
+    return int(length)
+
+
+def _validator(response: requests.Response) -> str:
+    """What tells this state of the file from others; empty if the host gives nothing of the kind."""
+    etag = response.headers.get("ETag", "")
+    # If-Range takes no weak ETags.
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _noted(path: Path) -> tuple[int, str]:
+    """Size and validator of the file that the part is of; nothing is known of a part whose note is unusable."""
+    note = _read_note(_part_note(path)) or {}
+    n_bytes, validator = note.get("n_bytes"), note.get("validator")
+    return (n_bytes, validator) if isinstance(n_bytes, int) and isinstance(validator, str) else (0, "")
+
+
+def _fits(response: requests.Response, n_have: int, n_bytes: int) -> bool:
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return match is not None and int(match[1]) == n_have and int(match[2]) < int(match[3]) == n_bytes
+
+
+def _discard(path: Path) -> None:
+    _part(path).unlink()
+    _part_note(path).unlink()
+
+
+def _check_sum(path: Path, archive: Archive, progress: Progress, *, remedy: str) -> None:
+    # From the disk and not while it came in: what is checked is what will be unpacked, however many runs it took.
+    digest, n_done, n_bytes = hashlib.sha1(usedforsecurity=False), 0, _size(path)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            n_done += len(block)
+            progress(f"checking {path.name.removesuffix('.part')}", n_done, n_bytes)
+    if digest.hexdigest() != archive.sha1:
+        raise ChecksumError(f"{path}: its SHA-1 is {digest.hexdigest()} and FMA's is {archive.sha1}; {remedy}")
+
+
+def _unpack(path: Path, archive: Archive, *, progress: Progress) -> None:
+    """Unpack below the folder beside the archive that has its name."""
+    n_done = 0
+    try:
+        file = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ArchiveError(f"{path}: not a zip archive that can be read ({error}); remove it and run again") from error
+    with file:
+        members = _checked_members(path, file, archive)
+        n_bytes = sum(member.file_size for member in members)
+        for member in members:
+            target = path.parent / member.filename
+            if not _is_unpacked(target, member):
+                _unpack_member(path, file, member, target)
+            n_done += member.file_size
+            progress(f"unpacking {path.name}", n_done, n_bytes)
+
+
+def _checked_members(path: Path, file: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]:
+    """List the archive's files, if all of it may be unpacked."""
+    seen: set[str] = set()
+    for member in file.infolist():
+        steps = member.filename.removesuffix("/").split("/")
+        is_below = member.filename.startswith(f"{path.stem}/") and {"", ".", ".."}.isdisjoint(steps)
+        if not is_below or "\\" in member.filename:
+            raise ArchiveError(f"{path}: {member.filename!r} does not lie below {path.stem}/; remove the archive")
+        # 0 is what archivers without Unix modes write.
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise ArchiveError(f"{path}: {member.filename!r} is neither file nor folder; remove the archive")
+        # Names that differ in case only are one file on some disks.
+        if (name := "/".join(steps).casefold()) in seen:
+            raise ArchiveError(f"{path}: {member.filename!r} is in the archive twice; remove the archive")
+        seen.add(name)
+    members = [member for member in file.infolist() if not member.is_dir()]
+    if (n_bytes := sum(member.file_size for member in members)) > 2 * archive.n_unpacked_bytes:
+        raise ArchiveError(
+            f"{path}: unpacks to {_text(n_bytes)}, FMA's to about {_text(archive.n_unpacked_bytes)}; remove the archive"
+        )
+    return members
+
+
+def _is_unpacked(target: Path, member: zipfile.ZipInfo) -> bool:
+    if not target.is_file() or _size(target) != member.file_size:
+        return False
+    crc = 0
+    with target.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            crc = zlib.crc32(block, crc)
+    return crc == member.CRC
+
+
+def _unpack_member(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    try:
+        with atomic_path(target) as temporary:
+            # zipfile reads no more than the declared size, and compares the CRC at the end.
+            with file.open(member) as source, temporary.open("wb") as sink:
+                shutil.copyfileobj(source, sink, _BLOCK_BYTES)
+            if _size(temporary) != member.file_size:
+                raise zipfile.BadZipFile(f"shorter than {member.file_size} bytes")
+    # RuntimeError: encrypted, or packed by a method that zipfile does not know. OSError: bz2's, where it has no errno.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ArchiveError(
+            f"{path}: {member.filename!r} cannot be unpacked ({error}); remove the archive and run the same command"
+        ) from error

@@ -1,0 +1,187 @@
+"""What is kept of a track: which features, always as rows of one frame each, and which segments of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.data.segments import segment_starts, windows_at
+from tfdeepviz.params import AudioParams, ParameterError
+
+#: `raw` is what the original calls "e2e": the model gets samples and learns its own features.
+MODES = ("mfcc", "log-mel", "raw")
+STORAGES = ("float32", "float16")
+
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Layout of a track's rows and of the segments that are cut from them.
+
+    Attributes
+    ----------
+    params
+        Frames and segment grid; `raw` uses their rate, hop and segment length only.
+    mode
+        One of `MODES`.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such mode.
+    """
+
+    params: AudioParams
+    mode: str = "mfcc"
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ParameterError(f"mode={self.mode!r}: choose one of {', '.join(MODES)}")
+
+    @property
+    def width(self) -> int:
+        """Values in a row: coefficients, bands, or the samples of one hop."""
+        p = self.params
+        return {"mfcc": p.n_mfcc, "log-mel": p.n_mels, "raw": p.hop_length}[self.mode]
+
+    @property
+    def segment_shape(self) -> tuple[int, ...]:
+        """Shape of one segment as models see it: (width, frames, 1), or (samples, 1) of raw audio."""
+        frames = self.params.segment_frames
+        return (frames * self.width, 1) if self.mode == "raw" else (self.width, frames, 1)
+
+    @property
+    def scaler_shape(self) -> tuple[int, ...]:
+        """Elements that are scaled each by itself; raw audio has one for all samples, whose place says nothing."""
+        return (1,) if self.mode == "raw" else self.segment_shape[:2]
+
+    def n_frames(self, n_samples: int) -> int:
+        """Rows of a track of `n_samples` samples; raw audio has no padding, so its incomplete last row is dropped."""
+        return n_samples // self.params.hop_length if self.mode == "raw" else self.params.n_frames(n_samples)
+
+    def arrange(self, windows: tf.Tensor) -> tf.Tensor:
+        """Windows of rows [shape=(n, segment_frames, width)] as segments [shape=(n, *segment_shape)]."""
+        if self.mode == "raw":
+            return tf.reshape(windows, [-1, *self.segment_shape])
+        return tf.transpose(windows, [0, 2, 1])[..., tf.newaxis]
+
+    def extractor(self) -> Callable[[Rows], Rows]:
+        """Build what turns mono PCM [shape=(n_samples,)] into rows [shape=(n_frames, width), dtype=float32]."""
+        if self.mode == "raw":
+            width = self.width
+            return lambda pcm: pcm[: len(pcm) // width * width].reshape(-1, width)
+        frontend = MfccFrontend(self.params)
+        return frontend.mfcc if self.mode == "mfcc" else frontend.log_mel
+
+    def graph_extractor(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """As `extractor`, for use inside a graph."""
+        if self.mode == "raw":
+            width = self.width
+            return lambda pcm: tf.reshape(pcm[: tf.size(pcm) // width * width], [-1, width])
+        frontend = MfccFrontend(self.params)
+        return frontend.mfcc_in_graph if self.mode == "mfcc" else frontend.log_mel_in_graph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what is kept of a track.
+
+    Attributes
+    ----------
+    features
+        The rows.
+    hop_frames
+        Frames from one segment's start to the next; smaller than `segment_frames` for overlap.
+    segments_per_track
+        Keep only so many segments of each track, chosen at random; None keeps all rows, so that any hop can be cut
+        from them later.
+    seed
+        Of that choice; a track's choice depends on (seed, track id) only.
+    storage
+        Type of the stored rows, one of `STORAGES`.
+    genres
+        Top-level genres in the order of their labels.
+
+    Raises
+    ------
+    ParameterError
+        If a value is impossible.
+    """
+
+    features: Features
+    hop_frames: int
+    segments_per_track: int | None = None
+    seed: int = 0
+    storage: str = "float32"
+    genres: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("hop_frames", "segments_per_track", "seed"):
+            value, least = getattr(self, name), 0 if name == "seed" else 1
+            if name == "segments_per_track" and value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 31:
+                raise ParameterError(f"{name}={value!r}: give a whole number from {least} to {(1 << 31) - 1}")
+        if self.storage not in STORAGES:
+            raise ParameterError(f"storage={self.storage!r}: choose one of {', '.join(STORAGES)}")
+        if list(self.genres) != sorted({genre for genre in self.genres if isinstance(genre, str) and genre}):
+            raise ParameterError(f"genres={self.genres!r}: give different titles in alphabetical order")
+
+    def starts(self, n_frames: int, track_id: int) -> npt.NDArray[np.int64]:
+        """First frames of a track's segments, in the order of time."""
+        segment_frames = self.features.params.segment_frames
+        starts = segment_starts(n_frames, segment_frames=segment_frames, hop_frames=self.hop_frames)
+        if self.segments_per_track is None or len(starts) <= self.segments_per_track:
+            return starts
+        chosen = np.random.default_rng([self.seed, track_id]).choice(
+            len(starts), self.segments_per_track, replace=False, shuffle=False
+        )
+        return starts[np.sort(chosen)]
+
+    def keep(self, rows: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
+        """What is stored of a track's rows: all, or those of the chosen segments one after the other."""
+        if self.segments_per_track is not None:
+            rows = windows_at(rows, starts, segment_frames=self.features.params.segment_frames)
+        return rows.reshape(-1, self.features.width).astype(self.storage)
+
+    def statistics(self, kept: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64]) -> SegmentStatistics:
+        """Scaler statistics of one track's segments, as they were kept."""
+        frames = self.features.params.segment_frames
+        if self.segments_per_track is not None:
+            starts = np.arange(len(starts)) * frames
+        segments = self.features.arrange(windows_at(kept, starts, segment_frames=frames))
+        return SegmentStatistics.of(segments.numpy().reshape(-1, *self.features.scaler_shape))
+
+    def label(self, genre: str) -> int:
+        """Label of a top-level genre; -1 where a track has none."""
+        return self.genres.index(genre) if genre in self.genres else -1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        values = asdict(self)
+        features = values.pop("features")
+        return {"audio": features["params"], "mode": features["mode"], **values, "genres": list(self.genres)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises
+        ------
+        ParameterError
+            For unknown or missing names and impossible values.
+        """
+        try:
+            rest = dict(values)
+            features = Features(AudioParams.from_dict(rest.pop("audio")), rest.pop("mode"))
+            return cls(features=features, **{**rest, "genres": tuple(rest["genres"])})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ParameterError(f"not the recipe of a prepared dataset ({error!r})") from error

@@ -1,0 +1,329 @@
+"""An index of a corpus: every file that should be there, what it holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import soundfile as sf
+
+from tfdeepviz.data.decode import (
+    AudioError,
+    AudioTooLongError,
+    CorruptAudioError,
+    EmptyAudioError,
+    UnsupportedAudioError,
+    decode_file,
+)
+from tfdeepviz.data.files import FormatError, atomic_path
+from tfdeepviz.data.fma import Metadata, Selection, Track, published_flaw
+
+Progress = Callable[[int, int], None]
+
+#: `ok`; what a file is as an entry of a folder; what its bytes are; and what is wrong with its sound.
+STATUSES = (
+    *("ok", "missing", "unexpected", "unreadable", "changed", "known-bad"),
+    *(error.reason for error in (EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError)),
+)
+
+_CHECKSUMS = "checksums"
+_NO_AUDIO = (_CHECKSUMS, "README.txt")
+
+_MAX_CHECKSUMS_BYTES = 64 << 20
+_MAX_INDEX_BYTES = 256 << 20
+
+# Only formats that libsndfile cannot read have no header here, and those can be decoded at any rate.
+_ANY_RATE_HZ = 44_100
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """One file of a corpus.
+
+    Attributes
+    ----------
+    path
+        Relative to the corpus, with slashes.
+    track_id
+        None for an unexpected file.
+    status
+        One of `STATUSES`.
+    n_bytes, modified_ns
+        As the file system has them; None where there is no file.
+    sha1
+        Of the bytes, in hex, as FMA's `checksums` have it; empty where the file was not read.
+    seconds, rate_hz, n_channels
+        Sound that was decoded, and its format; None where there is none.
+    message
+        What is wrong, for people; empty if nothing is.
+    """
+
+    path: str
+    track_id: int | None = None
+    status: str = "ok"
+    n_bytes: int | None = None
+    modified_ns: int | None = None
+    sha1: str = ""
+    seconds: float | None = None
+    rate_hz: int | None = None
+    n_channels: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class FileIndex:
+    """Entries by ascending path."""
+
+    entries: tuple[FileEntry, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Files of each status that occurs, in the order of `STATUSES`."""
+        found = Counter(entry.status for entry in self.entries)
+        return {status: found[status] for status in STATUSES if found[status]}
+
+    def problems(self) -> tuple[FileEntry, ...]:
+        """Entries that are not `ok`."""
+        return tuple(entry for entry in self.entries if entry.status != "ok")
+
+    def save(self, path: Path) -> None:
+        """Write the index as CSV, whole or not at all."""
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            writer.writerows(astuple(entry) for entry in self.entries)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Inverse of `save`.
+
+        Raises
+        ------
+        FormatError
+            If the file is missing, too large or no index.
+        """
+        try:
+            text = _read_text(path, max_bytes=_MAX_INDEX_BYTES)
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            if next(rows, None) != list(_COLUMNS):
+                raise ValueError(f"the first line has to be {','.join(_COLUMNS)}")
+            entries = tuple(_entry(row) for row in rows)
+            paths = [entry.path for entry in entries]
+            if any(before >= after for before, after in pairwise(paths)):
+                raise ValueError("paths have to ascend")
+        except (csv.Error, ValueError) as error:
+            raise FormatError(f"{path}: not an index ({error}, near line {rows.line_num}); make it again") from error
+        return cls(entries)
+
+
+_COLUMNS = tuple(field.name for field in fields(FileEntry))
+
+
+def _entry(row: list[str]) -> FileEntry:
+    if len(row) != len(_COLUMNS):
+        raise ValueError(f"{len(row)} instead of {len(_COLUMNS)} fields")
+    texts = dict(zip(_COLUMNS, row, strict=True))
+    if texts["status"] not in STATUSES:
+        raise ValueError(f"status {texts['status'][:40]!r}")
+    if not re.fullmatch(r"([0-9a-f]{40})?", texts["sha1"]):
+        raise ValueError(f"sha1 {texts['sha1'][:50]!r}")
+    if texts["seconds"] and not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", texts["seconds"]):
+        raise ValueError(f"seconds {texts['seconds'][:40]!r}")
+    integers = {}
+    for name in ("track_id", "n_bytes", "modified_ns", "rate_hz", "n_channels"):
+        if texts[name] and not re.fullmatch(r"-?[0-9]{1,19}", texts[name]):
+            raise ValueError(f"{name} {texts[name][:40]!r}")
+        integers[name] = int(texts[name]) if texts[name] else None
+    return FileEntry(
+        path=texts["path"],
+        status=texts["status"],
+        sha1=texts["sha1"],
+        seconds=float(texts["seconds"]) if texts["seconds"] else None,
+        message=texts["message"],
+        **integers,
+    )
+
+
+def _read_text(path: Path, *, max_bytes: int) -> str:
+    if path.stat().st_size > max_bytes:
+        raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not the file that was expected")
+    # File names are bytes: those that are not UTF-8 have to survive as well.
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def index_files(
+    metadata: Metadata,
+    *,
+    subset: str,
+    n_workers: int,
+    known: FileIndex | None = None,
+    progress: Progress | None = None,
+) -> FileIndex:
+    """Read and decode every file that a subset should hold, and look for files that it should not hold.
+
+    Nothing that is wrong with a file is an error here: it becomes a status.
+
+    Parameters
+    ----------
+    metadata
+        Of the corpus.
+    subset
+        One of `tfdeepviz.data.fma.SUBSETS`; its files lie in `fma_<subset>/`. If FMA's list `checksums` is there,
+        files are compared with it.
+    n_workers
+        Threads; the index does not depend on their number.
+    known
+        An earlier index: files of the same size and time of change are not read again.
+    progress
+        Called with (files done, files in all).
+
+    Raises
+    ------
+    ValueError
+        If there is no such subset, or no track in it.
+    FormatError
+        If there are `checksums` that are not FMA's.
+    """
+    tracks = metadata.select(Selection(subset=subset))
+    folder = metadata.root / f"fma_{subset}"
+    checksums = _read_checksums(folder / _CHECKSUMS)
+    earlier = {entry.path: entry for entry in known.entries} if known is not None else {}
+
+    def inspect(track: Track) -> FileEntry:
+        path = track.path.relative_to(metadata.root).as_posix()
+        checksum = checksums.get(track.path.relative_to(folder).as_posix())
+        return _inspect(track, FileEntry(path=path, track_id=track.track_id), checksum, earlier.get(path))
+
+    entries = []
+    with ThreadPoolExecutor(n_workers) as pool:
+        try:
+            for entry in pool.map(inspect, tracks):
+                entries.append(entry)
+                if progress is not None:
+                    progress(len(entries), len(tracks))
+        except BaseException:
+            # Otherwise Ctrl-C would wait for all files that are left.
+            pool.shutdown(cancel_futures=True)
+            raise
+    entries += _others(metadata.root, folder, {entry.path for entry in entries})
+    return FileIndex(tuple(sorted(entries, key=lambda entry: entry.path)))
+
+
+def _read_checksums(path: Path) -> dict[str, str]:
+    """SHA-1 of each file by its path below the subset's folder; empty if FMA's list is not there."""
+    try:
+        text = _read_text(path, max_bytes=_MAX_CHECKSUMS_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+    checksums: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.fullmatch(r"([0-9a-f]{40}) [ *](\S.*)", line)
+        if match is None or match[2] in checksums:
+            raise FormatError(
+                f"{path}: line {number}: {line[:60]!r} is not a SHA-1 and the path of one more file; "
+                "take it from FMA's archive or delete it"
+            )
+        checksums[match[2]] = match[1]
+    return checksums
+
+
+def _inspect(track: Track, entry: FileEntry, checksum: str | None, known: FileEntry | None) -> FileEntry:
+    """Fill in what the file at hand is."""
+    try:
+        status = track.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return replace(entry, status="missing", message=f"{entry.path}: not a file")
+        entry = replace(entry, n_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        if known is not None and _still_holds(known, entry, checksum):
+            return known
+        with track.path.open("rb") as file:
+            entry = replace(entry, sha1=hashlib.file_digest(file, "sha1").hexdigest())
+        entry = _listen(track, entry)
+    except (FileNotFoundError, NotADirectoryError):
+        return FileEntry(
+            path=entry.path,
+            track_id=entry.track_id,
+            status="missing",
+            message=f"{entry.path}: no such file; unpack FMA's archive again",
+        )
+    except OSError as error:
+        return replace(entry, status="unreadable", message=f"{entry.path}: {error.strerror}")
+    if checksum is not None and entry.sha1 != checksum:
+        message = f"{entry.path}: not the file that FMA published (SHA-1); unpack FMA's archive again"
+        return replace(entry, status="changed", message=message)
+    return entry
+
+
+def _still_holds(known: FileEntry, entry: FileEntry, checksum: str | None) -> bool:
+    """Whether an earlier entry says of the same file what would be said today."""
+    same_file = (known.track_id, known.n_bytes, known.modified_ns) == (entry.track_id, entry.n_bytes, entry.modified_ns)
+    changed = checksum is not None and known.sha1 != checksum
+    return same_file and known.sha1 != "" and (known.status == "changed") == changed
+
+
+def _listen(track: Track, entry: FileEntry) -> FileEntry:
+    """Decode the whole file."""
+    try:
+        header = sf.info(track.path)
+        entry = replace(entry, rate_hz=header.samplerate, n_channels=header.channels)
+    except sf.LibsndfileError:
+        # Either of a format that is decoded in another way, or broken; decoding tells.
+        header = None
+    rate_hz = header.samplerate if header is not None else _ANY_RATE_HZ
+    try:
+        seconds = decode_file(track.path, sample_rate_hz=rate_hz).size / rate_hz
+    except AudioError as error:
+        seconds, reason, message = 0.0, error.reason, str(error).replace(str(track.path), entry.path)
+    else:
+        entry, reason, message = replace(entry, seconds=round(seconds, 3)), "ok", ""
+    if flaw := published_flaw(track, seconds):
+        reason, message = "known-bad", f"{entry.path}: FMA lists it as {flaw}; {seconds:.2f} s of sound"
+    return replace(entry, status=reason, message=message)
+
+
+def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]:
+    """Files below a folder that are not expected, and what cannot be looked into; links are not followed."""
+    unreadable: list[OSError] = []
+    for parent, _, names in os.walk(folder, onerror=unreadable.append):
+        for name in names:
+            file = Path(parent, name)
+            path = file.relative_to(root).as_posix()
+            if path in expected or (file.parent == folder and name in _NO_AUDIO):
+                continue
+            try:
+                status = file.lstat()
+            except OSError as error:
+                unreadable.append(error)
+                continue
+            message = f"{path}: no track of this subset; move it elsewhere"
+            yield FileEntry(
+                path=path,
+                status="unexpected",
+                n_bytes=status.st_size,
+                modified_ns=status.st_mtime_ns,
+                message=message,
+            )
+    for failure in unreadable:
+        # What has gone since its folder was listed is no longer unexpected.
+        if not isinstance(failure, FileNotFoundError):
+            path = Path(failure.filename).relative_to(root).as_posix()
+            yield FileEntry(path=path, status="unreadable", message=f"{path}: {failure.strerror}")

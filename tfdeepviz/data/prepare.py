@@ -1,0 +1,430 @@
+"""Audio files to a prepared dataset: shard by shard, resumable, with the same bytes however the work was divided."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset
+from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
+from tfdeepviz.data.features import Features, Recipe, Rows
+from tfdeepviz.data.files import FormatError, atomic_path, read_json, sha256_file, write_json
+from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
+from tfdeepviz.data.scaler import SegmentStatistics
+
+TRACKS_PER_SHARD = 32
+
+#: Level of silence, dB re full scale.
+_SILENCE_DB = -120.0
+
+Progress = Callable[[int, int], None]
+Extract = Callable[[Rows], Rows]
+
+
+@dataclass(frozen=True)
+class PreparedTrack:
+    """What one track became.
+
+    Attributes
+    ----------
+    track
+        Where it came from.
+    rows : np.ndarray [shape=(n_rows, width)] or None
+        All frames, or the frames of the chosen segments one after the other; None where the track was skipped.
+    starts : np.ndarray [shape=(n_segments,)]
+        First frames of its segments.
+    n_frames, seconds, level_db
+        Frames and sound of the whole track, and its mean power, dB re full scale.
+    reason, message
+        Why it was skipped: a short stable word, and a sentence for people.
+    """
+
+    track: Track
+    rows: npt.NDArray[Any] | None = None
+    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    n_frames: int = 0
+    seconds: float = 0.0
+    level_db: float = _SILENCE_DB
+    reason: str = ""
+    message: str = ""
+
+
+def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds: float = MAX_SECONDS) -> PreparedTrack:
+    """Decode one track and keep what the recipe says; a file that cannot be used becomes a reason, not an exception.
+
+    Parameters
+    ----------
+    track
+        With the path of its audio.
+    recipe
+        What to keep.
+    extract
+        Made by `recipe.features.extractor()`.
+    max_seconds
+        Skip longer tracks.
+    """
+    params = recipe.features.params
+    try:
+        pcm = decode_file(track.path, sample_rate_hz=params.sample_rate_hz, max_seconds=max_seconds)
+        seconds = pcm.size / params.sample_rate_hz
+        if flaw := published_flaw(track, seconds):
+            return PreparedTrack(track, reason="known-bad", message=f"{track.path}: {flaw}; {seconds:.2f} s of sound")
+        n_frames = recipe.features.n_frames(pcm.size)
+        if n_frames < params.segment_frames:
+            raise AudioTooShortError(
+                f"{track.path}: {seconds:.2f} s of sound is less than one segment ({params.segment_seconds:.2f} s)"
+            )
+    except AudioError as error:
+        known = published_flaw(track, 0.0) is not None
+        return PreparedTrack(track, reason="known-bad" if known else error.reason, message=str(error))
+    except (FileNotFoundError, NotADirectoryError):
+        return PreparedTrack(track, reason="missing", message=f"{track.path}: no such audio file")
+    except OSError as error:
+        return PreparedTrack(track, reason="unreadable", message=f"{track.path}: cannot be read ({error.strerror})")
+    starts = recipe.starts(n_frames, track.track_id)
+    rows = recipe.keep(extract(pcm), starts)
+    power = float(np.mean(np.square(pcm, dtype=np.float64)))
+    level_db = max(_SILENCE_DB, 10 * np.log10(max(power, 1e-12)))
+    return PreparedTrack(track, rows, starts, n_frames, seconds, level_db)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of a dataset before it is written, and the tracks that go into it."""
+
+    file: str
+    split: str
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A dataset to prepare.
+
+    Attributes
+    ----------
+    fma_root, out
+        Folders of the corpus and of the dataset.
+    recipe
+        What is kept of each track.
+    max_seconds
+        Longer tracks are skipped.
+    settings
+        All that decides the result; a begun dataset goes on only under the same.
+    shards
+        All shards, in the order of the manifest.
+    """
+
+    fma_root: Path
+    out: Path
+    recipe: Recipe
+    max_seconds: float
+    settings: dict[str, Any]
+    shards: tuple[Shard, ...]
+
+    @cached_property
+    def n_tracks(self) -> int:
+        """Tracks in all shards."""
+        return sum(len(shard.tracks) for shard in self.shards)
+
+    def unfinished(self) -> list[Shard]:
+        """Shards that are still to be written."""
+        return [shard for shard in self.shards if _finished(self.out, shard) is None]
+
+
+def plan(
+    fma_root: Path,
+    out: Path,
+    *,
+    selection: Selection,
+    features: Features,
+    hop_seconds: float | None = None,
+    segments_per_track: int | None = None,
+    storage: str = "float32",
+    tracks_per_shard: int = TRACKS_PER_SHARD,
+    max_seconds: float = MAX_SECONDS,
+) -> Job:
+    """Decide what a dataset will hold, and claim its folder.
+
+    Parameters
+    ----------
+    fma_root
+        Folder in FMA's layout.
+    out
+        Folder of the dataset; made if missing.
+    selection
+        Which tracks, and their splits.
+    features
+        What is kept of them.
+    hop_seconds
+        Time between segments; by default they do not overlap.
+    segments_per_track
+        Keep only so many segments of each track, chosen by the selection's seed.
+    storage
+        `float32`, or `float16` for half the size.
+    tracks_per_shard
+        Tracks in one file; the unit of resuming, and of work on several machines.
+    max_seconds
+        Skip longer tracks.
+
+    Raises
+    ------
+    FormatError
+        If the metadata cannot be used or `out` holds a dataset with other settings.
+    ValueError
+        If a value is impossible or no track is selected.
+    """
+    if not 1 <= tracks_per_shard <= 100_000:
+        raise ValueError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
+    if not 0 < max_seconds <= 86_400:
+        raise ValueError(f"max_seconds={max_seconds}: give a value in (0, 86400]")
+    metadata = Metadata.load(fma_root)
+    tracks = metadata.select(selection)
+    params = features.params
+    recipe = Recipe(
+        features=features,
+        hop_frames=params.segment_frames if hop_seconds is None else params.hop_frames(hop_seconds),
+        segments_per_track=segments_per_track,
+        seed=selection.seed,
+        storage=storage,
+        genres=tuple(sorted({track.genre for track in tracks} - {""})),
+    )
+    name = f"fma_{selection.subset}"
+    shards = []
+    for split in SPLITS:
+        members = [track for track in tracks if track.split == split]
+        groups = [members[i : i + tracks_per_shard] for i in range(0, len(members), tracks_per_shard)]
+        for index, group in enumerate(groups):
+            shards.append(Shard(f"{name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}", split, tuple(group)))
+    ids = json.dumps([(track.track_id, track.split, track.genre) for track in tracks])
+    settings = {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "selection": selection.to_dict(),
+        "recipe": recipe.to_dict(),
+        "max_seconds": max_seconds,
+        "tracks_per_shard": tracks_per_shard,
+        "tracks_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+    }
+    _claim(out, settings)
+    # For looking and listening later; no part of the dataset, whose bytes do not depend on where the corpus lies.
+    write_json(out / ORIGIN, {"fma_root": str(metadata.root)})
+    return Job(metadata.root, out, recipe, max_seconds, settings, tuple(shards))
+
+
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    path = out / "settings.json"
+    if not path.exists():
+        if out.exists() and any(out.iterdir()):
+            raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
+        write_json(path, settings)
+        return
+    before = read_json(path)
+    if changed := sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)):
+        raise FormatError(
+            f"{out}: was begun with other parameters ({', '.join(changed)}); give another --out or delete it"
+        )
+
+
+def prepare(
+    fma_root: Path, out: Path, *, n_workers: int = 2, progress: Progress | None = None, **options: Any
+) -> PreparedDataset:
+    """Prepare a dataset on this machine; call again with the same arguments to resume.
+
+    Parameters
+    ----------
+    fma_root, out, **options
+        As for `plan`.
+    n_workers
+        Threads; each prepares a shard at a time. The result does not depend on their number.
+    progress
+        Called with (tracks done, tracks in all), from any thread.
+
+    Raises
+    ------
+    FormatError, ValueError
+        As `plan` and `finish`.
+    """
+    job = plan(fma_root, out, **options)
+    shards = job.unfinished()
+    extract = job.recipe.features.extractor()
+    done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
+    lock, stop = Lock(), Event()
+
+    def on_track() -> None:
+        nonlocal done
+        if stop.is_set():
+            raise _StoppedError
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(done, job.n_tracks)
+
+    if progress is not None:
+        progress(done, job.n_tracks)
+    with ThreadPoolExecutor(n_workers) as pool:
+        try:
+            for _ in pool.map(lambda shard: prepare_shard(shard, job, extract, on_track=on_track), shards):
+                pass
+        except BaseException:
+            # Threads cannot be interrupted: they look after each track, so that Ctrl-C waits for one and not a shard.
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return finish(job)
+
+
+class _StoppedError(Exception):
+    """Another thread failed, or the user stopped."""
+
+
+def prepare_shard(
+    shard: Shard, job: Job, extract: Extract, *, on_track: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Write one shard: the unit of work of every runner.
+
+    Parameters
+    ----------
+    shard
+        One of `job.shards`; the job itself may come without them.
+    extract
+        Made by `job.recipe.features.extractor()`.
+    on_track
+        Called after each track.
+
+    Returns
+    -------
+    dict
+        The shard's entry in the manifest: file, split, size, hash, used and skipped tracks.
+    """
+    recipe = job.recipe
+    used, skipped = [], []
+    statistics: list[SegmentStatistics] = []
+    with atomic_path(job.out / shard.file) as temporary:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for track in shard.tracks:
+                prepared = prepare_track(track, recipe, extract, max_seconds=job.max_seconds)
+                path = track.path.relative_to(job.fma_root).as_posix()
+                about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist}
+                about |= {"title": track.title, "path": path}
+                if prepared.rows is None:
+                    # Relative, so that the dataset is the same wherever the corpus lies.
+                    message = prepared.message.replace(str(track.path), path)
+                    skipped.append({**about, "reason": prepared.reason, "message": message})
+                else:
+                    writer.write(_example(prepared, recipe))
+                    if shard.split == "training":
+                        statistics.append(recipe.statistics(prepared.rows, prepared.starts))
+                    about |= {"seconds": round(prepared.seconds, 3), "level_db": round(prepared.level_db, 2)}
+                    used.append({**about, "n_frames": prepared.n_frames, "n_segments": len(prepared.starts)})
+                on_track()
+        entry = {
+            **{"file": shard.file, "split": shard.split, "bytes": temporary.stat().st_size},
+            **{"sha256": sha256_file(temporary), "tracks": used, "skipped": skipped},
+        }
+    if statistics:
+        SegmentStatistics.merge(statistics).save(_statistics_path(job.out, shard.file))
+    # The note is written last: a shard counts only once everything of it is there.
+    write_json(_note_path(job.out, shard.file), entry)
+    return entry
+
+
+def _example(prepared: PreparedTrack, recipe: Recipe) -> bytes:
+    assert prepared.rows is not None
+    rows = prepared.rows.astype(prepared.rows.dtype.newbyteorder("<"))
+    starts = [] if recipe.segments_per_track is None else prepared.starts.tolist()
+    label = recipe.label(prepared.track.genre)
+    features = {
+        "track_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[prepared.track.track_id])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "starts": tf.train.Feature(int64_list=tf.train.Int64List(value=starts)),
+        "rows": tf.train.Feature(bytes_list=tf.train.BytesList(value=[rows.tobytes()])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _note_path(out: Path, shard: str) -> Path:
+    return out / "shards" / f"{shard}.json"
+
+
+def _statistics_path(out: Path, shard: str) -> Path:
+    return out / "shards" / f"{shard}.npz"
+
+
+def _finished(out: Path, shard: Shard) -> dict[str, Any] | None:
+    """The entry of a shard that is there and whole."""
+    note = _note_path(out, shard.file)
+    if not note.exists():
+        return None
+    entry, file = read_json(note), out / shard.file
+    return entry if file.is_file() and file.stat().st_size == entry.get("bytes") else None
+
+
+def finish(job: Job) -> PreparedDataset:
+    """Bring all shards together: scaler, list of skipped files and, last, the manifest that makes the dataset valid.
+
+    Raises
+    ------
+    FormatError
+        If a shard is missing.
+    ValueError
+        If no track of the training split can be used.
+    """
+    entries = []
+    for shard in job.shards:
+        entry = _finished(job.out, shard)
+        if entry is None:
+            raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
+        entries.append(entry)
+    skipped = [skip for entry in entries for skip in entry["skipped"]]
+    training = [entry for entry in entries if entry["split"] == "training" and entry["tracks"]]
+    if not training:
+        example = f"; for example {skipped[0]['message']}" if skipped else ""
+        raise ValueError(f"{job.fma_root}: no track of the training split can be used{example}")
+
+    scaler = job.out / "scaler.npz"
+    SegmentStatistics.merge(
+        SegmentStatistics.load(_statistics_path(job.out, entry["file"])) for entry in training
+    ).save(scaler)
+    with atomic_path(job.out / "skipped.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(skip) + "\n" for skip in skipped), encoding="utf-8")
+    manifest = {
+        **job.settings,
+        "statistics": {split: _summary(entries, split) for split in SPLITS},
+        "scaler": {"file": scaler.name, "sha256": sha256_file(scaler)},
+        "shards": entries,
+    }
+    write_json(job.out / "manifest.json", manifest)
+    return PreparedDataset.load(job.out)
+
+
+def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
+    """Counts, time and level of a split, in all and by genre; the empty title stands for tracks without one."""
+    tracks = [track for entry in entries if entry["split"] == split for track in entry["tracks"]]
+    genres = sorted({track["genre"] for track in tracks})
+    by_genre = {genre: _totals([track for track in tracks if track["genre"] == genre]) for genre in genres}
+    return {**_totals(tracks), "genres": by_genre}
+
+
+def _totals(tracks: list[dict[str, Any]]) -> dict[str, Any]:
+    levels = np.array([track["level_db"] for track in tracks])
+    return {
+        "n_tracks": len(tracks),
+        "n_segments": sum(track["n_segments"] for track in tracks),
+        "seconds": round(sum(track["seconds"] for track in tracks), 3),
+        "level_db_mean": round(float(levels.mean()), 3) if tracks else None,
+        "level_db_std": round(float(levels.std()), 3) if tracks else None,
+    }
