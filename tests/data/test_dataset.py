@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import make_fma
 from tfdeepviz.data import prepare as module
+from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
@@ -65,15 +66,6 @@ def test_shuffling_is_seeded_and_the_number_of_batches_is_known(prepared: Prepar
     assert int(pipeline.cardinality()) == len(list(pipeline))
 
 
-def test_scaler_statistics_are_those_of_the_training_segments(prepared: PreparedDataset) -> None:
-    segments = batches(prepared, "training")[..., 0].astype(np.float64)
-    statistics = prepared.statistics()
-    assert statistics.count == len(segments)
-    np.testing.assert_allclose(statistics.mean, segments.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(statistics.variance, segments.var(0), rtol=1e-6)
-    np.testing.assert_array_equal(statistics.maximum, segments.max(0))
-
-
 def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
     root = make_fma(tmp_path / "fma", dict.fromkeys(range(2, 8), "training"), seconds=1.5)
     folder = root / "fma_small" / "000"
@@ -90,6 +82,45 @@ def test_bad_files_are_skipped_with_their_reason(tmp_path: Path) -> None:
     assert reasons == {3: "empty", 4: "unsupported", 5: "missing", 6: "too-short"}
     assert all(entry["path"] in entry["message"] for entry in dataset.skipped)
     assert str(tmp_path) not in (dataset.path / "manifest.json").read_text()
+
+
+def test_about_says_what_each_segment_is(prepared: PreparedDataset) -> None:
+    batches = list(prepared.segments("training", batch_size=64, about=True).as_numpy_iterator())
+    ((_, about),) = batches
+    assert about["track_id"].tolist() == [i for i in range(2, 7) for _ in range(4)]
+    assert about["segment_index"].tolist() == [0, 1, 2, 3] * 5
+    assert about["label"].tolist() == [label for i in range(2, 7) for label in [0 if i % 2 else -1] * 4]
+
+    shuffled = prepared.segments("training", batch_size=64, about=True, seed=5, labelled_only=True)
+    ((segments, about),) = list(shuffled.as_numpy_iterator())
+    assert set(about["track_id"].tolist()) == {3, 5}
+    assert set(about["label"].tolist()) == {0}
+    assert len(segments) == int(prepared.segments("training", batch_size=1, seed=5, labelled_only=True).cardinality())
+
+
+def test_shuffling_mixes_tracks(tmp_path: Path) -> None:
+    root = make_fma(tmp_path / "fma", dict.fromkeys(range(2, 26), "training"), seconds=4.0)
+    dataset = prepare(root, tmp_path / "ds", tracks_per_shard=4, selection=Selection(), features=Features(LIVE))
+    pipeline = dataset.segments("training", batch_size=24, about=True, seed=1)
+    first = next(pipeline.as_numpy_iterator())[1]["track_id"]
+    assert len(set(first.tolist())) > 8
+    assert first.tolist() != sorted(first.tolist())
+
+
+def test_augmentation_is_seeded_and_changes_every_segment_by_itself(prepared: PreparedDataset) -> None:
+    def augmented(seed: int, **options: Any) -> npt.NDArray[Any]:
+        return batches(prepared, "training", seed=seed, augmentation=Augmentation(**options))
+
+    nothing = {"max_gain_db": 0, "n_frequency_masks": 0, "n_time_masks": 0}
+    plain = batches(prepared, "training", seed=3)
+    np.testing.assert_allclose(augmented(3, **nothing), plain, atol=1e-4)
+    once, again = augmented(3), augmented(3)
+    np.testing.assert_array_equal(once, again)
+    changed = np.abs(once - plain).reshape(len(plain), -1)
+    assert (changed.max(axis=1) > 1).all()
+    assert len({int(np.count_nonzero(row > 1e-3)) for row in changed}) > len(plain) // 2
+    with pytest.raises(ValueError, match="seed"):
+        batches(prepared, "training", augmentation=Augmentation())
 
 
 def test_no_usable_training_track_is_an_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 
 from tests.conftest import RATE_HZ, music
 from tfdeepviz.data.decode import (
@@ -123,6 +124,40 @@ def test_a_forged_wav_size_costs_no_memory(write_sound: Write) -> None:
     data[at + 4 : at + 8] = struct.pack("<I", 0xFFFFFFF0)
     path.write_bytes(data)
     assert decode_file(path, sample_rate_hz=RATE_HZ).size == pytest.approx(RATE_HZ, abs=8)
+
+
+def test_silence_at_the_highest_rate_costs_no_memory(tmp_path: Path) -> None:
+    path, rate_hz, seconds = tmp_path / "a.flac", 655_350, 120
+    with sf.SoundFile(path, "w", rate_hz, 1, format="FLAC") as file:
+        for _ in range(seconds):
+            file.write(np.zeros(rate_hz, np.int16))
+    assert path.stat().st_size < 1_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert decode_file(path, sample_rate_hz=8_000).size == pytest.approx(seconds * 8_000, abs=8)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB; all samples would take 300,000
+
+
+def test_a_stream_that_breaks_at_once_is_corrupt(write_sound: Write) -> None:
+    path = write_sound("a.flac", music(1.0))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(CorruptAudioError, match="broken from its start"):
+        decode_file(path, sample_rate_hz=RATE_HZ)
+
+
+def test_resampling_in_blocks_changes_nothing(write_sound: Write) -> None:
+    path = write_sound("a.wav", music(5.0))  # more than a block
+    whole = soxr.resample(decode_file(path, sample_rate_hz=RATE_HZ), RATE_HZ, 16_000)
+    np.testing.assert_array_equal(decode_file(path, sample_rate_hz=16_000), whole)
+
+
+@pytest.mark.parametrize("values", [(np.inf, -np.inf), (np.nan, 0.0), (3.3e38, 3.3e38)])
+def test_samples_that_cannot_be_added_are_refused(tmp_path: Path, values: tuple[float, float]) -> None:
+    sf.write(tmp_path / "a.wav", np.tile(np.array(values, np.float32), (9_000, 1)), RATE_HZ, subtype="FLOAT")
+    for rate_hz in (RATE_HZ, 16_000):
+        with pytest.raises(CorruptAudioError, match="NaN"):
+            decode_file(tmp_path / "a.wav", sample_rate_hz=rate_hz)
 
 
 def test_too_long_and_not_finite_are_refused(write_sound: Write, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import keras
@@ -66,3 +67,33 @@ def test_file_round_trip_and_broken_files(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(FormatError, match="scaler"):
             SegmentStatistics.load(path)
+
+
+_HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }"
+
+
+@pytest.mark.parametrize(
+    ("member", "header", "method"),
+    [
+        ("mean", _HEADER.replace("{", "["), zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER.replace("(3, 4)", "(3, 4000000000000)"), zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER.replace("(3, 4)", "(-3, -4)"), zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER.replace("'<f8'", "[('a', '<f8')]"), zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER.replace("<f8", "|O8"), zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER.replace("<f8", "<z8"), zipfile.ZIP_STORED),
+        ("mean.npy", "{" * 100, zipfile.ZIP_STORED),
+        ("mean.npy", "{[]: 1}", zipfile.ZIP_STORED),
+        ("mean.npy", _HEADER, zipfile.ZIP_DEFLATED),
+        ("mean.npy", _HEADER, zipfile.ZIP_LZMA),
+    ],
+)
+def test_arrays_that_numpy_did_not_write_are_refused(tmp_path: Path, member: str, header: str, method: int) -> None:
+    SegmentStatistics.of(np.zeros((5, 3, 4))).save(tmp_path / "scaler.npz")
+    path = tmp_path / "forged.npz"
+    with zipfile.ZipFile(tmp_path / "scaler.npz") as whole, zipfile.ZipFile(path, "w") as forged:
+        for name in set(whole.namelist()) - {"mean.npy"}:
+            forged.writestr(name, whole.read(name))
+        line = header.encode() + b"\n"
+        forged.writestr(member, b"\x93NUMPY\1\0" + len(line).to_bytes(2, "little") + line + bytes(96), method)
+    with pytest.raises(FormatError, match="forged"):
+        SegmentStatistics.load(path)

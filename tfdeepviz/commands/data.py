@@ -68,8 +68,10 @@ def register(add: Add) -> None:
         "cannot be used are skipped and listed with the reason. Run again to resume. With --runner the work goes to "
         "Apache Beam; options that are unknown here are then passed on to it.",
     )
-    _add_corpus(prepare)
-    prepare.add_argument("--out", type=Path, required=True, metavar="DATASET", help="folder of the dataset")
+    _add_corpus(prepare, kind=str)
+    prepare.add_argument(
+        "--out", required=True, metavar="DATASET", help="folder of the dataset; with --runner also a URL as gs://..."
+    )
     tracks = prepare.add_argument_group("which tracks")
     tracks.add_argument(
         "--split",
@@ -135,9 +137,9 @@ def register(add: Add) -> None:
     inspect.add_argument("--seed", type=int, default=0, help="another seed shows other segments")
 
 
-def _add_corpus(parser: argparse.ArgumentParser) -> None:
+def _add_corpus(parser: argparse.ArgumentParser, kind: type = Path) -> None:
     parser.add_argument(
-        "--fma-root", type=Path, required=True, metavar="DIR", help="folder with fma_metadata/ and fma_SUBSET/"
+        "--fma-root", type=kind, required=True, metavar="DIR", help="folder with fma_metadata/ and fma_SUBSET/"
     )
     parser.add_argument("--subset", default="small", choices=_SUBSETS, help="FMA's subset")
 
@@ -251,13 +253,19 @@ def _prepare(args: argparse.Namespace) -> None:
     with bar(None, unit="track", desc="preparing") as preparing:
         options["progress"] = advance_of(preparing)
         if args.runner is None:
-            dataset = prepare(args.fma_root, args.out, **options)
+            dataset = prepare(_local("fma-root", args.fma_root), _local("out", args.out), **options)
         else:
             dataset, counters = _prepare_on_beam(args, options)
     _print_dataset(dataset)
     for name, count in sorted(counters.items()):
         print(f"{'counter':>10}: {name} {count}")
     print(f"{args.out}: {dataset.digest}")
+
+
+def _local(name: str, path: str) -> Path:
+    if "://" in path:
+        raise ValueError(f"--{name} {path}: URLs are read by Apache Beam only; add --runner")
+    return Path(path)
 
 
 def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple[PreparedDataset, dict[str, int]]:
@@ -292,7 +300,7 @@ def _print_dataset(dataset: PreparedDataset) -> None:
     for split in SPLITS:
         print(f"{split:>10}: {dataset.n_tracks(split):6d} tracks, {dataset.n_segments(split):8d} segments")
     if skipped := dataset.skipped:
-        print(f"{'skipped':>10}: {len(skipped):6d} tracks, listed in {dataset.path / 'skipped.jsonl'}:")
+        print(f"{'skipped':>10}: {len(skipped):6d} tracks, listed in skipped.jsonl:")
         _print_some([f"{entry['track_id']} ({entry['reason']}): {entry['message']}" for entry in skipped])
 
 

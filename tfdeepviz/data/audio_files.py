@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_io as tfio
 
 from tfdeepviz.data.dataset import SegmentSource
 from tfdeepviz.data.decode import MAX_SECONDS
-from tfdeepviz.data.features import Recipe, Rows
+from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
 from tfdeepviz.data.prepare import PreparedTrack, prepare_track
 from tfdeepviz.data.scaler import SegmentStatistics
@@ -24,8 +26,8 @@ from tfdeepviz.params import ParameterError
 #: and is only right for whole mp3 files at the params' rate (docs/decisions/0001-decoding.md).
 DECODERS = ("libsndfile", "tensorflow-io")
 
-# While one call decodes, another can be in the graph.
-_CALLS_PER_CORE = 2
+# While one thread decodes, another can be in the graph.
+_THREADS_PER_CORE = 2
 #: Cached tracks that are held to mix their order.
 _SHUFFLED_TRACKS = 128
 
@@ -93,34 +95,51 @@ class AudioFiles(SegmentSource):
         return tracks if seed is None else tracks.shuffle(_SHUFFLED_TRACKS, seed=seed, reshuffle_each_iteration=False)
 
     def _decoded(self, split: str, seed: int | None) -> tf.data.Dataset:
-        members = np.array([index for index, track in enumerate(self.files) if track.split == split], np.int64)
+        members = [index for index, track in enumerate(self.files) if track.split == split]
         if seed is not None:
             np.random.default_rng(seed).shuffle(members)
-        in_graph = self.decoder == "tensorflow-io"
-        tracks = tf.data.Dataset.from_tensor_slices(members).map(
-            self._graph_decoder() if in_graph else self._decode,
-            num_parallel_calls=_CALLS_PER_CORE * (os.cpu_count() or 1),
-            deterministic=True,
+        if self.decoder == "libsndfile":
+            return self._decoded_in_threads([self.files[index] for index in members])
+        # Where a file cannot be read, its element is an error, which is left out and logged.
+        tracks = tf.data.Dataset.from_tensor_slices(np.array(members, np.int64)).map(
+            self._graph_decoder(), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
-        if in_graph:
-            tracks = tracks.ignore_errors(log_warning=True)
+        tracks = tracks.ignore_errors(log_warning=True)
         return tracks.filter(lambda track: tf.shape(track["rows"])[0] >= self.params.segment_frames)
 
-    def _decode(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        def decode(index: np.int64) -> tuple[Rows, npt.NDArray[np.int64]]:
-            track = self.files[int(index)]
-            prepared = prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
-            if prepared.rows is None:
-                self.skipped[track.track_id] = prepared
-                return np.empty((0, self.features.width), np.float32), prepared.starts
-            return prepared.rows.astype(np.float32), prepared.starts
+    def _decoded_in_threads(self, members: Sequence[Track]) -> tf.data.Dataset:
+        # Threads of our own: a Python function mapped by tf.data would hold the very threads that its graph needs.
+        n_threads = _THREADS_PER_CORE * (os.cpu_count() or 1)
 
-        rows, starts = tf.numpy_function(decode, [index], [tf.float32, tf.int64], stateful=False)
-        rows = tf.ensure_shape(rows, [None, self.features.width])
-        return {**self._about(index), "starts": tf.ensure_shape(starts, [None]), "rows": rows}
+        def generate() -> Iterator[dict[str, Any]]:
+            with ThreadPoolExecutor(n_threads) as pool:
+                try:
+                    for prepared in _ahead(pool, self._prepare, members, n_ahead=2 * n_threads):
+                        if prepared.rows is None:
+                            self.skipped[prepared.track.track_id] = prepared
+                            continue
+                        yield {
+                            **{"track_id": prepared.track.track_id, "label": self.recipe.label(prepared.track.genre)},
+                            **{"starts": prepared.starts, "rows": prepared.rows.astype(np.float32)},
+                        }
+                finally:
+                    # Where the pipeline is left before its end, what is not yet begun is not needed.
+                    pool.shutdown(cancel_futures=True)
+
+        signature = {
+            **{name: tf.TensorSpec([], tf.int64) for name in ("track_id", "label")},
+            **{"starts": tf.TensorSpec([None], tf.int64)},
+            "rows": tf.TensorSpec([None, self.features.width], tf.float32),
+        }
+        return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+    def _prepare(self, track: Track) -> PreparedTrack:
+        return prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
 
     def _graph_decoder(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         paths = tf.constant([str(track.path) for track in self.files])
+        ids = tf.constant([track.track_id for track in self.files], tf.int64)
+        labels = tf.constant([self.recipe.label(track.genre) for track in self.files], tf.int64)
         extract = self.features.graph_extractor()
         longest = int(self.max_seconds * self.params.sample_rate_hz)
 
@@ -129,11 +148,22 @@ class AudioFiles(SegmentSource):
             pcm = tf.reduce_mean(channels, axis=1)
             rows = extract(tf.cond(tf.size(pcm) <= longest, lambda: pcm, lambda: pcm[:0]))
             rows = tf.cast(tf.cast(rows, self.recipe.storage), tf.float32)
-            return {**self._about(index), "starts": tf.zeros([0], tf.int64), "rows": rows}
+            return {
+                **{"track_id": ids[index], "label": labels[index]},
+                **{"starts": tf.zeros([0], tf.int64), "rows": rows},
+            }
 
         return decode
 
-    def _about(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids = tf.constant([track.track_id for track in self.files], tf.int64)
-        labels = tf.constant([self.recipe.label(track.genre) for track in self.files], tf.int64)
-        return {"track_id": ids[index], "label": labels[index]}
+
+def _ahead(
+    pool: Executor, function: Callable[[Track], PreparedTrack], tracks: Iterable[Track], *, n_ahead: int
+) -> Iterator[PreparedTrack]:
+    """As `pool.map`, but with so many results at most that nobody has taken yet: memory does not grow with tracks."""
+    waiting: deque[Future[PreparedTrack]] = deque()
+    for track in tracks:
+        waiting.append(pool.submit(function, track))
+        if len(waiting) >= n_ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

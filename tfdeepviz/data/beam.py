@@ -1,30 +1,37 @@
 """Preparing a dataset on Apache Beam: the same shards by the same function, on as many machines as there are.
 
-Workers read the corpus and write shards on file systems that all of them and this process see under the same paths
-(NFS, Lustre, a mounted bucket). Only plans and manifest entries travel through Beam, no audio and no features.
+Corpus and dataset lie wherever Beam can read and write: on a file system that all workers share, or in a bucket
+(`gs://`, `s3://`, `hdfs://`). A worker fetches the tracks of a shard into a folder of its own, calls the very function
+that the local run calls, and puts the results in their place; only plans and counters travel through Beam.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
+from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 
 #: Of all counters.
 NAMESPACE = "tfdeepviz"
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 2.0
 
 # Beam knows its other runners by their short names.
 _NAMES = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
@@ -37,31 +44,49 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
 
 
 class PrepareShards(beam.DoFn):  # type: ignore[misc]
-    """Writes shards; gives their entries of the manifest and counts tracks, segments and reasons for skipping."""
+    """Writes shards; counts tracks, segments and reasons for skipping, and gives the shards' names.
 
-    def __init__(self, job: Job) -> None:
+    Parameters
+    ----------
+    job
+        Paths of its tracks are below `job.fma_root`, which needs to exist on no worker.
+    fma_root, out
+        Where corpus and dataset really are.
+    """
+
+    def __init__(self, job: Job, fma_root: str, out: str) -> None:
         super().__init__()
         self._job = replace(job, shards=())
+        self._fma_root, self._out = fma_root, out
         self._extract: Extract | None = None
 
     def setup(self) -> None:
         """Build the front end, once for each worker."""
         self._extract = self._job.recipe.features.extractor()
 
-    def process(self, shard: Shard) -> Iterator[dict[str, Any]]:
+    def process(self, shard: Shard) -> Iterator[str]:
         """Write one shard."""
         assert self._extract is not None
-        entry = prepare_shard(shard, self._job, self._extract)
+        with TemporaryDirectory() as folder:
+            job = replace(self._job, fma_root=Path(folder) / "fma", out=Path(folder) / "dataset")
+            tracks = []
+            for track in shard.tracks:
+                relative = track.path.relative_to(self._job.fma_root)
+                tracks.append(replace(track, path=job.fma_root / relative))
+                _fetch(_join(self._fma_root, relative.as_posix()), job.fma_root / relative)
+            entry = prepare_shard(replace(shard, tracks=tuple(tracks)), job, self._extract)
+            # The note comes last: only it makes the shard count.
+            _publish(job.out, self._out, [shard.file, f"shards/{shard.file}.npz", f"shards/{shard.file}.json"])
         Metrics.counter(NAMESPACE, "tracks-used").inc(len(entry["tracks"]))
         Metrics.counter(NAMESPACE, "segments").inc(sum(track["n_segments"] for track in entry["tracks"]))
         for skip in entry["skipped"]:
             Metrics.counter(NAMESPACE, f"skipped-{skip['reason']}").inc()
-        yield entry
+        yield shard.file
 
 
 def prepare_on_beam(
-    fma_root: Path,
-    out: Path,
+    fma_root: str,
+    out: str,
     *,
     runner: str,
     pipeline_options: Sequence[str] = (),
@@ -73,8 +98,8 @@ def prepare_on_beam(
 
     Parameters
     ----------
-    fma_root, out, **options
-        As for `prepare.plan`.
+    fma_root, out
+        As for `prepare.plan`, or URLs that Beam knows.
     runner
         `DirectRunner`, `DaskRunner`, `FlinkRunner`, `SparkRunner`, `DataflowRunner` or another that Beam knows.
     pipeline_options
@@ -83,10 +108,13 @@ def prepare_on_beam(
         Worker processes of `DirectRunner`; other engines have options of their own.
     progress
         Called with (tracks in finished shards, tracks in all).
+    **options
+        As for `prepare.plan`.
 
     Returns
     -------
     PreparedDataset
+        To be asked what it holds; train on it once it is on a disk.
     dict
         Beam's counters of this run; empty where the runner keeps none (DaskRunner).
 
@@ -95,41 +123,48 @@ def prepare_on_beam(
     FormatError, ValueError
         As `prepare.prepare`.
     """
-    job = plan(fma_root, out.absolute(), **options)
-    shards = job.unfinished()
-    counters: dict[str, int] = {}
-    if shards:
-        flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", *pipeline_options]
-        pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
-        # Reshuffled, because Create is one element to most engines, and what follows would stay on one worker.
-        _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job))
-        with _watching(job, progress):
-            result = pipeline.run()
-            try:
-                result.wait_until_finish()
-                counters = _counters(result)
-            finally:
-                if client := getattr(result, "client", None):
-                    client.close()
-    return finish(job), counters
+    fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
+    flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", *pipeline_options]
+    pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
+    with TemporaryDirectory() as folder:
+        # What plans and finishes knows folders only: here is one with all small files of the corpus and the dataset.
+        here, dataset = Path(folder) / "fma", Path(folder) / "dataset"
+        for name in ("tracks.csv", "genres.csv"):
+            _fetch(_join(fma_root, "fma_metadata", name), here / "fma_metadata" / name)
+        _fetch_notes(out, dataset)
+        job = plan(here, dataset, **options)
+        write_json(dataset / ORIGIN, {"fma_root": fma_root})
+        _publish(dataset, out, ["settings.json", ORIGIN])
+        counters: dict[str, int] = {}
+        if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
+            # Reshuffled, because Create is one element to most engines, and what follows would stay on one worker.
+            _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job, fma_root, out))
+            with _watching(job, out, progress):
+                counters = _run(pipeline)
+            _fetch_notes(out, dataset)
+        finished = finish(job, _sizes(out, "*.tfrecord-*"))
+        _publish(dataset, out, ["scaler.npz", "skipped.jsonl", "manifest.json"])
+    return replace(finished, path=Path(out)), counters
 
 
-def _counters(result: Any) -> dict[str, int]:
+def _run(pipeline: beam.Pipeline) -> dict[str, int]:
+    result = pipeline.run()
     try:
+        result.wait_until_finish()
         counters = result.metrics().query()["counters"]
     except NotImplementedError:
         logging.getLogger(__name__).info("this runner keeps no counters; the manifest holds the same numbers")
         return {}
-    return {
-        counter.key.metric.name: int(counter.result)
-        for counter in counters
-        if counter.key.metric.namespace == NAMESPACE
-    }
+    finally:
+        if client := getattr(result, "client", None):
+            client.close()
+    named = {counter.key.metric: int(counter.result) for counter in counters}
+    return {metric.name: count for metric, count in named.items() if metric.namespace == NAMESPACE}
 
 
 @contextmanager
-def _watching(job: Job, progress: Progress | None) -> Iterator[None]:
-    """Tell of finished shards while a runner works; their notes appear on the shared file system."""
+def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
+    """Tell of finished shards while a runner works, by the notes that appear."""
     stop = Event()
 
     def watch() -> None:
@@ -138,8 +173,9 @@ def _watching(job: Job, progress: Progress | None) -> Iterator[None]:
 
     def tell() -> None:
         if progress is not None:
-            left = sum(len(shard.tracks) for shard in job.unfinished())
-            progress(job.n_tracks - left, job.n_tracks)
+            notes = _sizes(_join(out, "shards"), "*.json")
+            done = sum(len(shard.tracks) for shard in job.shards if f"{shard.file}.json" in notes)
+            progress(done, job.n_tracks)
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -149,3 +185,60 @@ def _watching(job: Job, progress: Progress | None) -> Iterator[None]:
         stop.set()
         thread.join()
         tell()
+
+
+# --- files that may be elsewhere -----------------------------------------------------------------------------------
+
+
+def _join(base: str, *names: str) -> str:
+    return str(FileSystems.join(base, *names))
+
+
+def _sizes(folder: str, pattern: str) -> dict[str, int]:
+    """Bytes of the files of a folder that match, by name; empty where there is no such folder."""
+    (found,) = FileSystems.match([_join(folder, pattern)])
+    return {metadata.path.rsplit("/", 1)[-1]: int(metadata.size_in_bytes) for metadata in found.metadata_list}
+
+
+def _fetch(source: str, target: Path) -> None:
+    """Copy a file here, if it is there."""
+    if not FileSystems.exists(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileSystems.open(source, compression_type=CompressionTypes.UNCOMPRESSED) as theirs,
+        target.open("wb") as ours,
+    ):
+        shutil.copyfileobj(theirs, ours, 1 << 20)
+
+
+def _fetch_notes(out: str, dataset: Path) -> None:
+    """Everything of a begun dataset that is needed to go on and to finish it."""
+    if "settings.json" not in _sizes(out, "*"):
+        if _sizes(out, "*"):
+            raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
+        return
+    for name in ("settings.json", *(f"shards/{note}" for note in _sizes(_join(out, "shards"), "*"))):
+        if not (dataset / name).exists():
+            _fetch(_join(out, *name.split("/")), dataset / name)
+
+
+def _publish(folder: Path, out: str, names: Sequence[str]) -> None:
+    """Copy files out, one after the other; each appears whole or not at all."""
+    for name in names:
+        if not (folder / name).exists():
+            continue
+        target = _join(out, *name.split("/"))
+        parent, _, last = target.rpartition("/")
+        temporary = _join(parent, f".tfdeepviz-{uuid4().hex}-{last}")
+        # It may be there already, and other workers may be making it; where it cannot be made, creating the file fails.
+        with suppress(OSError):
+            FileSystems.mkdirs(parent)
+        with (
+            (folder / name).open("rb") as ours,
+            FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as theirs,
+        ):
+            shutil.copyfileobj(ours, theirs, 1 << 20)
+        if FileSystems.exists(target):
+            FileSystems.delete([target])
+        FileSystems.rename([temporary], [target])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,8 +211,15 @@ class PreparedDataset(SegmentSource):
     _scaler_sha256: str
 
     @classmethod
-    def load(cls, path: Path) -> PreparedDataset:
+    def load(cls, path: Path, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
         """Read and check a dataset's manifest.
+
+        Parameters
+        ----------
+        path
+            Folder of the dataset.
+        sizes
+            Bytes of each shard, where they are not in that folder themselves.
 
         Raises
         ------
@@ -230,8 +237,9 @@ class PreparedDataset(SegmentSource):
         try:
             recipe = Recipe.from_dict(manifest["recipe"])
             shards = tuple(manifest["shards"])
+            sizes = shard_sizes(path) if sizes is None else sizes
             for shard in shards:
-                _check_shard(path, shard, recipe)
+                _check_shard(path, shard, recipe, sizes)
             name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]["sha256"]
         except (KeyError, TypeError, AttributeError, ParameterError) as error:
             raise FormatError(
@@ -362,22 +370,38 @@ class PreparedDataset(SegmentSource):
         return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def _check_shard(folder: Path, shard: dict[str, Any], recipe: Recipe) -> None:
+def shard_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of every shard in a folder, by name."""
+    return {path.name: path.stat().st_size for path in folder.glob("*.tfrecord-*")}
+
+
+def _check_shard(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int]) -> None:
     manifest, name = folder / "manifest.json", shard["file"]
     if not isinstance(name, str) or Path(name).name != name:
         raise FormatError(f"{manifest}: {name!r} is no plain file name")
-    file = folder / name
-    if not file.is_file() or file.stat().st_size != shard["bytes"]:
-        raise FormatError(f"{file}: missing or not {shard['bytes']} bytes long; run `prepare` again")
+    if name not in sizes or sizes[name] != shard["bytes"]:
+        raise FormatError(f"{folder / name}: missing or not {shard['bytes']} bytes long; run `prepare` again")
     if shard["split"] not in SPLITS:
         raise FormatError(f"{manifest}: {shard['split']!r} is no split")
+    least = {"track_id": 0, "n_frames": recipe.features.params.segment_frames, "n_segments": 1}
+    for entry in (*shard["tracks"], *shard["skipped"]):
+        used = "reason" not in entry
+        texts = ("genre", "path", "title", "artist", *(() if used else ("reason", "message")))
+        if not all(isinstance(entry[key], str) for key in texts):
+            raise FormatError(f"{manifest}: track {entry['track_id']!r}: {', '.join(texts)} have to be texts")
+        for key in least if used else ("track_id",):
+            value = entry[key]
+            if not isinstance(value, int) or isinstance(value, bool) or not least[key] <= value < 1 << 31:
+                raise FormatError(f"{manifest}: a track has {key}={value!r}")
+        for key in ("seconds", "level_db") if used else ():
+            value = entry[key]
+            if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e9:
+                raise FormatError(f"{manifest}: track {entry['track_id']}: {key}={value!r}")
     for track in shard["tracks"]:
-        for key, least in (("track_id", 0), ("n_frames", recipe.features.params.segment_frames), ("n_segments", 1)):
-            if not isinstance(track[key], int) or not least <= track[key] < 1 << 40:
-                raise FormatError(f"{manifest}: a track has {key}={track[key]!r}")
-        for key in ("genre", "path", "title", "artist"):
-            if not isinstance(track[key], str):
-                raise FormatError(f"{manifest}: track {track['track_id']}: {key}={track[key]!r}")
-    for skip in shard["skipped"]:
-        if not all(isinstance(skip[key], str) for key in ("reason", "message", "path", "genre")):
-            raise FormatError(f"{manifest}: a skipped track is not described by texts: {skip!r}")
+        # Bounds what is computed from it: a track's frames and segments have to fit into its shard.
+        n_frames, n_segments = track["n_frames"], track["n_segments"]
+        n_rows = n_frames
+        if recipe.segments_per_track is not None:
+            n_rows = n_segments * recipe.features.params.segment_frames
+        if n_rows * recipe.features.width * np.dtype(recipe.storage).itemsize > shard["bytes"]:
+            raise FormatError(f"{manifest}: track {track['track_id']}: n_frames={n_frames} does not fit into {name}")

@@ -91,18 +91,14 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
         raise EmptyAudioError(f"{path}: the file is empty (0 bytes); copy or download it again")
     with path.open("rb") as file:
         head = file.read(12)
-    if _is_mpeg4_or_adts(head):
-        pcm, rate_hz = _read_ffmpeg(path, sample_rate_hz, max_seconds), sample_rate_hz
-    else:
-        pcm, rate_hz = _read_libsndfile(path, max_seconds)
+    read = _read_ffmpeg if _is_mpeg4_or_adts(head) else _read_libsndfile
+    pcm = read(path, sample_rate_hz, max_seconds)
     if pcm.size == 0:
         raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
     if not np.isfinite(pcm).all():
         raise CorruptAudioError(
             f"{path}: the file holds samples that are not numbers (NaN or infinite); encode it again"
         )
-    if rate_hz != sample_rate_hz:
-        pcm = soxr.resample(pcm, rate_hz, sample_rate_hz)
     return np.ascontiguousarray(pcm, dtype=np.float32)
 
 
@@ -111,9 +107,10 @@ def _is_mpeg4_or_adts(head: bytes) -> bool:
     return head[4:8] == b"ftyp" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0)
 
 
-def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.float32], int]:
+def _read_libsndfile(path: Path, sample_rate_hz: int, max_seconds: float) -> npt.NDArray[np.float32]:
     blocks: list[npt.NDArray[np.float32]] = []
     n_frames = 0
+    resampler: soxr.ResampleStream | None = None
     try:
         with sf.SoundFile(path) as file:
             rate_hz, n_channels = file.samplerate, file.channels
@@ -123,6 +120,8 @@ def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.flo
                     f"{_RATES_HZ[0]} to {_RATES_HZ[1]} Hz can be read; encode it again"
                 )
             max_frames = math.ceil(max_seconds * rate_hz)
+            # Block by block, or silence at the highest rate would be held whole: small as a file, gigabytes as samples.
+            resampler = soxr.ResampleStream(rate_hz, sample_rate_hz, 1, dtype="float32")
             # Reading into our own block: with a frame count, soundfile would allocate what the header claims.
             buffer = np.empty((_BLOCK_FRAMES, n_channels), np.float32)
             while len(block := file.read(out=buffer)):
@@ -132,16 +131,22 @@ def _read_libsndfile(path: Path, max_seconds: float) -> tuple[npt.NDArray[np.flo
                         f"{path}: longer than {max_seconds:g} s; cut it or allow more with --max-seconds"
                     )
                 # Python's sum adds whole channels; NumPy's mean over so short an axis takes as long as decoding.
-                blocks.append(sum(block.T) / np.float32(n_channels))
+                # What is not finite, or too large to be added, is refused when all is read.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mono = sum(block.T) / np.float32(n_channels)
+                blocks.append(resampler.resample_chunk(mono) if rate_hz != sample_rate_hz else mono)
     except sf.LibsndfileError as error:
-        if blocks:
-            # A stream that breaks off keeps what was good, as every player does.
-            return np.concatenate(blocks), rate_hz
-        raise UnsupportedAudioError(
-            f"{path}: not an audio file that can be read ({error.error_string.strip().rstrip('.')}); "
-            "give mp3, ogg, flac, wav or m4a"
-        ) from error
-    return np.concatenate(blocks) if blocks else np.empty(0, np.float32), rate_hz
+        reason = error.error_string.strip().rstrip(".")
+        if resampler is None:
+            raise UnsupportedAudioError(
+                f"{path}: not an audio file that can be read ({reason}); give mp3, ogg, flac, wav or m4a"
+            ) from error
+        # A stream that breaks off keeps what was good, as every player does.
+        if not blocks:
+            raise CorruptAudioError(f"{path}: broken from its start ({reason}); copy or encode it again") from error
+    if blocks and rate_hz != sample_rate_hz:
+        blocks.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 
 
 def _read_ffmpeg(path: Path, sample_rate_hz: int, max_seconds: float) -> npt.NDArray[np.float32]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
+import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+# Begins the name of every temporary file, so that leftovers can be told from what users put there.
+_TEMPORARY = ".tfdeepviz-"
 
 
 class FormatError(ValueError):
@@ -25,7 +32,7 @@ class FormatError(ValueError):
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -37,6 +44,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `atomic_path` could not, because its process was killed; nobody may be writing to the folder."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -81,12 +94,41 @@ def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[A
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
                 raise FormatError(f"{path}: holds more than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return {entry.filename.removesuffix(".npy"): _read_array(archive, entry) for entry in archive.infolist()}
+    except _NPZ_ERRORS as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"{path}: not an .npz file that can be read ({error})") from error
+        reason = shorten(str(error), 100, placeholder="...")
+        raise FormatError(f"{path}: not an .npz file that can be read ({reason}); make it again") from error
+
+
+# struct.error and RuntimeError are zipfile's, for broken fields and for methods that it lacks; TypeError is for dtypes.
+_NPZ_ERRORS = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+
+# What NumPy writes before plain values. NumPy would evaluate this as Python and allocate what it claims.
+_NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\0..\{'descr': '([<>|][?a-zA-Z]\d{1,9})', 'fortran_order': (False|True), "
+    rb"'shape': \(((?:\d{1,15}(?:, |,|(?=\))))*)\), \} *\n",
+    re.DOTALL,
+)
+
+
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    # `np.savez` does not compress: no array is larger than the file, whatever the archive claims.
+    header = None
+    if entry.compress_type == zipfile.ZIP_STORED:
+        content = archive.read(entry)
+        header = _NPY_HEADER.match(content)
+    if header is None:
+        raise ValueError(f"{entry.filename!r} is no array of numbers that np.savez wrote")
+    values = np.frombuffer(content, np.dtype(header[1].decode()), offset=header.end())
+    shape = tuple(int(size) for size in header[3].split(b",") if size.strip())
+    if math.prod(shape) != values.size:
+        raise ValueError(f"{entry.filename!r} has {values.size} values; its shape is {shape}")
+    return values.reshape(shape, order="F" if header[2] == b"True" else "C").copy()
 
 
 def _refuse_constant(name: str) -> float:

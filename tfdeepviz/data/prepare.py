@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset
+from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset, shard_sizes
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, sha256_file, write_json
+from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
 from tfdeepviz.data.scaler import SegmentStatistics
 
@@ -138,9 +138,10 @@ class Job:
         """Tracks in all shards."""
         return sum(len(shard.tracks) for shard in self.shards)
 
-    def unfinished(self) -> list[Shard]:
-        """Shards that are still to be written."""
-        return [shard for shard in self.shards if _finished(self.out, shard) is None]
+    def unfinished(self, sizes: Mapping[str, int] | None = None) -> list[Shard]:
+        """Shards that are still to be written, given the sizes of those that are there (by default, in `out`)."""
+        sizes = shard_sizes(self.out) if sizes is None else sizes
+        return [shard for shard in self.shards if _entry(self.out, shard, sizes) is None]
 
 
 def plan(
@@ -364,17 +365,24 @@ def _statistics_path(out: Path, shard: str) -> Path:
     return out / "shards" / f"{shard}.npz"
 
 
-def _finished(out: Path, shard: Shard) -> dict[str, Any] | None:
+def _entry(out: Path, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] | None:
     """The entry of a shard that is there and whole."""
     note = _note_path(out, shard.file)
-    if not note.exists():
+    if shard.file not in sizes or not note.exists():
         return None
-    entry, file = read_json(note), out / shard.file
-    return entry if file.is_file() and file.stat().st_size == entry.get("bytes") else None
+    entry = read_json(note)
+    return entry if entry.get("bytes") == sizes[shard.file] else None
 
 
-def finish(job: Job) -> PreparedDataset:
+def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     """Bring all shards together: scaler, list of skipped files and, last, the manifest that makes the dataset valid.
+
+    Parameters
+    ----------
+    job
+        Whose shards are all there.
+    sizes
+        Bytes of each shard, where they are not in `job.out` itself.
 
     Raises
     ------
@@ -383,9 +391,10 @@ def finish(job: Job) -> PreparedDataset:
     ValueError
         If no track of the training split can be used.
     """
+    sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
     for shard in job.shards:
-        entry = _finished(job.out, shard)
+        entry = _entry(job.out, shard, sizes)
         if entry is None:
             raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
         entries.append(entry)
@@ -408,7 +417,9 @@ def finish(job: Job) -> PreparedDataset:
         "shards": entries,
     }
     write_json(job.out / "manifest.json", manifest)
-    return PreparedDataset.load(job.out)
+    for folder in (job.out, job.out / "shards"):
+        remove_leftovers(folder)
+    return PreparedDataset.load(job.out, sizes)
 
 
 def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
