@@ -39,6 +39,7 @@ class StepTimes(keras.callbacks.Callback):  # type: ignore[misc]
         self._last: float | None = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Note the time."""
         now = time.perf_counter()
         if self._last is not None:
             self.seconds.append(now - self._last)

@@ -102,7 +102,7 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--workers", "0"], "--workers 0"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_mfcc=many"], "--set n_mfcc=many"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_coefficients=9"], "n_coefficients"),
-        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--params", "loud"], "params='loud'"),
+        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--params", "loud"], "--params loud"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--balanced"], "balanced"),
         (["index", "--fma-root", "/nowhere"], "fma-root"),
         (["inspect", "/nowhere"], "tfdeepviz prepare"),

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Self
-
-_MAX_FILE_BYTES = 1 << 16
 
 
 class ParameterError(ValueError):
@@ -153,42 +148,3 @@ PAPER = AudioParams(preset="paper", top_db=80.0)
 LIVE = AudioParams(preset="live", floor_db=-55.0)
 
 AUDIO_PRESETS: dict[str, AudioParams] = {params.preset: params for params in (PAPER, LIVE)}
-
-
-def resolve_params(name: str, overrides: Mapping[str, Any] | None = None) -> AudioParams:
-    """Parameters by the name of a preset or from a JSON file, with single values replaced.
-
-    Parameters
-    ----------
-    name
-        `live`, `paper`, or the path of a `.json` file that holds what `AudioParams.to_dict` gives.
-    overrides
-        Values that replace those of the same names; the result is then called `custom`.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such preset or name, or a value is impossible.
-    """
-    if name in AUDIO_PRESETS:
-        values = AUDIO_PRESETS[name].to_dict()
-    elif name.endswith(".json"):
-        values = _read_values(Path(name))
-    else:
-        raise ParameterError(f"params={name!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
-    if overrides:
-        if unknown := set(overrides) - set(values):
-            raise ParameterError(f"{', '.join(sorted(unknown))}: no such parameter; there are {', '.join(values)}")
-        values |= {"preset": "custom", **overrides}
-    return AudioParams.from_dict(values)
-
-
-def _read_values(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(_MAX_FILE_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise ParameterError(f"{path}: a JSON object was expected, not {type(values).__name__}")
-    return values

@@ -12,7 +12,7 @@ from tfdeepviz.data.audio_files import AudioFiles
 from tfdeepviz.data.dataset import PreparedDataset, SegmentSource
 from tfdeepviz.data.features import MODES, Features, Recipe
 from tfdeepviz.data.fma import Metadata, Selection
-from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepare import prepare, prepare_track
 from tfdeepviz.params import LIVE, PAPER, AudioParams, ParameterError
 
 
@@ -56,16 +56,14 @@ def test_shuffled_epochs_are_seeded(fma_root: Path) -> None:
 
 @pytest.mark.parametrize("in_files", [False, True])
 def test_a_cache_decodes_once(fma_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_files: bool) -> None:
-    from tfdeepviz.data import audio_files as module
-
     decoded: list[int] = []
-    real = module.prepare_track
+    real = prepare_track
 
     def counting(track: Any, *arguments: Any, **options: Any) -> Any:
         decoded.append(track.track_id)
         return real(track, *arguments, **options)
 
-    monkeypatch.setattr(module, "prepare_track", counting)
+    monkeypatch.setattr("tfdeepviz.data.audio_files.prepare_track", counting)
     files = source(fma_root, cache=tmp_path / "cache" if in_files else True)
     first = segments(files)
     np.testing.assert_array_equal(segments(files), first)

@@ -12,7 +12,7 @@ from tfdeepviz.data.augment import Augmentation, Augmenter
 from tfdeepviz.data.features import Features
 from tfdeepviz.params import LIVE, ParameterError
 
-NOTHING = {"max_gain_db": 0.0, "n_frequency_masks": 0, "n_time_masks": 0}
+NOTHING: dict[str, Any] = {"max_gain_db": 0.0, "n_frequency_masks": 0, "n_time_masks": 0}
 
 
 def segment(mode: str, gain: float = 1.0) -> npt.NDArray[Any]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,16 @@ def test_the_manifest_counts_by_split_and_genre(undisturbed: PreparedDataset, fm
     assert undisturbed.recipe.genres == ("Rock",)
 
 
-def test_a_shard_that_is_lost_or_cut_is_made_again(fma_root: Path, tmp_path: Path) -> None:
+def test_a_shard_that_is_lost_or_damaged_is_made_again(fma_root: Path, tmp_path: Path) -> None:
     dataset = prepare(fma_root, tmp_path / "ds", tracks_per_shard=2, **OPTIONS)
     before = files(dataset)
     (dataset.path / dataset.shards[0]["file"]).unlink()
     cut = dataset.path / dataset.shards[1]["file"]
     cut.write_bytes(cut.read_bytes()[:-1])
+    (dataset.path / "shards" / f"{dataset.shards[2]['file']}.npz").write_bytes(b"no statistics")
+    (dataset.path / "shards" / f"{dataset.shards[3]['file']}.json").write_text('{"file": 1}')
     job = plan(fma_root, dataset.path, tracks_per_shard=2, **OPTIONS)
-    assert [shard.file for shard in job.unfinished()] == [shard["file"] for shard in dataset.shards[:2]]
+    assert [shard.file for shard in job.unfinished()] == [shard["file"] for shard in dataset.shards[:4]]
     prepare(fma_root, dataset.path, tracks_per_shard=2, **OPTIONS)
     assert files(dataset) == before
 
@@ -124,9 +127,7 @@ def test_modes_keep_what_their_extractor_gives(fma_root: Path, tmp_path: Path, m
 
 
 def test_raw_audio_has_the_papers_one_second_segments_if_asked(fma_root: Path, tmp_path: Path) -> None:
-    from tfdeepviz.params import resolve_params
-
-    features = Features(resolve_params("paper", {"segment_frames": 100}), "raw")
+    features = Features(replace(PAPER, segment_frames=100), "raw")
     dataset = prepare(fma_root, tmp_path / "ds", selection=Selection(), features=features)
     segments = next(dataset.segments("test", batch_size=2).as_numpy_iterator())
     assert segments.shape == (2, 44_100, 1)

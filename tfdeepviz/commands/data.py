@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.params import AudioParams
 
 _SUBSETS = ("small", "medium", "large", "full")
 
@@ -220,12 +222,17 @@ def _print_some(lines: list[str], most: int = 10) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> None:
+    import tensorflow as tf
+
     from tfdeepviz.data.features import Features
     from tfdeepviz.data.fma import Selection
     from tfdeepviz.data.prepare import prepare
-    from tfdeepviz.params import resolve_params
 
     at_least_one("workers", args.workers)
+    # The cores are taken by tracks; dividing every operation as well costs a tenth of the speed. It can only be set
+    # before TensorFlow's first operation: a program that calls us later keeps its own setting, and gets the same bytes.
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     selection = Selection(
         subset=args.subset,
         splitting=args.split,
@@ -241,7 +248,7 @@ def _prepare(args: argparse.Namespace) -> None:
     )
     options: dict[str, Any] = {
         "selection": selection,
-        "features": Features(resolve_params(args.params, _assignments(args.set)), args.mode),
+        "features": Features(_audio_params(args.params, _assignments(args.set)), args.mode),
         "hop_seconds": args.hop_seconds,
         "segments_per_track": args.segments_per_track,
         "storage": args.storage,
@@ -281,6 +288,20 @@ def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple
     return prepare_on_beam(
         args.fma_root, args.out, runner=args.runner, pipeline_options=args.pipeline_options, **options
     )
+
+
+def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
+    """A preset, or what a JSON file holds, with single values changed."""
+    from tfdeepviz.data.files import read_json
+    from tfdeepviz.params import AUDIO_PRESETS, AudioParams
+
+    if name in AUDIO_PRESETS:
+        values = AUDIO_PRESETS[name].to_dict()
+    elif name.endswith(".json"):
+        values = read_json(Path(name))
+    else:
+        raise ValueError(f"--params {name}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
+    return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_io as tfio
 
-from tfdeepviz.data.dataset import SegmentSource
+from tfdeepviz.data.dataset import N_CALLS, SegmentSource
 from tfdeepviz.data.decode import MAX_SECONDS
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
@@ -27,7 +26,7 @@ from tfdeepviz.params import ParameterError
 DECODERS = ("libsndfile", "tensorflow-io")
 
 # While one thread decodes, another can be in the graph.
-_THREADS_PER_CORE = 2
+_THREADS_PER_CALL = 2
 #: Cached tracks that are held to mix their order.
 _SHUFFLED_TRACKS = 128
 
@@ -102,14 +101,14 @@ class AudioFiles(SegmentSource):
             return self._decoded_in_threads([self.files[index] for index in members])
         # Where a file cannot be read, its element is an error, which is left out and logged.
         tracks = tf.data.Dataset.from_tensor_slices(np.array(members, np.int64)).map(
-            self._graph_decoder(), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            self._graph_decoder(), num_parallel_calls=N_CALLS, deterministic=True
         )
         tracks = tracks.ignore_errors(log_warning=True)
         return tracks.filter(lambda track: tf.shape(track["rows"])[0] >= self.params.segment_frames)
 
     def _decoded_in_threads(self, members: Sequence[Track]) -> tf.data.Dataset:
         # Threads of our own: a Python function mapped by tf.data would hold the very threads that its graph needs.
-        n_threads = _THREADS_PER_CORE * (os.cpu_count() or 1)
+        n_threads = _THREADS_PER_CALL * N_CALLS
 
         def generate() -> Iterator[dict[str, Any]]:
             with ThreadPoolExecutor(n_threads) as pool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,7 @@ from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, read_json, sha256_file
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentStatistics
-from tfdeepviz.data.segments import segment_starts
-from tfdeepviz.params import AudioParams, ParameterError
+from tfdeepviz.params import AudioParams
 
 SCHEMA_VERSION = 2
 
@@ -41,6 +41,15 @@ _FEATURES = {
 _SHUFFLE_BYTES = 100 << 20
 #: Tracks whose segments are mixed before shuffling, and shards that they come from.
 _MIXED_TRACKS, _MIXED_SHARDS = 16, 8
+
+
+N_CALLS = os.cpu_count() or 1
+_PREFETCHED_BATCHES = 4
+
+# TensorFlow 2.16's autotuning is slower here than fixed numbers, and a pipeline that is waited for ends only when the
+# tuner wakes, up to as long again as it has run.
+_FIXED = tf.data.Options()
+_FIXED.autotune.enabled = False
 
 
 class SegmentSource(ABC):
@@ -110,7 +119,7 @@ class SegmentSource(ABC):
             segments = tracks.flat_map(cut)
         else:
             segments = tracks.interleave(
-                cut, cycle_length=_MIXED_TRACKS, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+                cut, cycle_length=_MIXED_TRACKS, num_parallel_calls=N_CALLS, deterministic=True
             )
             size = 4 * int(np.prod(self.features.segment_shape))
             segments = segments.shuffle(
@@ -123,7 +132,7 @@ class SegmentSource(ABC):
             if seed is None:
                 raise ValueError("augmentation needs a seed")
             segments = segments.map(self._augmenting(augmentation, seed, about))
-        return segments.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        return segments.batch(batch_size).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
 
     def _hop(self, hop_frames: int | None) -> int:
         hop = self.recipe.hop_frames if hop_frames is None else hop_frames
@@ -239,9 +248,11 @@ class PreparedDataset(SegmentSource):
             shards = tuple(manifest["shards"])
             sizes = shard_sizes(path) if sizes is None else sizes
             for shard in shards:
-                _check_shard(path, shard, recipe, sizes)
+                check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
             name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]["sha256"]
-        except (KeyError, TypeError, AttributeError, ParameterError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, FormatError):
+                raise
             raise FormatError(
                 f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
             ) from error
@@ -323,13 +334,23 @@ class PreparedDataset(SegmentSource):
         FormatError
             If a record is damaged.
         """
-        self.used(split)
+        listed = self.used(split)
+        tracks = self._tracks(split, None).as_numpy_iterator()
         try:
-            for track in self._tracks(split, None).as_numpy_iterator():
-                yield int(track["track_id"]), track["rows"]
-        except tf.errors.OpError as error:
+            for track, about in zip(tracks, listed, strict=True):
+                n_rows = about["n_frames"]
+                if self.recipe.segments_per_track is not None:
+                    n_rows = about["n_segments"] * self.params.segment_frames
+                if (track["track_id"], len(track["rows"])) != (about["track_id"], n_rows):
+                    raise ValueError(f"not what the manifest says of track {about['track_id']}")
+                yield about["track_id"], track["rows"]
+        except (tf.errors.OpError, ValueError) as error:
+            # ValueError also where there are more or fewer records, or TensorFlow's message quotes bytes of the record.
+            text = error.message if isinstance(error, tf.errors.OpError) else str(error)
+            # The first line, without the names of graph nodes before it.
+            reason = text.partition("\n")[0].rpartition("}} ")[2]
             raise FormatError(
-                f"{self.path}: a record of the {split} split is damaged ({error.message}); find the file with "
+                f"{self.path}: a record of the {split} split is damaged ({reason}); find the file with "
                 "`tfdeepviz inspect`, delete it and run `prepare` again"
             ) from error
 
@@ -341,11 +362,14 @@ class PreparedDataset(SegmentSource):
         for track in tracks:
             n_frames: int = track["n_frames"]
             latest = min(n_frames - width, hop - 1) if shifted else 0
-            total += len(segment_starts(n_frames, segment_frames=width, hop_frames=hop, offset=latest))
+            # As `segment_starts`, which would make them all.
+            total += len(range(latest, n_frames - width + 1, hop))
         return total
 
     def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
         files = [str(self.path / shard["file"]) for shard in self.shards if shard["split"] == split]
+        for file in files:
+            _check_lengths(Path(file))
         if seed is None:
             records = tf.data.TFRecordDataset(files)
         else:
@@ -353,7 +377,7 @@ class PreparedDataset(SegmentSource):
             records = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
                 tf.data.TFRecordDataset,
                 cycle_length=_MIXED_SHARDS,
-                num_parallel_calls=tf.data.AUTOTUNE,
+                num_parallel_calls=N_CALLS,
                 deterministic=True,
             )
         stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
@@ -367,7 +391,7 @@ class PreparedDataset(SegmentSource):
                 "rows": tf.cast(tf.reshape(rows, [-1, self.features.width]), tf.float32),
             }
 
-        return records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return records.map(parse, num_parallel_calls=N_CALLS, deterministic=True)
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:
@@ -375,17 +399,46 @@ def shard_sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.glob("*.tfrecord-*")}
 
 
-def _check_shard(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int]) -> None:
-    manifest, name = folder / "manifest.json", shard["file"]
+def _check_lengths(file: Path) -> None:
+    """Refuse records that claim another length than the file has: TensorFlow crashes on them."""
+    size, at = file.stat().st_size, 0
+    with file.open("rb", buffering=0) as records:
+        while at < size:
+            records.seek(at)
+            # Before a record: 8 bytes of length and 4 of checksum; after it, a checksum.
+            at += int.from_bytes(records.read(8), "little") + 16
+    if at != size:
+        raise FormatError(f"{file}: its records do not end where the file does; delete it and run `prepare` again")
+
+
+def check_shard(
+    folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int], *, listed_in: Path
+) -> None:
+    """Check a shard's entry in a manifest or a note, and the size of its file.
+
+    Raises
+    ------
+    FormatError
+        If anything of it is not as `prepare` writes it.
+    """
+    try:
+        _check_entry(folder, shard, recipe, sizes, listed_in)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{listed_in}: not the entry of a shard ({error!r}); prepare the dataset again") from error
+
+
+def _check_entry(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int], manifest: Path) -> None:
+    name = shard["file"]
     if not isinstance(name, str) or Path(name).name != name:
         raise FormatError(f"{manifest}: {name!r} is no plain file name")
     if name not in sizes or sizes[name] != shard["bytes"]:
         raise FormatError(f"{folder / name}: missing or not {shard['bytes']} bytes long; run `prepare` again")
     if shard["split"] not in SPLITS:
         raise FormatError(f"{manifest}: {shard['split']!r} is no split")
+    if not isinstance(shard["sha256"], str):
+        raise FormatError(f"{manifest}: {name}: sha256={shard['sha256']!r}")
     least = {"track_id": 0, "n_frames": recipe.features.params.segment_frames, "n_segments": 1}
-    for entry in (*shard["tracks"], *shard["skipped"]):
-        used = "reason" not in entry
+    for entry, used in (*((track, True) for track in shard["tracks"]), *((skip, False) for skip in shard["skipped"])):
         texts = ("genre", "path", "title", "artist", *(() if used else ("reason", "message")))
         if not all(isinstance(entry[key], str) for key in texts):
             raise FormatError(f"{manifest}: track {entry['track_id']!r}: {', '.join(texts)} have to be texts")

@@ -150,7 +150,7 @@ class Recipe:
         """What is stored of a track's rows: all, or those of the chosen segments one after the other."""
         if self.segments_per_track is not None:
             rows = windows_at(rows, starts, segment_frames=self.features.params.segment_frames)
-        return rows.reshape(-1, self.features.width).astype(self.storage)
+        return rows.reshape(-1, self.features.width).astype(self.storage, copy=False)
 
     def statistics(self, kept: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64]) -> SegmentStatistics:
         """Scaler statistics of one track's segments, as they were kept."""
@@ -183,5 +183,7 @@ class Recipe:
             rest = dict(values)
             features = Features(AudioParams.from_dict(rest.pop("audio")), rest.pop("mode"))
             return cls(features=features, **{**rest, "genres": tuple(rest["genres"])})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, ParameterError):
+                raise
             raise ParameterError(f"not the recipe of a prepared dataset ({error!r})") from error

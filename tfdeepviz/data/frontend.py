@@ -148,7 +148,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         stop = start + (count + p.overlap_hops) * p.hop_length
         inside = pcm[max(start, 0) : stop]
         before = max(-start, 0)
-        return np.pad(inside, (before, stop - start - before - inside.size))
+        after = stop - start - before - inside.size
+        # Only a track's ends need a copy.
+        return np.pad(inside, (before, after)) if before or after else inside
 
     def _blocks(self, pcm: npt.NDArray[np.float32]) -> Iterator[tf.Tensor]:
         n_frames = self.params.n_frames(pcm.size)

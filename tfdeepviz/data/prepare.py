@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset, shard_sizes
+from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset, check_shard, shard_sizes
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
@@ -94,7 +94,7 @@ def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds
         return PreparedTrack(track, reason="unreadable", message=f"{track.path}: cannot be read ({error.strerror})")
     starts = recipe.starts(n_frames, track.track_id)
     rows = recipe.keep(extract(pcm), starts)
-    power = float(np.mean(np.square(pcm, dtype=np.float64)))
+    power = float(np.mean(np.square(pcm)))
     level_db = max(_SILENCE_DB, 10 * np.log10(max(power, 1e-12)))
     return PreparedTrack(track, rows, starts, n_frames, seconds, level_db)
 
@@ -141,7 +141,7 @@ class Job:
     def unfinished(self, sizes: Mapping[str, int] | None = None) -> list[Shard]:
         """Shards that are still to be written, given the sizes of those that are there (by default, in `out`)."""
         sizes = shard_sizes(self.out) if sizes is None else sizes
-        return [shard for shard in self.shards if _entry(self.out, shard, sizes) is None]
+        return [shard for shard in self.shards if _entry(self, shard, sizes) is None]
 
 
 def plan(
@@ -365,13 +365,19 @@ def _statistics_path(out: Path, shard: str) -> Path:
     return out / "shards" / f"{shard}.npz"
 
 
-def _entry(out: Path, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] | None:
-    """The entry of a shard that is there and whole."""
-    note = _note_path(out, shard.file)
+def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] | None:
+    """The entry of a shard that is there and whole; a damaged one counts as not written."""
+    note = _note_path(job.out, shard.file)
     if shard.file not in sizes or not note.exists():
         return None
-    entry = read_json(note)
-    return entry if entry.get("bytes") == sizes[shard.file] else None
+    try:
+        entry = read_json(note)
+        check_shard(job.out, entry, job.recipe, sizes, listed_in=note)
+        if shard.split == "training" and entry["tracks"]:
+            SegmentStatistics.load(_statistics_path(job.out, shard.file))
+    except FormatError:
+        return None
+    return entry if (entry["file"], entry["split"]) == (shard.file, shard.split) else None
 
 
 def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
@@ -394,7 +400,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
     for shard in job.shards:
-        entry = _entry(job.out, shard, sizes)
+        entry = _entry(job, shard, sizes)
         if entry is None:
             raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
         entries.append(entry)
