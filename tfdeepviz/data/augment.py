@@ -18,7 +18,7 @@ class Augmentation:
     """How far a segment may be changed. Everything is drawn anew for every segment.
 
     Shifts in time need no setting of their own: a seeded pipeline cuts each track from another first frame in every
-    epoch, with true sound at the edges.
+    epoch, with true sound at the edges (but for datasets that hold chosen segments only).
 
     Attributes
     ----------
