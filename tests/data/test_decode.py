@@ -152,7 +152,7 @@ def test_resampling_in_blocks_changes_nothing(write_sound: Write) -> None:
     np.testing.assert_array_equal(decode_file(path, sample_rate_hz=16_000), whole)
 
 
-@pytest.mark.parametrize("values", [(np.inf, -np.inf), (np.nan, 0.0), (3.3e38, 3.3e38)])
+@pytest.mark.parametrize("values", [(np.inf, -np.inf), (np.nan, 0.0), (3.3e38, 3.3e38), (0.1, 3e4)])
 def test_samples_that_cannot_be_added_are_refused(tmp_path: Path, values: tuple[float, float]) -> None:
     sf.write(tmp_path / "a.wav", np.tile(np.array(values, np.float32), (9_000, 1)), RATE_HZ, subtype="FLOAT")
     for rate_hz in (RATE_HZ, 16_000):
