@@ -384,7 +384,7 @@ def test_artists_differ_and_only_needed_shards_are_read(
 
 def test_damaged_datasets_are_refused_and_nothing_is_written(dataset: PreparedDataset, tmp_path: Path) -> None:
     out = tmp_path / "r.html"
-    with pytest.raises(FormatError, match="track 9999 is missing or cut off; delete the file"):
+    with pytest.raises(FormatError, match="track 9999"):
         write_report(changed(dataset, tmp_path / "ids", track_id=9999), out, fma_root=None)
     with pytest.raises(FormatError, match="does not fit"):
         write_report(changed(dataset, tmp_path / "frames", n_frames=900_000), out, fma_root=None)

@@ -412,19 +412,13 @@ def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) ->
             row = index * frames if recipe.segments_per_track is not None else int(starts[index])
             window = rows[row : row + frames]
             if len(window) < frames:
-                raise _damaged(dataset, shard, track_id)
+                raise FormatError(
+                    f"{dataset.path / shard['file']}: track {track_id} has other segments than the manifest says; delete "
+                    "the file and run `prepare` again"
+                )
             yield choice, int(starts[index]), window
             if not wanted:
                 break
-        for track_id in wanted:
-            raise _damaged(dataset, shard, track_id)
-
-
-def _damaged(dataset: PreparedDataset, shard: _Entry, track_id: int) -> FormatError:
-    return FormatError(
-        f"{dataset.path / shard['file']}: track {track_id} is missing or cut off; delete the file and run `prepare` "
-        "again"
-    )
 
 
 # --- pictures ----------------------------------------------------------------------------------------------------
