@@ -413,8 +413,8 @@ def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) ->
             window = rows[row : row + frames]
             if len(window) < frames:
                 raise FormatError(
-                    f"{dataset.path / shard['file']}: track {track_id} has other segments than the manifest says; delete "
-                    "the file and run `prepare` again"
+                    f"{dataset.path / shard['file']}: track {track_id} has other segments than the manifest says; "
+                    "delete the file and run `prepare` again"
                 )
             yield choice, int(starts[index]), window
             if not wanted:
