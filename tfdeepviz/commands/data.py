@@ -276,10 +276,10 @@ def _local(name: str, path: str) -> Path:
 
 
 def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple[PreparedDataset, dict[str, int]]:
+    # Beam and Dask tell of every connection otherwise, in this process and in their workers.
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     try:
-        # Beam and its engines tell of every connection.
-        for name in ("apache_beam", "distributed", "root"):
-            logging.getLogger(name).setLevel(logging.WARNING)
         from tfdeepviz.data.beam import prepare_on_beam
     except ImportError as error:
         raise ValueError(

@@ -43,6 +43,10 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
 }
 
 
+# Workers tell of every connection otherwise; what fails comes as an exception.
+_QUIET = "--default_sdk_harness_log_level=ERROR"
+
+
 class PrepareShards(beam.DoFn):  # type: ignore[misc]
     """Writes shards; counts tracks, segments and reasons for skipping, and gives the shards' names.
 
@@ -124,7 +128,7 @@ def prepare_on_beam(
         As `prepare.prepare`.
     """
     fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
-    flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", *pipeline_options]
+    flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", _QUIET, *pipeline_options]
     pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
     with TemporaryDirectory() as folder:
         # What plans and finishes knows folders only: here is one with all small files of the corpus and the dataset.
