@@ -202,8 +202,8 @@ def _index_target(folder: Path) -> Target:
     from tfdeepviz.data.index import FileEntry, FileIndex
 
     path = folder / "index.csv"
-    about = {"n_bytes": 5, "modified_ns": 10**18, "sha1": "0" * 40, "seconds": 29.977, "rate_hz": 44_100}
-    whole = FileEntry(path="a/000002.mp3", track_id=2, **about, n_channels=2)  # type: ignore[arg-type]
+    about: dict[str, Any] = {"n_bytes": 5, "modified_ns": 10**18, "sha1": "0" * 40, "seconds": 29.977}
+    whole = FileEntry(path="a/000002.mp3", track_id=2, **about, rate_hz=44_100, n_channels=2)
     lost = FileEntry(path="a/000003.mp3", track_id=3, status="missing", message='a/000003.mp3: no "such", file')
     FileIndex((whole, lost, FileEntry(path="b", status="unexpected", n_bytes=0))).save(path)
     seed = path.read_bytes()

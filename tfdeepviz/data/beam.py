@@ -7,7 +7,6 @@ that the local run calls, and puts the results in their place; only plans and co
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -155,13 +154,15 @@ def _run(pipeline: beam.Pipeline) -> dict[str, int]:
     result = pipeline.run()
     try:
         result.wait_until_finish()
-        counters = result.metrics().query()["counters"]
-    except NotImplementedError:
-        logging.getLogger(__name__).info("this runner keeps no counters; the manifest holds the same numbers")
-        return {}
     finally:
+        # Dask's, which would look for its workers for half a minute otherwise.
         if client := getattr(result, "client", None):
             client.close()
+    try:
+        counters = result.metrics().query()["counters"]
+    except NotImplementedError:
+        # DaskRunner keeps none; the manifest holds the same numbers.
+        return {}
     named = {counter.key.metric: int(counter.result) for counter in counters}
     return {metric.name: count for metric, count in named.items() if metric.namespace == NAMESPACE}
 
