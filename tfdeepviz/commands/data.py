@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfdeepviz.data.dataset import PreparedDataset
     from tfdeepviz.params import AudioParams
 
+# Written out, as other choices here: where they are defined, pandas or TensorFlow would be loaded for a help text.
 _SUBSETS = ("small", "medium", "large", "full")
 
 

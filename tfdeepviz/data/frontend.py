@@ -17,7 +17,7 @@ from librosa.filters import mel as mel_filter_bank
 from tfdeepviz.params import AudioParams
 
 # Frames that go through the graph at once: what they need in between stays in the cores' caches, and memory does
-# not grow with the track. Longer or shorter blocks are slower (benchmarks/pipeline.py); the values are the same.
+# not grow with the track. The values do not depend on it.
 _BLOCK_FRAMES = 1_024
 
 

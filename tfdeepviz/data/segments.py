@@ -10,9 +10,9 @@ import numpy.typing as npt
 from tfdeepviz.params import AudioParams
 
 
-def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int, offset: int = 0) -> npt.NDArray[np.int64]:
+def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.int64]:
     """First frames of all complete segments; a tail that does not fill one is dropped."""
-    return np.arange(offset, n_frames - segment_frames + 1, hop_frames)
+    return np.arange(0, n_frames - segment_frames + 1, hop_frames)
 
 
 def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.float32]:
