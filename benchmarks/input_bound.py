@@ -57,7 +57,7 @@ def measure(dataset: PreparedDataset, preset_name: str, n_steps: int, n_rounds: 
 
     def real(seed: int) -> tf.data.Dataset:
         batches = dataset.segments("training", batch_size=preset.batch_size, seed=seed, augmentation=augmentation)
-        return batches.map(scaler).map(lambda x: (x, x)).repeat()
+        return batches.map(scaler.function()).map(lambda x: (x, x)).repeat()
 
     constant = tf.data.Dataset.from_tensors(next(iter(real(0)))).cache().repeat()
     seconds: dict[str, list[float]] = {"pipeline": [], "constant": []}

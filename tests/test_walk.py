@@ -21,11 +21,10 @@ _PRESET = {
     "kind": "autoencoder",
     "model": {
         **{"n_initial_filters": 4, "dense_scale_down": 4, "dense_initial_std": None},
-        **{"normalize_encoding": True, "position_dropout": 0.5},
+        **{"normalize_encoding": True, "bypass_dropout": 0.5},
     },
     "scaler": "minmax",
-    "optimizer": "adamw",
-    "learning_rate": 0.003,
+    "optimizer": {"name": "adamw", "learning_rate": 0.003},
     "batch_size": 8,
     "epochs": 2,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflowjs|tensorflow_hub|jax|flax|keras)\b")
     warnings.filterwarnings("ignore", message=".*pkg_resources.*")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         args.command(args)
     except KeyboardInterrupt:

@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from matplotlib import colormaps
 from matplotlib.image import imread
 
 from tests.conftest import make_fma
+from tests.page import Page
 from tfdeepviz.data import report
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
@@ -29,44 +28,8 @@ from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.report import summarize, write_report
 from tfdeepviz.params import LIVE
 
-_VOID = {"meta", "img", "br", "link", "input"}
 _BAD_TITLE = "<script>alert(3)</script>"
 _BAD_ARTIST = '"><img src=x onerror=alert(5)>'
-
-
-class _Page(HTMLParser):
-    """Elements of a page; fails where tags do not match."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(self.source)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names))
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in _VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if text := " ".join(data.split()):
-            self.texts.append(text)
-
-    def all(self, tag: str, **attributes: str) -> list[dict[str, str]]:
-        return [
-            found
-            for name, found in self.elements
-            if name == tag and all(value in found.get(key, "").split() for key, value in attributes.items())
-        ]
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +53,10 @@ def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedD
 
 
 @pytest.fixture(scope="module")
-def page(dataset: PreparedDataset, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> _Page:
+def page(dataset: PreparedDataset, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     out = tmp_path_factory.mktemp("report") / "report.html"
     write_report(dataset, out, fma_root=corpus)
-    return _Page(out)
+    return Page(out)
 
 
 def changed(dataset: PreparedDataset, out: Path, **values: Any) -> PreparedDataset:
@@ -148,40 +111,15 @@ def test_summary_gives_a_terminal_nothing_to_obey(dataset: PreparedDataset, tmp_
     assert text.replace("\n", "").isprintable()
 
 
-def test_page_is_whole_and_loads_nothing(page: _Page) -> None:
-    assert page.source.startswith("<!doctype html>")
-    assert page.all("html") == [{"lang": "en"}]
-    for tag in ("script", "link", "iframe", "object"):
-        assert page.all(tag) == []
-    assert "url(" not in page.source
-    assert "@import" not in page.source
-    assert "//" not in re.sub(r"data:[^\"]*", "", page.source)
-    for _, attributes in page.elements:
-        assert attributes.get("src", "data:").startswith("data:")
-        assert attributes.get("href", "#").startswith("#")
-        assert not any(name.startswith("on") for name in attributes)
-    policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
-    assert policy.startswith("default-src 'none';")
+def test_page_is_whole_and_loads_nothing(page: Page) -> None:
+    page.check_loads_nothing()
 
 
-def test_page_can_be_used_without_seeing_it(page: _Page) -> None:
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    for _, attributes in page.elements:
-        if "href" in attributes:
-            assert attributes["href"][1:] in ids
-        if "aria-labelledby" in attributes:
-            assert attributes["aria-labelledby"] in ids
-    assert all(image["alt"] for image in page.all("img"))
-    assert all(svg.get("aria-hidden") == "true" or svg["aria-label"] for svg in page.all("svg"))
-    assert all(player["aria-label"] for player in page.all("audio"))
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in pairwise(levels))
+def test_page_can_be_used_without_seeing_it(page: Page) -> None:
+    page.check_can_be_used_without_seeing()
 
 
-def test_page_shows_the_counts(page: _Page, dataset: PreparedDataset) -> None:
+def test_page_shows_the_counts(page: Page, dataset: PreparedDataset) -> None:
     texts = page.texts
     assert dataset.digest in texts
     splits = texts.index("training", texts.index("Level, dBFS"))
@@ -197,7 +135,7 @@ def test_page_shows_the_counts(page: _Page, dataset: PreparedDataset) -> None:
         assert np.sum(np.reshape(counts[:rows], (-1, 3)), axis=0).tolist() == [5, 2, 1]
 
 
-def test_names_are_shown_as_text(page: _Page) -> None:
+def test_names_are_shown_as_text(page: Page) -> None:
     assert _BAD_TITLE in page.texts
     assert _BAD_ARTIST in page.texts
     assert "<script" not in page.source
@@ -206,10 +144,10 @@ def test_names_are_shown_as_text(page: _Page) -> None:
 
 def test_lone_surrogates_do_not_stop_the_page(dataset: PreparedDataset, tmp_path: Path) -> None:
     write_report(changed(dataset, tmp_path / "ds", title="half \ud800"), tmp_path / "r.html", fma_root=None)
-    assert "half ?" in _Page(tmp_path / "r.html").texts
+    assert "half ?" in Page(tmp_path / "r.html").texts
 
 
-def test_skipped_files_are_listed(page: _Page) -> None:
+def test_skipped_files_are_listed(page: Page) -> None:
     start = page.texts.index("Message")
     empty = page.texts.index("6", start)
     assert page.texts[empty : empty + 3] == ["6", "fma_small/000/000006.mp3", "empty"]
@@ -223,7 +161,7 @@ def test_long_lists_of_skipped_files_are_cut(
 ) -> None:
     monkeypatch.setattr(report, "MAX_SKIPPED_ROWS", 1)
     write_report(dataset, tmp_path / "r.html", fma_root=None)
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     assert "The first 1 of 2; all are in the dataset's" in page.texts
     assert len(page.all("table", **{"class": "texts"})) == 1
     assert ("000006.mp3" in page.source) != ("000012.mp3" in page.source)
@@ -235,7 +173,7 @@ def original(corpus: Path, title: str, start: float, stop: float) -> npt.NDArray
     return whole[round(start * 44_100) : round(stop * 44_100)]
 
 
-def test_players_hold_exactly_their_segments(page: _Page, corpus: Path) -> None:
+def test_players_hold_exactly_their_segments(page: Page, corpus: Path) -> None:
     players = page.all("audio")
     assert len(players) == 8
     for player, (title, start, stop) in zip(players, spans(p["aria-label"] for p in players), strict=True):
@@ -247,7 +185,7 @@ def test_players_hold_exactly_their_segments(page: _Page, corpus: Path) -> None:
         assert np.corrcoef(sound, expected)[0, 1] > 0.9
 
 
-def check_pictures(page: _Page, dataset: PreparedDataset) -> None:
+def check_pictures(page: Page, dataset: PreparedDataset) -> None:
     mode, statistics, images = dataset.features.mode, dataset.statistics(), page.all("img")
     segments: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
     for split in SPLITS:
@@ -269,7 +207,7 @@ def check_pictures(page: _Page, dataset: PreparedDataset) -> None:
         np.testing.assert_allclose(imread(content(image["src"]), format="png"), expected, atol=0.02)
 
 
-def test_pictures_are_the_segments(page: _Page, dataset: PreparedDataset) -> None:
+def test_pictures_are_the_segments(page: Page, dataset: PreparedDataset) -> None:
     check_pictures(page, dataset)
 
 
@@ -285,13 +223,13 @@ def test_log_mel_of_chosen_segments(corpus: Path, tmp_path: Path) -> None:
     assert "Log-mel, 128 bands × 96 frames" in summarize(dataset)
     assert "at most 2 a track, float16" in summarize(dataset)
     write_report(dataset, tmp_path / "r.html", fma_root=None)
-    check_pictures(_Page(tmp_path / "r.html"), dataset)
+    check_pictures(Page(tmp_path / "r.html"), dataset)
 
 
 def test_raw_audio_is_drawn_as_waveforms(corpus: Path, tmp_path: Path) -> None:
     dataset = prepare(corpus, tmp_path / "ds", selection=Selection(), features=Features(LIVE, "raw"))
     write_report(dataset, tmp_path / "r.html", fma_root=corpus)
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     waves, paths = page.all("svg", **{"class": "picture"}), page.all("path")
     assert page.all("img") == []
     assert len(page.all("audio")) == len(waves) == len(paths) == 8
@@ -305,7 +243,7 @@ def test_raw_audio_is_drawn_as_waveforms(corpus: Path, tmp_path: Path) -> None:
 
 def test_without_the_corpus_the_page_says_how_to_get_players(dataset: PreparedDataset, tmp_path: Path) -> None:
     write_report(dataset, tmp_path / "r.html", fma_root=None)
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     assert page.all("audio") == []
     assert len(page.all("img")) == 8
     assert "tfdeepviz inspect DATASET --fma-root DIR" in page.texts
@@ -319,7 +257,7 @@ def test_files_that_are_gone_or_broken_leave_the_picture(
     (root / "fma_small" / "000" / "000002.mp3").unlink()
     (root / "fma_small" / "000" / "000005.mp3").write_bytes(b"no audio at all")
     write_report(dataset, tmp_path / "r.html", fma_root=root)
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     assert (len(page.all("audio")), len(page.all("img"))) == (6, 8)
     assert "no player: missing" in page.texts
     assert "no player: unsupported" in page.texts
@@ -334,7 +272,7 @@ def test_paths_never_leave_the_corpus(dataset: PreparedDataset, corpus: Path, tm
     shutil.copy(sound, tmp_path / "secret.mp3")
     path = {"absolute": str(sound), "parent": "../secret.mp3", "nul": "a\0b"}[kind]
     write_report(changed(dataset, tmp_path / "ds", path=path), tmp_path / "r.html", fma_root=root)
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     assert page.all("audio") == []
     assert "no player: outside the corpus" in page.texts
 
@@ -343,7 +281,7 @@ def test_a_corpus_made_of_links_has_players(dataset: PreparedDataset, corpus: Pa
     (tmp_path / "fma").mkdir()
     (tmp_path / "fma" / "fma_small").symlink_to(corpus / "fma_small")
     write_report(dataset, tmp_path / "r.html", fma_root=tmp_path / "fma")
-    page = _Page(tmp_path / "r.html")
+    page = Page(tmp_path / "r.html")
     assert len(page.all("audio")) == len(page.all("img"))
 
 
@@ -379,7 +317,7 @@ def test_artists_differ_and_only_needed_shards_are_read(
     assert 1 <= len(set(read)) <= 2 < len(dataset.shards)
     same = changed(dataset, tmp_path / "ds", artist="One and the same")
     write_report(same, tmp_path / "r.html", fma_root=None, n_examples=3)
-    assert len(_Page(tmp_path / "r.html").all("img")) == 6
+    assert len(Page(tmp_path / "r.html").all("img")) == 6
 
 
 def test_damaged_datasets_are_refused_and_nothing_is_written(dataset: PreparedDataset, tmp_path: Path) -> None:

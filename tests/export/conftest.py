@@ -24,8 +24,7 @@ def run(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         kind="autoencoder",
         model={"n_initial_filters": 4, "normalize_encoding": True},
         scaler="minmax",
-        optimizer="adamw",
-        learning_rate=1e-3,
+        optimizer={"name": "adamw", "learning_rate": 1e-3},
         batch_size=8,
         epochs=1,
     )

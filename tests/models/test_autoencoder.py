@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import tensorflow as tf
 
 from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
 from tfdeepviz.models.autoencoder import Autoencoder
-from tfdeepviz.models.presets import load_preset
+from tfdeepviz.models.build import count_parameters
+from tfdeepviz.models.presets import load_preset, override
 from tfdeepviz.params import ParameterError
 
 
@@ -30,27 +32,47 @@ def n_trainable(model: keras.Model) -> int:
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
-def test_the_papers_model_has_exactly_its_parameters() -> None:
-    model = Autoencoder(**load_preset("ae-shared").model)
-    model.build()
-    assert n_trainable(model) == 20_089_771
-
-
-def test_normalisation_adds_no_trainable_parameter() -> None:
-    assert n_trainable(tiny(normalize_encoding=True)) == n_trainable(tiny())
+#: NET-AE, NET-AE-SHARED, NET-AE-SKIP, and ours without a bypass.
+VARIANTS: list[dict[str, Any]] = [
+    {"decoder": "own"},
+    {"decoder": "shared"},
+    {"decoder": "shared", "skip": True},
+    {"decoder": "own", "unpooling": "fixed"},
+]
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"n_dense": 1}, {"n_dense": 3, "kernel_size": 5}, {"normalize_encoding": True}]
+    ("name", "changes", "expected"),
+    [
+        ("ae", {}, 40_165_579),
+        ("ae-shared", {}, 20_089_771),
+        ("ae-skip", {}, 20_089_771),
+        ("ae-shared", {"model.n_dense": 4, "model.dense_scale_down": 8}, 5_973_883),
+        ("ae-shared", {"model.n_dense": 3, "model.dense_scale_down": 8}, 5_973_547),
+    ],
 )
-def test_shapes_and_ranges(options: dict[str, Any]) -> None:
-    model = tiny(**options)
-    encoding, positions = model.encode(segments())
+def test_the_papers_models_have_exactly_their_parameters(name: str, changes: dict[str, Any], expected: int) -> None:
+    assert count_parameters(override(load_preset(name), changes)).trainable == expected
+
+
+def test_normalising_the_encoding_adds_no_trainable_parameter() -> None:
+    assert n_trainable(tiny(normalize_encoding=True)) == n_trainable(tiny())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "options", [{}, {"n_dense": 1}, {"n_dense": 3, "kernel_size": 5, "batch_norm": True}, {"normalize_encoding": True}]
+)
+def test_shapes_and_ranges(variant: dict[str, Any], options: dict[str, Any]) -> None:
+    model = tiny(**variant, **options)
+    encoding, bypass = model.encode(segments())
     assert encoding.shape == (4, 3)
-    assert [p.shape for p in positions] == [(4, 4, 6, 4, 2), (4, 2, 3, 4, 4)]
-    output = np.asarray(model(segments()))
-    assert output.shape == (4, 8, 12, 1)
-    assert ((output > 0) & (output < 1)).all()
+    positions = [] if model.unpooling == "fixed" else [(4, 4, 6, 4, 2), (4, 2, 3, 4, 4)]
+    assert [part.shape for part in bypass if len(part.shape) == 5] == positions
+    assert len(bypass) - len(positions) == (4 if model.skip else 0)
+    for output in (model(segments()), model.decode(encoding)):
+        assert output.shape == (4, 8, 12, 1)
+        assert ((np.asarray(output) > 0) & (np.asarray(output) < 1)).all()
 
 
 @pytest.mark.parametrize(
@@ -61,12 +83,34 @@ def test_shapes_and_ranges(options: dict[str, Any]) -> None:
         ({"dense_scale_down": 12}, "at least encoding_size"),
         ({"n_dense": 0}, "n_dense"),
         ({"kernel_size": 1.5}, "kernel_size"),
-        ({"position_dropout": 1.0}, "position_dropout"),
+        ({"bypass_dropout": 1.0}, "bypass_dropout"),
+        ({"decoder": "tied"}, "own, shared"),
+        ({"unpooling": "none"}, "remembered, fixed"),
+        ({"decoder": "own", "skip": True}, "skipped values need decoder='shared'"),
+        ({"skip": True, "unpooling": "fixed"}, "lead around the encoding"),
+        ({"unpooling": "fixed", "bypass_dropout": 0.5}, "no bypass to drop"),
     ],
 )
 def test_wrong_combinations_name_the_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):
         tiny(**options)
+
+
+def test_without_a_bypass_the_encoding_says_it_all() -> None:
+    model = tiny(decoder="own", unpooling="fixed")
+    x = segments()
+    same = model.decode(model.encode(x)[0])
+    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(same))
+
+
+def test_skipped_values_lead_around_the_encoding() -> None:
+    model, x = tiny(skip=True), segments()
+    encoding, bypass = model.encode(x)
+    exchanged = np.roll(np.asarray(encoding), 1, axis=0)
+    for part in range(len(bypass)):
+        changed = [np.roll(np.asarray(b), 1, axis=0) if i == part else b for i, b in enumerate(bypass)]
+        assert np.abs(np.asarray(model.decode(encoding, changed)) - np.asarray(model(x))).max() > 1e-6
+    assert np.abs(np.asarray(model.decode(exchanged, bypass)) - np.asarray(model(x))).max() > 1e-6
 
 
 def test_tied_kernels_get_gradient_from_both_sides() -> None:
@@ -94,13 +138,17 @@ def test_tied_kernels_get_gradient_from_both_sides() -> None:
         assert (above - below) / 2e-3 == pytest.approx(analytic[index], rel=2e-2)
 
 
-def test_position_dropout_acts_in_training_only() -> None:
-    model = tiny(position_dropout=0.5)
+@pytest.mark.parametrize("variant", VARIANTS[:3])
+def test_bypass_dropout_acts_in_training_only(variant: dict[str, Any]) -> None:
+    model = tiny(**variant, bypass_dropout=0.5)
     x = segments(32)
     still = np.asarray(model(x))
     np.testing.assert_array_equal(still, np.asarray(model(x)))
-    changed = np.abs(np.asarray(model(x, training=True)) - still).max(axis=(1, 2, 3)) > 1e-6
-    assert 4 < changed.sum() < 28
+    alone = np.asarray(model.decode(model.encode(x)[0]))
+    trained = np.asarray(model(x, training=True))
+    dropped = np.isclose(trained, alone, atol=1e-6).all(axis=(1, 2, 3))
+    assert 4 < dropped.sum() < 28
+    np.testing.assert_allclose(trained[~dropped], still[~dropped], atol=1e-6)
 
 
 def test_settling_makes_every_component_alive() -> None:
@@ -114,7 +162,9 @@ def test_settling_makes_every_component_alive() -> None:
     np.testing.assert_allclose(logits.std(axis=0), 1, atol=2e-2)
 
 
-@pytest.mark.parametrize("options", [{}, {"normalize_encoding": True, "position_dropout": 0.25, "n_dense": 3}])
+@pytest.mark.parametrize(
+    "options", [*VARIANTS, {"normalize_encoding": True, "bypass_dropout": 0.25, "n_dense": 3, "batch_norm": True}]
+)
 def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str, Any]) -> None:
     model = tiny(**options)
     model.compile("adam", "mse")
@@ -122,14 +172,31 @@ def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str,
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
     assert again.get_config() == model.get_config()
+    constructor = set(inspect.signature(Autoencoder).parameters) - {"kwargs"}
+    assert constructor <= set(again.get_config())
     np.testing.assert_allclose(np.asarray(again(segments())), np.asarray(model(segments())), atol=1e-6)
+
+
+def test_mixed_precision_keeps_encoding_and_output_exact() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = tiny(decoder="shared", normalize_encoding=True, bypass_dropout=0.5)
+        model.compile("adam", "mse")
+        history = model.fit(segments(8), segments(8), verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(history["loss"][0])
+    encoding, bypass = model.encode(segments())
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    assert (encoding.dtype, model.decode(encoding, bypass).dtype) == ("float32", "float32")
+    assert model.convolutions[0](segments()).dtype == "bfloat16"
 
 
 def test_the_encoder_alone_equals_scaling_and_encoding(tmp_path: Path) -> None:
     raw = (segments(16) * 40 - 300).astype(np.float32)
     scaler = SegmentScaler("minmax")
     scaler.adapt(SegmentStatistics.of(raw[..., 0]))
-    model = tiny(normalize_encoding=True)
+    model = tiny(normalize_encoding=True, batch_norm=True)
     model.compile("adam", "mse")
     model.fit(scaler(raw), scaler(raw), verbose=0)
     model.encoder(scaler).save(tmp_path / "e.keras")

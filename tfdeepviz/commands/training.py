@@ -1,8 +1,10 @@
-"""Commands about models: train."""
+"""Commands about models: presets, train, distill, evaluate, batch, tune."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,63 +13,333 @@ from tfdeepviz.commands.common import Add, at_least_one, bar
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from tfdeepviz.models.presets import Preset
+    from tfdeepviz.models.training import Run
+
 
 def register(add: Add) -> None:
     """Add the commands."""
+    presets = add(
+        "presets",
+        _presets,
+        "list the models that can be trained",
+        "List the presets that come with tfdeepviz: the paper's models under its own recipe, and compact ones for the "
+        "browser. Parameters are counted at the paper's grid and, for classifiers, 16 genres.",
+    )
+    presets.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+
     train = add(
         "train",
         _train,
         "train a preset on a prepared dataset",
         "Train a preset. Stop it at any time: the same command resumes after the last whole epoch. RUN receives the "
-        "configuration, history, learning curve, metrics beside simple baselines, and the encoder.",
+        "configuration, history, learning curve, TensorBoard events, metrics beside simple baselines, the model and "
+        "the encoder.",
     )
     train.add_argument("preset", metavar="PRESET", help=f"{', '.join(_preset_files())}, or a .json file of your own")
-    train.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
-    train.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    train.add_argument("--epochs", type=int, help="epochs in all; by default the preset's")
-    train.add_argument("--seed", type=int, default=0, help="of initialisation, shuffling and dropout")
+    _add_training(train)
+    train.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="start a classifier from ImageNet: torchvision's .pth, keras.applications' .h5 or KerasHub's .weights.h5",
+    )
+
+    distill = add(
+        "distill",
+        _distill,
+        "train a small encoder to say what a big one says",
+        "Train a preset's encoder to give the encoding of a finished run; of a classifier's wide layers its first "
+        "principal components, and its probabilities too. Labels are not needed.",
+    )
+    distill.add_argument("teacher", type=Path, metavar="TEACHER", help="a finished run")
+    distill.add_argument("--preset", required=True, help="the student; of the teacher's kind")
+    distill.add_argument("--components", type=int, default=10, help="principal components of a wider encoding")
+    _add_training(distill)
+
+    evaluate = add(
+        "evaluate",
+        _evaluate,
+        "measure a finished run on one split",
+        "Measure a run on a split of its dataset, or of another one with the same features, and write the figures as "
+        "JSON and a page to look at.",
+    )
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="a finished run")
+    evaluate.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
+    evaluate.add_argument("--split", default="test", choices=("training", "validation", "test"), help="what to measure")
+    evaluate.add_argument("--out", type=Path, help="folder for both files; by default RUN/evaluation")
+
+    batch = add(
+        "batch",
+        _batch,
+        "train a list of presets, and go on after a failure",
+        "Train presets one after the other, each in a process of its own. Finished runs are kept, interrupted ones "
+        "resume. RUNS receives a folder and a log a preset, and tables of all: summary.md and summary.csv.",
+    )
+    batch.add_argument("presets", nargs="*", metavar="PRESET", help="as for `train`; none: only print the tables")
+    batch.add_argument("--dataset", type=Path, help="made by `tfdeepviz prepare`")
+    batch.add_argument("--out", type=Path, required=True, metavar="RUNS", help="folder of the runs")
+    _add_recipe(batch)
+    _add_notify(batch)
+
+    tune = add(
+        "tune",
+        _tune,
+        "search for better hyper-parameters",
+        "Draw hyper-parameters, train each trial as an ordinary run, and report what they are worth: trials.csv, "
+        "best.json (a preset to train) and a picture with parallel coordinates. The same command resumes.",
+    )
+    tune.add_argument("space", type=Path, metavar="SPACE", help="a .json file (docs/models.md)")
+    tune.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
+    tune.add_argument("--out", type=Path, required=True, help="folder of the search")
+    tune.add_argument("--trials", type=int, required=True, metavar="N", help="trials in all")
+    tune.add_argument(
+        "--algorithm", default="random", choices=("random", "hyperband", "bayesian"), help="how trials are drawn"
+    )
+    tune.add_argument("--seed", type=int, default=0, help="of the draws and of every run")
+    _add_notify(tune)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    _add_recipe(parser)
+    _add_notify(parser)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", choices=("paper", "modern"), help="train by another recipe than the preset's")
+    parser.add_argument("--epochs", type=int, help="epochs in all; by default the preset's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of the preset, such as optimizer.momentum=0.9; repeatable",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of initialisation, shuffling and dropout")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="equal seeds give equal weights, to the bit; slower"
+    )
+    parser.add_argument(
+        "--distribute",
+        choices=("mirrored", "data-parallel"),
+        help="all devices of this machine; or, on JAX, of several machines (docs/models.md)",
+    )
+
+
+def _add_notify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="tell this Apprise service (e-mail, Slack, ...) when it is done or has failed; repeatable",
+    )
 
 
 def _preset_files() -> list[str]:
-    # Without importing tfdeepviz.models, which needs no TensorFlow today but is not promised not to.
+    # Without importing tfdeepviz.models, which is not promised to stay light.
     return sorted(path.stem for path in (Path(__file__).parent.parent / "models" / "presets").glob("*.json"))
 
 
-def _train(args: argparse.Namespace) -> None:
-    from dataclasses import replace
+def _presets(args: argparse.Namespace) -> None:
+    import json
 
-    from tfdeepviz.data.dataset import PreparedDataset
-    from tfdeepviz.models.presets import load_preset
-    from tfdeepviz.models.training import EpochProgress, train
+    from tfdeepviz.models.build import count_parameters
+    from tfdeepviz.models.presets import load_preset, preset_names
 
-    class Bars(EpochProgress):
-        bar: tqdm[Any]
+    rows = []
+    for name in preset_names():
+        preset = load_preset(name)
+        counts = count_parameters(preset)
+        rows.append(
+            {
+                **{"name": name, "title": preset.title, "kind": preset.kind, "recipe": preset.recipe},
+                **{"trainable_parameters": counts.trainable, "parameters_to_encoding": counts.to_encoding},
+                **{"encoding_size": counts.encoding_size, "encoder_layer": preset.encoder_layer},
+                **{"optimizer": preset.optimizer, "batch_size": preset.batch_size, "epochs": preset.epochs},
+            }
+        )
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'name':<18} {'kind':<12} {'recipe':<7} {'parameters':>11} {'to encoding':>11} {'encoding':>9}  layer")
+    for row in rows:
+        print(
+            f"{row['name']:<18} {row['kind']:<12} {row['recipe']:<7} {row['trainable_parameters']:>11,} "
+            f"{row['parameters_to_encoding']:>11,} {row['encoding_size']:>9,}  {row['encoder_layer'] or 'bottleneck'}"
+        )
 
-        def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
-            self.bar = bar(n_steps, unit="batch", desc=f"epoch {epoch}/{n_epochs}")
 
-        def step(self, loss: float) -> None:
-            self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
-            self.bar.update()
-
-        def end_epoch(self, row: dict[str, float]) -> None:
-            self.bar.set_postfix(
-                loss=f"{row['loss']:.5f}",
-                val=f"{row['val_loss']:.5f}",
-                code=f"+{row['shuffle_rise']:.0%}",
-                std=f"{row['min_encoding_std']:.2f}",
-            )
-            self.bar.close()
+def _preset(name: str, args: argparse.Namespace) -> Preset:
+    from tfdeepviz.models.presets import load_preset, override, parse_assignments
 
     at_least_one("epochs", args.epochs)
-    preset = load_preset(args.preset)
+    assignments = parse_assignments(args.set)
     if args.epochs is not None:
-        preset = replace(preset, epochs=args.epochs)
-    run = train(preset, PreparedDataset.load(args.dataset), args.out, seed=args.seed, progress=Bars())
-    print(f"{'split':>10} {'MSE':>9} {'mean':>9} {'PCA':>9} {'codes exchanged':>16} {'smallest std':>13}")
+        assignments["epochs"] = args.epochs
+    return override(load_preset(name, recipe=args.recipe), assignments)
+
+
+def _train(args: argparse.Namespace) -> None:
+    _run(args, args.preset, weights=args.weights)
+
+
+def _distill(args: argparse.Namespace) -> None:
+    at_least_one("components", args.components)
+    _choose_backend(args)
+    from tfdeepviz.models.training import Run
+
+    _run(args, args.preset, teacher=Run.load(args.teacher), n_components=args.components)
+
+
+def _choose_backend(args: argparse.Namespace) -> None:
+    # Keras reads this when it is imported, which is later.
+    if args.distribute == "data-parallel":
+        os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
+    _choose_backend(args)
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.models.training import EpochProgress, train
+    from tfdeepviz.notify import notifying
+
+    class Progress(_Bars, EpochProgress):
+        pass
+
+    preset = _preset(name, args)
+    options |= {"seed": args.seed, "deterministic": args.deterministic, "distribute": args.distribute}
+    with notifying(args.notify, what=f"{args.out.name}: {preset.name}") as lines:
+        run = train(preset, PreparedDataset.load(args.dataset), args.out, progress=Progress(), **options)
+        lines += _table(run)
+    print("\n".join(lines))
+    print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
+
+
+class _Bars:
+    """A bar an epoch; its description tells when all of them will be done."""
+
+    bar: tqdm[Any]
+    first = 0
+    started = 0.0
+
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+        description = f"epoch {epoch}/{n_epochs}"
+        if self.first < epoch and self.first:
+            done = epoch - self.first
+            left = (time.monotonic() - self.started) / done * (n_epochs - epoch + 1)
+            description += f", {_duration(left)} left"
+        else:
+            self.first, self.started = epoch, time.monotonic()
+        self.bar = bar(n_steps, unit="batch", desc=description)
+
+    def step(self, loss: float) -> None:
+        self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
+        self.bar.update()
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
+        if "val_polled_accuracy" in row:
+            values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
+        if "shuffle_rise" in row:
+            values["code"] = f"{row['shuffle_rise']:+.0%}"
+        if "min_correlation" in row:
+            values["teacher"] = f"{row['min_correlation']:.3f}"
+        values["std"] = f"{row['min_encoding_std']:.2f}"
+        self.bar.set_postfix(values)
+        self.bar.close()
+        if row["dead_components"]:
+            self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+#: Columns of the table after a training: metric, heading and format.
+_COLUMNS = (
+    ("mse", "MSE", ".5f"),
+    ("mean_mse", "mean", ".5f"),
+    ("pca_mse", "PCA", ".5f"),
+    ("shuffle_rise", "codes exchanged", "+.1%"),
+    ("segment_accuracy", "segments", ".3f"),
+    ("polled_accuracy", "polled", ".3f"),
+    ("pooled_accuracy", "pooled", ".3f"),
+    ("macro_f1", "macro F1", ".3f"),
+    ("majority_baseline", "majority", ".3f"),
+)
+
+
+def _table(run: Run) -> list[str]:
+    """Lines of a run's metrics, a split each."""
+    lines: list[str] = []
     for split, measured in run.metrics().items():
-        print(
-            f"{split:>10} {measured['mse']:9.5f} {measured['mean_mse']:9.5f} {measured['pca_mse']:9.5f} "
-            f"{measured['shuffle_rise']:+16.1%} {min(measured['encoding_std']):13.3f}"
-        )
-    print(f"{run.path}: encoder.keras, history.csv, learning_curve.png, metrics.json")
+        columns = [column for column in _COLUMNS if column[0] in measured]
+        if not lines:
+            headings = [heading.rjust(9) for _, heading, _ in columns] + ["smallest std"]
+            headings += ["correlation"] if "correlation" in measured else []
+            lines.append(" ".join(["split".rjust(10), *headings]))
+        cells = [format(measured[name], form).rjust(max(9, len(heading))) for name, heading, form in columns]
+        cells.append(f"{min(measured['encoding_std']):12.3f}")
+        if "correlation" in measured:
+            cells.append(f"{min(measured['correlation']):11.3f}")
+        lines.append(f"{split:>10} " + " ".join(cells))
+    return lines
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.models.report import evaluate
+    from tfdeepviz.models.training import Run
+
+    page = evaluate(Run.load(args.run), PreparedDataset.load(args.dataset), args.split, out=args.out)
+    print(f"{page.with_suffix('.json')}: the figures")
+    print(f"{page}: open it in a browser")
+
+
+def _batch(args: argparse.Namespace) -> None:
+    from tfdeepviz.models.batch import find_runs, refuse_failures, run_batch, summarize
+    from tfdeepviz.notify import notifying
+
+    if not args.presets:
+        print(summarize(find_runs(args.out)))
+        return
+    if args.dataset is None:
+        raise ValueError("--dataset is missing: what shall the presets be trained on?")
+    extra = ["--seed", str(args.seed)]
+    for name in ("recipe", "epochs", "distribute"):
+        if getattr(args, name) is not None:
+            extra += [f"--{name}", str(getattr(args, name))]
+    extra += ["--deterministic"] if args.deterministic else []
+    extra += [text for assignment in args.set for text in ("--set", assignment)]
+    with notifying(args.notify, what=f"{args.out.name}: {len(args.presets)} presets") as lines:
+        results = run_batch(args.presets, args.dataset, args.out, extra=extra)
+        lines += [f"{result.name}: {result.status} {result.reason}".rstrip() for result in results]
+        print(summarize(find_runs(args.out)))
+        refuse_failures(results)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.models.tuning import Space, Trial, TrialProgress, report, tune
+    from tfdeepviz.notify import notifying
+
+    class Progress(_Bars, TrialProgress):
+        def start_trial(self, number: int, values: dict[str, Any], trainable_parameters: int) -> None:
+            drawn = ", ".join(f"{name}={value}" for name, value in values.items())
+            print(f"trial {number}: {drawn} ({trainable_parameters:,} parameters)")
+
+        def end_trial(self, trial: Trial) -> None:
+            print(f"trial {trial.number}: {trial.status}", trial.val_loss or trial.reason)
+
+    at_least_one("trials", args.trials)
+    with notifying(args.notify, what=f"{args.out.name}: search") as lines:
+        dataset = PreparedDataset.load(args.dataset)
+        options = {"n_trials": args.trials, "algorithm": args.algorithm, "seed": args.seed}
+        tune(Space.load(args.space), dataset, args.out, progress=Progress(), **options)
+        lines += report(args.out).splitlines()
+    print("\n".join(lines))
+    print(f"{args.out}: trials.csv, best.json, parallel_coordinates.png")

@@ -298,9 +298,11 @@ class PreparedDataset(SegmentSource):
         """Tracks of a split that can be used."""
         return len(self.used(split))
 
-    def n_segments(self, split: str, *, hop_frames: int | None = None) -> int:
-        """Segments of a split at a hop, by default the recipe's."""
-        return self._n_cut(split, self._hop(hop_frames), shifted=False, labelled_only=False)
+    def n_segments(
+        self, split: str, *, hop_frames: int | None = None, shifted: bool = False, labelled_only: bool = False
+    ) -> int:
+        """Segments of a split at a hop, by default the recipe's; `shifted` counts what `segments` gives with a seed."""
+        return self._n_cut(split, self._hop(hop_frames), shifted=shifted, labelled_only=labelled_only)
 
     def used(self, split: str) -> list[dict[str, Any]]:
         """Tracks of a split, each with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""

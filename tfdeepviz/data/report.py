@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import io
 import math
-from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
-from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.dataset import PreparedDataset
@@ -26,13 +20,13 @@ from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
 
 #: A page with more rows would be long to read; `skipped.jsonl` has them all.
 MAX_SKIPPED_ROWS = 500
 
 _UNLABELLED = "(no genre)"
 _PLAYER_RATE_HZ = 44_100
-_COLOURS = "magma"
 #: Standard deviations that the colours of standardised coefficients span on both sides of the mean.
 _SPAN_SIGMA = 3.0
 _OUTLINE_POINTS = 192
@@ -120,7 +114,7 @@ def write_report(
     genres = _genres(dataset, everything)
     canvas = _Canvas.of(dataset)
     examples = _examples(dataset, canvas, fma_root, n_examples=n_examples, seed=seed, progress=progress)
-    page = _template().stream(
+    page = load_template("tfdeepviz.data", clock=_clock).stream(
         name=dataset.name,
         digest=dataset.digest,
         recipe=dataset.recipe,
@@ -137,6 +131,7 @@ def write_report(
             _histogram("Level of the tracks", "dBFS", {s: [t["level_db"] for t in used[s]] for s in SPLITS}),
         ],
         canvas=canvas,
+        gradient=GRADIENT,
         examples={genre: examples[genre] for genre in genres if genre in examples},
         with_players=fma_root is not None,
         silent=_reasons([{"reason": e.no_sound} for group in examples.values() for e in group if e.no_sound]),
@@ -148,17 +143,6 @@ def write_report(
     with atomic_path(out) as temporary, temporary.open("wb") as file:
         # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
         page.dump(file, encoding="utf-8", errors="replace")
-
-
-def _template() -> jinja2.Template:
-    # Every value that is not marked as safe is escaped, and a name that is missing is an error.
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["count"] = lambda number: f"{number:,}"
-    environment.filters |= {"clock": _clock, "signed": _signed}
-    source = resources.files("tfdeepviz.data").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 # --- counts ------------------------------------------------------------------------------------------------------
@@ -254,11 +238,6 @@ def _plain(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _signed(text: str) -> str:
-    """With the minus sign that is as wide as a plus, which a screen reader reads out."""
-    return text.replace("-", "−")
-
-
 def _clock(seconds: float) -> str:
     """Minutes and seconds, with the hundredths that segments need."""
     hundredths = round(100 * seconds)
@@ -302,12 +281,12 @@ def _histogram(title: str, unit: str, by_split: Mapping[str, Sequence[float]]) -
     return _Histogram(
         title=title,
         unit=unit,
-        summary=_signed(f"{values.min():,.1f} to {values.max():,.1f} {unit}, median {np.median(values):,.1f}"),
+        summary=signed(f"{values.min():,.1f} to {values.max():,.1f} {unit}, median {np.median(values):,.1f}"),
         bars=bars,
-        x_ticks=[(round(float(np.interp(tick, edges, x)), 3), _signed(f"{tick:,.0f}")) for tick in x_ticks],
+        x_ticks=[(round(float(np.interp(tick, edges, x)), 3), signed(f"{tick:,.0f}")) for tick in x_ticks],
         y_ticks=[(round(100 - 100 * tick / y_ticks[-1], 3), f"{tick:,.0f}") for tick in y_ticks],
         rows=[
-            (_signed(f"{edges[i]:,.0f} to {edges[i + 1]:,.0f}"), counts[:, i].tolist())
+            (signed(f"{edges[i]:,.0f} to {edges[i + 1]:,.0f}"), counts[:, i].tolist())
             for i in range(len(edges) - 1)
             if counts[:, i].any()
         ],
@@ -384,7 +363,7 @@ def _examples(
         sound = no_sound = ""
         if fma_root is not None:
             try:
-                sound = _data_uri("audio/mpeg", _mp3(_sound(fma_root, choice.track, start, stop)))
+                sound = data_uri("audio/mpeg", _mp3(_sound(fma_root, choice.track, start, stop)))
             except _NoSoundError as error:
                 no_sound = str(error)
         example = _Example(choice.track, choice.split, start, stop, canvas.draw(rows), sound, no_sound)
@@ -455,15 +434,9 @@ class _Canvas:
         if self.mode == "mfcc":
             return f"−{self.high:g} σ", "mean", f"+{self.high:g} σ"
         if self.mode == "log-mel":
-            low, middle, high = (_signed(f"{x:.0f} dB") for x in (self.low, (self.low + self.high) / 2, self.high))
+            low, middle, high = (signed(f"{x:.0f} dB") for x in (self.low, (self.low + self.high) / 2, self.high))
             return low, middle, high
         return "−1", "0", "+1"
-
-    @property
-    def gradient(self) -> str:
-        """The colours from the least to the greatest value, as CSS."""
-        colours = ", ".join(to_hex(colormaps[_COLOURS](x)) for x in np.linspace(0, 1, 9))
-        return f"linear-gradient(to right, {colours})"
 
     def draw(self, rows: Rows) -> str:
         """Draw rows [shape=(segment_frames, width)], time to the right: a data: URI, or the path of raw audio."""
@@ -474,19 +447,7 @@ class _Canvas:
             spread = self.deviation
             # As the scaler does: what never varied is 0.
             image = np.divide(image - self.mean, spread, out=np.zeros_like(image), where=spread > 1e-6)
-        png = io.BytesIO()
-        imsave(
-            png,
-            image,
-            vmin=self.low,
-            vmax=self.high,
-            cmap=_COLOURS,
-            origin="lower",
-            format="png",
-            # matplotlib would write its version.
-            metadata={"Software": "tfdeepviz"},
-        )
-        return _data_uri("image/png", png.getvalue())
+        return draw(image, self.low, self.high)
 
     def _outline(self, samples: Rows) -> str:
         """Greatest and least sample of each of many short spans, as a closed path from -100 to 100."""
@@ -543,7 +504,3 @@ def _mp3(pcm: Rows) -> bytes:
     buffer = io.BytesIO()
     sf.write(buffer, pcm, _PLAYER_RATE_HZ, format="MP3", compression_level=0.5, bitrate_mode="VARIABLE")
     return buffer.getvalue()
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{b64encode(content).decode()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
 
@@ -133,6 +134,11 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
             self.build((None, *offset.shape, 1))
         self.offset.assign(offset[..., None])
         self.gain.assign(gain[..., None])
+
+    def function(self) -> Callable[[Any], Any]:
+        """Give the same scaling with plain numbers, for `tf.data` pipelines whatever backend Keras has."""
+        offset, gain = ops.convert_to_numpy(self.offset), ops.convert_to_numpy(self.gain)
+        return lambda segments: (segments - offset) * gain
 
     def call(self, inputs: Any) -> Any:
         """Scale [shape=(batch, n_mfcc, segment_frames, 1)]."""

@@ -1,4 +1,4 @@
-"""NET-AE-SHARED: the paper's convolutional autoencoder whose decoder uses the encoder's kernels transposed."""
+"""The paper's three convolutional autoencoders, and one without a way around its encoding."""
 
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ import numpy as np
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool
+from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool, unpool_evenly
 from tfdeepviz.params import ParameterError
+
+DECODERS = ("own", "shared")
+UNPOOLINGS = ("remembered", "fixed")
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class Autoencoder(keras.Model):  # type: ignore[misc]
-    """NET-AE-SHARED (paper, section 3.1).
+    """Convolutional autoencoder (paper, section 3.1).
 
     The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions, with
     filters doubling from block to block, then `n_dense` dense layers, each `dense_scale_down` times smaller than the
-    one before, the last of `encoding_size` with a sigmoid. The decoder mirrors it with tied kernels, its own biases
-    and unpooling to the remembered positions; its output is a sigmoid.
+    one before, the last of `encoding_size` with a sigmoid. The decoder mirrors it with dense layers, unpooling to the
+    remembered positions and transposed convolutions; its output is a sigmoid.
+
+    | paper | `decoder` | `skip` |
+    |---|---|---|
+    | NET-AE | `own` | False |
+    | NET-AE-SHARED | `shared` | False |
+    | NET-AE-SKIP | `shared` | True |
 
     Parameters
     ----------
@@ -31,19 +40,28 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         Components of the encoding.
     n_initial_filters, n_pools, n_dense, dense_scale_down, kernel_size
         Shape of the network as above.
+    decoder
+        `shared` uses the encoder's kernels transposed, with biases of its own; `own` has kernels of its own.
+    skip
+        Add each convolution's output to what its mirror image receives (ReLU after the sum). Needs the shared decoder.
+    unpooling
+        `remembered` puts values back to where the maxima were, which tells the decoder more than the encoding does;
+        `fixed` spreads them evenly, so that the encoding has to carry everything.
+    batch_norm
+        Batch-normalise every convolution's and hidden dense layer's output before its ReLU, but for the decoder's
+        last.
     dense_initial_std
         Standard deviation of the dense kernels' initial values; the paper's is 0.01, None takes He's.
     normalize_encoding
         Batch-normalise the encoding (no trainable parameters) before its sigmoid, which keeps every component alive.
-    position_dropout
-        Share of the training segments that are unpooled evenly instead of to the remembered positions. Positions
-        alone explain most of a picture, so that a decoder which always has them soon ignores the encoding
-        (docs/models.md).
+    bypass_dropout
+        Share of the training segments whose decoder gets the encoding only: neither positions (even unpooling instead)
+        nor skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
 
     Raises
     ------
     ParameterError
-        If the sizes do not fit each other; the message names the rule.
+        If the options do not fit each other; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
@@ -58,9 +76,13 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         n_dense: int = 2,
         dense_scale_down: int = 2,
         kernel_size: int = 3,
+        decoder: str = "shared",
+        skip: bool = False,
+        unpooling: str = "remembered",
+        batch_norm: bool = False,
         dense_initial_std: float | None = 0.01,
         normalize_encoding: bool = False,
-        position_dropout: float = 0.0,
+        bypass_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,90 +93,141 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         self.n_dense = n_dense
         self.dense_scale_down = dense_scale_down
         self.kernel_size = kernel_size
+        self.decoder = decoder
+        self.skip = skip
+        self.unpooling = unpooling
+        self.batch_norm = batch_norm
         self.dense_initial_std = dense_initial_std
         self.normalize_encoding = normalize_encoding
-        self.position_dropout = position_dropout
+        self.bypass_dropout = bypass_dropout
+        self._validate()
         self.seed_generator = keras.random.SeedGenerator()
 
-        filters = [n_initial_filters * 2**block for block in range(n_pools)]
-        self._bottom = self._bottom_shape(filters[-1])
-        flat = self._bottom[0] * self._bottom[1] * self._bottom[2]
+        filters = [n_initial_filters * 2**block for block in range(n_pools) for _ in (1, 2)]
+        self._bottom = (self.input_size[0] // 2**n_pools, self.input_size[1] // 2**n_pools, filters[-1])
+        self._flat = flat = self._bottom[0] * self._bottom[1] * self._bottom[2]
         units = [flat // dense_scale_down**i for i in range(1, n_dense)] + [encoding_size]
 
-        self.convolutions = [self._convolution(f, f"conv{b + 1}_{i}") for b, f in enumerate(filters) for i in (1, 2)]
+        names = [f"{i // 2 + 1}_{i % 2 + 1}" for i in range(2 * n_pools)]
+        self.convolutions = [self._convolution(f, f"conv{name}") for f, name in zip(filters, names, strict=True)]
         self.dense = [self._dense(n, f"dense{i + 1}") for i, n in enumerate(units)]
-        self.normalization = (
-            keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="encoding_norm")
-            if normalize_encoding
-            else None
-        )
-        self.tied_dense = [TiedDense(n, name=f"tied_dense{i + 1}") for i, n in enumerate([flat, *units[:-1]])]
-        inputs = [1, *[f for f in filters for _ in (1, 2)]][:-1]
-        self.tied_convolutions = [
-            TiedConv2DTranspose(n, name=f"tied_{conv.name}") for n, conv in zip(inputs, self.convolutions, strict=True)
-        ]
+        self.normalization = self._norm(False, "encoding_norm") if normalize_encoding else None
 
-    def _bottom_shape(self, n_filters: int) -> tuple[int, int, int]:
+        # The decoder's layers stand in the order of those that they mirror.
+        mirrored_units, mirrored_filters = [flat, *units[:-1]], [1, *filters[:-1]]
+        self.mirrored_dense: list[keras.layers.Layer]
+        self.mirrored_convolutions: list[keras.layers.Layer]
+        if decoder == "shared":
+            self.mirrored_dense = [
+                TiedDense(n, name=f"tied_dense{i + 1}", dtype=self.dtype_policy) for i, n in enumerate(mirrored_units)
+            ]
+            self.mirrored_convolutions = [
+                TiedConv2DTranspose(n, name=f"tied_conv{name}", dtype=self.dtype_policy)
+                for n, name in zip(mirrored_filters, names, strict=True)
+            ]
+        else:
+            self.mirrored_dense = [self._dense(n, f"out_dense{i + 1}") for i, n in enumerate(mirrored_units)]
+            self.mirrored_convolutions = [
+                self._convolution(n, f"out_conv{name}", transposed=True)
+                for n, name in zip(mirrored_filters, names, strict=True)
+            ]
+        self.norms = (
+            {layer.name: self._norm(True, f"{layer.name}_norm") for layer in self._normed()} if batch_norm else {}
+        )
+
+    def _validate(self) -> None:
         for name in ("encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down", "kernel_size"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
-        if not 0 <= self.position_dropout < 1:
-            raise ParameterError(f"position_dropout={self.position_dropout}: give a share in [0, 1)")
+        for name, offered in (("decoder", DECODERS), ("unpooling", UNPOOLINGS)):
+            if getattr(self, name) not in offered:
+                raise ParameterError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(offered)}")
+        if not 0 <= self.bypass_dropout < 1:
+            raise ParameterError(f"bypass_dropout={self.bypass_dropout}: give a share in [0, 1)")
+        if self.skip and self.decoder != "shared":
+            raise ParameterError(
+                f"skip={self.skip}, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP"
+            )
+        if self.skip and self.unpooling == "fixed":
+            raise ParameterError(
+                "skip=True, unpooling='fixed': skipped values lead around the encoding, which fixed unpooling is there "
+                "to prevent; choose one of the two"
+            )
+        if self.bypass_dropout and self.unpooling == "fixed":
+            raise ParameterError(
+                f"bypass_dropout={self.bypass_dropout}, unpooling='fixed': there is no bypass to drop; give "
+                "bypass_dropout=0"
+            )
         step = 2**self.n_pools
         if self.input_size[0] % step or self.input_size[1] % step:
             raise ParameterError(
                 f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}"
             )
-        bottom = (self.input_size[0] // step, self.input_size[1] // step, n_filters)
-        flat, divisor = bottom[0] * bottom[1] * bottom[2], self.dense_scale_down ** (self.n_dense - 1)
+        flat = self.input_size[0] // step * (self.input_size[1] // step) * self.n_initial_filters * step // 2
+        divisor = self.dense_scale_down ** (self.n_dense - 1)
         if flat % divisor or flat // divisor < self.encoding_size:
             raise ParameterError(
                 f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last "
                 f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at "
                 f"least encoding_size = {self.encoding_size}"
             )
-        return bottom
 
-    def _convolution(self, filters: int, name: str) -> keras.layers.Conv2D:
+    def _convolution(self, filters: int, name: str, *, transposed: bool = False) -> keras.layers.Layer:
         std = (2 / (self.kernel_size**2 * filters)) ** 0.5
+        make = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
         kernel = keras.initializers.RandomNormal(stddev=std)
-        return keras.layers.Conv2D(filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name)
+        return make(
+            filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name, dtype=self.dtype_policy
+        )
+
+    def _norm(self, affine: bool, name: str) -> keras.layers.BatchNormalization:
+        return keras.layers.BatchNormalization(
+            momentum=0.9, center=affine, scale=affine, name=name, dtype=self.dtype_policy
+        )
 
     def _dense(self, units: int, name: str) -> keras.layers.Dense:
         std = self.dense_initial_std
         kernel = keras.initializers.HeNormal() if std is None else keras.initializers.RandomNormal(stddev=std)
-        return keras.layers.Dense(units, kernel_initializer=kernel, name=name)
+        return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=self.dtype_policy)
+
+    def _normed(self) -> list[keras.layers.Layer]:
+        """Layers with a ReLU after them that batch normalisation may come before."""
+        return [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
 
     def build(self, *_: Any) -> None:
         """Make all weights."""
-        channels: int = 1
-        for conv in self.convolutions:
-            conv.build((None, None, None, channels))
-            channels = conv.filters
-        width = self._bottom[0] * self._bottom[1] * self._bottom[2]
-        for dense in self.dense:
+        widths = [1, *[conv.filters for conv in self.convolutions]]
+        for conv, mirrored, width in zip(self.convolutions, self.mirrored_convolutions, widths[:-1], strict=True):
+            conv.build((None, None, None, width))
+            mirrored.build((None, None, None, conv.filters))
+        width = self._flat
+        for dense, mirrored in zip(self.dense, self.mirrored_dense, strict=True):
             dense.build((None, width))
             width = dense.units
+            mirrored.build((None, width))
         if self.normalization is not None:
             self.normalization.build((None, width))
-        tied: list[keras.layers.Layer] = [*self.tied_dense, *self.tied_convolutions]
-        for layer in tied:
-            layer.build()
+        for layer in self._normed() if self.norms else []:
+            is_dense = hasattr(layer, "units")
+            self.norms[layer.name].build((None, layer.units) if is_dense else (None, None, None, layer.filters))
         self.built = True
 
-    def encode(self, x: Any, *, training: bool = False) -> tuple[Any, list[Any]]:
+    def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
         """Encode scaled segments.
 
         Returns
         -------
         tuple of tensor [shape=(batch, encoding_size)] and list of tensors
-            The encoding in (0, 1) and the positions that each pool remembers.
+            The encoding in (0, 1), and what leads around it: the positions that each pool remembers and, with `skip`,
+            each convolution's output. Empty with fixed unpooling.
         """
-        x, positions = self._project(x)
-        if self.normalization is not None:
-            x = self.normalization(x, training=training)
-        return ops.sigmoid(x), positions
+        logits, bypass = self._encode(x, training)
+        return ops.sigmoid(ops.cast(logits, "float32")), bypass
+
+    def logits(self, x: Any, *, training: bool | None = False) -> Any:
+        """Encoding before its sigmoid [shape=(batch, encoding_size)]."""
+        return self._encode(x, training)[0]
 
     def settle_normalization(self, batches: Iterable[Any]) -> None:
         """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
@@ -164,43 +237,78 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
         """
         if self.normalization is None:
             return
-        values = np.concatenate([ops.convert_to_numpy(self._project(batch)[0]) for batch in batches])
+        values = np.concatenate([ops.convert_to_numpy(self.project(batch)[0]) for batch in batches])
         self.normalization.moving_mean.assign(values.mean(axis=0))
         self.normalization.moving_variance.assign(values.var(axis=0))
 
-    def _project(self, x: Any) -> tuple[Any, list[Any]]:
-        """Encoding before normalisation and sigmoid, and the pools' positions."""
-        positions = []
-        for first, second in zip(self.convolutions[::2], self.convolutions[1::2], strict=True):
-            x = ops.relu(second(ops.relu(first(x))))
-            positions.append(pool_positions(x))
-            x = ops.max_pool(x, 2, 2)
-        x = ops.reshape(x, (-1, self._bottom[0] * self._bottom[1] * self._bottom[2]))
-        for dense in self.dense[:-1]:
-            x = ops.relu(dense(x))
-        return self.dense[-1](x), positions
+    def _encode(self, x: Any, training: bool | None) -> tuple[Any, list[Any]]:
+        logits, bypass = self.project(x, training=training)
+        if self.normalization is not None:
+            logits = self.normalization(logits, training=training)
+        return logits, bypass
 
-    def decode(self, encoding: Any, positions: list[Any]) -> Any:
-        """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from what `encode` returns."""
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+        """Encoding before normalisation and sigmoid, and what leads around it."""
+        bypass: list[Any] = []
+        for i, conv in enumerate(self.convolutions):
+            x = ops.relu(self._normalized(conv(x), conv, training))
+            if self.skip:
+                bypass.append(x)
+            if i % 2:
+                if self.unpooling == "remembered":
+                    bypass.append(pool_positions(x))
+                x = ops.max_pool(x, 2, 2)
+        x = ops.reshape(x, (-1, self._flat))
+        for dense in self.dense[:-1]:
+            x = ops.relu(self._normalized(dense(x), dense, training))
+        return self.dense[-1](x), bypass
+
+    def _normalized(self, x: Any, layer: keras.layers.Layer, training: bool | None = False) -> Any:
+        return self.norms[layer.name](x, training=training) if layer.name in self.norms else x
+
+    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments [shape=(batch, *input_size, 1)].
+
+        Parameters
+        ----------
+        encoding : tensor [shape=(batch, encoding_size)]
+        bypass
+            What `encode` returned beside it; None reconstructs from the encoding alone.
+        training
+            Whether batch normalisation uses the batch's statistics.
+        """
+        remaining = list(bypass or [])
         x = encoding
-        for tied, dense in zip(reversed(self.tied_dense), reversed(self.dense), strict=True):
-            x = ops.relu(tied(x, dense.kernel))
+        for mirrored, dense in zip(reversed(self.mirrored_dense), reversed(self.dense), strict=True):
+            x = ops.relu(self._normalized(self._mirrored(x, mirrored, dense), mirrored, training))
         x = ops.reshape(x, (-1, *self._bottom))
         for i in reversed(range(len(self.convolutions))):
             if i % 2:
-                x = unpool(x, positions[i // 2])
-            x = self.tied_convolutions[i](x, self.convolutions[i].kernel)
-            x = ops.relu(x) if i else ops.sigmoid(x)
-        return x
+                x = unpool(x, remaining.pop()) if remaining and self.unpooling == "remembered" else unpool_evenly(x)
+            if self.skip and remaining:
+                x = x + remaining.pop()
+            # Here and not after the convolution before: a skipped value is added first.
+            x = ops.relu(x)
+            x = self._mirrored(x, self.mirrored_convolutions[i], self.convolutions[i])
+            x = self._normalized(x, self.mirrored_convolutions[i], training)
+        return ops.sigmoid(ops.cast(x, "float32"))
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def _mirrored(self, x: Any, layer: keras.layers.Layer, original: keras.layers.Layer) -> Any:
+        return layer(x, original.kernel) if self.decoder == "shared" else layer(x)
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
         """Reconstruct scaled segments."""
-        encoding, positions = self.encode(x, training=training)
-        if training and self.position_dropout:
-            shape = (ops.shape(encoding)[0], 1, 1, 1, 1)
-            dropped = keras.random.uniform(shape, seed=self.seed_generator) < self.position_dropout
-            positions = [ops.where(dropped, 0.25, kept) for kept in positions]
-        return self.decode(encoding, positions)
+        encoding, bypass = self.encode(x, training=training)
+        if training and self.bypass_dropout:
+            n = ops.shape(encoding)[0]
+            dropped = keras.random.uniform((n, 1, 1, 1, 1), seed=self.seed_generator) < self.bypass_dropout
+            bypass = [
+                ops.where(dropped, ops.cast(0.25, kept.dtype), kept)  # positions: the same to all four
+                if len(kept.shape) == 5
+                else ops.where(dropped[..., 0], ops.zeros_like(kept), kept)
+                for kept in bypass
+            ]
+        return self.decode(encoding, bypass, training=training)
 
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
         """Make the encoder alone, with the scaler inside; it shares this model's weights.
@@ -211,21 +319,13 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
             From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size)].
         """
         inputs = keras.Input((*self.input_size, 1), name="segments")
-        x = scaler(inputs)
-        for first, second in zip(self.convolutions[::2], self.convolutions[1::2], strict=True):
-            x = keras.layers.MaxPooling2D()(ops.relu(second(ops.relu(first(x)))))
-        x = keras.layers.Flatten()(x)
-        for dense in self.dense[:-1]:
-            x = ops.relu(dense(x))
-        x = self.dense[-1](x)
-        if self.normalization is not None:
-            x = self.normalization(x)
-        return keras.Model(inputs, ops.sigmoid(x), name="encoder")
+        return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         names = [
             *("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down"),
-            *("kernel_size", "dense_initial_std", "normalize_encoding", "position_dropout"),
+            *("kernel_size", "decoder", "skip", "unpooling", "batch_norm", "dense_initial_std", "normalize_encoding"),
+            "bypass_dropout",
         ]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,128 +1,150 @@
-"""What a trained autoencoder is worth: its loss beside simple baselines, and whether its code is alive."""
+"""What an encoding is worth: whether it is alive, and an autoencoder's loss beside simple baselines."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 from sklearn.decomposition import PCA
-
-from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.fma import SPLITS
-from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.autoencoder import Autoencoder
 
 #: A component with less spread over a split is dead.
 MIN_ENCODING_STD = 0.05
 #: An encoding that may be exchanged at less cost is not used by the decoder.
-MIN_SHUFFLE_RISE = 0.01
+MIN_SHUFFLE_RISE = 0.2
 
 #: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB at the paper's grid.
-_MAX_PCA_SEGMENTS = 20_000
+MAX_PCA_SEGMENTS = 20_000
+
+Segments = npt.NDArray[np.float32]
+Encode = Callable[[Any], tuple[Any, list[Any]]]
+Decode = Callable[[Any, list[Any]], Any]
 
 
 class CollapsedEncoderError(RuntimeError):
     """The encoding carries nothing, however small the loss is."""
 
 
-def measure_code(model: Autoencoder, batches: Any, *, seed: int = 0) -> dict[str, Any]:
-    """Loss, spread of the encoding, and rise of the loss when encodings are exchanged within a batch.
+@dataclass(frozen=True)
+class Baselines:
+    """What a reconstruction is compared with: the training mean, and a PCA of the training split."""
+
+    pca: PCA
+
+    @classmethod
+    def fit(cls, batches: Iterable[Segments], n_components: int) -> Baselines:
+        """Fit to the first 20,000 scaled segments [shape=(batch, height, width, 1)]."""
+        sample = np.concatenate([batch.reshape(len(batch), -1) for batch in _first(batches, MAX_PCA_SEGMENTS)])
+        return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample))
+
+    def reconstruct(self, segments: Segments) -> dict[str, Segments]:
+        """Answers to some scaled segments, each of their shape, for `mean` and `pca`."""
+        flat = segments.reshape(len(segments), -1)
+        guesses = {"mean": self.pca.mean_[None], "pca": self.pca.inverse_transform(self.pca.transform(flat))}
+        return {name: np.broadcast_to(guess, flat.shape).reshape(segments.shape) for name, guess in guesses.items()}
+
+
+@dataclass(frozen=True)
+class MeasuredSegments:
+    """What was measured of a split's segments, in their order.
+
+    Attributes
+    ----------
+    errors
+        Mean squared error of each segment [shape=(n,)] for `model` (as it is), `shuffled` (encodings exchanged within a
+        batch) and, where baselines were given, `alone` (from the encoding only, without the bypass), `mean` and `pca`.
+    encodings : np.ndarray [shape=(n, encoding_size)]
+    """
+
+    errors: dict[str, npt.NDArray[np.float64]]
+    encodings: npt.NDArray[np.float32]
+
+
+def measure_autoencoder(
+    encode: Encode, decode: Decode, batches: Iterable[Segments], baselines: Baselines | None = None, *, seed: int = 0
+) -> MeasuredSegments:
+    """Measure reconstructions, and how much they depend on the encoding.
 
     Parameters
     ----------
-    model
-        A built autoencoder.
+    encode, decode
+        As `Autoencoder` has them.
     batches
-        Scaled segments [shape=(batch, n_mfcc, segment_frames, 1)].
+        Scaled segments [shape=(batch, height, width, 1)].
+    baselines
+        What to compare with, if anything.
     seed
         Of the exchange.
 
-    Returns
-    -------
-    dict
-        `mse`, `shuffled_mse`, `shuffle_rise` (relative), `encoding_std` (a component), and `encodings`
-        [np.ndarray, shape=(n, encoding_size)].
+    Raises
+    ------
+    ValueError
+        If there is no segment.
     """
     rng = np.random.default_rng(seed)
-    encodings, totals, count = [], np.zeros(2), 0
-    for batch in batches:
-        x = np.asarray(batch)
-        encoding, positions = model.encode(batch)
-        z = np.asarray(encoding)
+    encodings: list[npt.NDArray[np.float32]] = []
+    errors: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
+    for x in batches:
+        encoding, bypass = encode(x)
+        z = ops.convert_to_numpy(encoding)
         # A roll by a random amount never leaves an encoding in its place.
         exchanged = np.roll(z, int(rng.integers(1, max(2, len(z)))), axis=0)
-        for i, code in enumerate((z, exchanged)):
-            error = np.asarray(model.decode(code, positions)) - x
-            totals[i] += float(np.square(error, dtype=np.float64).mean(axis=(1, 2, 3)).sum())
+        answers = {"model": decode(z, bypass), "shuffled": decode(exchanged, bypass)}
+        if baselines is not None:
+            # What it makes of the encoding only.
+            answers["alone"] = decode(z, []) if bypass else answers["model"]
+            answers |= baselines.reconstruct(x)
+        for name, answer in answers.items():
+            difference = ops.convert_to_numpy(answer) - x
+            errors[name].append(np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3)))
         encodings.append(z)
-        count += len(x)
-    if not count:
+    if not encodings:
         raise ValueError("the split holds no segment")
-    mse, shuffled = totals / count
-    codes = np.concatenate(encodings)
-    return {
-        "mse": float(mse),
-        "shuffled_mse": float(shuffled),
-        "shuffle_rise": float(shuffled / mse - 1),
-        "encoding_std": codes.std(axis=0).round(4).tolist(),
-        "encodings": codes,
-    }
+    return MeasuredSegments(
+        {name: np.concatenate(values) for name, values in errors.items()}, np.concatenate(encodings)
+    )
 
 
-def evaluate_autoencoder(
-    model: Autoencoder, scaler: SegmentScaler, dataset: PreparedDataset, *, batch_size: int = 128
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[np.float32]]]:
-    """Measure every split beside predicting the training mean and a PCA with as many components as the encoding.
+def describe_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """Spread of each component [encodings: shape=(n, encoding_size)], for a run's metrics."""
+    std = encodings.std(axis=0, dtype=np.float64)
+    return {"encoding_std": std.round(4).tolist(), "dead_components": int((std < MIN_ENCODING_STD).sum())}
 
-    Returns
-    -------
-    tuple of dict
-        Metrics a split (`mse`, `mean_mse`, `pca_mse`, `shuffle_rise`, `encoding_std`, ...) and encodings a split.
+
+def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
+    """Raise `CollapsedEncoderError` if the encoding of a split is dead or unused.
+
+    Parameters
+    ----------
+    metrics
+        Of each split, as a run has them.
+    split
+        Which one counts; by default validation, where there is one, else training.
     """
-
-    def scaled(split: str, seed: int | None = None) -> Any:
-        return dataset.segments(split, batch_size=batch_size, seed=seed).map(scaler)
-
-    seed = None if dataset.n_segments("training") <= _MAX_PCA_SEGMENTS else 0
-    batches = scaled("training", seed).take(-(-_MAX_PCA_SEGMENTS // batch_size))
-    sample = np.concatenate([batch.reshape(len(batch), -1) for batch in batches.as_numpy_iterator()])
-    n_components = min(model.encoding_size, *sample.shape)
-    pca = PCA(n_components, svd_solver="randomized", random_state=0).fit(sample)
-    metrics: dict[str, Any] = {}
-    encodings: dict[str, npt.NDArray[np.float32]] = {}
-    for split in SPLITS:
-        if not dataset.n_segments(split):
-            continue
-        code = measure_code(model, scaled(split))
-        encodings[split] = code.pop("encodings")
-        totals = np.zeros(2)
-        for batch in scaled(split).as_numpy_iterator():
-            flat = batch.reshape(len(batch), -1)
-            for i, guess in enumerate((pca.mean_, pca.inverse_transform(pca.transform(flat)))):
-                totals[i] += np.square(flat - guess, dtype=np.float64).mean(axis=1).sum()
-        mean_mse, pca_mse = totals / len(encodings[split])
-        metrics[split] = {
-            **{"n_tracks": dataset.n_tracks(split), "n_segments": len(encodings[split])},
-            **{**code, "mean_mse": float(mean_mse), "pca_mse": float(pca_mse)},
-        }
-    return metrics, encodings
-
-
-def refuse_collapsed(metrics: dict[str, Any]) -> None:
-    """Raise `CollapsedEncoderError` if the encoding of the validation split (else training) is dead or unused."""
-    split = "validation" if "validation" in metrics else "training"
+    split = split or ("validation" if "validation" in metrics else "training")
     measured = metrics[split]
     dead = [i for i, std in enumerate(measured["encoding_std"]) if std < MIN_ENCODING_STD]
     if dead:
         raise CollapsedEncoderError(
-            f"components {dead} of the encoding are dead on the {split} split (standard deviation below "
-            f"{MIN_ENCODING_STD}); train longer, or use a preset with normalize_encoding and position_dropout "
-            "(docs/models.md)"
+            f"{len(dead)} of {len(measured['encoding_std'])} components of the encoding are dead on the {split} split "
+            f"(standard deviation below {MIN_ENCODING_STD}): {', '.join(map(str, dead[:10]))}"
+            f"{' ...' if len(dead) > 10 else ''}; train longer, or with --recipe modern (docs/models.md)"
         )
-    if measured["shuffle_rise"] < MIN_SHUFFLE_RISE:
+    if measured.get("shuffle_rise", np.inf) < MIN_SHUFFLE_RISE:
         raise CollapsedEncoderError(
             f"the decoder does not use the encoding: exchanging it raises the loss on the {split} split by only "
-            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or use a "
-            "preset with position_dropout (docs/models.md)"
+            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or with "
+            "--recipe modern (docs/models.md)"
         )
+
+
+def _first(batches: Iterable[Segments], n_segments: int) -> Iterable[Segments]:
+    for batch in batches:
+        yield batch[:n_segments]
+        n_segments -= len(batch)
+        if n_segments <= 0:
+            return

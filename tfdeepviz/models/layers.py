@@ -47,6 +47,20 @@ def unpool(x: Any, positions: Any) -> Any:
     return ops.reshape(windows, (-1, 2 * height, 2 * width, channels))
 
 
+def unpool_evenly(x: Any) -> Any:
+    """Spread every value over its 2x2 window, a quarter to each place: unpooling that knows no positions.
+
+    Parameters
+    ----------
+    x : tensor [shape=(batch, height, width, channels)]
+
+    Returns
+    -------
+    tensor [shape=(batch, 2 * height, 2 * width, channels)]
+    """
+    return ops.repeat(ops.repeat(x / 4, 2, axis=1), 2, axis=2)
+
+
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TiedDense(keras.layers.Layer):  # type: ignore[misc]
     """Dense layer that uses the transposed kernel of another and owns only its bias.
@@ -64,7 +78,7 @@ class TiedDense(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any, kernel: Any) -> Any:
         """Return `inputs @ kernel.T + bias`."""
-        return ops.matmul(inputs, ops.transpose(kernel)) + self.bias
+        return ops.matmul(inputs, ops.transpose(ops.cast(kernel, inputs.dtype))) + self.bias
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
@@ -88,7 +102,7 @@ class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any, kernel: Any) -> Any:
         """Return the transposed convolution [shape=(batch, height, width, filters)]."""
-        return ops.conv_transpose(inputs, kernel, strides=1, padding="same") + self.bias
+        return ops.conv_transpose(inputs, ops.cast(kernel, inputs.dtype), strides=1, padding="same") + self.bias
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

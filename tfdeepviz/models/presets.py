@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import json
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
+import jsonschema
+
 from tfdeepviz.data.files import FormatError, read_json
 
-OPTIMIZERS = ("sgd", "adamw")
+RECIPES = ("paper", "modern")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe.
+    """A model and how it is trained; `preset.schema.json` says what each value may be.
 
     Attributes
     ----------
     name, title
         Stable identifier, and what people read.
     kind
-        `autoencoder`.
+        `autoencoder` or `classifier`.
     model
-        Arguments of `tfdeepviz.models.autoencoder.Autoencoder`.
+        Arguments of `Autoencoder` or `GenreClassifier`; sizes that depend on the data are left to the data.
     scaler
         Scaling of segments before the model: `minmax` or `standard`.
-    optimizer, learning_rate, momentum, weight_decay
-        `sgd` uses the momentum, `adamw` the weight decay.
+    encoder_layer
+        Layer of a classifier that is its encoder, such as `L13`.
+    recipe
+        `paper` or `modern`: where the values below came from before anything was changed.
+    optimizer
+        `name` (`sgd` with `momentum`, or `adamw` with `weight_decay`) and `learning_rate`.
     schedule
         `constant`, or `cosine`: a warm-up of 5 % of all steps and a cosine to zero.
     batch_size, epochs
         As usual.
+    patience
+        Stop after so many epochs without a lower validation loss; None trains to the end.
+    label_smoothing
+        Share of a label's weight that is spread over all genres (classifiers).
+    class_weights
+        Weigh segments so that every genre counts the same (classifiers).
+    precision
+        Keras' dtype policy: `mixed_float16` and `mixed_bfloat16` are faster on accelerators only.
+    augmentation
+        Arguments of `tfdeepviz.data.augment.Augmentation`; None leaves segments as they are.
     step_seconds
         Hop at which a player should run the encoder.
+
+    Raises
+    ------
+    ValueError
+        If the values break the schema; the message names the value.
     """
 
     name: str
@@ -41,37 +66,28 @@ class Preset:
     kind: str
     model: dict[str, Any]
     scaler: str
-    optimizer: str
-    learning_rate: float
-    momentum: float = 0.0
-    weight_decay: float = 0.0
+    optimizer: dict[str, Any]
+    encoder_layer: str | None = None
+    recipe: str = "modern"
     schedule: str = "constant"
     batch_size: int = 64
     epochs: int = 40
+    patience: int | None = None
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    precision: str = "float32"
+    augmentation: dict[str, Any] | None = field(default=None)
     step_seconds: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.kind != "autoencoder":
-            raise ValueError(f"kind={self.kind!r}: only 'autoencoder' can be trained")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(f"schedule={self.schedule!r}: choose constant or cosine")
-        if not 0 < self.learning_rate < 10:
-            raise ValueError(f"learning_rate={self.learning_rate}: give a value in (0, 10)")
-        for name in ("batch_size", "epochs"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= 1_000_000:
-                raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
-        if not 0 < self.step_seconds <= 60:
-            raise ValueError(f"step_seconds={self.step_seconds}: give a value in (0, 60]")
+        _validate(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `to_dict`.
 
         Raises
@@ -83,7 +99,7 @@ class Preset:
         if unknown := set(values) - known:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}; a preset knows {', '.join(sorted(known))}")
         try:
-            return cls(**values)
+            return cls(**deepcopy(dict(values)))
         except TypeError as error:
             raise ValueError(f"not a preset ({error})") from error
 
@@ -97,8 +113,11 @@ def preset_names() -> list[str]:
     )
 
 
-def load_preset(name: str) -> Preset:
+def load_preset(name: str, *, recipe: str | None = None) -> Preset:
     """Load a preset by its name, or from a JSON file of your own.
+
+    A file names a recipe, whose values it may override. `recipe` trains the model by another one, whose values then
+    override the file's.
 
     Raises
     ------
@@ -111,7 +130,90 @@ def load_preset(name: str) -> Preset:
         path = Path(name)
     else:
         raise FormatError(f"{name!r}: no such preset; choose one of {', '.join(preset_names())} or give a .json file")
+    values = read_json(path)
     try:
-        return Preset.from_dict({"name": path.stem, **read_json(path)})
+        if not isinstance(values.get("model", {}), dict):
+            raise ValueError("model: give an object of the model's arguments")
+        base = _recipe(values.get("kind"), values.get("recipe", "modern"))
+        values = {"recipe": "modern", "name": path.stem, **_merged(base, values)}
+        if recipe not in (None, values["recipe"]):
+            values = _merged(values, {**_recipe(values["kind"], recipe), "recipe": recipe})
+        return Preset.from_dict(values)
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from error
+
+
+def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
+    """Change values by their dotted names, as `{"optimizer.momentum": 0.9}`.
+
+    Raises
+    ------
+    ValueError
+        For unknown names and impossible values.
+    """
+    values = preset.to_dict()
+    for name, value in assignments.items():
+        *path, last = name.split(".")
+        place = values
+        for part in path:
+            if place.get(part) is None:
+                place[part] = {}
+            place = place[part]
+            if not isinstance(place, dict):
+                raise ValueError(f"{name}: {part} is one value and has no parts")
+        place[last] = value
+    return Preset.from_dict(values)
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """`NAME=VALUE` texts to values: JSON where it is JSON, otherwise the text itself.
+
+    Raises
+    ------
+    ValueError
+        If a text has no `=`.
+    """
+    assignments: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--set {text}: give NAME=VALUE, for example optimizer.momentum=0.9")
+        try:
+            assignments[name] = json.loads(value)
+        except ValueError:
+            assignments[name] = value
+    return assignments
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes win; of `model` single values are changed, everything else is replaced as a whole."""
+    model = {**values.get("model", {}), **changes.get("model", {})}
+    return {**values, **changes, "model": model}
+
+
+def _recipe(kind: Any, name: Any) -> dict[str, Any]:
+    recipes = read_json(Path(str(resources.files(__package__) / "recipes.json")))
+    if kind not in recipes:
+        raise ValueError(f"kind={kind!r}: choose one of {', '.join(recipes)}")
+    if name not in recipes[kind]:
+        raise ValueError(f"recipe={name!r}: choose one of {', '.join(recipes[kind])}")
+    return dict(recipes[kind][name])
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads((resources.files(__package__) / "preset.schema.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)
+
+
+def _validate(values: dict[str, Any]) -> None:
+    # A preset's tuples come from Python code; JSON knows lists only.
+    plain = json.loads(json.dumps(values))
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(plain))
+    if error is None:
+        return
+    name = ".".join(str(part) for part in error.absolute_path)
+    # `False` for a name that does not belong says nothing by itself.
+    unwelcome = error.absolute_schema_path[-1]
+    reason = f"{unwelcome} does not belong here" if error.schema is False else error.message
+    raise ValueError(f"{name or 'preset'}: {reason}")

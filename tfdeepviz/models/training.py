@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, write_json
+from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, sha256_file, write_json
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.autoencoder import Autoencoder
-from tfdeepviz.models.evaluation import evaluate_autoencoder, measure_code
+from tfdeepviz.models.build import ParameterCounts, counts_of
+from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
+from tfdeepviz.models.distribution import distributed, synchronize
+from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Task
 from tfdeepviz.params import AudioParams
 
-_HISTORY = ("epoch", "loss", "val_loss", "shuffle_rise", "min_encoding_std", "seconds")
+#: Principal components of a teacher's encoding that are distilled: as many as a picture has parameters.
+N_COMPONENTS = 10
+
 _CHECKPOINTS_KEPT = 2
-# 2,048 segments give the encoding's mean within 0.03 standard deviations.
-_SETTLING_BATCHES = 16
+_TARGETS = "targets.npz"
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,27 @@ class Run:
         """The finished encoder, with the scaler inside."""
         return self.path / "encoder.keras"
 
+    @property
+    def model_path(self) -> Path:
+        """The whole finished model, which takes scaled segments."""
+        return self.path / "model.keras"
+
     def load_encoder(self) -> keras.Model:
         """Load the finished encoder, unscaled segments to encodings."""
-        self._finished(self.encoder_path)
-        return keras.saving.load_model(self.encoder_path, compile=False, safe_mode=True)
+        return _load_model(self._finished(self.encoder_path))
+
+    def load_model(self) -> keras.Model:
+        """Load the finished model: of a distilled run the student."""
+        return _load_model(self._finished(self.model_path))
+
+    def load_scaler(self) -> SegmentScaler:
+        """Load the scaler that the model expects."""
+        scaler = self.load_encoder().get_layer("scaler")
+        assert isinstance(scaler, SegmentScaler)
+        return scaler
 
     def metrics(self) -> dict[str, Any]:
-        """Metrics a split, as `evaluate_autoencoder` gives them."""
+        """Metrics a split, as `Task.evaluate` gives them."""
         return read_json(self._finished(self.path / "metrics.json"))
 
     def encodings(self, split: str) -> npt.NDArray[np.float32]:
@@ -89,13 +111,46 @@ class Run:
             return []
         try:
             with path.open(newline="", encoding="utf-8") as file:
-                return [{name: float(row[name]) for name in _HISTORY} for row in csv.DictReader(file)]
-        except (ValueError, KeyError, TypeError) as error:
+                rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
             raise FormatError(f"{path}: not a run's history ({error!r})") from error
+        if any(row.get("epoch") != i or "val_loss" not in row for i, row in enumerate(rows, 1)):
+            raise FormatError(f"{path}: not a run's history; delete the run and train again")
+        return rows
+
+    def best_epoch(self) -> int:
+        """The epoch with the lowest validation loss, whose weights are the run's result; 0 before the first."""
+        rows = self.history()
+        return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Where the state after an epoch is, or was."""
+        return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"
 
     def checkpoints(self) -> list[Path]:
-        """Checkpoints, the oldest first; `epoch-0007.keras` was written after 7 epochs."""
+        """Checkpoints, the oldest first: the two newest, and the best epoch's."""
         return sorted((self.path / "checkpoints").glob("epoch-[0-9][0-9][0-9][0-9].keras"))
+
+    def task(self, dataset: PreparedDataset) -> Task:
+        """Make the finished run's task on a dataset, its own or another one with the same features.
+
+        Raises
+        ------
+        FormatError
+            If the run is not finished, the dataset has other features, or a distilled run's teacher is gone.
+        """
+        mine = (self.config["audio"], self.config["mode"])
+        if mine != (dataset.params.to_dict(), dataset.features.mode):
+            raise FormatError(
+                f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
+                "--params and --mode"
+            )
+        if self.config.get("teacher"):
+            teacher = Run.load(Path(self.config["teacher"]["path"]))
+            if sha256_file(teacher.model_path) != self.config["teacher"]["sha256"]:
+                raise FormatError(f"{teacher.path}: not the teacher that {self.path} was distilled from")
+            return _distillation(self.preset, dataset, teacher, Targets.load(self.path / _TARGETS))
+        return _plain_task(self.preset, dataset, self.load_scaler(), self.config["genres"])
 
     def _finished(self, path: Path) -> Path:
         if not path.is_file():
@@ -122,6 +177,11 @@ def train(
     out: Path,
     *,
     seed: int = 0,
+    deterministic: bool = False,
+    weights: Path | None = None,
+    teacher: Run | None = None,
+    n_components: int = N_COMPONENTS,
+    distribute: str | None = None,
     progress: EpochProgress | None = None,
 ) -> Run:
     """Train a preset; call again with the same arguments to resume after any epoch.
@@ -129,7 +189,7 @@ def train(
     Parameters
     ----------
     preset
-        What to train. On resuming only `epochs` may differ.
+        What to train. On resuming only `epochs` and `patience` may differ.
     dataset
         A prepared dataset; its training split is fitted, its validation split watched.
     out
@@ -137,6 +197,17 @@ def train(
     seed
         Of initialisation, shuffling and dropout. An epoch depends on (seed, epoch) only, so that a resumed run sees
         what an undisturbed one would have seen.
+    deterministic
+        Have TensorFlow use deterministic operations only, from now on in this process: equal seeds then give equal
+        weights, to the bit, on the same kind of machine.
+    weights
+        ImageNet weights that a classifier starts from (`tfdeepviz.models.imagenet`).
+    teacher
+        A finished run that the preset's encoder shall imitate (`tfdeepviz.models.distillation`).
+    n_components
+        Principal components that are learnt of a teacher's encoding with more components.
+    distribute
+        Several devices or machines (`tfdeepviz.models.distribution`).
     progress
         Told of every step.
 
@@ -145,68 +216,87 @@ def train(
     FormatError
         If `out` holds another run.
     ValueError
-        If the dataset's segments do not fit the model.
+        If the arguments do not fit each other.
+    ArithmeticError
+        If the loss is no longer a number.
     """
     progress = progress or EpochProgress()
-    config = {
-        "preset": preset.to_dict(),
-        "audio": dataset.params.to_dict(),
-        "mode": dataset.features.mode,
-        "dataset_digest": dataset.digest,
-        "seed": seed,
-        "code_version": __version__,
-    }
     if dataset.features.mode == "raw":
-        raise ValueError(f"{dataset.path}: an autoencoder takes mfcc or log-mel, not raw audio; prepare with --mode")
+        raise ValueError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+    if weights is not None and preset.kind != "classifier":
+        raise ValueError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights away")
+    if deterministic and keras.backend.backend() == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
     dataset.verify()
-    _claim(out, config)
-    run = Run.load(out)
-
+    run = _claim(out, preset, dataset, seed, deterministic, weights, teacher, n_components)
     keras.utils.set_random_seed(seed)
-    scaler = SegmentScaler(preset.scaler, name="scaler")
-    scaler.adapt(dataset.statistics())
-    n_steps = int(dataset.segments("training", batch_size=preset.batch_size, seed=seed).cardinality())
-    model, history = _restore(run)
-    if model is None:
-        model = Autoencoder(**{"input_size": dataset.features.segment_shape[:2], **preset.model})
-        model.build()
-    elif len(history) >= preset.epochs and (out / "metrics.json").is_file():
-        return run
-    _compile(model, preset, n_steps)
-
-    validation = "validation" if dataset.n_segments("validation") else "training"
-    for epoch in range(len(history) + 1, preset.epochs + 1):
-        started = time.monotonic()
-        progress.start_epoch(epoch, preset.epochs, n_steps)
-        epoch_seed = seed * 1_000_003 + epoch
-        model.seed_generator.state.assign([epoch_seed % 2**32, 0])
-        batches = dataset.segments("training", batch_size=preset.batch_size, seed=epoch_seed)
-        loss = model.fit(
-            batches.map(scaler).map(lambda x: (x, x)),
-            verbose=0,
-            shuffle=False,
-            callbacks=[_StepCallback(progress.step)],
-        ).history["loss"][0]
-        model.settle_normalization(
-            dataset.segments("training", batch_size=128, seed=epoch_seed).take(_SETTLING_BATCHES).map(scaler)
-        )
-        code = measure_code(model, dataset.segments(validation, batch_size=128).map(scaler))
-        if not np.isfinite(loss):
-            raise ArithmeticError(f"{out}: the loss is {loss} after epoch {epoch}; train with a lower learning_rate")
-        row = {
-            **{"epoch": epoch, "loss": loss, "val_loss": code["mse"], "shuffle_rise": code["shuffle_rise"]},
-            **{"min_encoding_std": min(code["encoding_std"]), "seconds": round(time.monotonic() - started, 2)},
-        }
-        history.append(row)
-        _save_epoch(run, model, history)
-        progress.end_epoch(row)
-
-    metrics, encodings = evaluate_autoencoder(model, scaler, dataset)
-    with atomic_path(out / "encodings.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, **encodings)
-    _save_model(model.encoder(scaler), run.encoder_path)
-    write_json(out / "metrics.json", metrics)
+    with distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
+        task = _task(run, dataset, teacher)
+        model, history = _restore(run)
+        if model is None:
+            model = task.build()
+            if weights is not None:
+                assert isinstance(model, GenreClassifier)
+                load_imagenet_start(model, weights)
+        elif _is_over(history, preset) and (out / "metrics.json").is_file():
+            return run
+        _note_parameters(run, counts_of(model, task.encoder(model)))
+        if distribute == "mirrored":
+            synchronize(model)
+        _compile(model, task)
+        for epoch in range(len(history) + 1, preset.epochs + 1):
+            if _is_over(history, preset):
+                break
+            progress.start_epoch(epoch, preset.epochs, task.n_steps)
+            row = _train_epoch(task, model, epoch, seed, progress)
+            if not np.isfinite(row["loss"]):
+                raise ArithmeticError(
+                    f"{out}: the loss is {row['loss']} after epoch {epoch}; train with a lower learning rate "
+                    "(--set optimizer.learning_rate=...)"
+                )
+            history.append(row)
+            _save_epoch(run, model, history)
+            progress.end_epoch(row)
+        _finish(run, task)
     return run
+
+
+def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress: EpochProgress) -> dict[str, float]:
+    started = time.monotonic()
+    epoch_seed = seed * 1_000_003 + epoch
+    generators = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+    for i, state in enumerate(generators):
+        state.assign([epoch_seed % 2**32, i])
+    loss = model.fit(
+        task.batches(epoch_seed),
+        steps_per_epoch=task.n_steps,
+        verbose=0,
+        shuffle=False,
+        callbacks=[_StepCallback(progress.step)],
+    ).history["loss"][0]
+    if np.isfinite(loss):
+        task.settle(model, epoch_seed)
+    trained = time.monotonic()
+    measured = task.measure(model)
+    columns = ("val_loss", *task.columns)
+    return {
+        **{"epoch": epoch, "loss": float(loss), **{name: measured[name] for name in columns}},
+        **{"train_seconds": round(trained - started, 2), "seconds": round(time.monotonic() - started, 2)},
+    }
+
+
+def _finish(run: Run, task: Task) -> None:
+    """Measure the best epoch's weights on every split and write what others use; the metrics last."""
+    model = _load_model(run.checkpoint(run.best_epoch()))
+    metrics: dict[str, Any] = {}
+    encodings: dict[str, npt.NDArray[np.float32]] = {}
+    for split in task.splits():
+        metrics[split], encodings[split] = task.evaluate(model, split)
+    with atomic_path(run.path / "encodings.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, **encodings)
+    _save_model(model, run.model_path)
+    _save_model(task.encoder(model), run.encoder_path)
+    write_json(run.path / "metrics.json", metrics)
 
 
 class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -218,21 +308,103 @@ class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._step(float((logs or {}).get("loss", np.nan)))
 
 
-def _claim(out: Path, config: dict[str, Any]) -> None:
+def _claim(
+    out: Path,
+    preset: Preset,
+    dataset: PreparedDataset,
+    seed: int,
+    deterministic: bool,
+    weights: Path | None,
+    teacher: Run | None,
+    n_components: int,
+) -> Run:
+    """Write a new run's configuration, or check that it is the one of the run that is there."""
+    config: dict[str, Any] = {
+        "preset": preset.to_dict(),
+        "audio": dataset.params.to_dict(),
+        "mode": dataset.features.mode,
+        "genres": list(dataset.recipe.genres),
+        "dataset": dataset.name,
+        "dataset_digest": dataset.digest,
+        "seed": seed,
+        "deterministic": deterministic,
+        "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
+        "teacher": teacher
+        and {
+            "path": str(teacher.path.resolve()),
+            "sha256": sha256_file(teacher.model_path),
+            "preset": teacher.preset.to_dict(),
+            "n_components": n_components,
+        },
+        "backend": keras.backend.backend(),
+        "code_version": __version__,
+    }
     path = out / "config.json"
     if path.exists():
         before = read_json(path)
-        changed = [key for key in ("audio", "mode", "dataset_digest", "seed") if before.get(key) != config[key]]
-        old, new = before.get("preset", {}), config["preset"]
-        changed += [f"preset.{key}" for key in new if key != "epochs" and old.get(key) != new[key]]
+        names = ("audio", "mode", "dataset_digest", "seed", "deterministic", "weights", "teacher")
+        changed = [name for name in names if before.get(name) != config[name]]
+        old = before.get("preset", {})
+        changed += [
+            f"preset.{name}"
+            for name, value in config["preset"].items()
+            if name not in ("epochs", "patience") and old.get(name) != value
+        ]
         if changed:
             raise FormatError(f"{out}: holds a run with another {', '.join(changed)}; give another --out to train anew")
     elif out.exists() and any(out.iterdir()):
         raise FormatError(f"{out}: not empty and not a training run; give another --out")
     write_json(path, config)
+    return Run.load(out)
 
 
-def _restore(run: Run) -> tuple[Autoencoder | None, list[dict[str, float]]]:
+def _note_parameters(run: Run, counts: ParameterCounts) -> None:
+    run.config["parameters"] = asdict(counts)
+    write_json(run.path / "config.json", run.config)
+
+
+def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
+    if teacher is None:
+        scaler = SegmentScaler(run.preset.scaler, name="scaler", dtype="float32")
+        scaler.adapt(dataset.statistics())
+        return _plain_task(run.preset, dataset, scaler, dataset.recipe.genres)
+    path = run.path / _TARGETS
+    if not path.is_file():
+        task = teacher.task(dataset)
+        assert isinstance(task, AutoencoderTask | ClassifierTask)
+        fit_targets(task, teacher.load_model(), run.config["teacher"]["n_components"]).save(path)
+    return _distillation(run.preset, dataset, teacher, Targets.load(path))
+
+
+def _plain_task(
+    preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler, genres: Any
+) -> AutoencoderTask | ClassifierTask:
+    if preset.kind == "autoencoder":
+        return AutoencoderTask(preset, dataset, scaler)
+    task = ClassifierTask(preset, dataset, scaler, genres)
+    if not task.n_segments("training"):
+        raise ValueError(f"{dataset.path}: no track of the training split has a genre; a classifier needs them")
+    return task
+
+
+def _distillation(preset: Preset, dataset: PreparedDataset, teacher: Run, targets: Targets) -> DistillationTask:
+    task = teacher.task(dataset)
+    if isinstance(task, DistillationTask):
+        raise ValueError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+    assert isinstance(task, AutoencoderTask | ClassifierTask)
+    return DistillationTask(preset, dataset, teacher=task, teacher_model=teacher.load_model(), targets=targets)
+
+
+def _is_over(history: list[dict[str, float]], preset: Preset) -> bool:
+    if len(history) >= preset.epochs:
+        return True
+    if preset.patience is None or not history:
+        return False
+    best = min(history, key=lambda row: row["val_loss"])["epoch"]
+    return len(history) - best >= preset.patience
+
+
+def _restore(run: Run) -> tuple[keras.Model | None, list[dict[str, float]]]:
     """The newest checkpoint that can be read, and the history up to it."""
     for path in reversed(run.checkpoints()):
         epoch = int(path.stem.removeprefix("epoch-"))
@@ -242,40 +414,60 @@ def _restore(run: Run) -> tuple[Autoencoder | None, list[dict[str, float]]]:
     return None, []
 
 
-def _compile(model: Autoencoder, preset: Preset, n_steps: int) -> None:
+def _compile(model: keras.Model, task: Task) -> None:
     """Compile afresh, with the restored optimizer's state if there is one: the schedule may be another."""
-    total = n_steps * preset.epochs
-    rate: Any = preset.learning_rate
+    preset = task.preset
+    total = task.n_steps * preset.epochs
+    rate: Any = preset.optimizer["learning_rate"]
     if preset.schedule == "cosine":
         warmup = max(1, total // 20)
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, total - warmup), warmup_target=preset.learning_rate, warmup_steps=warmup
+            0.0, max(1, total - warmup), warmup_target=rate, warmup_steps=warmup
         )
-    if preset.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=preset.momentum)
+    if preset.optimizer["name"] == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=preset.optimizer.get("momentum", 0.0))
     else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=preset.weight_decay)
-    restored = getattr(model, "optimizer", None)
-    optimizer.build(model.trainable_variables)
-    if restored is not None:
-        for new, old in zip(optimizer.variables, restored.variables, strict=True):
-            new.assign(old)
-    model.compile(optimizer, loss="mse")
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=preset.optimizer.get("weight_decay", 0.0))
+    before = getattr(model, "optimizer", None)
+    state = None if before is None else [keras.ops.convert_to_numpy(variable) for variable in before.variables]
+    model.compile(optimizer, **task.losses())
+    model.optimizer.build(model.trainable_variables)
+    if state is not None:
+        for variable, value in zip(model.optimizer.variables, state, strict=True):
+            variable.assign(value)
 
 
-def _save_epoch(run: Run, model: Autoencoder, history: list[dict[str, float]]) -> None:
+@contextmanager
+def _dtype_policy(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -> None:
     # The history first: a checkpoint counts only once all its rows are there.
     with (
         atomic_path(run.path / "history.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, _HISTORY)
+        writer = csv.DictWriter(file, history[0])
         writer.writeheader()
         writer.writerows(history)
-    _save_model(model, run.path / "checkpoints" / f"epoch-{len(history):04d}.keras")
-    for old in run.checkpoints()[:-_CHECKPOINTS_KEPT]:
-        old.unlink()
-    _plot(history, run.path / "learning_curve.png")
+    _save_model(model, run.checkpoint(len(history)))
+    kept = {run.checkpoint(run.best_epoch()), *run.checkpoints()[-_CHECKPOINTS_KEPT:]}
+    for path in run.checkpoints():
+        if path not in kept:
+            path.unlink()
+    plot_history(history, run.path / "learning_curve.png")
+    writer_ = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+    with writer_.as_default():
+        for name, value in history[-1].items():
+            if name != "epoch":
+                tf.summary.scalar(name, value, step=len(history))
+    writer_.close()
 
 
 def _save_model(model: keras.Model, path: Path) -> None:
@@ -283,21 +475,35 @@ def _save_model(model: keras.Model, path: Path) -> None:
         model.save(temporary)
 
 
-def _plot(history: list[dict[str, float]], path: Path) -> None:
+def _load_model(path: Path) -> keras.Model:
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+_CURVES = {
+    "loss": "training loss",
+    "val_loss": "validation loss",
+    "val_accuracy": "segments right",
+    "val_polled_accuracy": "tracks right, polled",
+    "shuffle_rise": "rise of the loss, codes exchanged",
+    "min_encoding_std": "smallest std of a component",
+    "min_correlation": "lowest correlation with the teacher",
+}
+
+
+def plot_history(history: list[dict[str, float]], path: Path) -> None:
+    """Draw a run's losses, and below them whatever tells about accuracy and the encoding, as PNG."""
     figure = Figure(figsize=(8, 6), layout="constrained")
-    losses, code = figure.subplots(2, sharex=True)
+    losses, rest = figure.subplots(2, sharex=True)
     epochs = [row["epoch"] for row in history]
-    for name, label in (("loss", "training"), ("val_loss", "validation")):
-        losses.plot(epochs, [row[name] for row in history], "o-", markersize=3, label=label)
-    losses.set(ylabel="mean squared error", yscale="log")
-    losses.legend()
-    code.plot(
-        epochs, [row["shuffle_rise"] for row in history], "o-", markersize=3, label="rise of the loss, codes exchanged"
-    )
-    code.plot(
-        epochs, [row["min_encoding_std"] for row in history], "o-", markersize=3, label="smallest std of a component"
-    )
-    code.set(xlabel="epoch", ylim=(0, None))
-    code.legend()
+    for name, label in _CURVES.items():
+        if name in history[0]:
+            axes = losses if "loss" in name else rest
+            axes.plot(epochs, [row[name] for row in history], "o-", markersize=3, label=label)
+    losses.set(yscale="log")
+    rest.set(xlabel="epoch", ylim=(0, None))
+    rest.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (losses, rest):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        figure.savefig(temporary, dpi=110, format="png")

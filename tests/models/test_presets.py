@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfdeepviz.data.files import FormatError
+from tfdeepviz.models.build import count_parameters
+from tfdeepviz.models.presets import Preset, load_preset, override, parse_assignments, preset_names
+
+PAPER = ["ae", "ae-shared", "ae-skip", "alexnet", "vgg11", "vgg13", "vgg16"]
+
+OWN: dict[str, Any] = {
+    "title": "t",
+    "kind": "autoencoder",
+    "model": {},
+    "scaler": "minmax",
+    "optimizer": {"name": "adamw", "learning_rate": 0.1},
+}
+
+
+def write(tmp_path: Path, **changes: Any) -> str:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({**OWN, **changes}))
+    return str(path)
+
+
+def test_every_paper_model_has_a_preset_and_a_compact_one() -> None:
+    assert set(preset_names()) == {*PAPER, *(f"{name}-compact" for name in PAPER), "ae-fixed-compact"}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_say_what_they_are(name: str) -> None:
+    preset = load_preset(name)
+    assert preset.name == name
+    assert Preset.from_dict(json.loads(json.dumps(preset.to_dict()))) == preset
+    assert preset.recipe == ("modern" if name.endswith("-compact") else "paper")
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name.endswith("-compact")])
+def test_compact_means_at_most_a_million_parameters_to_the_encoding(name: str) -> None:
+    assert count_parameters(load_preset(name)).to_encoding <= 1_000_000
+
+
+def test_the_papers_recipe() -> None:
+    shared, skip, vgg = (load_preset(name) for name in ("ae-shared", "ae-skip", "vgg16"))
+    assert shared.optimizer == {"name": "sgd", "learning_rate": 2.5e-4, "momentum": 0.95}
+    assert (shared.batch_size, shared.epochs, skip.epochs, vgg.epochs) == (64, 40, 20, 25)
+    assert (skip.optimizer["learning_rate"], vgg.optimizer["learning_rate"]) == (5.3e-3, 3.9e-6)
+    assert (shared.scaler, vgg.scaler) == ("minmax", "standard")
+
+
+def test_another_recipe_overrides_the_files_values_and_keeps_the_model() -> None:
+    skip = load_preset("ae-skip", recipe="modern")
+    assert skip.optimizer["name"] == "adamw"
+    assert skip.epochs == load_preset("ae-shared", recipe="modern").epochs
+    assert skip.model["n_initial_filters"] == 32
+    assert skip.model["skip"] is True
+    assert skip.model["normalize_encoding"] is True
+    assert load_preset("ae-fixed-compact", recipe="modern") == load_preset("ae-fixed-compact")
+
+
+def test_values_are_overridden_by_their_dotted_names() -> None:
+    texts = ["optimizer.momentum=0.9", "model.kernel_size=5", "augmentation.max_gain_db=3", "schedule=cosine"]
+    preset = override(load_preset("alexnet"), parse_assignments([texts[0], texts[2], texts[3]]))
+    assert preset.optimizer["momentum"] == 0.9
+    assert preset.optimizer["learning_rate"] == 3.9e-6
+    assert preset.augmentation == {"max_gain_db": 3}
+    assert preset.schedule == "cosine"
+    assert override(load_preset("ae"), parse_assignments([texts[1]])).model["kernel_size"] == 5
+    assert load_preset("alexnet").augmentation is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimizer.nesterov=true", "nesterov"),
+        ("optimizer.momentum=high", "optimizer.momentum"),
+        ("optimizer.momentum=1.5", "optimizer.momentum"),
+        ("optimizer.name=adamw", "optimizer: momentum does not belong"),
+        ("model.colour=3", "colour"),
+        ("model.n_pools=0", "model.n_pools"),
+        ("epochs.more=1", "epochs is one value"),
+        ("class_weights=true", "class_weights"),
+        ("encoder_layer=L6", "encoder_layer"),
+        ("colour=red", "colour"),
+        ("kind=gan", "kind"),
+    ],
+)
+def test_wrong_overrides_name_the_value(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        override(load_preset("ae"), parse_assignments([text]))
+
+
+def test_assignments_need_a_name_and_a_value() -> None:
+    with pytest.raises(ValueError, match=r"optimizer\.momentum=0\.9"):
+        parse_assignments(["momentum"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": {"name": "rprop", "learning_rate": 0.1}}, "rprop"),
+        ({"colour": "red"}, "colour"),
+        ({"kind": "classifier", "model": {"architecture": "vgg16"}}, "encoder_layer"),
+        ({"kind": "classifier", "model": {"architecture": "resnet"}, "encoder_layer": "L6"}, "resnet"),
+        ({"recipe": "secret"}, "paper, modern"),
+        ({"kind": 7}, "autoencoder, classifier"),
+        ({"model": []}, "model"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_own_files_are_checked(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    assert load_preset(write(tmp_path)).name == "own"
+    with pytest.raises(FormatError, match=message) as error:
+        load_preset(write(tmp_path, **changes))
+    assert "own.json" in str(error.value)
+
+
+def test_an_unknown_name_lists_the_presets() -> None:
+    with pytest.raises(FormatError, match="ae-shared-compact"):
+        load_preset("vgg99")

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support, top_k_accuracy_score
+
+from tfdeepviz.models import scores
+from tfdeepviz.models.scores import (
+    interval_of_mean,
+    interval_of_ratio,
+    interval_of_share,
+    score_autoencoder,
+    score_classifier,
+)
+
+GENRES = ("Rock", "Folk", "Jazz", "Pop", "Blues")
+
+Split = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def one_hot(*answers: int) -> npt.NDArray[np.float64]:
+    """Segments that are sure of a genre, but not entirely, so that pooled answers have no ties."""
+    noise = np.random.default_rng(0).uniform(0, 0.01, (len(answers), len(GENRES)))
+    p = np.eye(len(GENRES))[list(answers)] + noise
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def invented(seed: int = 0, n_tracks: int = 60, n_genres: int = len(GENRES), sharpness: float = 2.0) -> Split:
+    """A classifier that is often right, on tracks of 1 to 9 segments in mixed order."""
+    rng = np.random.default_rng(seed)
+    track = rng.permutation(np.repeat(np.arange(n_tracks), rng.integers(1, 10, n_tracks)))
+    labels = rng.integers(n_genres, size=n_tracks)[track]
+    logits = rng.normal(size=(len(track), n_genres)) + sharpness * np.eye(n_genres)[labels]
+    p = np.exp(logits)
+    return p / p.sum(axis=1, keepdims=True), labels, 7 * track + 100
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> Split:
+    n_tracks = draw(st.integers(1, 6))
+    track = draw(arrays.arrays(np.int64, st.integers(1, 20), elements=st.integers(0, n_tracks - 1)))
+    of_track = draw(arrays.arrays(np.int64, n_tracks, elements=st.integers(0, len(GENRES) - 1)))
+    # Few different values, so that ties are common.
+    weights = draw(arrays.arrays(np.int64, (len(track), len(GENRES)), elements=st.integers(0, 3)))
+    weights[weights.sum(axis=1) == 0] = 1
+    return weights / weights.sum(axis=1, keepdims=True), of_track[track], track
+
+
+def test_two_tracks_by_hand() -> None:
+    # Track 8 has two votes for Rock and one for Folk; track 5 is surer of Folk than it is often of Jazz.
+    p = np.array([[0.6, 0.4, 0], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0, 0.95, 0.05], [0, 0.4, 0.6], [0, 0.45, 0.55]])
+    result = score_classifier(p, [0, 0, 0, 2, 2, 2], [8, 8, 8, 5, 5, 5], GENRES[:3])
+    assert result["n_segments"] == 6
+    assert result["n_tracks"] == 2
+    assert result["segment_accuracy"] == pytest.approx(4 / 6)
+    assert result["segment_top_3_accuracy"] == 1
+    assert result["polled_accuracy"] == 1
+    assert result["pooled_accuracy"] == 0
+    assert result["top_3_accuracy"] == 1
+    assert result["macro_f1"] == 0
+    assert result["majority_baseline"] == 0.5
+    assert result["confusion"] == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
+    assert result["per_genre"][0] == {
+        **{"genre": "Rock", "n_tracks": 1, "n_segments": 3, "precision": None, "recall": 0.0, "f1": 0.0},
+        "polled_accuracy": 1.0,
+    }
+    assert result["per_genre"][1] == {
+        **{"genre": "Folk", "n_tracks": 0, "n_segments": 0, "precision": 0.0, "recall": None, "f1": None},
+        "polled_accuracy": None,
+    }
+
+
+@pytest.mark.parametrize("answers", [(0, 0, 1, 1), (1, 0), (0, 1, 2, 3, 4), (0, 0, 1, 1, 2)])
+def test_a_tie_for_the_most_votes_is_wrong(answers: tuple[int, ...]) -> None:
+    for label in range(2):
+        result = score_classifier(one_hot(*answers), [label] * len(answers), [3] * len(answers), GENRES)
+        assert result["polled_accuracy"] == 0
+
+
+def test_a_tie_for_fewer_votes_does_not_matter() -> None:
+    assert score_classifier(one_hot(0, 1, 2, 0), [0] * 4, [3] * 4, GENRES)["polled_accuracy"] == 1
+
+
+@given(splits())
+def test_polling_is_the_papers(split: Split) -> None:
+    p, labels, track_ids = split
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for track, answer in zip(track_ids.tolist(), p.argmax(axis=1).tolist(), strict=True):
+        votes[track][answer] += 1
+    truth = dict(zip(track_ids.tolist(), labels.tolist(), strict=True))
+    n_right = 0
+    for track, counter in votes.items():
+        (winner, most), *others = counter.most_common()
+        n_right += winner == truth[track] and not (others and others[0][1] == most)
+    result = score_classifier(p, labels, track_ids, GENRES)
+    assert result["polled_accuracy"] == pytest.approx(n_right / len(votes))
+    by_genre = sum((row["polled_accuracy"] or 0) * row["n_tracks"] for row in result["per_genre"])
+    assert by_genre == pytest.approx(n_right)
+
+
+@given(splits(), st.randoms(use_true_random=False))
+def test_the_order_of_segments_does_not_matter(split: Split, random: Any) -> None:
+    p, labels, track_ids = split
+    order = list(range(len(p)))
+    random.shuffle(order)
+    one = score_classifier(p, labels, track_ids, GENRES)
+    other = score_classifier(p[order], labels[order], track_ids[order], GENRES)
+    for name in ("segment_accuracy", "segment_top_3_accuracy", "polled_accuracy", "majority_baseline"):
+        assert one[name] == pytest.approx(other[name])
+
+
+@given(splits())
+def test_tracks_of_one_segment_are_segments(split: Split) -> None:
+    p, labels, _ = split
+    result = score_classifier(p, labels, np.arange(len(p)), GENRES)
+    assert result["polled_accuracy"] == result["pooled_accuracy"] == pytest.approx(result["segment_accuracy"])
+    assert result["top_3_accuracy"] == pytest.approx(result["segment_top_3_accuracy"])
+
+
+@given(splits())
+def test_what_holds_for_every_split(split: Split) -> None:
+    result = score_classifier(*split, GENRES)
+    json.dumps(result, allow_nan=False)
+    n_tracks, confusion = result["n_tracks"], np.array(result["confusion"])
+    assert confusion.sum() == n_tracks == len(set(split[2].tolist()))
+    assert confusion.trace() / n_tracks == pytest.approx(result["pooled_accuracy"])
+    assert confusion.sum(axis=1).tolist() == [row["n_tracks"] for row in result["per_genre"]]
+    assert sum(row["n_segments"] for row in result["per_genre"]) == result["n_segments"]
+    assert result["top_3_accuracy"] >= result["pooled_accuracy"]
+    assert 1 / len(GENRES) <= result["majority_baseline"] <= 1
+    for name, (low, high) in result["intervals"].items():
+        assert 0 <= low <= result[name] <= high <= 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agrees_with_scikit_learn(seed: int) -> None:
+    p, labels, track_ids = invented(seed)
+    result = score_classifier(p, labels, track_ids, GENRES)
+    tracks = np.unique(track_ids)
+    pooled = np.stack([p[track_ids == track].mean(axis=0) for track in tracks])
+    truth = np.array([labels[track_ids == track][0] for track in tracks])
+    names = np.arange(len(GENRES))
+    assert result["segment_accuracy"] == pytest.approx(accuracy_score(labels, p.argmax(axis=1)))
+    assert result["segment_top_3_accuracy"] == pytest.approx(top_k_accuracy_score(labels, p, k=3, labels=names))
+    assert result["top_3_accuracy"] == pytest.approx(top_k_accuracy_score(truth, pooled, k=3, labels=names))
+    expected = precision_recall_fscore_support(truth, pooled.argmax(axis=1), labels=names)
+    for name, values in zip(("precision", "recall", "f1", "n_tracks"), expected, strict=True):
+        assert [row[name] for row in result["per_genre"]] == pytest.approx(values)
+    assert result["macro_f1"] == pytest.approx(np.mean(expected[2]))
+
+
+def test_genres_that_do_not_occur_are_left_out_of_macro_f1() -> None:
+    p, labels, track_ids = invented()
+    more = np.pad(p, ((0, 0), (0, 20)))
+    one = score_classifier(p, labels, track_ids, GENRES)
+    other = score_classifier(more, labels, track_ids, [*GENRES, *(f"Genre {i}" for i in range(20))])
+    assert one["macro_f1"] == other["macro_f1"]
+
+
+def test_fewer_than_three_genres_are_always_among_the_top_3() -> None:
+    p, labels, track_ids = invented(n_genres=2)
+    result = score_classifier(p, labels, track_ids, GENRES[:2])
+    assert result["segment_top_3_accuracy"] == result["top_3_accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probabilities": [[0.5, 0.5]] * 3}, r"probabilities have shape \(3, 2\).*the 3 genres"),
+        ({"labels": [0, 0]}, r"labels \(2,\)"),
+        ({"track_ids": [1, 1]}, r"track_ids \(2,\)"),
+        ({"probabilities": [[np.nan, 0, 1]] * 3}, "nan is none"),
+        ({"probabilities": [[-3.5, 2.0, 1.0]] * 3}, "-3.5 is none; give the softmax"),
+        ({"probabilities": [[0.2, 0.2, 0.2]] * 3}, "segment 0 add up to 0.6"),
+        ({"labels": [0, 0, -1], "track_ids": [1, 1, 2]}, "labels: -1 is none of the 3 genres; leave out"),
+        ({"labels": [0, 0, 3]}, "labels: 3 is none"),
+        ({"labels": [0.0, 0.0, 1.0]}, "labels: float64 given"),
+        ({"labels": [0, 1, 2], "track_ids": [4, 4, 5]}, "track 4 has 2, 'Rock', 'Folk'"),
+        ({"genres": ["Rock", "Folk", "Rock"]}, "genres: 'Rock' occurs twice"),
+        ({"probabilities": np.empty((0, 3)), "labels": [], "track_ids": []}, r"labels: shape \(0,\)"),
+    ],
+)
+def test_impossible_answers_are_refused(change: dict[str, Any], message: str) -> None:
+    values = {"probabilities": np.eye(3), "labels": [0, 0, 1], "track_ids": [1, 1, 2], "genres": GENRES[:3]}
+    score_classifier(**values)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        score_classifier(**{**values, **change})
+
+
+def test_wilsons_interval() -> None:
+    # By the formula: centre (k + z^2/2) / (n + z^2), for 31 of 34.
+    z, k, n = 1.959964, 31, 34
+    centre = (k + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(k * (n - k) / n + z**2 / 4)
+    assert interval_of_share(k, n) == pytest.approx((centre - half, centre + half))
+    for n_right, n_all in ((-1, 4), (5, 4), (0, 0)):
+        with pytest.raises(ValueError, match=f"{n_right} of {n_all}"):
+            interval_of_share(n_right, n_all)
+
+
+def test_the_bootstrap_of_a_mean_is_the_textbooks() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    low, high = interval_of_mean(values)
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+    assert interval_of_mean(values) == (low, high)
+    assert interval_of_mean(values, seed=1) != (low, high)
+
+
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(200):
+        scale = rng.lognormal(0, 0.5, 60)
+        errors, bars = 0.5 * scale * rng.lognormal(0, 0.2, 60), scale * rng.lognormal(0, 0.2, 60)
+        low, high = interval_of_ratio(errors, bars)
+        hits += low <= 0.5 <= high
+    assert 180 <= hits <= 199
+
+
+def test_paired_errors_have_a_narrower_ratio_than_mixed_ones() -> None:
+    rng = np.random.default_rng(3)
+    bars = rng.lognormal(0, 1, 100)
+    errors = 0.4 * bars * rng.uniform(0.9, 1.1, 100)
+    low, high = interval_of_ratio(errors, bars)
+    assert low < errors.sum() / bars.sum() < high
+    assert high - low < 0.1 * np.subtract(*interval_of_ratio(rng.permutation(errors), bars)[::-1])
+
+
+@settings(deadline=None, max_examples=15)
+@given(arrays.arrays(np.float64, st.integers(2, 30), elements=st.floats(0.01, 100)), st.floats(0.1, 10))
+def test_laws_of_intervals(values: npt.NDArray[np.float64], factor: float) -> None:
+    low, high = interval_of_mean(values)
+    assert values.min() - 1e-9 <= low <= high <= values.max() + 1e-9
+    assert interval_of_mean(factor * values) == pytest.approx((factor * low, factor * high))
+    assert interval_of_ratio(factor * values, values) == pytest.approx((factor, factor))
+
+
+def test_many_tracks_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(4).uniform(size=50)
+    whole = interval_of_mean(values)
+    monkeypatch.setattr(scores, "_MAX_DRAWN", 60)
+    assert interval_of_mean(values) == pytest.approx(whole, abs=0.02)
+
+
+def test_resamples_without_a_denominator_are_left_out() -> None:
+    low, high = interval_of_ratio([1, 0, 0], [2, 0, 0])
+    assert (low, high) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("numerators", "denominators", "message"),
+    [
+        ([1], [1], "1 tracks"),
+        ([1, 2], [1], r"\(2,\) and \(1,\)"),
+        ([[1, 2]], [[1, 2]], "one number a track"),
+        ([1, np.nan], [1, 1], "numerators: nan"),
+        ([1, 1], [np.inf, 1], "denominators: inf"),
+        ([1, 1], [-1, 2], "from -1 to 2"),
+        ([1, 1], [0, 0], "from 0 to 0"),
+    ],
+)
+def test_impossible_ratios_are_refused(numerators: Any, denominators: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        interval_of_ratio(numerators, denominators)
+
+
+def test_errors_of_reconstructions() -> None:
+    rng = np.random.default_rng(5)
+    track_ids = rng.permutation(np.repeat(np.arange(40), rng.integers(1, 9, 40)))
+    pca = rng.lognormal(0, 0.5, 40)[track_ids] * rng.uniform(0.5, 1.5, len(track_ids))
+    model = 0.4 * pca * rng.uniform(0.8, 1.2, len(track_ids))
+    errors = {"pca": pca, "model": model, "mean": 2 * pca, "shuffled": 3 * model}
+    result = score_autoencoder(errors, track_ids)
+    json.dumps(result, allow_nan=False)
+    assert (result["n_segments"], result["n_tracks"]) == (len(track_ids), 40)
+    assert result["mse"] == pytest.approx(model.mean())
+    assert result["pca_mse"] == pytest.approx(pca.mean())
+    assert result["mse_to_pca"] == pytest.approx(model.sum() / pca.sum())
+    assert result["mean_mse_to_pca"] == pytest.approx(2)
+    assert result["shuffle_rise"] == pytest.approx(2)
+    assert set(result["intervals"]) == set(result) - {"n_segments", "n_tracks", "intervals"}
+    for name, (low, high) in result["intervals"].items():
+        assert low - 1e-9 <= result[name] <= high + 1e-9
+    # Of exactly proportional errors the ratio is sure, whichever tracks are drawn.
+    assert result["intervals"]["mean_mse_to_pca"] == pytest.approx([2, 2])
+    assert result["intervals"]["shuffle_rise"] == pytest.approx([2, 2])
+    sums = [np.bincount(track_ids, weights=values) for values in (model, pca, np.ones(len(model)))]
+    assert result["intervals"]["mse_to_pca"] == pytest.approx(interval_of_ratio(sums[0], sums[1]))
+    assert result["intervals"]["mse"] == pytest.approx(interval_of_ratio(sums[0], sums[2]))
+
+
+def test_one_track_has_scores_and_no_intervals() -> None:
+    result = score_autoencoder({"model": [1, 3], "pca": [4, 4]}, [9, 9])
+    assert result == {
+        **{"n_segments": 2, "n_tracks": 1, "mse": 2, "pca_mse": 4, "mse_to_pca": 0.5},
+        "intervals": {},
+    }
+
+
+def test_nothing_is_divided_by_a_perfect_reconstruction() -> None:
+    result = score_autoencoder({"model": [0, 0], "pca": [0, 0], "shuffled": [1, 1]}, [1, 2])
+    assert (result["mse"], result["shuffled_mse"]) == (0, 1)
+    assert not {"mse_to_pca", "shuffle_rise"} & set(result)
+
+
+@pytest.mark.parametrize(
+    ("errors", "track_ids", "message"),
+    [
+        ({"pca": [1, 1]}, [1, 2], "'model' are missing"),
+        ({"model": [1, 1, 1]}, [1, 2], r"'model'\]: shape \(3,\)"),
+        ({"model": [1, np.nan]}, [1, 2], "nan is no squared error"),
+        ({"model": [1, 1], "pca": [1, -2]}, [1, 2], r"'pca'\]: -2.0 is no"),
+        ({"model": []}, [], r"track_ids: shape \(0,\)"),
+        ({"model": [1, 1]}, [1.5, 2], "track_ids: float64"),
+    ],
+)
+def test_impossible_errors_are_refused(errors: Any, track_ids: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        score_autoencoder(errors, track_ids)

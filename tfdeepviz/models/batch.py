@@ -1,0 +1,443 @@
+"""Many presets trained one after the other, each in a process of its own, and a table of what came out."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import shorten
+from typing import IO, Any, Literal
+
+from tfdeepviz.data.files import FormatError, atomic_path
+from tfdeepviz.models.presets import load_preset
+
+Status = Literal["done", "failed", "not finished", "not begun"]
+
+_TRAINER = (sys.executable, "-m", "tfdeepviz.cli", "train")
+# A run writes its checkpoint after an epoch; whoever interrupts it loses no more than the epoch that it is in.
+_GRACE_SECONDS = 30.0
+_TAIL_LINES = 50
+_MAX_LINE_CHARACTERS = 10_000
+_MAX_REASON_CHARACTERS = 300
+
+_SPLITS = ("test", "validation", "training")
+_KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers"}
+#: Metrics a kind: name, heading and format. What a run does not have stays empty.
+_METRICS = {
+    "autoencoder": (
+        ("mse", "MSE", ".5f"),
+        ("mean_mse", "MSE of the mean", ".5f"),
+        ("pca_mse", "MSE of PCA", ".5f"),
+        ("mse_to_pca", "MSE / PCA's", ".3f"),
+        ("alone_mse_to_pca", "from the encoding alone / PCA's", ".3f"),
+        ("shuffle_rise", "codes exchanged", "+.1%"),
+        ("min_encoding_std", "smallest std", ".3f"),
+    ),
+    "classifier": (
+        ("polled_accuracy", "polled accuracy", ".3f"),
+        ("pooled_accuracy", "pooled accuracy", ".3f"),
+        ("top_3_accuracy", "top 3", ".3f"),
+        ("macro_f1", "macro F1", ".3f"),
+        ("majority_baseline", "commonest genre", ".3f"),
+        ("min_encoding_std", "smallest std", ".3f"),
+    ),
+}
+
+
+class BatchError(RuntimeError):
+    """Some presets of a batch could not be trained."""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of one preset.
+
+    Attributes
+    ----------
+    name, kind
+        The preset's.
+    run
+        Folder of its run.
+    status
+        `done`, `failed`, `not finished` (interrupted) or `not begun`.
+    reason
+        One line, if it failed.
+    """
+
+    name: str
+    kind: str
+    run: Path
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of the summary; None where a run has not come so far."""
+
+    result: BatchResult
+    trainable: int | None = None
+    to_encoding: int | None = None
+    epochs: int | None = None
+    seconds_per_epoch: float | None = None
+    split: str | None = None
+    n_tracks: int | None = None
+    n_segments: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def run_batch(
+    presets: Sequence[str],
+    dataset: Path,
+    out: Path,
+    *,
+    extra: Sequence[str] = (),
+    echo: Callable[[str], None] | None = None,
+    trainer: Sequence[str] = _TRAINER,
+) -> list[BatchResult]:
+    """Train presets one after the other and go on after a failure.
+
+    Finished runs are not trained again and interrupted ones are resumed, because `tfdeepviz train` does so. Every
+    run has a process of its own: what crashes it, or kills it for its memory, takes no other along. `out` receives a
+    folder and a log a preset, and after each one a new `summary.csv` and `summary.md`.
+
+    Parameters
+    ----------
+    presets
+        Names or .json files, as `tfdeepviz train` takes them.
+    dataset
+        A prepared dataset.
+    out
+        Folder of the runs' folders.
+    extra
+        More arguments for every `tfdeepviz train`.
+    echo
+        Told what the batch and its trainings print, piece by piece; by default standard output.
+    trainer
+        The command that trains, without its arguments.
+
+    Returns
+    -------
+    list of BatchResult
+        One a preset, `done` or `failed`, in their order.
+
+    Raises
+    ------
+    FormatError
+        Before anything is trained, if a preset cannot be loaded.
+    ValueError
+        Before anything is trained, if two presets would share a folder or there is none.
+    KeyboardInterrupt
+        Interrupted; the run was told to stop, and the summary is written.
+    """
+    echo = echo or _print
+    rows = [_peek(result) for result in _plan(presets, out)]
+    if taken := {argument.partition("=")[0] for argument in extra} & {"--dataset", "--out"}:
+        raise ValueError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; leave it out")
+    out.mkdir(parents=True, exist_ok=True)
+    for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
+        result = row.result
+        echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
+        command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
+        try:
+            reason = _train(command, out / f"{result.name}.log", echo)
+        except KeyboardInterrupt:
+            rows[i] = _peek(result)
+            _write_summary(out, rows)
+            raise
+        if reason:
+            rows[i] = _Row(replace(result, status="failed", reason=reason))
+        else:
+            rows[i] = _finished(result)
+        result = rows[i].result
+        echo(f"[{i + 1}/{len(presets)}] {result.name}: {result.status}{result.reason and f' ({result.reason})'}\n")
+        _write_summary(out, rows)
+    return [row.result for row in rows]
+
+
+def refuse_failures(results: Sequence[BatchResult]) -> None:
+    """Raise `BatchError` if a preset failed; its message names each with its reason."""
+    failed = [result for result in results if result.status == "failed"]
+    if failed:
+        reasons = "; ".join(f"{result.name} ({result.reason})" for result in failed)
+        raise BatchError(f"{len(failed)} of {len(results)} failed: {reasons}")
+
+
+def find_runs(out: Path) -> list[Path]:
+    """Find the folders in `out` that hold a training run, by name.
+
+    Raises
+    ------
+    FormatError
+        If there is none.
+    """
+    runs = sorted(path.parent for path in out.glob("*/config.json"))
+    if not runs:
+        raise FormatError(f"{out}: no folder in it holds a training run; make some with `tfdeepviz batch`")
+    return runs
+
+
+def summarize(runs: Iterable[Path]) -> str:
+    """Write tables of training runs, finished or not, in Markdown: one a kind.
+
+    The split shown is the test split; where a dataset has none, the validation split, else the training split.
+
+    Raises
+    ------
+    FormatError
+        If a folder holds no run, or one that cannot be read.
+    """
+    return _markdown([_read(path) for path in runs])
+
+
+def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
+    if not presets:
+        raise ValueError("no preset; give at least one to train")
+    taken = {"summary.csv": "the summary", "summary.md": "the summary"}
+    results = []
+    for text in presets:
+        preset = load_preset(text)
+        # Two presets that differ in case alone are one folder on some file systems.
+        paths = [preset.name.casefold(), f"{preset.name}.log".casefold()]
+        for path in paths:
+            if path in taken:
+                raise ValueError(f"{text}: its {path} in {out} would be that of {taken[path]} too; drop or rename one")
+        taken |= dict.fromkeys(paths, text)
+        results.append(BatchResult(preset.name, preset.kind, out / preset.name, "not begun"))
+    return results
+
+
+def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> str:
+    """Run a training to its end; gives what it failed of, or nothing."""
+    with log.open("a", encoding="utf-8", buffering=1) as file:
+        output = _Output(file, echo)
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+            # A terminal interrupts its whole foreground group; the child is to be told once, and by us.
+            process_group=0,
+        ) as process:
+            try:
+                output.copy(process)
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                timer = threading.Timer(_GRACE_SECONDS, process.kill)
+                timer.start()
+                try:
+                    output.copy(process)
+                finally:
+                    timer.cancel()
+                raise
+            finally:
+                # Does nothing to a process that has ended.
+                process.kill()
+    return _failure(process.returncode, output.tail)
+
+
+class _Output:
+    """What a process prints, on to the terminal as it comes and to its log by whole lines.
+
+    Of a progress bar, which returns to the beginning of its line again and again, the log keeps the last state.
+    """
+
+    def __init__(self, log: IO[str], echo: Callable[[str], None]) -> None:
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._log = log
+        self._echo = echo
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._line = ""
+
+    def copy(self, process: subprocess.Popen[bytes]) -> None:
+        """Copy until the process ends."""
+        assert process.stdout is not None
+        # Not by `read`, which waits for a whole block.
+        while data := os.read(process.stdout.fileno(), 1 << 16):
+            self._add(self._decoder.decode(data))
+        self._add(self._decoder.decode(b"", final=True))
+        if self._line:
+            self._add("\n")
+        process.wait()
+
+    def _add(self, text: str) -> None:
+        self._echo(text)
+        *lines, line = (self._line + text).split("\n")
+        for whole in lines:
+            visible = _CONTROL.sub("", whole.rstrip("\r").rpartition("\r")[2])[:_MAX_LINE_CHARACTERS]
+            self.tail.append(visible)
+            self._log.write(f"{visible}\n")
+        # A return at the very end may be half of "\r\n".
+        end = "\r" if line.endswith("\r") else ""
+        self._line = line.rstrip("\r").rpartition("\r")[2][:_MAX_LINE_CHARACTERS] + end
+
+
+# Escape sequences (colours, cursor) and control characters but the tabulator.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def _failure(status: int, tail: Iterable[str]) -> str:
+    if not status:
+        return ""
+    if status < 0:
+        name = signal.strsignal(-status) or "unknown"
+        hint = "; memory may have run out" if -status == signal.SIGKILL else ""
+        return f"ended by signal {-status}, {name}{hint}"
+    lines = [line.strip() for line in tail if line.strip()]
+    ours = [line.rpartition(_ERROR)[2] for line in lines if _ERROR in line]
+    raised = [line for line in lines if _RAISED.match(line)]
+    last = (ours or raised or lines or [""])[-1]
+    return shorten(f"exit status {status}: {last}".removesuffix(": "), _MAX_REASON_CHARACTERS, placeholder="...")
+
+
+# What the command line says of an error, and the last line of a traceback.
+_ERROR = "tfdeepviz: error: "
+_RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
+
+
+def _print(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _peek(result: BatchResult) -> _Row:
+    """What is known of a run that this batch has not trained, or not to its end."""
+    if not (result.run / "config.json").is_file():
+        return _Row(result)
+    try:
+        return _read(result.run)
+    except (FormatError, OSError):
+        # Its turn will come, and `tfdeepviz train` will say what is wrong.
+        return _Row(result)
+
+
+def _finished(result: BatchResult) -> _Row:
+    try:
+        row = _read(result.run)
+    except (FormatError, OSError) as error:
+        return _Row(replace(result, status="failed", reason=" ".join(str(error).split())))
+    if row.result.status != "done":
+        reason = "ended without an error and without metrics.json"
+        return _Row(replace(result, status="failed", reason=reason))
+    return row
+
+
+def _read(path: Path) -> _Row:
+    # TensorFlow is needed by nobody who only plans a batch or mends its arguments.
+    from tfdeepviz.models.training import Run
+
+    run = Run.load(path)
+    history, kind = run.history(), run.preset.kind
+    file = path / "history.csv"
+    try:
+        row = _Row(
+            BatchResult(path.name, kind, path, "not finished"),
+            epochs=len(history),
+            seconds_per_epoch=statistics.median(line["seconds"] for line in history) if history else None,
+        )
+        file = path / "config.json"
+        if parameters := run.config.get("parameters"):
+            row = replace(row, trainable=int(parameters["trainable"]), to_encoding=int(parameters["to_encoding"]))
+        file = path / "metrics.json"
+        return _with_metrics(row, run.metrics()) if file.is_file() else row
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{file}: not what a run has there ({error!r}); train it anew") from error
+
+
+def _with_metrics(row: _Row, by_split: dict[str, Any]) -> _Row:
+    split = next((split for split in _SPLITS if split in by_split), "training")
+    measured = {**by_split[split], "min_encoding_std": min(by_split[split]["encoding_std"])}
+    names = [name for name, _, _ in _METRICS[row.result.kind]]
+    intervals = {name: pair for name, pair in measured.get("intervals", {}).items() if name in names}
+    return replace(
+        row,
+        result=replace(row.result, status="done"),
+        split=split,
+        n_tracks=int(measured["n_tracks"]),
+        n_segments=int(measured["n_segments"]),
+        metrics={name: float(measured[name]) for name in names if name in measured},
+        intervals={name: (float(low), float(high)) for name, (low, high) in intervals.items()},
+    )
+
+
+def _write_summary(out: Path, rows: Sequence[_Row]) -> None:
+    with atomic_path(out / "summary.md") as temporary:
+        temporary.write_text(_markdown(rows), encoding="utf-8")
+    with (
+        atomic_path(out / "summary.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        lines = [_csv(row) for row in rows]
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _csv(row: _Row) -> dict[str, Any]:
+    result = row.result
+    line: dict[str, Any] = {
+        **{"name": result.name, "status": result.status, "reason": result.reason, "kind": result.kind},
+        **{"trainable_parameters": row.trainable, "parameters_to_encoding": row.to_encoding, "epochs": row.epochs},
+        **{"median_seconds_per_epoch": row.seconds_per_epoch, "split": row.split},
+        **{"n_tracks": row.n_tracks, "n_segments": row.n_segments},
+    }
+    # The same columns whatever the batch holds, so that summaries can be put together.
+    for metrics in _METRICS.values():
+        for name, _, _ in metrics:
+            low, high = row.intervals.get(name, (None, None))
+            line |= {name: row.metrics.get(name), f"{name}_low": low, f"{name}_high": high}
+    return line
+
+
+def _markdown(rows: Sequence[_Row]) -> str:
+    tables = []
+    for kind, title in _KINDS.items():
+        chosen = [row for row in rows if row.result.kind == kind]
+        if chosen:
+            metrics = _METRICS[kind]
+            heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds an epoch", "split"]
+            heads += ["tracks", "segments", *(head for _, head, _ in metrics)]
+            lines = [_line(heads), _line(["---"] * len(heads)), *(_line(_cells(row)) for row in chosen)]
+            tables.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+    text = "\n".join(tables)
+    if any(row.intervals for row in rows):
+        text += "\nIn brackets: 95 % confidence intervals.\n"
+    return text
+
+
+def _cells(row: _Row) -> list[str]:
+    def whole(value: int | None) -> str:
+        return "" if value is None else f"{value:,}"
+
+    cells = [row.result.name, row.result.status + (f": {row.result.reason}" if row.result.reason else "")]
+    cells += [whole(row.trainable), whole(row.to_encoding), whole(row.epochs)]
+    cells += ["" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.1f}", row.split or ""]
+    cells += [whole(row.n_tracks), whole(row.n_segments)]
+    for name, _, spec in _METRICS[row.result.kind]:
+        cell = "" if name not in row.metrics else f"{row.metrics[name]:{spec}}"
+        if name in row.intervals:
+            low, high = row.intervals[name]
+            cell += f" [{low:{spec}}, {high:{spec}}]"
+        cells.append(cell)
+    return cells
+
+
+def _line(cells: Iterable[str]) -> str:
+    # Names and reasons are other people's text: it must neither end a cell nor become HTML.
+    escaped = (cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

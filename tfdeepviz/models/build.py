@@ -1,0 +1,76 @@
+"""Presets to Keras models."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import keras
+
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.presets import Preset
+from tfdeepviz.params import PAPER
+
+Model: TypeAlias = Autoencoder | GenreClassifier
+
+#: Genres of FMA-medium, with which the paper's classifiers are counted.
+PAPER_N_GENRES = 16
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Trainable parameters of a model in all, and from the input to the encoding, and the encoding's size."""
+
+    trainable: int
+    to_encoding: int
+    encoding_size: int
+
+
+def build_model(
+    preset: Preset,
+    *,
+    input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
+    n_genres: int = PAPER_N_GENRES,
+) -> Model:
+    """Make a preset's model with all its weights, in the dtype policy that is set.
+
+    Raises
+    ------
+    ParameterError
+        If the preset's options do not fit each other or the input.
+    """
+    model: Model
+    if preset.kind == "autoencoder":
+        model = Autoencoder(**{**preset.model, "input_size": input_size})
+    else:
+        model = GenreClassifier(**{**preset.model, "input_size": input_size, "n_genres": n_genres})
+        model.encoding_size(str(preset.encoder_layer))  # refuses a layer that the architecture has not
+    model.build()
+    return model
+
+
+def count_parameters(
+    preset: Preset,
+    *,
+    input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
+    n_genres: int = PAPER_N_GENRES,
+) -> ParameterCounts:
+    """Count a preset's trainable parameters; errors are those of `build_model`."""
+    model = build_model(preset, input_size=input_size, n_genres=n_genres)
+    return counts_of(model, make_encoder(preset, model, SegmentScaler(preset.scaler)))
+
+
+def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
+    """Count the parameters of a model and its encoder."""
+    trainable, to_encoding = (sum(math.prod(v.shape) for v in m.trainable_variables) for m in (model, encoder))
+    return ParameterCounts(trainable, to_encoding, encoder.output_shape[-1])
+
+
+def make_encoder(preset: Preset, model: Model, scaler: SegmentScaler) -> keras.Model:
+    """Make a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
+    if isinstance(model, Autoencoder):
+        return model.encoder(scaler)
+    return model.encoder(scaler, str(preset.encoder_layer))

@@ -1,0 +1,263 @@
+"""The paper's genre classifiers, AlexNet and VGG on one channel, whose inner layers serve as encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.params import ParameterError
+
+# Convolutions before each of VGG's pools, and the filters of each.
+_VGG_REPEATS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3)}
+_VGG_FILTERS = (64, 128, 256, 512, 512)
+
+# Encoding layers, and how many hidden dense layers each includes. The numbers count convolutions and dense layers.
+_ENCODING_LAYERS = {
+    "alexnet": {"L6": 1},
+    "vgg11": {"L8": 0},
+    "vgg13": {"L10": 0},
+    "vgg16": {"L13": 0, "L14": 1, "L15": 2},
+}
+ARCHITECTURES = tuple(_ENCODING_LAYERS)
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class GenreClassifier(keras.Model):  # type: ignore[misc]
+    """AlexNet (Krizhevsky 2014) or VGG (Simonyan and Zisserman 2015) as the paper uses them (section 3.2).
+
+    The convolutions are torchvision's, but for one input channel, and AlexNet's first one moves by one coefficient and
+    two frames. The head is new: two hidden dense layers with ReLU and dropout, then the logits.
+
+    Parameters
+    ----------
+    architecture
+        One of `ARCHITECTURES`.
+    n_genres
+        Number of logits.
+    input_size
+        Coefficients and frames of one segment: at least 21 and 35 for AlexNet, 32 and 32 for VGG.
+    batch_norm
+        Batch-normalise every convolution (VGG only; the paper does).
+    width
+        Factor of all numbers of filters, rounded.
+    dense_units
+        Size of both hidden dense layers.
+    dense_initial_std
+        Standard deviation of the dense kernels' initial values; torchvision's is 0.01, None takes He's, which narrow
+        layers need.
+    dropout
+        Share of their outputs that is dropped in training.
+
+    Raises
+    ------
+    ParameterError
+        If a value is impossible or they do not fit each other; the message names the rule.
+
+    The input has the shape (batch, *input_size, 1), scaled to zero mean and unit variance; the output are logits of the
+    shape (batch, n_genres), float32 in any dtype policy.
+
+    Weights start as torchvision's VGG does: He's normal distribution by fan-out for convolutions, zero for biases.
+    AlexNet starts so too, instead of PyTorch's default uniform distribution.
+    """
+
+    def __init__(
+        self,
+        *,
+        architecture: str,
+        n_genres: int = 16,
+        input_size: tuple[int, int] = (64, 96),
+        batch_norm: bool = False,
+        width: float = 1.0,
+        dense_units: int = 4096,
+        dense_initial_std: float | None = 0.01,
+        dropout: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.architecture = architecture
+        self.n_genres = n_genres
+        self.input_size = tuple(input_size)
+        self.batch_norm = batch_norm
+        self.width = width
+        self.dense_units = dense_units
+        self.dense_initial_std = dense_initial_std
+        self.dropout = dropout
+        self._check()
+        self.features = self._alexnet() if architecture == "alexnet" else self._vgg()
+        self.head = self._head()
+
+    def _check(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ParameterError(f"architecture={self.architecture!r}: choose one of {', '.join(ARCHITECTURES)}")
+        for name, least in (("n_genres", 2), ("dense_units", 1)):
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= 1_000_000:
+                raise ParameterError(f"{name}={value!r}: give a whole number from {least} to 1000000")
+        if not isinstance(self.batch_norm, bool):
+            raise ParameterError(f"batch_norm={self.batch_norm!r}: give true or false")
+        if self.batch_norm and self.architecture == "alexnet":
+            raise ParameterError("batch_norm=True: only VGG has it; give batch_norm=False for alexnet")
+        if not _is_number(self.width) or not 0 < self.width <= 8:
+            raise ParameterError(f"width={self.width!r}: give a factor in (0, 8]")
+        if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
+            raise ParameterError(f"dropout={self.dropout!r}: give a share in [0, 1)")
+        least_size = (21, 35) if self.architecture == "alexnet" else (32, 32)
+        if len(self.input_size) != 2 or any(
+            type(n) is not int or n < least for n, least in zip(self.input_size, least_size, strict=True)
+        ):
+            raise ParameterError(
+                f"input_size={self.input_size}: the pools of {self.architecture} need at least {least_size[0]} "
+                f"coefficients and {least_size[1]} frames"
+            )
+
+    @property
+    def encoding_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose output can serve as encoding, from the input to the output."""
+        return tuple(_ENCODING_LAYERS[self.architecture])
+
+    def _alexnet(self) -> list[keras.layers.Layer]:
+        layers: list[keras.layers.Layer] = [keras.layers.ZeroPadding2D(2, dtype=self.dtype_policy)]
+        layers += self._convolution("conv1", 64, 11, strides=(1, 2), padding="valid")
+        layers += [self._pool("pool1", 3), *self._convolution("conv2", 192, 5), self._pool("pool2", 3)]
+        for name, filters in (("conv3", 384), ("conv4", 256), ("conv5", 256)):
+            layers += self._convolution(name, filters, 3)
+        return [*layers, self._pool("pool3", 3)]
+
+    def _vgg(self) -> list[keras.layers.Layer]:
+        layers: list[keras.layers.Layer] = []
+        for block, (n, filters) in enumerate(zip(_VGG_REPEATS[self.architecture], _VGG_FILTERS, strict=True), 1):
+            for i in range(1, n + 1):
+                layers += self._convolution(f"conv{block}_{i}", filters, 3)
+            layers.append(self._pool(f"pool{block}", 2))
+        return layers
+
+    def _convolution(
+        self, name: str, filters: int, size: int, strides: tuple[int, int] = (1, 1), padding: str = "same"
+    ) -> list[keras.layers.Layer]:
+        layers: list[keras.layers.Layer] = [
+            keras.layers.Conv2D(
+                max(1, round(filters * self.width)),
+                size,
+                strides=strides,
+                padding=padding,
+                kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+                name=name,
+                dtype=self.dtype_policy,
+            )
+        ]
+        if self.batch_norm:
+            # PyTorch's constants, so that its weights give the same outputs.
+            layers.append(
+                keras.layers.BatchNormalization(
+                    momentum=0.9, epsilon=1e-5, name=f"{name}_norm", dtype=self.dtype_policy
+                )
+            )
+        return [*layers, keras.layers.ReLU(name=f"{name}_relu", dtype=self.dtype_policy)]
+
+    def _pool(self, name: str, size: int) -> keras.layers.Layer:
+        return keras.layers.MaxPooling2D(size, strides=2, name=name, dtype=self.dtype_policy)
+
+    def _head(self) -> list[keras.layers.Layer]:
+        layers: list[keras.layers.Layer] = [keras.layers.Flatten(dtype=self.dtype_policy)]
+        for i in (1, 2):
+            layers += [
+                self._dense(f"dense{i}", self.dense_units, self.dtype_policy),
+                keras.layers.ReLU(name=f"dense{i}_relu", dtype=self.dtype_policy),
+                keras.layers.Dropout(self.dropout, name=f"dropout{i}", dtype=self.dtype_policy),
+            ]
+        return [*layers, self._dense("logits", self.n_genres, "float32")]
+
+    def _dense(self, name: str, units: int, dtype: str | keras.DTypePolicy) -> keras.layers.Layer:
+        std = self.dense_initial_std
+        kernel = keras.initializers.HeNormal() if std is None else keras.initializers.RandomNormal(stddev=std)
+        return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=dtype)
+
+    def build(self, *_: Any) -> None:
+        """Make all weights."""
+        shape: tuple[int | None, ...] = (None, *self.input_size, 1)
+        for layer in (*self.features, *self.head):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
+        """Return the logits [shape=(batch, n_genres)] of scaled segments."""
+        return _apply((*self.features, *self.head), x, training=training)
+
+    def encode(self, x: Any, layer: str, *, training: bool | None = False) -> Any:
+        """Encode scaled segments.
+
+        Parameters
+        ----------
+        x : tensor [shape=(batch, *input_size, 1)]
+        layer
+            One of `encoding_layers`.
+
+        Returns
+        -------
+        tensor [shape=(batch, encoding_size(layer)), dtype=float32]
+            Output of the last pool, flattened (coefficient, frame, filter), or of a hidden dense layer after ReLU.
+        """
+        return ops.cast(_apply(self._to(layer), x, training=training), "float32")
+
+    def encode_and_classify(self, x: Any, layer: str, *, training: bool | None = False) -> tuple[Any, Any]:
+        """Encode scaled segments and return their logits as well, in one pass."""
+        layers = [*self.features, *self.head]
+        n = len(self._to(layer))
+        encoding = _apply(layers[:n], x, training=training)
+        return ops.cast(encoding, "float32"), _apply(layers[n:], encoding, training=training)
+
+    def encoding_size(self, layer: str) -> int:
+        """Components of the encoding that a layer gives."""
+        shape: tuple[int | None, ...] = (None, *self.input_size, 1)
+        for part in self._to(layer):
+            shape = part.compute_output_shape(shape)
+        return int(shape[-1] or 0)
+
+    def encoder(self, scaler: SegmentScaler, layer: str) -> keras.Model:
+        """Make the encoder alone, with the scaler inside; it shares this model's weights.
+
+        Returns
+        -------
+        keras.Model
+            From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size(layer))].
+        """
+        inputs = keras.Input((*self.input_size, 1), name="segments")
+        return keras.Model(inputs, self.encode(scaler(inputs), layer), name="encoder")
+
+    def _to(self, layer: str) -> list[keras.layers.Layer]:
+        if layer not in self.encoding_layers:
+            raise ParameterError(f"layer={layer!r}: {self.architecture} offers {', '.join(self.encoding_layers)}")
+        # The head begins with Flatten; each hidden layer is Dense, ReLU and Dropout, the last of which is not needed.
+        n_hidden = _ENCODING_LAYERS[self.architecture][layer]
+        return [*self.features, *self.head[: max(1, 3 * n_hidden)]]
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        names = (
+            "architecture",
+            "n_genres",
+            "input_size",
+            "batch_norm",
+            "width",
+            "dense_units",
+            "dense_initial_std",
+            "dropout",
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _apply(layers: Iterable[keras.layers.Layer], x: Any, *, training: bool | None) -> Any:
+    for layer in layers:
+        # Only these two behave differently in training.
+        modal = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Dropout)
+        x = layer(x, training=training) if modal else layer(x)
+    return x

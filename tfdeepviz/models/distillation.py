@@ -1,0 +1,275 @@
+"""Distillation: a small encoder that learns to say what a big one says (Hinton et al. 2015; Romero et al. 2015).
+
+The student sees the teacher's encoding, of wide classifier layers its first principal components, and of a classifier
+the softened probabilities too. It needs no labels, so that every track of a corpus teaches it. An autoencoder's student
+has no decoder of its own: it is judged by what the teacher's decoder makes of its encodings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+from sklearn.decomposition import PCA
+
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import FormatError, atomic_path, read_npz
+from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.build import build_model
+from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.evaluation import MAX_PCA_SEGMENTS, Encode, describe_encoding
+from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.tasks import (
+    MEASURED_BATCH,
+    AutoencoderTask,
+    ClassifierTask,
+    Evaluation,
+    Examples,
+    Predict,
+    Task,
+    code_columns,
+)
+
+#: Softens the teacher's probabilities, so that the student learns which genres it finds similar.
+TEMPERATURE = 2.0
+#: Weight of the soft labels beside the encoding, whose components have unit variance.
+SOFT_LABEL_WEIGHT = 0.5
+
+_NAMES = {"mean", "components", "offset", "scale"}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """From a teacher's encoding to what its student has to say: components of unit variance.
+
+    Attributes
+    ----------
+    mean : np.ndarray [shape=(teacher's size,)]
+    components : np.ndarray [shape=(n_components, teacher's size)]
+        Principal directions; the identity where the teacher's encoding is small enough to be learnt itself.
+    offset, scale : np.ndarray [shape=(n_components,)]
+        Mean and standard deviation of the components over the training split.
+    """
+
+    mean: npt.NDArray[np.float32]
+    components: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, encodings: npt.NDArray[np.float32], n_components: int) -> Targets:
+        """Fit to a teacher's encodings [shape=(n, size)] of the training split."""
+        size = encodings.shape[1]
+        if size <= n_components:
+            mean, components = np.zeros(size, np.float32), np.eye(size, dtype=np.float32)
+        else:
+            pca = PCA(min(n_components, len(encodings)), svd_solver="randomized", random_state=0).fit(encodings)
+            mean, components = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
+        projected = (encodings - mean) @ components.T
+        scale = projected.std(axis=0)
+        if (scale < 1e-6).any():
+            raise ValueError(
+                f"components {np.flatnonzero(scale < 1e-6).tolist()} of the teacher's encoding are dead; there is "
+                "nothing to learn from it"
+            )
+        return cls(mean, components, projected.mean(axis=0), scale)
+
+    def __call__(self, encodings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Standardised components [shape=(n, n_components)] of a teacher's encodings."""
+        return ((encodings - self.mean) @ self.components.T - self.offset) / self.scale
+
+    def save(self, path: Path) -> None:
+        """Write as `.npz`."""
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{name: getattr(self, name) for name in _NAMES})
+
+    @classmethod
+    def load(cls, path: Path) -> Targets:
+        """Inverse of `save`.
+
+        Raises
+        ------
+        FormatError
+            If the file is not what `save` writes.
+        """
+        arrays = read_npz(path)
+        if set(arrays) != _NAMES or any(a.dtype != np.float32 or not np.isfinite(a).all() for a in arrays.values()):
+            raise FormatError(f"{path}: not the targets of a distillation; delete the run and distill again")
+        targets = cls(**arrays)
+        n, size = targets.components.shape if targets.components.ndim == 2 else (0, 0)
+        if targets.mean.shape != (size,) or targets.offset.shape != (n,) or targets.scale.shape != (n,) or not n:
+            raise FormatError(f"{path}: shapes do not fit each other; delete the run and distill again")
+        return targets
+
+
+class DistillationTask(Task):
+    """Say what a teacher says.
+
+    Parameters
+    ----------
+    preset, dataset
+        The student, and what it sees; the scaling is the teacher's.
+    teacher
+        Task of the teacher's model on the same dataset.
+    teacher_model
+        The trained teacher.
+    targets
+        What of the teacher's encoding is learnt.
+    """
+
+    columns = (*Task.columns, "min_correlation")
+
+    def __init__(
+        self,
+        preset: Preset,
+        dataset: PreparedDataset,
+        *,
+        teacher: AutoencoderTask | ClassifierTask,
+        teacher_model: keras.Model,
+        targets: Targets,
+    ) -> None:
+        super().__init__(preset, dataset, teacher.scaler)
+        if preset.kind != teacher.preset.kind:
+            raise ValueError(
+                f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "
+                f"{teacher.preset.kind}; choose a student of the teacher's kind"
+            )
+        self.teacher = teacher
+        self.targets = targets
+        self._teacher_model = teacher_model
+        self._teach = teaching_model(teacher, teacher_model)
+
+    def build(self) -> keras.Model:
+        """Make the student: scaled segments to standardised components and, of a classifier, softened logits."""
+        n_components = len(self.targets.scale)
+        inputs = keras.Input((*self._input_size, 1), name="scaled")
+        if isinstance(self.teacher, AutoencoderTask):
+            model = {**self.preset.model, "encoding_size": n_components}
+            student = build_model(replace(self.preset, model=model), input_size=self._input_size)
+            assert isinstance(student, Autoencoder)
+            return keras.Model(inputs, {"code": student.project(inputs, training=None)[0]}, name="student")
+        student = build_model(self.preset, input_size=self._input_size, n_genres=len(self.teacher.genres))
+        assert isinstance(student, GenreClassifier)
+        encoding, logits = student.encode_and_classify(inputs, str(self.preset.encoder_layer), training=None)
+        code = keras.layers.Dense(n_components, dtype="float32", name="code")(encoding)
+        return keras.Model(inputs, {"code": code, "logits": logits / TEMPERATURE}, name="student")
+
+    def losses(self) -> dict[str, Any]:
+        """Squared distance of the components and, of a classifier, cross-entropy with the softened probabilities."""
+        losses: dict[str, Any] = {"code": "mse"}
+        weights = {"code": 1.0}
+        if isinstance(self.teacher, ClassifierTask):
+            losses["logits"] = keras.losses.CategoricalCrossentropy(from_logits=True)
+            # Squared because softening divides the gradient by the temperature twice.
+            weights["logits"] = SOFT_LABEL_WEIGHT * TEMPERATURE**2
+        return {"loss": losses, "loss_weights": weights}
+
+    def batches(self, seed: int) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Give scaled segments and what the teacher says of them."""
+        for segments in self._epoch(seed).map(self.scaled).as_numpy_iterator():
+            answers = self._teach.predict_on_batch(segments)
+            yield segments, {**answers, "code": self.targets(answers["code"])}
+
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        """Give the distance to the teacher, and how well each component follows it."""
+        theirs, mine = self._both(model, self.watched)
+        encodings = self._in_teachers_units(mine)
+        return {
+            "val_loss": float(np.square(theirs - mine).mean()),
+            **code_columns(encodings),
+            "min_correlation": min(_correlations(self._in_teachers_units(theirs), encodings)),
+        }
+
+    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+        """Compare with the teacher, and measure the student by the teacher's metrics."""
+        theirs, mine = self._both(model, split)
+        encodings = self._in_teachers_units(mine)
+        metrics: dict[str, Any] = {
+            **{"n_tracks": self.dataset.n_tracks(split), "n_segments": len(encodings)},
+            "correlation": _correlations(self._in_teachers_units(theirs), encodings),
+        }
+        if isinstance(self.teacher, AutoencoderTask):
+            encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
+            measured = self.teacher.measured(encode, decode, split, encodings.shape[1])
+            metrics |= self.teacher.score(measured, split)
+        elif split in self.teacher.splits():
+            metrics |= self.teacher.score(self.teacher.predicted(self._classify(model), split))
+        return {**metrics, **describe_encoding(encodings)}, encodings
+
+    def examples(self, model: keras.Model, split: str) -> Examples | None:
+        """Reconstruct some segments with the teacher's decoder."""
+        if not isinstance(self.teacher, AutoencoderTask):
+            return None
+        encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
+        return self.teacher.reconstructed(encode, decode, split, len(self.targets.scale))
+
+    def encoder(self, model: keras.Model) -> keras.Model:
+        """Make the student's encoder, in the teacher's units."""
+        inputs = keras.Input((*self._input_size, 1), name="segments")
+        code = keras.Model(model.input, model.output["code"])(self.scaler(inputs))
+        scale, offset = self.targets.scale.tolist(), self.targets.offset.tolist()
+        x = keras.layers.Rescaling(scale, offset, dtype="float32", name="teachers_units")(code)
+        return keras.Model(inputs, ops.sigmoid(x) if self._is_sigmoid else x, name="encoder")
+
+    @property
+    def _is_sigmoid(self) -> bool:
+        return isinstance(self.teacher, AutoencoderTask)
+
+    def _both(self, model: keras.Model, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Standardised components of teacher and student [each shape=(n, n_components)]."""
+        theirs, mine = [], []
+        for segments in self.segments(split).map(self.scaled).as_numpy_iterator():
+            theirs.append(self.targets(self._teach.predict_on_batch(segments)["code"]))
+            mine.append(model.predict_on_batch(segments)["code"])
+        return np.concatenate(theirs), np.concatenate(mine)
+
+    def _in_teachers_units(self, code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        values = code * self.targets.scale + self.targets.offset
+        return 1 / (1 + np.exp(-values)) if self._is_sigmoid else values
+
+    def _encode_for_teacher(self, model: keras.Model) -> Encode:
+        def encode(segments: Any) -> tuple[Any, list[Any]]:
+            code = model.predict_on_batch(segments)["code"]
+            return self._in_teachers_units(code), self._teacher_model.encode(segments)[1]
+
+        return encode
+
+    def _classify(self, model: keras.Model) -> Predict:
+        def predict(segments: Any) -> tuple[Any, Any]:
+            answer = model.predict_on_batch(segments)
+            return answer["code"], answer["logits"] * TEMPERATURE
+
+        return predict
+
+
+def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -> keras.Model:
+    """From scaled segments to `code`, the encoding before its sigmoid; of a classifier also softened `logits`."""
+    inputs = keras.Input((*model.input_size, 1), name="scaled")
+    if isinstance(task, AutoencoderTask):
+        return keras.Model(inputs, {"code": model.logits(inputs)})
+    encoding, logits = model.encode_and_classify(inputs, task.layer)
+    return keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
+
+
+def fit_targets(task: AutoencoderTask | ClassifierTask, model: keras.Model, n_components: int) -> Targets:
+    """Fit what a student learns to the teacher's encodings of the training split, of a large one a sample."""
+    teach = teaching_model(task, model)
+    n = task.dataset.n_segments("training")
+    batches = task.dataset.segments(
+        "training", batch_size=MEASURED_BATCH, seed=None if n <= MAX_PCA_SEGMENTS else 0
+    ).take(-(-MAX_PCA_SEGMENTS // MEASURED_BATCH))
+    encodings = [teach.predict_on_batch(x)["code"] for x in batches.map(task.scaled).as_numpy_iterator()]
+    return Targets.fit(np.concatenate(encodings), n_components)
+
+
+def _correlations(theirs: npt.NDArray[np.float32], mine: npt.NDArray[np.float32]) -> list[float]:
+    """Pearson's correlation of each component; 0 where the student's is constant."""
+    a, b = theirs - theirs.mean(axis=0, dtype=np.float64), mine - mine.mean(axis=0, dtype=np.float64)
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return [round(float(value), 4) for value in np.divide((a * b).sum(axis=0), norm, where=norm > 0, out=norm * 0)]

@@ -1,0 +1,82 @@
+"""Training on several devices or machines: the same steps, each batch divided over the devices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import tensorflow as tf
+
+DISTRIBUTIONS = ("mirrored", "data-parallel")
+
+
+@contextmanager
+def distributed(name: str | None, batch_size: int) -> Iterator[int]:
+    """Make and train variables in this context to spread the work.
+
+    Parameters
+    ----------
+    name
+        `mirrored`: all devices that TensorFlow sees on this machine (`tf.distribute.MirroredStrategy`);
+        `data-parallel`: all devices that JAX sees on one or several machines (Keras' distribution API); or None.
+        Several machines each run the same command with Keras' `KERAS_DISTRIBUTION_JOB_ADDRESSES` (the first one's
+        HOST:PORT), `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID` (from 0).
+    batch_size
+        Of all devices together; they get equal shares.
+
+    Yields
+    ------
+    int
+        Number of devices.
+
+    Raises
+    ------
+    ValueError
+        If there is no such distribution, Keras' backend is another one, or the batch cannot be divided.
+    """
+    if name is None:
+        yield 1
+        return
+    if name not in DISTRIBUTIONS:
+        raise ValueError(f"distribute={name!r}: choose one of {', '.join(DISTRIBUTIONS)}")
+    needed = "tensorflow" if name == "mirrored" else "jax"
+    if keras.backend.backend() != needed:
+        raise ValueError(
+            f"distribute={name!r}: works on Keras' {needed} backend, not {keras.backend.backend()}; set "
+            f"KERAS_BACKEND={needed}"
+        )
+    if name == "mirrored":
+        devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+        strategy = tf.distribute.MirroredStrategy(
+            devices or [device.name for device in tf.config.list_logical_devices("CPU")]
+        )
+        _check(batch_size, strategy.num_replicas_in_sync)
+        with strategy.scope():
+            yield strategy.num_replicas_in_sync
+        return
+    if "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
+        keras.distribution.initialize()
+    devices = keras.distribution.list_devices()
+    _check(batch_size, len(devices))
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    try:
+        yield len(devices)
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def synchronize(model: keras.Model) -> None:
+    """Let batch normalisation in `mirrored` training use the whole batch's statistics, not each device's own."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def _check(batch_size: int, n_devices: int) -> None:
+    if batch_size % n_devices:
+        raise ValueError(
+            f"batch_size={batch_size}: {n_devices} devices need a multiple of {n_devices} (--set batch_size=...)"
+        )

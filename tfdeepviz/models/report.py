@@ -1,0 +1,702 @@
+"""A run's evaluation for people: a page with a verdict, scores, pictures and curves."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import atomic_path, write_json
+from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed
+from tfdeepviz.models.training import Run
+from tfdeepviz.page import GRADIENT, draw, load_template, signed
+
+Images = npt.NDArray[np.floating[Any]]
+
+#: With more genres, counts in the cells of a confusion matrix would be too small to read.
+MAX_COUNTED_GENRES = 30
+#: More bars could not be told apart; the components of a larger encoding are drawn as a curve.
+MAX_BARS = 64
+#: Rows of the history that a page shows; of a longer one, every second, third, ... and the last.
+MAX_EPOCHS = 400
+
+_MAX_CONFUSIONS = 10
+_MAX_INCHES = 24.0
+# Colours span all values of the original segments but so many percent at either end: a single outlier would leave no
+# contrast to the others.
+_OUTLIER_PERCENT = 0.5
+# A larger range needs a logarithmic axis.
+_LINEAR_RANGE = 5.0
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some segments, and what came out of an autoencoder for them.
+
+    Attributes
+    ----------
+    captions
+        Of each segment, such as its track and genre.
+    original, reconstruction, pca : np.ndarray [shape=(n, height, width)]
+        Scaled segments, their reconstructions, and those of a PCA with as many components as the encoding.
+    alone : np.ndarray [shape=(n, height, width)] or None
+        Reconstructions from the encoding alone, if the decoder gets anything else (positions, skips).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other.
+    """
+
+    captions: Sequence[str]
+    original: Images
+    reconstruction: Images
+    pca: Images
+    alone: Images | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.original.shape
+        if len(shape) != 3 or shape[0] != len(self.captions) or 0 in shape:
+            raise ValueError(f"original: shape {shape}; give (n, height, width) with a caption for each of the n")
+        for name, images in self.series():
+            if images.shape != shape:
+                raise ValueError(f"{name}: shape {images.shape}; the originals' is {shape}")
+            if not np.isfinite(images).all():
+                raise ValueError(f"{name}: {images[~np.isfinite(images)][0]} cannot be drawn")
+
+    def series(self) -> list[tuple[str, Images]]:
+        """All images of each kind, in the order in which they are shown."""
+        alone = [] if self.alone is None else [("encoding alone", self.alone)]
+        return [("original", self.original), ("reconstruction", self.reconstruction), *alone, ("PCA", self.pca)]
+
+
+def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
+    """Measure a finished run on a split of a dataset; write the figures as JSON, and a page beside them.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    dataset
+        The run's own dataset, or another one with the same features; of that, genres that the run does not know are
+        left out.
+    split
+        One of `tfdeepviz.data.fma.SPLITS`.
+    out
+        Folder for `SPLIT.json`, `SPLIT.html` and, of a classifier, `SPLIT-confusion.png`; by default the run's
+        `evaluation`.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    FormatError
+        If the run is not finished, or the dataset does not fit it.
+    ValueError
+        If the split holds nothing of use.
+    """
+    dataset.verify()
+    task = run.task(dataset)
+    if split not in task.splits():
+        raise ValueError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
+    model = run.load_model()
+    scores, _ = task.evaluate(model, split)
+    parameters, examples = run.config["parameters"], task.examples(model, split)
+    try:
+        refuse_collapsed({split: scores}, split)
+        collapsed = False
+    except CollapsedEncoderError:
+        collapsed = True
+    evaluation = {
+        "run": {
+            **{"name": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
+            **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
+            **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
+            **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.digest},
+            **{"seed": run.config["seed"], "code_version": run.config["code_version"]},
+        },
+        **{"split": split, "n_tracks": scores["n_tracks"], "n_segments": scores["n_segments"], "scores": scores},
+        "encoding": {"encoding_std": scores["encoding_std"], "collapsed": collapsed},
+        "history": run.history(),
+    }
+    out = run.path / "evaluation" if out is None else out
+    write_json(out / f"{split}.json", evaluation)
+    if run.preset.kind == "classifier":
+        plot_confusion(scores, out / f"{split}-confusion.png")
+    pictures = None if examples is None else Pictures(examples[0], **examples[1])
+    write_evaluation(evaluation, pictures, out / f"{split}.html")
+    return out / f"{split}.html"
+
+
+def write_evaluation(evaluation: Mapping[str, Any], pictures: Pictures | None, out: Path) -> None:
+    """Write the page of a run's evaluation: one HTML file that needs no other file, no network and no script.
+
+    Equal arguments give equal bytes.
+
+    Parameters
+    ----------
+    evaluation
+        Strict JSON:
+
+        - `run`: `name`, `title`, `kind` (`autoencoder` or `classifier`), `preset` (a dictionary),
+          `trainable_parameters`, `encoding_size`, `encoder_layer` (None for autoencoders), `epochs` (trained),
+          `dataset_name`, `dataset_digest`, `seed`, `code_version`;
+        - `split`, `n_tracks`, `n_segments`;
+        - `scores`: of `score_autoencoder` or `score_classifier`;
+        - `encoding`: `encoding_std` (of each component) and `collapsed`;
+        - `history`: a dictionary for each epoch, with `epoch`, `loss`, `val_loss`, `seconds` and whatever else.
+    pictures
+        Segments of an autoencoder to show; None for classifiers.
+    out
+        File to write, whole or not at all.
+
+    Raises
+    ------
+    KeyError
+        If the evaluation lacks a value.
+    ValueError
+        If the kind is unknown.
+    """
+    run, scores = evaluation["run"], evaluation["scores"]
+    kind = run["kind"]
+    if kind not in ("autoencoder", "classifier"):
+        raise ValueError(f"kind={kind!r}: choose one of autoencoder, classifier")
+    is_autoencoder = kind == "autoencoder"
+    verdict = _verdict_on_autoencoder(evaluation) if is_autoencoder else _verdict_on_classifier(evaluation)
+    history = _thinned(evaluation["history"])
+    page = load_template("tfdeepviz.models").stream(
+        run=run,
+        evaluation=evaluation,
+        verdict=verdict.replace(" %", "\N{NO-BREAK SPACE}%"),
+        figures=_figures(evaluation),
+        measures=_autoencoder_measures(run, scores) if is_autoencoder else _classifier_measures(scores),
+        is_autoencoder=is_autoencoder,
+        examples=None if pictures is None else _Examples.of(pictures, run["encoding_size"]),
+        confusion=None if is_autoencoder else _Confusion.of(scores),
+        spread=_spread_chart(evaluation["encoding"]["encoding_std"]),
+        min_std=MIN_ENCODING_STD,
+        curves=_curves(kind, history),
+        history=_history_table(history),
+        n_epochs=len(evaluation["history"]),
+        preset=json.dumps(run["preset"], indent=2, ensure_ascii=False),
+        preset_file=f"{run['preset'].get('name', run['name'])}.json",
+        command=_command(run),
+    )
+    with atomic_path(out) as temporary, temporary.open("wb") as file:
+        # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
+        page.dump(file, encoding="utf-8", errors="replace")
+
+
+def plot_confusion(scores: Mapping[str, Any], file: Path | IO[bytes]) -> None:
+    """Draw a classifier's confusion matrix as PNG: shares of each row as colours, numbers of tracks in the cells.
+
+    Genres that are neither right nor answered for any track are left out, and numbers if there are more than 30.
+    Equal scores give equal bytes.
+
+    Parameters
+    ----------
+    scores
+        Of `score_classifier`.
+    file
+        Path, written whole or not at all, or an open file.
+    """
+    matrix = _Confusion.of(scores)
+    n = len(matrix.genres)
+    is_counted = n <= MAX_COUNTED_GENRES
+    cell = min(0.42 if is_counted else 0.16, _MAX_INCHES / n)
+    # The cells fill the figure; what stands around them is added when it is saved.
+    figure = Figure(figsize=(n * cell, n * cell))
+    axes = figure.add_axes((0, 0, 1, 1))
+    colours = LinearSegmentedColormap.from_list("share", ["#ffffff", "#f3cf8a", "#c9791f", "#5c2b05"])
+    axes.pcolormesh(matrix.shares, cmap=colours, vmin=0, vmax=1, edgecolors="#d9d4dc", linewidth=0.5)
+    axes.invert_yaxis()
+    # Titles are text, whatever dollar signs they hold.
+    style: dict[str, Any] = {"fontsize": min(9.0, 0.75 * 72 * cell), "parse_math": False}
+    genres, middles = [_printable(genre) for genre in matrix.genres], np.arange(n) + 0.5
+    axes.set_xticks(middles, genres, rotation=90, **style)
+    axes.set_yticks(middles, genres, **style)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("right genre")
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    if is_counted:
+        for row, column in zip(*matrix.counts.nonzero(), strict=True):
+            text = f"{matrix.counts[row, column]:,}"
+            colour = "white" if matrix.shares[row, column] > 0.5 else "#1d1a24"
+            fitting = min(9.0, 1.4 * 72 * cell / max(3, len(text)))
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=fitting)
+    if isinstance(file, Path):
+        with atomic_path(file) as temporary, temporary.open("wb") as opened:
+            _save(figure, opened, is_counted)
+    else:
+        _save(figure, file, is_counted)
+
+
+def _save(figure: Figure, file: IO[bytes], is_counted: bool) -> None:
+    with warnings.catch_warnings():
+        # Titles in scripts that matplotlib's font lacks become boxes; the page has them as text.
+        warnings.filterwarnings("ignore", message="Glyph")
+        # matplotlib would write its version.
+        metadata = {"Software": "tfdeepviz"}
+        figure.savefig(file, format="png", dpi=150 if is_counted else 100, bbox_inches="tight", metadata=metadata)
+
+
+def _printable(text: str) -> str:
+    """On one line, and short enough to stand beside a matrix."""
+    plain = "".join(character if character.isprintable() else "?" for character in text)
+    return plain if len(plain) <= 40 else f"{plain[:37]}..."
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+def _verdict_on_autoencoder(evaluation: Mapping[str, Any]) -> str:
+    run, scores = evaluation["run"], evaluation["scores"]
+    pca = f"PCA-{run['encoding_size']}'s"
+    sentences = [_life(evaluation)]
+    if "mse_to_pca" in scores:
+        sentences.append(
+            f"the reconstruction's error is {_share_of(scores, 'mse_to_pca', pca)}."
+            + (
+                f" From the encoding alone, without what bypasses it, it is "
+                f"{_share_of(scores, 'alone_mse_to_pca', pca)}."
+                if _has_bypass(scores) and "alone_mse_to_pca" in scores
+                else ""
+            )
+        )
+    else:
+        sentences.append(f"the reconstruction's mean squared error is {_number(scores['mse'])}.")
+    return "; ".join(sentences)
+
+
+def _share_of(scores: Mapping[str, Any], name: str, whole: str) -> str:
+    text = f"{scores[name]:.2f} of {whole}"
+    if name not in scores["intervals"]:
+        return text
+    low, high = scores["intervals"][name]
+    text += f" (95 % interval {low:.2f} to {high:.2f})"
+    if low > 1:
+        return f"{text}, so worse than a PCA"
+    return f"{text}, which may be chance" if high >= 1 else text
+
+
+def _life(evaluation: Mapping[str, Any]) -> str:
+    """Whether the encoding carries anything."""
+    std = np.asarray(evaluation["encoding"]["encoding_std"])
+    dead = f"{(std < MIN_ENCODING_STD).sum():,} of {len(std):,} components are dead"
+    is_partly_dead = bool((std < MIN_ENCODING_STD).any())
+    if not evaluation["encoding"]["collapsed"]:
+        return "The encoding is alive" + (f", though {dead}" if is_partly_dead else "")
+    rise = evaluation["scores"].get("shuffle_rise", math.inf)
+    unused = f"exchanging it raises the error by only {rise:.1%}".replace("%", " %")
+    reasons = [dead] * is_partly_dead + [unused] * (rise < MIN_SHUFFLE_RISE)
+    return "The encoding has collapsed" + (f" ({', and '.join(reasons)})" if reasons else "")
+
+
+def _verdict_on_classifier(evaluation: Mapping[str, Any]) -> str:
+    scores = evaluation["scores"]
+    n_tracks, accuracy, guess = scores["n_tracks"], scores["polled_accuracy"], scores["majority_baseline"]
+    low, high = scores["intervals"]["polled_accuracy"]
+    chance = " That may be chance." if low <= guess <= high else " That is worse." if high < guess else ""
+    collapsed = f" {_life(evaluation)}." if evaluation["encoding"]["collapsed"] else ""
+    return (
+        f"{round(accuracy * n_tracks):,} of {n_tracks:,} tracks right (polled {accuracy:.2f}, 95 % interval {low:.2f} "
+        f"to {high:.2f}); always answering the commonest genre gives {guess:.2f}.{chance}{collapsed}"
+    )
+
+
+def _figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The few numbers below the verdict: what they are, and how much."""
+    run, scores = evaluation["run"], evaluation["scores"]
+    if run["kind"] == "classifier":
+        first = [("of the tracks right, polled", f"{scores['polled_accuracy']:.2f}")]
+    elif "mse_to_pca" in scores:
+        first = [("of the error of a PCA", f"{scores['mse_to_pca']:.2f}")]
+    else:
+        first = [("mean squared error", _number(scores["mse"]))]
+    return [
+        *first,
+        ("tracks", f"{evaluation['n_tracks']:,}"),
+        ("segments", f"{evaluation['n_segments']:,}"),
+        ("trainable parameters", f"{run['trainable_parameters']:,}"),
+        ("components of the encoding", f"{run['encoding_size']:,}"),
+    ]
+
+
+def _command(run: Mapping[str, Any]) -> str:
+    name = shlex.quote(f"{run['preset'].get('name', run['name'])}.json")
+    return f"tfdeepviz train {name} --dataset DATASET --out RUN --seed {run['seed']}"
+
+
+# --- scores ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A row of the table of scores: a name, an explanation, and cells of a value and its interval ("" for none)."""
+
+    title: str
+    note: str
+    cells: list[tuple[str, str]]
+
+
+def _has_bypass(scores: Mapping[str, Any]) -> bool:
+    """Whether the decoder gets anything but the encoding."""
+    return bool(scores.get("alone_mse", scores["mse"]) != scores["mse"])
+
+
+def _autoencoder_measures(run: Mapping[str, Any], scores: Mapping[str, Any]) -> list[_Measure]:
+    rows = [
+        ("mse", "this autoencoder", "as it is"),
+        ("alone_mse", "the encoding alone", "without positions of the pools and skips, which bypass it"),
+        ("pca_mse", f"PCA-{run['encoding_size']}", "as many components, fitted to the training split"),
+        ("mean_mse", "mean", "always the mean of the training split"),
+        ("shuffled_mse", "encodings exchanged", "each segment with another's encoding"),
+    ]
+    if not _has_bypass(scores):
+        rows = [row for row in rows if row[0] != "alone_mse"]
+    known = {name for name, _, _ in rows} | {"alone_mse"}
+    rows += [(name, name.removesuffix("_mse"), "") for name in scores if name.endswith("_mse") and name not in known]
+    return [
+        _Measure(
+            title,
+            note,
+            [_cell(scores, name, _number), _cell(scores, f"{name}_to_pca", lambda value: f"{value:.3f}")],
+        )
+        for name, title, note in rows
+        if name in scores
+    ]
+
+
+def _classifier_measures(scores: Mapping[str, Any]) -> list[_Measure]:
+    rows = [
+        ("polled_accuracy", "Tracks, polled", "most votes of the segments; a tie is wrong"),
+        ("pooled_accuracy", "Tracks, pooled", "mean probabilities of the segments"),
+        ("top_3_accuracy", "Tracks, pooled, top 3", "right genre among the three most probable"),
+        ("macro_f1", "Macro F1", "pooled; mean over the genres that occur"),
+        ("majority_baseline", "Commonest genre", "what always answering it gives, of the tracks"),
+        ("segment_accuracy", "Segments", "each by itself"),
+        ("segment_top_3_accuracy", "Segments, top 3", ""),
+        ("cross_entropy", "Cross-entropy", "of the segments, in nats"),
+    ]
+    return [
+        _Measure(title, note, [_cell(scores, name, lambda value: f"{value:.3f}")])
+        for name, title, note in rows
+        if name in scores
+    ]
+
+
+def _cell(scores: Mapping[str, Any], name: str, text: Any) -> tuple[str, str]:
+    if name not in scores:
+        return "", ""
+    interval = scores["intervals"].get(name)
+    return text(scores[name]), "" if interval is None else f"{text(interval[0])} to {text(interval[1])}"
+
+
+def _number(value: float) -> str:
+    """At least three significant digits, without an exponent."""
+    n_decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return signed(f"{value:,.{max(0, n_decimals)}f}")
+
+
+@dataclass(frozen=True)
+class _Confusion:
+    """A confusion matrix of the genres that occur, as a right genre or as an answer.
+
+    `often` holds the most frequent confusions: right genre, answer and number of tracks; `rows` the genres of the
+    table, those of most tracks first.
+    """
+
+    genres: list[str]
+    counts: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+    often: list[tuple[str, str, int]]
+    rows: list[dict[str, Any]]
+    n_absent: int
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Any]) -> _Confusion:
+        counts = np.asarray(scores["confusion"], np.int64)
+        occurs = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+        genres = [scores["genres"][i] for i in occurs]
+        rows = [scores["per_genre"][i] for i in occurs]
+        counts = counts[np.ix_(occurs, occurs)]
+        wrong = counts * ~np.eye(len(counts), dtype=bool)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
+        pairs = (divmod(int(i), len(counts)) for i in order)
+        return cls(
+            genres=genres,
+            counts=counts,
+            shares=counts / np.maximum(1, counts.sum(axis=1, keepdims=True)),
+            often=[(genres[i], genres[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]],
+            rows=sorted(rows, key=lambda row: -row["n_tracks"]),
+            n_absent=len(scores["genres"]) - len(genres),
+        )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether there is room for numbers in the cells."""
+        return len(self.genres) <= MAX_COUNTED_GENRES
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Segments and their reconstructions as data: URIs, in colours from `low` to `high`."""
+
+    low: str
+    middle: str
+    high: str
+    aspect: str
+    gradient: str
+    has_alone: bool
+    rows: list[tuple[str, list[tuple[str, str, str]]]]
+
+    @classmethod
+    def of(cls, pictures: Pictures, encoding_size: int) -> _Examples:
+        low, high = np.percentile(pictures.original, [_OUTLIER_PERCENT, 100 - _OUTLIER_PERCENT]).tolist()
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        rows = []
+        for i, caption in enumerate(pictures.captions):
+            images = []
+            for name, series in pictures.series():
+                error = np.square(series[i].astype(np.float64) - pictures.original[i]).mean()
+                title = f"PCA-{encoding_size}" if name == "PCA" else name
+                images.append((title, "" if name == "original" else _number(error), draw(series[i], low, high)))
+            rows.append((caption, images))
+        return cls(
+            low=_number(low),
+            middle=_number((low + high) / 2),
+            high=_number(high),
+            aspect="{2} / {1}".format(*pictures.original.shape),
+            gradient=GRADIENT,
+            has_alone=pictures.alone is not None,
+            rows=rows,
+        )
+
+
+# --- charts ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """Lines and bars in a square of 100 x 100 with y downwards; ticks in percent.
+
+    `lines` are the name of a style, a label and the path; `bars` are the name of a style, x, y, width and height.
+    """
+
+    title: str
+    summary: str
+    lines: list[tuple[str, str, str]]
+    bars: list[tuple[str, float, float, float, float]]
+    threshold: float | None
+    x_title: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Where values are drawn: ticks from the least to the greatest, evenly or logarithmically."""
+
+    ticks: npt.NDArray[np.float64]
+    low: float
+    high: float
+    is_logarithmic: bool = False
+
+    @classmethod
+    def of(cls, values: Sequence[float], *, from_zero: bool) -> _Axis:
+        low, high = min(values), max(values)
+        if not from_zero and 0 < low * _LINEAR_RANGE < high:
+            exponents = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1.0)
+            fine = np.outer(10.0**exponents, [1, 2, 5]).ravel()
+            # At the ends the rounding of a power must not leave a value outside.
+            low, high = fine[fine <= low * (1 + 1e-9)][-1], fine[fine >= high * (1 - 1e-9)][0]
+            ticks = fine[(low <= fine) & (fine <= high)]
+            if len(ticks) > 7:
+                ticks = 10.0 ** exponents[(low <= 10.0**exponents) & (10.0**exponents <= high)]
+            return cls(ticks, low, high, is_logarithmic=True)
+        if from_zero:
+            low = min(0.0, low)
+        ticks = np.asarray(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        return cls(ticks, float(ticks[0]), float(ticks[-1]))
+
+    def place(self, value: float) -> float:
+        """Where a value is, from 0 at the bottom to 100 at the top."""
+        if self.is_logarithmic:
+            return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 3)
+        return round(100 * (value - self.low) / (self.high - self.low), 3)
+
+    def labels(self, *, percent: bool = False) -> list[tuple[float, str]]:
+        """Place, y downwards, and text of each tick."""
+        texts = [f"{100 * tick:.6g}\N{NO-BREAK SPACE}%" if percent else _tick(tick) for tick in self.ticks]
+        return [(100 - self.place(tick), signed(text)) for tick, text in zip(self.ticks, texts, strict=True)]
+
+
+def _tick(value: float) -> str:
+    text: str = np.format_float_positional(float(f"{value:.6g}"), trim="-")
+    return text
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """A chart of some columns of the history."""
+
+    title: str
+    columns: dict[str, str]
+    from_zero: bool = True
+    percent: bool = False
+    threshold: float | None = None
+
+
+_LOSS = {"loss": "training", "val_loss": "validation"}
+_CURVES = {
+    "autoencoder": (
+        _Curve("Mean squared error", _LOSS, from_zero=False),
+        _Curve(
+            "Rise of the error when encodings are exchanged",
+            {"shuffle_rise": "validation"},
+            percent=True,
+            threshold=MIN_SHUFFLE_RISE,
+        ),
+        _Curve("Smallest spread of a component", {"min_encoding_std": "validation"}, threshold=MIN_ENCODING_STD),
+    ),
+    "classifier": (
+        _Curve("Cross-entropy", _LOSS, from_zero=False),
+        _Curve("Accuracy, validation", {"val_accuracy": "segments", "val_polled_accuracy": "tracks, polled"}),
+    ),
+}
+
+_Row = Mapping[str, Any]
+
+
+def _thinned(history: Sequence[_Row]) -> list[_Row]:
+    step = math.ceil(len(history) / MAX_EPOCHS)
+    return [row for i, row in enumerate(history, 1) if i == len(history) or (i - 1) % step == 0]
+
+
+def _curves(kind: str, history: Sequence[_Row]) -> list[_Chart]:
+    charts = []
+    for curve in _CURVES[kind]:
+        lines = {label: _points(history, column) for column, label in curve.columns.items()}
+        lines = {label: points for label, points in lines.items() if points}
+        if lines:
+            charts.append(_line_chart(curve, lines))
+    return charts
+
+
+def _points(history: Iterable[_Row], column: str) -> list[tuple[int, float]]:
+    """Epochs and values, where there are any."""
+    values = ((int(row["epoch"]), row.get(column)) for row in history)
+    return [(epoch, float(value)) for epoch, value in values if value is not None and math.isfinite(value)]
+
+
+def _line_chart(curve: _Curve, lines: Mapping[str, list[tuple[int, float]]]) -> _Chart:
+    values = [value for points in lines.values() for _, value in points]
+    y = _Axis.of([*values, *([] if curve.threshold is None else [curve.threshold])], from_zero=curve.from_zero)
+    epochs = [epoch for points in lines.values() for epoch, _ in points]
+    first, last = min(epochs), max(epochs)
+
+    def x(epoch: float) -> float:
+        return 50.0 if first == last else round(100 * (epoch - first) / (last - first), 3)
+
+    def text(value: float) -> str:
+        return f"{100 * value:.3g}\N{NO-BREAK SPACE}%" if curve.percent else _number(value)
+
+    ticks = np.unique([first, last])
+    if len(ticks) > 1:
+        inner = MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]).tick_values(first, last)
+        ticks = np.asarray([tick for tick in inner if first <= tick <= last])
+    ends = (f"{label} {signed(text(points[-1][1]))}" for label, points in lines.items())
+    return _Chart(
+        title=curve.title,
+        summary=f"After the last epoch: {', '.join(ends)}",
+        lines=[
+            (f"line-{i}", label, _path([(x(epoch), round(100 - y.place(value), 3)) for epoch, value in points]))
+            for i, (label, points) in enumerate(lines.items(), 1)
+        ],
+        bars=[],
+        threshold=None if curve.threshold is None else 100 - y.place(curve.threshold),
+        x_title="epoch",
+        x_ticks=[(x(float(tick)), f"{tick:,.0f}") for tick in ticks],
+        y_ticks=y.labels(percent=curve.percent),
+    )
+
+
+def _spread_chart(encoding_std: Sequence[float]) -> _Chart:
+    std = np.asarray(encoding_std, np.float64)
+    n = len(std)
+    y = _Axis.of([*std.tolist(), 2 * MIN_ENCODING_STD], from_zero=True)
+    n_dead = int((std < MIN_ENCODING_STD).sum())
+    lines, bars = [], []
+    if n <= MAX_BARS:
+        title = "Standard deviation of each component"
+        width = 100 / n
+        bars = [
+            (
+                "dead" if value < MIN_ENCODING_STD else "line-1",
+                round((i + 0.1) * width, 3),
+                round(100 - height, 3),
+                round(0.8 * width, 3),
+                height,
+            )
+            # The bar of a constant can be seen, too.
+            for i, (value, height) in enumerate((value, max(0.75, y.place(value))) for value in std.tolist())
+        ]
+        step = 1 if n <= 16 else 8
+        x_ticks = [(round((i + 0.5) * width, 3), str(i)) for i in range(0, n, step)]
+    else:
+        title = "Standard deviation of the components, the largest first"
+        chosen = np.unique(np.linspace(0, n - 1, 256).round().astype(int))
+        ranked = np.sort(std)[::-1]
+        points = [(round(100 * i / (n - 1), 3), round(100 - y.place(ranked[i]), 3)) for i in chosen.tolist()]
+        lines = [("line-1", "components", _path(points))]
+        ticks = [t for t in MaxNLocator(nbins=5, integer=True, steps=[1, 2, 5, 10]).tick_values(0, n - 1) if 0 <= t < n]
+        x_ticks = [(round(100 * float(t) / (n - 1), 3), f"{t:,.0f}") for t in ticks]
+    return _Chart(
+        title=title,
+        summary=f"{_number(std.min())} to {_number(std.max())}, median {_number(float(np.median(std)))}; "
+        f"{n_dead:,} of {n:,} dead",
+        lines=lines,
+        bars=bars,
+        threshold=100 - y.place(MIN_ENCODING_STD),
+        x_title="component",
+        x_ticks=x_ticks,
+        y_ticks=y.labels(),
+    )
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    # A line to where it begins is a dot: with round caps even a single epoch is seen.
+    pairs = [f"{x:g} {y:g}" for x, y in points]
+    return "M" + "L".join(pairs if len(pairs) > 1 else 2 * pairs)
+
+
+def _history_table(history: Sequence[_Row]) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    return names, [[_history_cell(name, row.get(name)) for name in names] for row in history]
+
+
+def _history_cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if name in ("epoch", "dead_components") else _number(float(value))

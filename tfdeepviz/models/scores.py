@@ -1,0 +1,322 @@
+"""Scores of a split, with how sure they are: a track is one observation, because its segments resemble each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+#: Of all intervals.
+CONFIDENCE = 0.95
+
+_N_RESAMPLES = 10_000
+#: Tracks drawn at a time; bounds the memory of resampling to some 100 MB, whatever the split's size.
+_MAX_DRAWN = 1 << 22
+#: How far from 1 the probabilities of a segment may add up to: half precision is that coarse.
+_SUM_TOLERANCE = 0.01
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Interval = tuple[float, float]
+
+
+def score_classifier(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, track_ids: npt.ArrayLike, genres: Sequence[str]
+) -> dict[str, Any]:
+    """Score what a classifier says of a split's segments and, put together, of its tracks.
+
+    Parameters
+    ----------
+    probabilities : [shape=(n_segments, n_genres)]
+        Of each genre; a segment's add up to 1.
+    labels : [shape=(n_segments,)]
+        Index of the right genre, the same for all segments of a track.
+    track_ids : [shape=(n_segments,)]
+        Which track a segment is of, in any order.
+    genres
+        Their titles, in the order of the probabilities.
+
+    Returns
+    -------
+    dict
+        For JSON:
+
+        - `n_segments`, `n_tracks`, `genres`;
+        - `segment_accuracy`, `segment_top_3_accuracy`;
+        - `polled_accuracy`: every segment votes for its most probable genre, and the most votes win. Where several
+          genres share the most votes the track counts as wrong, even if the right genre is among them (the paper's
+          measure);
+        - `pooled_accuracy` and `top_3_accuracy`: of the mean probabilities over a track's segments;
+        - `macro_f1`: mean F1 of the pooled answers over the genres that occur in the split. A genre that does not
+          occur has no F1 and is left out; answering it still lowers the recall of the right genre;
+        - `majority_baseline`: share of the commonest genre among the tracks;
+        - `confusion` [shape=(n_genres, n_genres)]: tracks, a row for each right and a column for each pooled answer;
+        - `per_genre`: `genre`, `n_tracks`, `n_segments`, `precision`, `recall`, `f1` (all three pooled) and
+          `polled_accuracy`; None where there is nothing to divide by;
+        - `intervals`: 95 % confidence interval (Wilson) of each track accuracy, by its name.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other, a value is impossible, or a track has two genres.
+
+    Notes
+    -----
+    Among equally probable genres, the first counts as the most probable.
+    """
+    p, truth, ids = _validated(probabilities, labels, track_ids, genres)
+    _, first, track = np.unique(ids, return_index=True, return_inverse=True)
+    label = truth[first]
+    if (label[track] != truth).any():
+        bad = ids[label[track] != truth][0]
+        of_track = np.unique(truth[ids == bad])
+        raise ValueError(
+            f"labels: track {bad} has {len(of_track)}, {', '.join(repr(genres[i]) for i in of_track)}; give every "
+            "segment of a track the same"
+        )
+    n_tracks, n_genres = len(label), len(genres)
+    n_segments = np.bincount(track)
+    votes = _count_pairs(track, p.argmax(axis=1), (n_tracks, n_genres))
+    pooled = _sum_by(track, p, n_tracks) / n_segments[:, None]
+    answer = pooled.argmax(axis=1)
+
+    most = votes.max(axis=1)
+    polled_right = (votes[np.arange(n_tracks), label] == most) & ((votes == most[:, None]).sum(axis=1) == 1)
+    right = {
+        "polled_accuracy": polled_right,
+        "pooled_accuracy": answer == label,
+        "top_3_accuracy": _rank(pooled, label) < 3,
+    }
+    confusion = _count_pairs(label, answer, (n_genres, n_genres))
+    n_right, n_true, n_answered = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    f1 = [_ratio(2 * n_right[i], n_true[i] + n_answered[i]) if n_true[i] else None for i in range(n_genres)]
+    segments_of_genre = np.bincount(truth, minlength=n_genres)
+    polled_of_genre = np.bincount(label, weights=polled_right, minlength=n_genres)
+    rank = _rank(p, truth)
+    return {
+        "n_segments": len(p),
+        "n_tracks": n_tracks,
+        "genres": list(genres),
+        "segment_accuracy": float((rank < 1).mean()),
+        "segment_top_3_accuracy": float((rank < 3).mean()),
+        **{name: float(hits.mean()) for name, hits in right.items()},
+        "macro_f1": float(np.mean([value for value in f1 if value is not None])),
+        "majority_baseline": float(n_true.max() / n_tracks),
+        "confusion": confusion.tolist(),
+        "per_genre": [
+            {
+                "genre": genre,
+                "n_tracks": int(n_true[i]),
+                "n_segments": int(segments_of_genre[i]),
+                "precision": _ratio(n_right[i], n_answered[i]),
+                "recall": _ratio(n_right[i], n_true[i]),
+                "f1": f1[i],
+                "polled_accuracy": _ratio(polled_of_genre[i], n_true[i]),
+            }
+            for i, genre in enumerate(genres)
+        ],
+        "intervals": {name: list(interval_of_share(int(hits.sum()), n_tracks)) for name, hits in right.items()},
+    }
+
+
+def score_autoencoder(
+    errors: Mapping[str, npt.ArrayLike], track_ids: npt.ArrayLike, *, seed: int = 0
+) -> dict[str, Any]:
+    """Score reconstructions of a split's segments beside each other.
+
+    Parameters
+    ----------
+    errors
+        Mean squared error of each segment [shape=(n_segments,)] for `model`, and for whatever it is compared with,
+        such as `pca`, `mean`, `shuffled` (encodings exchanged) and `alone` (from the encoding only).
+    track_ids : [shape=(n_segments,)]
+        Which track a segment is of, in any order.
+    seed
+        Of the resampling.
+
+    Returns
+    -------
+    dict
+        For JSON:
+
+        - `n_segments`, `n_tracks`;
+        - `mse`, and for every other name `NAME_mse`: mean over the segments;
+        - with `pca`, `mse_to_pca` and `NAME_mse_to_pca`: share of the PCA's error;
+        - with `shuffled`, `shuffle_rise`: by which share the error rises when encodings are exchanged;
+        - `intervals`: 95 % bootstrap interval over tracks of each of these, by its name; empty for a single track,
+          which does not say how much tracks differ.
+
+        What would be divided by an error of exactly zero is left out.
+
+    Raises
+    ------
+    ValueError
+        If `model` is missing, the arrays do not fit each other or a value is impossible.
+    """
+    if "model" not in errors:
+        raise ValueError(f"errors: {', '.join(errors) or 'nothing'} given; the errors of 'model' are missing")
+    ids = _as_integers("track_ids", track_ids)
+    columns = {name: _as_errors(f"errors[{name!r}]", values, len(ids)) for name, values in errors.items()}
+    columns = {"model": columns.pop("model"), **columns}
+    _, track = np.unique(ids, return_inverse=True)
+    n_tracks = int(track.max()) + 1
+    names, n_segments = list(columns), "n_segments"
+    table = np.stack([*columns.values(), np.ones(len(ids))], axis=1)
+    sums = dict(zip([*names, n_segments], _sum_by(track, table, n_tracks).T, strict=True))
+
+    # What is divided by what, and what is taken off.
+    wanted = {_mse(name): (name, n_segments, 0) for name in names}
+    if "pca" in sums:
+        wanted |= {f"{_mse(name)}_to_pca": (name, "pca", 0) for name in names if name != "pca"}
+    if "shuffled" in sums:
+        wanted["shuffle_rise"] = ("shuffled", "model", 1)
+    wanted = {key: parts for key, parts in wanted.items() if sums[parts[1]].sum() > 0}
+    scores = {key: float(sums[above].sum() / sums[below].sum() - less) for key, (above, below, less) in wanted.items()}
+    intervals: dict[str, list[float]] = {}
+    if n_tracks > 1:
+        # The same resamples for all, so that ratios are of paired errors.
+        drawn = dict(zip(sums, _resample(np.stack(list(sums.values()), axis=1), seed).T, strict=True))
+        for key, (above, below, less) in wanted.items():
+            low, high = _interval(drawn[above], drawn[below])
+            intervals[key] = [low - less, high - less]
+    return {"n_segments": len(ids), "n_tracks": n_tracks, **scores, "intervals": intervals}
+
+
+def interval_of_share(n_right: int, n: int) -> Interval:
+    """95 % confidence interval (Wilson) of a share, of `n` independent observations."""
+    if not 0 <= n_right <= n or n < 1:
+        raise ValueError(f"{n_right} of {n}: no share")
+    low, high = binomtest(n_right, n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(low), float(high)
+
+
+def interval_of_mean(values: npt.ArrayLike, seed: int = 0) -> Interval:
+    """95 % bootstrap interval of the mean of one value a track [shape=(n_tracks,)]; errors as `interval_of_ratio`."""
+    return interval_of_ratio(values, np.ones(np.shape(values)), seed)
+
+
+def interval_of_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, seed: int = 0) -> Interval:
+    """95 % bootstrap interval of the ratio of two sums over tracks, which are resampled in pairs.
+
+    Parameters
+    ----------
+    numerators, denominators : [shape=(n_tracks,)]
+        Such as the sums over each track's segments of two models' errors: tracks then weigh as their segments do.
+        Denominators are not negative, and not all of them zero.
+    seed
+        Of the resampling.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two tracks, the arrays do not fit each other or a value is impossible.
+    """
+    above, below = (np.asarray(values, np.float64) for values in (numerators, denominators))
+    if above.ndim != 1 or above.shape != below.shape:
+        raise ValueError(f"shapes {above.shape} and {below.shape}: give one number a track")
+    if len(above) < 2:
+        raise ValueError(f"{len(above)} tracks: at least 2 are needed to see how much they differ")
+    for name, values in (("numerators", above), ("denominators", below)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: {values[~np.isfinite(values)][0]} is no number")
+    if (below < 0).any() or not below.any():
+        raise ValueError(f"denominators: from {below.min():g} to {below.max():g}; none may be negative, or all zero")
+    drawn = _resample(np.stack([above, below], axis=1), seed)
+    return _interval(drawn[:, 0], drawn[:, 1])
+
+
+def _interval(numerators: Floats, denominators: Floats) -> Interval:
+    # A resample of nothing but zeros has no ratio. It takes very few tracks for this to happen at all.
+    some = denominators > 0
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(numerators[some] / denominators[some], [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _resample(columns: Floats, seed: int) -> Floats:
+    """Sums of each column [shape=(n_tracks, k)] over tracks drawn with replacement [shape=(10,000, k)]."""
+    rng = np.random.default_rng(seed)
+    n_tracks = len(columns)
+    sums = np.empty((_N_RESAMPLES, columns.shape[1]))
+    step = max(1, _MAX_DRAWN // n_tracks)
+    for start in range(0, _N_RESAMPLES, step):
+        part = sums[start : start + step]
+        drawn = rng.integers(n_tracks, size=(len(part), n_tracks))
+        resample = np.broadcast_to(np.arange(len(part))[:, None], drawn.shape)
+        part[:] = _count_pairs(resample.ravel(), drawn.ravel(), (len(part), n_tracks)) @ columns
+    return sums
+
+
+def _mse(name: str) -> str:
+    return "mse" if name == "model" else f"{name}_mse"
+
+
+def _rank(probabilities: Floats, labels: Integers) -> Integers:
+    """How many genres are more probable than the right one; of equally probable ones, the first is more."""
+    right = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    before = np.arange(probabilities.shape[1]) < labels[:, None]
+    ahead = (probabilities > right) | ((probabilities == right) & before)
+    rank: Integers = np.count_nonzero(ahead, axis=1)
+    return rank
+
+
+def _count_pairs(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Integers:
+    """How often each pair of indices occurs."""
+    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _sum_by(index: Integers, values: Floats, n: int) -> Floats:
+    """Sums of rows with the same index [shape=(n, values.shape[1])]."""
+    return np.stack([np.bincount(index, weights=column, minlength=n) for column in values.T], axis=1)
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return float(numerator / denominator) if denominator else None
+
+
+def _validated(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, track_ids: npt.ArrayLike, genres: Sequence[str]
+) -> tuple[Floats, Integers, Integers]:
+    p = np.asarray(probabilities, np.float64)
+    truth, ids = _as_integers("labels", labels), _as_integers("track_ids", track_ids)
+    if len(set(genres)) < len(genres):
+        double = next(genre for i, genre in enumerate(genres) if genre in genres[:i])
+        raise ValueError(f"genres: {double!r} occurs twice")
+    if p.ndim != 2 or p.shape != (len(truth), len(genres)) or truth.shape != ids.shape:
+        raise ValueError(
+            f"probabilities have shape {p.shape}, labels {truth.shape} and track_ids {ids.shape}; give one row a "
+            f"segment, with the {len(genres)} genres' probabilities"
+        )
+    wrong = ~((p >= 0) & (p <= 1 + _SUM_TOLERANCE))
+    if wrong.any():
+        raise ValueError(f"probabilities: {p[wrong][0]} is none; give the softmax, not its input")
+    sums = p.sum(axis=1)
+    if (abs(sums - 1) > _SUM_TOLERANCE).any():
+        bad = int(abs(sums - 1).argmax())
+        raise ValueError(f"probabilities: those of segment {bad} add up to {sums[bad]:g}, not 1")
+    if ((truth < 0) | (truth >= len(genres))).any():
+        bad = truth[(truth < 0) | (truth >= len(genres))][0]
+        raise ValueError(f"labels: {bad} is none of the {len(genres)} genres; leave out segments without a genre")
+    return p, truth, ids
+
+
+def _as_integers(name: str, values: npt.ArrayLike) -> Integers:
+    array = np.asarray(values)
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(f"{name}: shape {array.shape}; give one integer a segment, and at least one segment")
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: {array.dtype} given; give integers")
+    return array.astype(np.int64)
+
+
+def _as_errors(name: str, values: npt.ArrayLike, n: int) -> Floats:
+    array = np.asarray(values, np.float64)
+    if array.shape != (n,):
+        raise ValueError(f"{name}: shape {array.shape}; give one number for each of the {n} segments")
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        raise ValueError(f"{name}: {array[wrong][0]} is no squared error")
+    return array

@@ -1,0 +1,366 @@
+"""What each kind of model adds to the training loop: its batches, its losses, and what is measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from keras import ops
+
+from tfdeepviz.data.augment import Augmentation
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.build import build_model, make_encoder
+from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.evaluation import (
+    MAX_PCA_SEGMENTS,
+    Baselines,
+    Decode,
+    Encode,
+    MeasuredSegments,
+    describe_encoding,
+    measure_autoencoder,
+)
+from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.scores import score_autoencoder, score_classifier
+
+#: Segments in a batch that is only measured.
+MEASURED_BATCH = 128
+# 2,048 segments give the encoding's mean within 0.03 standard deviations.
+_SETTLING_BATCHES = 16
+_N_EXAMPLES = 6
+
+#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, `pca` and maybe `alone`.
+Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
+Predict = Callable[[Any], tuple[Any, Any]]
+Evaluation = tuple[dict[str, Any], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A classifier's answers to the segments of a split, in their order.
+
+    Attributes
+    ----------
+    encodings : np.ndarray [shape=(n, encoding_size)]
+    logits : np.ndarray [shape=(n, n_genres)]
+    labels, track_ids : np.ndarray [shape=(n,)]
+    """
+
+    encodings: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    track_ids: npt.NDArray[np.int64]
+
+
+class Task(ABC):
+    """One preset on one dataset.
+
+    Attributes
+    ----------
+    preset, dataset, scaler
+        What is trained, on what, and the scaling that its model expects.
+    columns
+        What `measure` gives beside `val_loss`.
+    labelled_only
+        Whether segments without a genre are of no use.
+    """
+
+    columns: tuple[str, ...] = ("min_encoding_std", "dead_components")
+    labelled_only = False
+
+    def __init__(self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler) -> None:
+        self.preset = preset
+        self.dataset = dataset
+        self.scaler = scaler
+        self.scaled = scaler.function()
+
+    @abstractmethod
+    def build(self) -> keras.Model:
+        """Make the untrained model."""
+
+    @abstractmethod
+    def losses(self) -> dict[str, Any]:
+        """Give what `keras.Model.compile` gets beside the optimizer."""
+
+    @abstractmethod
+    def batches(self, seed: int) -> Iterable[Any]:
+        """Give an epoch's pairs of scaled segments and targets, maybe with sample weights; `n_steps` of them."""
+
+    @abstractmethod
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        """Give `val_loss` and the columns on the split that is watched."""
+
+    @abstractmethod
+    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+        """Measure a split: metrics for JSON, and the encodings [shape=(n_segments, encoding_size)]."""
+
+    def encoder(self, model: keras.Model) -> keras.Model:
+        """Make the encoder, from unscaled segments to encodings, with the scaler inside."""
+        return make_encoder(self.preset, model, self.scaler)
+
+    def examples(self, model: keras.Model, split: str) -> Examples | None:
+        """Reconstruct some segments of a split to look at; None if the task reconstructs nothing."""
+        return None
+
+    def settle(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
+        """Bring what only lags behind in training up to date, after each epoch."""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        n_segments = self.dataset.n_segments("training", shifted=True, labelled_only=self.labelled_only)
+        return max(1, n_segments // self.preset.batch_size)
+
+    @property
+    def watched(self) -> str:
+        """The split that is measured after each epoch: validation, where it holds anything of use."""
+        return "validation" if self.n_segments("validation") else "training"
+
+    def splits(self) -> list[str]:
+        """Splits that hold anything of use."""
+        return [split for split in ("training", "validation", "test") if self.n_segments(split)]
+
+    def segments(self, split: str, *, about: bool = False) -> tf.data.Dataset:
+        """Unscaled segments of a split, in order, in batches for measuring."""
+        return self.dataset.segments(split, batch_size=MEASURED_BATCH, about=about, labelled_only=self.labelled_only)
+
+    def _epoch(self, seed: int, *, about: bool = False) -> tf.data.Dataset:
+        """Shuffled unscaled segments in whole batches, so that every step weighs the same and divides over devices."""
+        augmentation = self.preset.augmentation
+        batches = self.dataset.segments(
+            "training",
+            batch_size=self.preset.batch_size,
+            seed=seed,
+            about=about,
+            labelled_only=self.labelled_only,
+            augmentation=None if augmentation is None else Augmentation(**augmentation),
+        )
+        return batches.take(self.n_steps)
+
+    def n_segments(self, split: str) -> int:
+        """Segments of a split that are of use."""
+        return self.dataset.n_segments(split, labelled_only=self.labelled_only)
+
+    @property
+    def _input_size(self) -> tuple[int, int]:
+        height, width = self.dataset.features.segment_shape[:2]
+        return height, width
+
+
+class AutoencoderTask(Task):
+    """Reconstruct segments."""
+
+    columns = (*Task.columns, "shuffle_rise")
+
+    def __init__(self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler) -> None:
+        super().__init__(preset, dataset, scaler)
+        self._baselines: Baselines | None = None
+
+    def build(self) -> Autoencoder:
+        """Make the autoencoder."""
+        model = build_model(self.preset, input_size=self._input_size)
+        assert isinstance(model, Autoencoder)
+        return model
+
+    def losses(self) -> dict[str, Any]:
+        """Mean squared error."""
+        return {"loss": "mse"}
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Give each scaled segment as its own target."""
+        return self._epoch(seed).map(self.scaled).map(lambda x: (x, x))
+
+    def settle(self, model: keras.Model, seed: int) -> None:
+        """Normalise the encoding by 2,048 segments' own statistics."""
+        batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
+        model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        """Give the loss, the encoding's spread, and what exchanging encodings costs."""
+        measured = measure_autoencoder(model.encode, model.decode, self._scaled_arrays(self.watched))
+        loss, shuffled = (float(measured.errors[name].mean()) for name in ("model", "shuffled"))
+        return {
+            "val_loss": loss,
+            **code_columns(measured.encodings),
+            "shuffle_rise": shuffled / loss - 1,
+        }
+
+    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+        """Measure the reconstruction beside the training mean and a PCA with as many components."""
+        measured = self.measured(model.encode, model.decode, split, model.encoding_size)
+        return {**self.score(measured, split), **describe_encoding(measured.encodings)}, measured.encodings
+
+    def measured(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> MeasuredSegments:
+        """Measure every segment of a split with the parts of an autoencoder, beside the baselines."""
+        return measure_autoencoder(encode, decode, self._scaled_arrays(split), self.baselines(encoding_size))
+
+    def examples(self, model: keras.Model, split: str) -> Examples:
+        """Reconstruct a segment of some tracks, as different ones as there are."""
+        return self.reconstructed(model.encode, model.decode, split, model.encoding_size)
+
+    def reconstructed(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> Examples:
+        """Reconstruct examples with the parts of an autoencoder, and as the PCA does."""
+        tracks = self.dataset.used(split)
+        n = min(_N_EXAMPLES, len(tracks))
+        chosen = [tracks[round(i * (len(tracks) - 1) / max(1, n - 1))] for i in range(n)]
+        middles = {track["track_id"]: track["n_segments"] // 2 for track in chosen}
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        for segments, about in self.segments(split, about=True).as_numpy_iterator():
+            for segment, track, index in zip(segments, about["track_id"], about["segment_index"], strict=True):
+                if middles.get(track) == index:
+                    found[int(track)] = segment
+        x = self.scaled(np.stack([found[track["track_id"]] for track in chosen]))
+        encoding, bypass = encode(x)
+        answers = {
+            "original": x,
+            "reconstruction": decode(encoding, bypass),
+            "pca": self.baselines(encoding_size).reconstruct(x)["pca"],
+        }
+        if bypass:
+            answers["alone"] = decode(encoding, [])
+        captions = [
+            f"track {track['track_id']}" + (f", {track['genre']}" if track["genre"] else "") for track in chosen
+        ]
+        return captions, {name: ops.convert_to_numpy(value)[..., 0] for name, value in answers.items()}
+
+    def score(self, measured: MeasuredSegments, split: str) -> dict[str, Any]:
+        """Give the metrics of a split."""
+        tracks = self.dataset.used(split)
+        ids = np.repeat([track["track_id"] for track in tracks], [track["n_segments"] for track in tracks])
+        return score_autoencoder(measured.errors, ids)
+
+    def baselines(self, n_components: int) -> Baselines:
+        """Fit, once, what a reconstruction is compared with."""
+        if self._baselines is None:
+            # Of a large split a sample of all its tracks.
+            seed = None if self.n_segments("training") <= MAX_PCA_SEGMENTS else 0
+            batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
+            self._baselines = Baselines.fit(batches.map(self.scaled).as_numpy_iterator(), n_components)
+        return self._baselines
+
+    def _scaled_arrays(self, split: str) -> Iterator[npt.NDArray[np.float32]]:
+        return iter(self.segments(split).map(self.scaled).as_numpy_iterator())
+
+
+class ClassifierTask(Task):
+    """Name the genre of a segment."""
+
+    columns = (*Task.columns, "val_accuracy", "val_polled_accuracy")
+    labelled_only = True
+
+    def __init__(
+        self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler, genres: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(preset, dataset, scaler)
+        #: What the model's outputs stand for; of another dataset, segments of other genres are left out.
+        self.genres = list(dataset.recipe.genres if genres is None else genres)
+        self.layer = str(preset.encoder_layer)
+        self._predictor: tuple[keras.Model, Predict] | None = None
+        known = {genre: i for i, genre in enumerate(self.genres)}
+        self._output_of = np.array([known.get(genre, -1) for genre in dataset.recipe.genres], np.int64)
+
+    def build(self) -> GenreClassifier:
+        """Make the classifier."""
+        model = build_model(self.preset, input_size=self._input_size, n_genres=len(self.genres))
+        assert isinstance(model, GenreClassifier)
+        return model
+
+    def losses(self) -> dict[str, Any]:
+        """Give cross-entropy."""
+        return {
+            "loss": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=self.preset.label_smoothing)
+        }
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Give scaled segments, their genre one-hot, and the weight of that genre."""
+        weights = tf.constant(self._genre_weights(), tf.float32)
+
+        def prepare(segments: tf.Tensor, about: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            labels = about["label"]
+            return self.scaled(segments), tf.one_hot(labels, len(self.genres)), tf.gather(weights, labels)
+
+        return self._epoch(seed, about=True).map(prepare)
+
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        """Give cross-entropy, accuracies and the encoding's spread."""
+        predicted = self.predicted(self._predict_with(model), self.watched)
+        scores = self.score(predicted)
+        return {
+            "val_loss": scores["cross_entropy"],
+            **code_columns(predicted.encodings),
+            "val_accuracy": scores["segment_accuracy"],
+            "val_polled_accuracy": scores["polled_accuracy"],
+        }
+
+    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+        """Measure the classification of segments and tracks."""
+        predicted = self.predicted(self._predict_with(model), split)
+        return {**self.score(predicted), **describe_encoding(predicted.encodings)}, predicted.encodings
+
+    def _predict_with(self, model: keras.Model) -> Predict:
+        # Kept, because a model that is made anew is compiled anew.
+        if self._predictor is None or self._predictor[0] is not model:
+            inputs = keras.Input((*self._input_size, 1))
+            both = keras.Model(inputs, model.encode_and_classify(inputs, self.layer))
+            self._predictor = (model, both.predict_on_batch)
+        return self._predictor[1]
+
+    def predicted(self, predict: Predict, split: str) -> Predicted:
+        """Predict every segment of a split whose genre is known.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        parts: list[tuple[npt.NDArray[Any], ...]] = []
+        for segments, about in self.segments(split, about=True).as_numpy_iterator():
+            labels = self._output_of[about["label"]]
+            known = labels >= 0
+            if known.any():
+                encoding, logits = predict(self.scaled(segments[known]))
+                parts.append((encoding, logits, labels[known], about["track_id"][known]))
+        if not parts:
+            raise ValueError(
+                f"{self.dataset.path}: the {split} split has no segment of a known genre ({', '.join(self.genres)})"
+            )
+        return Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def score(self, predicted: Predicted) -> dict[str, Any]:
+        """Give the metrics of what was predicted."""
+        logits = predicted.logits.astype(np.float64)
+        logits -= logits.max(axis=1, keepdims=True)
+        log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        labels = predicted.labels
+        return {
+            **score_classifier(np.exp(log_probabilities), labels, predicted.track_ids, self.genres),
+            "cross_entropy": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        }
+
+    def _genre_weights(self) -> npt.NDArray[np.float64]:
+        """Weight of each genre's segments: 1, or such that all genres weigh the same and the mean is 1."""
+        if not self.preset.class_weights:
+            return np.ones(len(self.genres))
+        counts = Counter[str]()
+        for track in self.dataset.used("training"):
+            counts[track["genre"]] += track["n_segments"]
+        per_genre = np.array([counts[genre] for genre in self.genres], float)
+        present = per_genre > 0
+        weights = np.zeros(len(self.genres))
+        weights[present] = per_genre.sum() / (present.sum() * per_genre[present])
+        return weights
+
+
+def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Columns of the history that tell whether an encoding is alive."""
+    described = describe_encoding(encodings)
+    return {"min_encoding_std": min(described["encoding_std"]), "dead_components": described["dead_components"]}

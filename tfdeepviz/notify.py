@@ -1,0 +1,151 @@
+"""Notifications when long work ends, by e-mail, Slack and whatever else Apprise can reach."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+_MAX_ERROR_CHARACTERS = 500
+
+# Scheme and host of a URL in which no part can be mistaken for another: a password with an unescaped `@`, `/` or `?`
+# would make a piece of itself look like the host.
+_UNAMBIGUOUS = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([a-z0-9.-]+)(?::\d+)?"
+    r"(?:/[^@?#]*)?(?:\?[^=&@]+=[^&]*(?:&[^=&@]+=[^&]*)*)?",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
+    """Tell `urls` when the block ends, well or not.
+
+    A notification that cannot be sent is a warning on standard error and nothing more: the block's result or error
+    stands. Warnings and errors name a URL's scheme and host; the rest may be secret.
+
+    Parameters
+    ----------
+    urls
+        Services as Apprise names them (https://appriseit.com/services/), such as
+        `mailtos://USER:PASSWORD@example.org?to=ME@example.org`. With none, nothing happens.
+    what
+        What the block does, such as `train ae-shared`.
+
+    Yields
+    ------
+    list of str
+        Lines for the message, which the block may add to.
+
+    Raises
+    ------
+    ValueError
+        Before the block begins, if Apprise is not installed or cannot use one of the URLs.
+    """
+    services = [(_service(url, number), url) for number, url in enumerate(urls, 1)]
+    lines: list[str] = []
+    started = time.monotonic()
+
+    def tell(ending: str, *details: str) -> None:
+        elapsed = timedelta(seconds=round(time.monotonic() - started))
+        where = f"After {elapsed} (hours:minutes:seconds) on {platform.node()}, in {Path.cwd()}."
+        for service, url in services:
+            _send(service, url, f"tfdeepviz: {what} {ending}", "\n".join([where, "", *details, *lines]))
+
+    try:
+        yield lines
+    except KeyboardInterrupt:
+        tell("was interrupted")
+        raise
+    except BaseException as error:
+        message = shorten(f"{type(error).__name__}: {error}", _MAX_ERROR_CHARACTERS, placeholder="...")
+        tell("failed", message)
+        raise
+    tell("is done")
+
+
+def _service(url: str, number: int) -> NotifyBase:
+    try:
+        from apprise import Apprise, AppriseAsset
+    except ImportError as error:
+        raise ValueError(f"notifications need Apprise ({error}); pip install 'tfdeepviz[notify]'") from error
+    with _captured_log() as complaints:
+        service = Apprise.instantiate(url, asset=AppriseAsset(app_id="tfdeepviz", async_mode=False))
+    # Apprise drops a recipient that it does not understand and goes on: nobody would be told in the end.
+    if service is None or complaints:
+        raise ValueError(
+            f"notification URL {number} ({_masked(url)}): Apprise cannot use it as it is; "
+            "https://appriseit.com/services/ has the form for each service, and a password's special characters "
+            "have to be percent-encoded"
+        )
+    return service
+
+
+def _send(service: NotifyBase, url: str, title: str, body: str) -> None:
+    from apprise import Apprise, NotifyFormat
+
+    sender = Apprise(asset=service.asset)
+    sender.add(service)
+    try:
+        with _captured_log():
+            reason = "" if sender.notify(body, title, body_format=NotifyFormat.TEXT) else "not sent"
+    # Whatever happens to the message, and Ctrl-C while it is being sent, must not hide what happened to the work.
+    except (Exception, KeyboardInterrupt) as error:
+        reason = f"not sent, {type(error).__name__}"
+    if reason:
+        print(
+            f"tfdeepviz: warning: notification by {service.service_name} ({_masked(url)}) {reason}; "
+            "`apprise -vv --body test URL` tells why",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def _captured_log() -> Iterator[list[str]]:
+    """Keep Apprise's log, which may quote parts of a URL, off every handler; gives its warnings and errors."""
+    logger = logging.getLogger("apprise")
+    messages: list[str] = []
+
+    class Capture(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    before = (logger.handlers, logger.propagate, logger.level)
+    logger.handlers, logger.propagate = [Capture(logging.WARNING)], False
+    logger.setLevel(logging.WARNING)
+    try:
+        yield messages
+    finally:
+        logger.handlers, logger.propagate = before[:2]
+        logger.setLevel(before[2])
+
+
+def _masked(url: str) -> str:
+    """Scheme and, where that is what it is, host of a URL."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return "***"
+    host = _UNAMBIGUOUS.fullmatch(url)
+    return f"{scheme}://{host[1]}/***" if host and _names_a_host(scheme) else f"{scheme}://***"
+
+
+def _names_a_host(scheme: str) -> bool:
+    """Whether a service's URLs always have a host where others, such as `slack://`, have a token."""
+    from apprise import NotificationManager
+
+    manager = NotificationManager()  # type: ignore[no-untyped-call]
+    if scheme.lower() not in manager:
+        return False
+    templates = [template.split("/")[2] for template in manager[scheme.lower()].templates]
+    return all("{host}" in template for template in templates)
