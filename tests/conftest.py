@@ -13,6 +13,12 @@ import numpy.typing as npt
 import pytest
 import soundfile as sf
 
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.features import Features
+from tfdeepviz.data.fma import Selection
+from tfdeepviz.data.prepare import prepare
+from tfdeepviz.params import LIVE
+
 RATE_HZ = 44_100
 
 
@@ -44,11 +50,18 @@ def write_sound(tmp_path: Path) -> Callable[..., Path]:
 _HEADER = ",set,set,track,track,artist,artist\n,split,subset,genre_top,title,id,name\ntrack_id,,,,,,\n"
 
 
-def make_fma(root: Path, splits: dict[int, str], *, seconds: float = 4.0, subset: str = "small") -> Path:
-    """Make a corpus in FMA's layout: one mp3 for each id, with the split given for it."""
+def make_fma(
+    root: Path,
+    splits: dict[int, str],
+    *,
+    seconds: float = 4.0,
+    subset: str = "small",
+    genres: tuple[str, str] = ("", "Rock"),
+) -> Path:
+    """Make a corpus in FMA's layout: one mp3 for each id, with the split given for it; even and odd ids' genres."""
     rows = []
     for track_id, split in splits.items():
-        genre = "Rock" if track_id % 2 else ""
+        genre = genres[track_id % 2]
         rows.append(f"{track_id},{split},{subset},{genre},Title {track_id},{track_id + 100},Artist {track_id}\n")
         path = root / "fma_small" / f"{track_id:06d}"[:3] / f"{track_id:06d}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,3 +77,13 @@ def fma_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight short tracks: five for training, two for validation, one for test."""
     splits = {**dict.fromkeys(range(2, 7), "training"), 7: "validation", 1008: "validation", 9: "test"}
     return make_fma(tmp_path_factory.mktemp("fma"), splits)
+
+
+@pytest.fixture(scope="session")
+def two_genres(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    """Fourteen short tracks of two genres, prepared: ten for training, two for validation and test each."""
+    splits = {**dict.fromkeys(range(2, 12), "training"), **dict.fromkeys((12, 13), "validation")}
+    splits |= dict.fromkeys((14, 15), "test")
+    folder = tmp_path_factory.mktemp("two-genres")
+    root = make_fma(folder, splits, genres=("Folk", "Rock"))
+    return prepare(root, folder / "ds", selection=Selection(), features=Features(LIVE))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool, unpool_evenly
 from tfdeepviz.params import ParameterError
 
@@ -18,7 +16,7 @@ UNPOOLINGS = ("remembered", "fixed")
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class Autoencoder(keras.Model):  # type: ignore[misc]
+class Autoencoder(Bottleneck):  # type: ignore[misc]
     """Convolutional autoencoder (paper, section 3.1).
 
     The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions, with
@@ -213,42 +211,12 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
             self.norms[layer.name].build((None, layer.units) if is_dense else (None, None, None, layer.filters))
         self.built = True
 
-    def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
-        """Encode scaled segments.
-
-        Returns
-        -------
-        tuple of tensor [shape=(batch, encoding_size)] and list of tensors
-            The encoding in (0, 1), and what leads around it: the positions that each pool remembers and, with `skip`,
-            each convolution's output. Empty with fixed unpooling.
-        """
-        logits, bypass = self._encode(x, training)
-        return ops.sigmoid(ops.cast(logits, "float32")), bypass
-
-    def logits(self, x: Any, *, training: bool | None = False) -> Any:
-        """Encoding before its sigmoid [shape=(batch, encoding_size)]."""
-        return self._encode(x, training)[0]
-
-    def settle_normalization(self, batches: Iterable[Any]) -> None:
-        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
-
-        A moving average lags behind while weights still change quickly, so that a component that is alive in training
-        can look dead afterwards. Does nothing without `normalize_encoding`; training itself is not affected.
-        """
-        if self.normalization is None:
-            return
-        values = np.concatenate([ops.convert_to_numpy(self.project(batch)[0]) for batch in batches])
-        self.normalization.moving_mean.assign(values.mean(axis=0))
-        self.normalization.moving_variance.assign(values.var(axis=0))
-
-    def _encode(self, x: Any, training: bool | None) -> tuple[Any, list[Any]]:
-        logits, bypass = self.project(x, training=training)
-        if self.normalization is not None:
-            logits = self.normalization(logits, training=training)
-        return logits, bypass
-
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
-        """Encoding before normalisation and sigmoid, and what leads around it."""
+        """Give the encoding before normalisation and sigmoid, and what leads around it.
+
+        That is the positions that each pool remembers and, with `skip`, each convolution's output; nothing with fixed
+        unpooling.
+        """
         bypass: list[Any] = []
         for i, conv in enumerate(self.convolutions):
             x = ops.relu(self._normalized(conv(x), conv, training))
@@ -309,17 +277,6 @@ class Autoencoder(keras.Model):  # type: ignore[misc]
                 for kept in bypass
             ]
         return self.decode(encoding, bypass, training=training)
-
-    def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Make the encoder alone, with the scaler inside; it shares this model's weights.
-
-        Returns
-        -------
-        keras.Model
-            From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size)].
-        """
-        inputs = keras.Input((*self.input_size, 1), name="segments")
-        return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -10,11 +10,13 @@ import keras
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.params import PAPER
 
-Model: TypeAlias = Autoencoder | GenreClassifier
+Model: TypeAlias = Bottleneck | GenreClassifier
 
 #: Genres of FMA-medium, with which the paper's classifiers are counted.
 PAPER_N_GENRES = 16
@@ -44,7 +46,9 @@ def build_model(
     """
     model: Model
     if preset.kind == "autoencoder":
-        model = Autoencoder(**{**preset.model, "input_size": input_size})
+        arguments = {**preset.model, "input_size": input_size}
+        temporal = arguments.pop("architecture", None) == "temporal"
+        model = TemporalAutoencoder(**arguments) if temporal else Autoencoder(**arguments)
     else:
         model = GenreClassifier(**{**preset.model, "input_size": input_size, "n_genres": n_genres})
         model.encoding_size(str(preset.encoder_layer))  # refuses a layer that the architecture has not
@@ -71,6 +75,6 @@ def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
 
 def make_encoder(preset: Preset, model: Model, scaler: SegmentScaler) -> keras.Model:
     """Make a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
-    if isinstance(model, Autoencoder):
+    if isinstance(model, Bottleneck):
         return model.encoder(scaler)
     return model.encoder(scaler, str(preset.encoder_layer))

@@ -49,6 +49,9 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
     dense_initial_std
         Standard deviation of the dense kernels' initial values; torchvision's is 0.01, None takes He's, which narrow
         layers need.
+    normalize_encoding
+        Batch-normalise the hidden dense layers (no trainable parameters) before their ReLU, which keeps every component
+        of an encoding there alive.
     dropout
         Share of their outputs that is dropped in training.
 
@@ -74,6 +77,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         width: float = 1.0,
         dense_units: int = 4096,
         dense_initial_std: float | None = 0.01,
+        normalize_encoding: bool = False,
         dropout: float = 0.5,
         **kwargs: Any,
     ) -> None:
@@ -85,6 +89,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         self.width = width
         self.dense_units = dense_units
         self.dense_initial_std = dense_initial_std
+        self.normalize_encoding = normalize_encoding
         self.dropout = dropout
         self._check()
         self.features = self._alexnet() if architecture == "alexnet" else self._vgg()
@@ -150,13 +155,14 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
             )
         ]
         if self.batch_norm:
-            # PyTorch's constants, so that its weights give the same outputs.
-            layers.append(
-                keras.layers.BatchNormalization(
-                    momentum=0.9, epsilon=1e-5, name=f"{name}_norm", dtype=self.dtype_policy
-                )
-            )
+            layers.append(self._norm(f"{name}_norm"))
         return [*layers, keras.layers.ReLU(name=f"{name}_relu", dtype=self.dtype_policy)]
+
+    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.Layer:
+        # PyTorch's constants, so that its weights give the same outputs.
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
+        )
 
     def _pool(self, name: str, size: int) -> keras.layers.Layer:
         return keras.layers.MaxPooling2D(size, strides=2, name=name, dtype=self.dtype_policy)
@@ -166,6 +172,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         for i in (1, 2):
             layers += [
                 self._dense(f"dense{i}", self.dense_units, self.dtype_policy),
+                *([self._norm(f"dense{i}_norm", affine=False)] if self.normalize_encoding else []),
                 keras.layers.ReLU(name=f"dense{i}_relu", dtype=self.dtype_policy),
                 keras.layers.Dropout(self.dropout, name=f"dropout{i}", dtype=self.dtype_policy),
             ]
@@ -232,9 +239,10 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
     def _to(self, layer: str) -> list[keras.layers.Layer]:
         if layer not in self.encoding_layers:
             raise ParameterError(f"layer={layer!r}: {self.architecture} offers {', '.join(self.encoding_layers)}")
-        # The head begins with Flatten; each hidden layer is Dense, ReLU and Dropout, the last of which is not needed.
+        # The head begins with Flatten; each hidden layer ends with its ReLU, and Dropout comes after that.
         n_hidden = _ENCODING_LAYERS[self.architecture][layer]
-        return [*self.features, *self.head[: max(1, 3 * n_hidden)]]
+        relus = [i for i, part in enumerate(self.head) if isinstance(part, keras.layers.ReLU)]
+        return [*self.features, *self.head[: 1 + (relus[n_hidden - 1] if n_hidden else 0)]]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

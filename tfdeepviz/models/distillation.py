@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
-from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.evaluation import MAX_PCA_SEGMENTS, Encode, describe_encoding
@@ -152,7 +152,7 @@ class DistillationTask(Task):
         if isinstance(self.teacher, AutoencoderTask):
             model = {**self.preset.model, "encoding_size": n_components}
             student = build_model(replace(self.preset, model=model), input_size=self._input_size)
-            assert isinstance(student, Autoencoder)
+            assert isinstance(student, Bottleneck)
             return keras.Model(inputs, {"code": student.project(inputs, training=None)[0]}, name="student")
         student = build_model(self.preset, input_size=self._input_size, n_genres=len(self.teacher.genres))
         assert isinstance(student, GenreClassifier)

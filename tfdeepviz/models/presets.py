@@ -47,7 +47,8 @@ class Preset:
     label_smoothing
         Share of a label's weight that is spread over all genres (classifiers).
     class_weights
-        Weigh segments so that every genre counts the same (classifiers).
+        How far rare genres are lifted (classifiers): a segment's weight falls with this power of the number of its
+        genre's segments. 0 leaves them as they are, 1 makes every genre count the same.
     precision
         Keras' dtype policy: `mixed_float16` and `mixed_bfloat16` are faster on accelerators only.
     augmentation
@@ -74,7 +75,7 @@ class Preset:
     epochs: int = 40
     patience: int | None = None
     label_smoothing: float = 0.0
-    class_weights: bool = False
+    class_weights: float = 0.0
     precision: str = "float32"
     augmentation: dict[str, Any] | None = field(default=None)
     step_seconds: float = 0.1
@@ -134,10 +135,10 @@ def load_preset(name: str, *, recipe: str | None = None) -> Preset:
     try:
         if not isinstance(values.get("model", {}), dict):
             raise ValueError("model: give an object of the model's arguments")
-        base = _recipe(values.get("kind"), values.get("recipe", "modern"))
+        base = _recipe(values, values.get("recipe", "modern"))
         values = {"recipe": "modern", "name": path.stem, **_merged(base, values)}
         if recipe not in (None, values["recipe"]):
-            values = _merged(values, {**_recipe(values["kind"], recipe), "recipe": recipe})
+            values = _merged(values, {**_recipe(values, recipe), "recipe": recipe})
         return Preset.from_dict(values)
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from error
@@ -191,13 +192,16 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return {**values, **changes, "model": model}
 
 
-def _recipe(kind: Any, name: Any) -> dict[str, Any]:
+def _recipe(values: Mapping[str, Any], name: Any) -> dict[str, Any]:
+    """The recipe for a preset's kind; the temporal autoencoder has one of its own."""
     recipes = read_json(Path(str(resources.files(__package__) / "recipes.json")))
-    if kind not in recipes:
-        raise ValueError(f"kind={kind!r}: choose one of {', '.join(recipes)}")
-    if name not in recipes[kind]:
-        raise ValueError(f"recipe={name!r}: choose one of {', '.join(recipes[kind])}")
-    return dict(recipes[kind][name])
+    kind = values.get("kind")
+    if kind not in ("autoencoder", "classifier"):
+        raise ValueError(f"kind={kind!r}: choose one of autoencoder, classifier")
+    offered = recipes["temporal" if values.get("model", {}).get("architecture") == "temporal" else kind]
+    if name not in offered:
+        raise ValueError(f"recipe={name!r}: choose one of {', '.join(offered)}")
+    return dict(offered[name])
 
 
 @cache
@@ -213,7 +217,4 @@ def _validate(values: dict[str, Any]) -> None:
     if error is None:
         return
     name = ".".join(str(part) for part in error.absolute_path)
-    # `False` for a name that does not belong says nothing by itself.
-    unwelcome = error.absolute_schema_path[-1]
-    reason = f"{unwelcome} does not belong here" if error.schema is False else error.message
-    raise ValueError(f"{name or 'preset'}: {reason}")
+    raise ValueError(f"{name or 'preset'}: {error.message}")

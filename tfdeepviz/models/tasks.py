@@ -17,7 +17,7 @@ from keras import ops
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.autoencoder import Autoencoder
+from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.evaluation import (
@@ -165,10 +165,12 @@ class AutoencoderTask(Task):
         super().__init__(preset, dataset, scaler)
         self._baselines: Baselines | None = None
 
-    def build(self) -> Autoencoder:
+    def build(self) -> Bottleneck:
         """Make the autoencoder."""
         model = build_model(self.preset, input_size=self._input_size)
-        assert isinstance(model, Autoencoder)
+        assert isinstance(model, Bottleneck)
+        mean = self.dataset.statistics().mean[None, ..., None].astype(np.float32)
+        model.start_at(self.scaled(mean)[0, ..., 0])
         return model
 
     def losses(self) -> dict[str, Any]:
@@ -282,7 +284,7 @@ class ClassifierTask(Task):
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Give scaled segments, their genre one-hot, and the weight of that genre."""
-        weights = tf.constant(self._genre_weights(), tf.float32)
+        weights = tf.constant(self.genre_weights(), tf.float32)
 
         def prepare(segments: tf.Tensor, about: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             labels = about["label"]
@@ -346,18 +348,14 @@ class ClassifierTask(Task):
             "cross_entropy": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         }
 
-    def _genre_weights(self) -> npt.NDArray[np.float64]:
-        """Weight of each genre's segments: 1, or such that all genres weigh the same and the mean is 1."""
-        if not self.preset.class_weights:
-            return np.ones(len(self.genres))
+    def genre_weights(self) -> npt.NDArray[np.float64]:
+        """Weight of each genre's segments [shape=(n_genres,)]; their mean over all segments is 1."""
         counts = Counter[str]()
         for track in self.dataset.used("training"):
             counts[track["genre"]] += track["n_segments"]
         per_genre = np.array([counts[genre] for genre in self.genres], float)
-        present = per_genre > 0
-        weights = np.zeros(len(self.genres))
-        weights[present] = per_genre.sum() / (present.sum() * per_genre[present])
-        return weights
+        weights = np.where(per_genre > 0, np.maximum(per_genre, 1) ** -self.preset.class_weights, 0)
+        return weights * per_genre.sum() / (weights * per_genre).sum()
 
 
 def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:

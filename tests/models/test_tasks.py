@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
+from tfdeepviz.models.training import Run, train
+
+TINY_VGG = Preset(
+    name="tiny-vgg",
+    title="Tiny VGG",
+    kind="classifier",
+    model={"architecture": "vgg11", "batch_norm": True, "width": 0.05, "dense_units": 8, "dense_initial_std": None},
+    encoder_layer="L8",
+    scaler="standard",
+    optimizer={"name": "adamw", "learning_rate": 3e-3},
+    label_smoothing=0.1,
+    class_weights=1,
+    augmentation={"max_gain_db": 1},
+    batch_size=8,
+    epochs=2,
+)
+
+
+def scaler_of(dataset: PreparedDataset, kind: str = "standard") -> SegmentScaler:
+    scaler = SegmentScaler(kind, name="scaler")
+    scaler.adapt(dataset.statistics())
+    return scaler
+
+
+@pytest.fixture(scope="module")
+def run(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(TINY_VGG, two_genres, tmp_path_factory.mktemp("runs") / "vgg", seed=1)
+
+
+def test_a_classifier_is_trained_measured_and_kept(run: Run, two_genres: PreparedDataset) -> None:
+    assert run.config["genres"] == ["Folk", "Rock"]
+    assert run.config["parameters"]["to_encoding"] < run.config["parameters"]["trainable"]
+    row = run.history()[-1]
+    assert {"val_accuracy", "val_polled_accuracy", "min_encoding_std", "dead_components"} <= set(row)
+    for split, n_tracks in (("training", 10), ("validation", 2), ("test", 2)):
+        measured = run.metrics()[split]
+        assert measured["n_tracks"] == n_tracks
+        assert np.sum(measured["confusion"]) == n_tracks
+        assert measured["polled_accuracy"] == pytest.approx(round(measured["polled_accuracy"] * n_tracks) / n_tracks)
+        assert run.encodings(split).shape == (measured["n_segments"], run.config["parameters"]["encoding_size"])
+    segments = next(two_genres.segments("test", batch_size=16).as_numpy_iterator())
+    np.testing.assert_allclose(
+        np.asarray(run.load_encoder()(segments)), run.encodings("test")[: len(segments)], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_class_weights_make_genres_count_the_same(two_genres: PreparedDataset) -> None:
+    task = ClassifierTask(TINY_VGG, two_genres, scaler_of(two_genres))
+    weights = np.concatenate([np.asarray(batch[2]) for batch in task.batches(seed=1)])
+    np.testing.assert_allclose(weights, 1)
+
+    # As if one of Rock's tracks were left.
+    shard, *rest = (shard for shard in two_genres.shards if shard["split"] == "training")
+    tracks = [track for one in (shard, *rest) for track in one["tracks"]]
+    rock = [track for track in tracks if track["genre"] == "Rock"]
+    uneven = replace(two_genres, shards=({**shard, "tracks": [track for track in tracks if track not in rock[1:]]},))
+    folk, rare = ClassifierTask(TINY_VGG, uneven, scaler_of(two_genres)).genre_weights()
+    assert rare == pytest.approx(5 * folk)
+    assert (5 * folk + rare) / 6 == pytest.approx(1)
+    folk, rare = ClassifierTask(replace(TINY_VGG, class_weights=0.5), uneven, scaler_of(two_genres)).genre_weights()
+    assert rare == pytest.approx(5**0.5 * folk)
+    unweighted = ClassifierTask(replace(TINY_VGG, class_weights=0), uneven, scaler_of(two_genres))
+    assert unweighted.genre_weights().tolist() == [1, 1]
+
+
+def test_epochs_have_whole_batches_of_scaled_segments(two_genres: PreparedDataset) -> None:
+    task = AutoencoderTask(
+        Preset(
+            **{"name": "t", "title": "t", "kind": "autoencoder", "model": {}, "scaler": "minmax", "batch_size": 7},
+            optimizer={"name": "sgd", "learning_rate": 0.1},
+        ),
+        two_genres,
+        scaler_of(two_genres, "minmax"),
+    )
+    batches = [np.asarray(x) for x, _ in task.batches(seed=3)]
+    assert len(batches) == task.n_steps
+    assert {len(batch) for batch in batches} == {7}
+    # Shifted segments may leave the range of the few that the scaler was fitted to.
+    assert 0 < np.quantile(batches, 0.05) < np.quantile(batches, 0.95) < 1
+
+
+def test_a_dataset_with_other_genres_is_measured_on_those_it_shares(two_genres: PreparedDataset) -> None:
+    scaler = scaler_of(two_genres)
+    task = ClassifierTask(TINY_VGG, two_genres, scaler, genres=["Jazz", "Rock", "Pop"])
+    metrics, encodings = task.evaluate(task.build(), "training")
+    assert (metrics["n_tracks"], metrics["genres"]) == (5, ["Jazz", "Rock", "Pop"])
+    assert len(encodings) == metrics["n_segments"] == two_genres.n_segments("training") // 2
+    nothing_shared = ClassifierTask(TINY_VGG, two_genres, scaler, genres=["Jazz", "Pop"])
+    with pytest.raises(ValueError, match="no segment of a known genre"):
+        nothing_shared.evaluate(nothing_shared.build(), "training")
+
+
+def test_a_run_refuses_a_dataset_with_other_features(run: Run, two_genres: PreparedDataset) -> None:
+    assert run.task(two_genres).watched == "validation"
+    other = replace(run, config={**run.config, "mode": "log-mel"})
+    with pytest.raises(ValueError, match="other features"):
+        other.task(two_genres)
+
+
+def test_early_stopping_keeps_the_best_epochs_weights(two_genres: PreparedDataset, tmp_path: Path) -> None:
+    # At this rate the loss rises after the first epochs.
+    preset = replace(TINY_VGG, optimizer={"name": "sgd", "learning_rate": 0.3}, epochs=12, patience=2)
+    run = train(preset, two_genres, tmp_path / "run")
+    history = run.history()
+    best = run.best_epoch()
+    assert len(history) == best + 2 < 12
+    assert run.checkpoint(best) in run.checkpoints()
+    assert run.metrics()["validation"]["cross_entropy"] == pytest.approx(history[best - 1]["val_loss"], rel=1e-4)
+    assert train(preset, two_genres, tmp_path / "run").history() == history

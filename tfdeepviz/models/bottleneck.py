@@ -1,0 +1,89 @@
+"""What all autoencoders share: an encoding of a few numbers behind a sigmoid, and the encoder that ends there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from tfdeepviz.data.scaler import SegmentScaler
+
+
+class Bottleneck(keras.Model):  # type: ignore[misc]
+    """An autoencoder of scaled segments [shape=(batch, *input_size, 1)].
+
+    Attributes
+    ----------
+    input_size
+        Coefficients and frames of one segment.
+    encoding_size
+        Components of the encoding.
+    normalization
+        Batch normalisation of the encoding before its sigmoid, without trainable parameters; or None.
+    """
+
+    input_size: tuple[int, int]
+    encoding_size: int
+    normalization: keras.layers.BatchNormalization | None
+
+    @abstractmethod
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+        """Give the encoding before normalisation and sigmoid, and what leads around it to the decoder."""
+
+    @abstractmethod
+    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments from an encoding and, unless it is None, what leads around it."""
+
+    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:  # noqa: B027 (the paper's have none)
+        """Let the untrained decoder answer the mean picture [shape=input_size]; where it has a place for one."""
+
+    def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+        """Encode scaled segments.
+
+        Returns
+        -------
+        tuple of tensor [shape=(batch, encoding_size)] and list of tensors
+            The encoding in (0, 1), and what leads around it (empty if nothing does).
+        """
+        logits, bypass = self.project(x, training=training)
+        if self.normalization is not None:
+            logits = self.normalization(logits, training=training)
+        return ops.sigmoid(ops.cast(logits, "float32")), bypass
+
+    def logits(self, x: Any, *, training: bool | None = False) -> Any:
+        """Encoding before its sigmoid [shape=(batch, encoding_size)]."""
+        logits, _ = self.project(x, training=training)
+        return logits if self.normalization is None else self.normalization(logits, training=training)
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments."""
+        encoding, bypass = self.encode(x, training=training)
+        return self.decode(encoding, bypass, training=training)
+
+    def settle_normalization(self, batches: Iterable[Any]) -> None:
+        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
+
+        A moving average lags behind while weights still change quickly, so that a component that is alive in training
+        can look dead afterwards. Does nothing where the encoding is not normalised; training itself is not affected.
+        """
+        if self.normalization is None:
+            return
+        values = np.concatenate([ops.convert_to_numpy(self.project(batch)[0]) for batch in batches])
+        self.normalization.moving_mean.assign(values.mean(axis=0))
+        self.normalization.moving_variance.assign(values.var(axis=0))
+
+    def encoder(self, scaler: SegmentScaler) -> keras.Model:
+        """Make the encoder alone, with the scaler inside; it shares this model's weights.
+
+        Returns
+        -------
+        keras.Model
+            From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size)].
+        """
+        inputs = keras.Input((*self.input_size, 1), name="segments")
+        return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")

@@ -1,0 +1,153 @@
+"""An autoencoder of ours that convolves over time only, with nothing around its encoding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from tfdeepviz.models.bottleneck import Bottleneck
+from tfdeepviz.params import ParameterError
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TemporalAutoencoder(Bottleneck):
+    """Autoencoder whose coefficients are channels: neighbouring MFCCs have no more in common than distant ones.
+
+    A convolution over time, a max-pool, a hidden dense layer and the encoding; the decoder mirrors them with kernels of
+    its own, spreads pooled values evenly (fixed unpooling) and adds its answer to a learnt picture, which starts as the
+    training split's mean. What ten numbers can say then goes beyond the mean from the first step on.
+
+    Parameters
+    ----------
+    input_size
+        Coefficients and frames of one segment; frames divisible by `pool_frames`.
+    encoding_size
+        Components of the encoding.
+    n_filters, kernel_frames
+        Filters of the convolution, and frames that each sees.
+    pool_frames
+        Frames of which the pool keeps the maximum.
+    dense_units
+        Size of the hidden dense layers.
+
+    Raises
+    ------
+    ParameterError
+        If the sizes do not fit each other; the message names the rule.
+
+    Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: tuple[int, int] = (64, 96),
+        encoding_size: int = 10,
+        n_filters: int = 64,
+        kernel_frames: int = 9,
+        pool_frames: int = 8,
+        dense_units: int = 512,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_size = (input_size[0], input_size[1])
+        self.encoding_size = encoding_size
+        self.n_filters = n_filters
+        self.kernel_frames = kernel_frames
+        self.pool_frames = pool_frames
+        self.dense_units = dense_units
+        for name in ("encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
+        n_coefficients, n_frames = self.input_size
+        if n_frames % pool_frames:
+            raise ParameterError(
+                f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {pool_frames}"
+            )
+        self._pooled = (n_frames // pool_frames, n_filters)
+        self._flat = self._pooled[0] * n_filters
+
+        self.input_norm = self._norm("input_norm", affine=False)
+        self.convolution = self._convolution(n_filters, "conv", "he_normal")
+        self.convolution_norm = self._norm("conv_norm")
+        self.hidden = self._dense(dense_units, "dense1")
+        self.hidden_norm = self._norm("dense1_norm")
+        self.bottleneck = self._dense(encoding_size, "dense2")
+        self.normalization = self._norm("encoding_norm", affine=False)
+        self.out_hidden = self._dense(dense_units, "out_dense2")
+        self.out_flat = self._dense(self._flat, "out_dense1")
+        # Small, so that the first answers are the picture alone.
+        self.out_convolution = self._convolution(
+            n_coefficients, "out_conv", keras.initializers.RandomNormal(stddev=0.01)
+        )
+
+    def _convolution(self, filters: int, name: str, initializer: Any) -> keras.layers.Conv1D:
+        return keras.layers.Conv1D(
+            filters,
+            self.kernel_frames,
+            padding="same",
+            kernel_initializer=initializer,
+            name=name,
+            dtype=self.dtype_policy,
+        )
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy)
+
+    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.BatchNormalization:
+        # Scaled coefficients vary by a few hundredths only; Keras' own epsilon would hide the smallest.
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
+        )
+
+    def build(self, *_: Any) -> None:
+        """Make all weights."""
+        n_coefficients, n_frames = self.input_size
+        for layer, shape in (
+            (self.input_norm, (n_frames, n_coefficients)),
+            (self.convolution, (n_frames, n_coefficients)),
+            (self.convolution_norm, (n_frames, self.n_filters)),
+            (self.hidden, (self._flat,)),
+            (self.hidden_norm, (self.dense_units,)),
+            (self.bottleneck, (self.dense_units,)),
+            (self.normalization, (self.encoding_size,)),
+            (self.out_hidden, (self.encoding_size,)),
+            (self.out_flat, (self.dense_units,)),
+            (self.out_convolution, (n_frames, self.n_filters)),
+        ):
+            layer.build((None, *shape))
+        self.picture = self.add_weight(shape=(n_frames, n_coefficients), initializer="zeros", name="picture")
+        self.built = True
+
+    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
+        """Let the untrained decoder answer the mean picture [shape=input_size]."""
+        level = np.clip(mean.T, 1e-3, 1 - 1e-3)
+        self.picture.assign(np.log(level / (1 - level)))
+
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+        """Give the encoding before normalisation and sigmoid; nothing leads around it."""
+        x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
+        x = self.convolution(self.input_norm(x, training=training))
+        x = ops.silu(self.convolution_norm(x, training=training))
+        x = ops.reshape(ops.max_pool(x, self.pool_frames, self.pool_frames), (-1, self._flat))
+        x = ops.silu(self.hidden_norm(self.hidden(x), training=training))
+        return self.bottleneck(x), []
+
+    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
+        # A sigmoid of unit variance has little; its middle half becomes [-1, 1].
+        x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))
+        x = ops.reshape(ops.silu(self.out_flat(x)), (-1, *self._pooled))
+        x = self.out_convolution(ops.repeat(x, self.pool_frames, axis=1))  # (batch, frames, coefficients)
+        x = ops.sigmoid(ops.cast(x, "float32") + self.picture)
+        return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
