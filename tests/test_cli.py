@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from tests.conftest import make_fma
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.models.training import Run
 
 
 def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
@@ -26,7 +28,8 @@ def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
     assert time.monotonic() - started < 1.0
     for command in (
         *("download", "demo-corpus", "index", "prepare", "inspect"),
-        *("train", "export", "push", "extract"),
+        *("presets", "train", "distill", "evaluate", "batch", "tune"),
+        *("export", "push", "extract"),
     ):
         assert command in result.stdout
 
@@ -100,7 +103,7 @@ def test_inspect_prints_counts_and_writes_a_page(
     [
         (["prepare", "--fma-root", "/nowhere", "--out", "x"], "fma-root"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--workers", "0"], "--workers 0"),
-        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_mfcc=many"], "--set n_mfcc=many"),
+        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_mfcc=many"], "n_mfcc"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_coefficients=9"], "n_coefficients"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--params", "loud"], "--params loud"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--balanced"], "balanced"),
@@ -109,6 +112,13 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["download", "--out", "x", "--base-url", "file:///etc"], "file:///etc"),
         (["train", "ae-shared", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz prepare"),
         (["train", "vgg99", "--dataset", "/nowhere", "--out", "x"], "no such preset"),
+        (["train", "ae", "--dataset", "/nowhere", "--out", "x", "--set", "optimizer.momentum=2"], "optimizer.momentum"),
+        (["train", "ae", "--dataset", "/nowhere", "--out", "x", "--notify", "nothing"], "notify"),
+        (["distill", "/nowhere", "--preset", "ae", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz train"),
+        (["evaluate", "/nowhere", "--dataset", "/nowhere"], "tfdeepviz train"),
+        (["batch", "ae", "--out", "x"], "--dataset"),
+        (["batch", "--out", "x"], "tfdeepviz batch"),
+        (["tune", "/nowhere.json", "--dataset", "/nowhere", "--out", "x", "--trials", "0"], "--trials 0"),
         (["export", "/nowhere", "--out", "x"], "tfdeepviz train"),
         (["push", "/nowhere"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.json"], "tfdeepviz export"),
@@ -148,3 +158,55 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch.setattr("tfdeepviz.data.demo.render_corpus", interrupted)
     assert main(["demo-corpus", str(tmp_path)]) == 130
     assert "run them again" in capsys.readouterr().err
+
+
+def test_presets_are_listed_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    counts = {row["name"]: row["trainable_parameters"] for row in rows}
+    assert counts["ae"] == 40_165_579
+    assert counts["vgg16"] == 44_155_856
+    assert {row["kind"] for row in rows} == {"autoencoder", "classifier"}
+    assert {row["name"]: row["encoding_size"] for row in rows}["alexnet"] == 4_096
+    assert main(["presets"]) == 0
+    printed = capsys.readouterr().out
+    assert all(row["name"] in printed and f"{row['trainable_parameters']:,}" in printed for row in rows)
+
+
+def test_from_a_preset_to_an_evaluated_student(
+    two_genres: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Train, evaluate, distill, batch and tune, each as its user types it, on fourteen short tracks."""
+    dataset, run = ["--dataset", str(two_genres.path)], str(tmp_path / "run")
+    small = ["--set", "model.n_initial_filters=1", "--set", "model.dense_scale_down=1", "--set", "batch_size=8"]
+    assert main(["train", "ae-compact", *dataset, "--out", run, "--epochs", "1", *small]) == 0
+    assert "codes exchanged" in capsys.readouterr().out
+    config = Run.load(Path(run)).config
+    assert config["preset"]["model"]["n_initial_filters"] == 1
+    assert config["parameters"]["encoding_size"] == 10
+
+    assert main(["evaluate", run, *dataset]) == 0
+    figures = json.loads((tmp_path / "run" / "evaluation" / "test.json").read_text())
+    assert figures["scores"]["n_tracks"] == 2
+    assert "<svg" in (tmp_path / "run" / "evaluation" / "test.html").read_text()
+
+    student = ["--preset", "ae-shared-compact", "--out", str(tmp_path / "student"), "--epochs", "1", *small]
+    assert main(["distill", run, *dataset, *student]) == 0
+    assert "correlation" in capsys.readouterr().out
+
+    runs = ["--out", str(tmp_path / "runs")]
+    few = ["--epochs", "1", "--set", "batch_size=8"]
+    assert main(["batch", "vgg11-compact", "nothing.json", *dataset, *runs, *few]) == 2
+    assert "nothing.json" in capsys.readouterr().err
+    assert main(["batch", "vgg11-compact", *dataset, *runs, *few, "--set", "model.width=0.03"]) == 0
+    assert "polled" in capsys.readouterr().out
+    assert main(["batch", *runs]) == 0
+    assert "vgg11-compact" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "runs" / "vgg11-compact"), *dataset, "--split", "training"]) == 0
+    assert (tmp_path / "runs" / "vgg11-compact" / "evaluation" / "training-confusion.png").is_file()
+
+    space = {"preset": "ae-compact", "parameters": {"model.kernel_size": {"values": [3, 5]}}, "epochs": 1}
+    (tmp_path / "space.json").write_text(json.dumps(space))
+    search = ["tune", str(tmp_path / "space.json"), *dataset, "--out", str(tmp_path / "search"), "--trials", "1"]
+    assert main(search) == 0
+    assert (tmp_path / "search" / "best.json").is_file()

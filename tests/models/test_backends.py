@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from tests.models.test_autoencoder import VARIANTS, tiny
+from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.temporal import TemporalAutoencoder
 
 _ON_JAX = """
 import sys
 from pathlib import Path
 import keras, numpy as np
-import tfdeepviz.models.autoencoder, tfdeepviz.models.classifier
+import tfdeepviz.models.autoencoder, tfdeepviz.models.classifier, tfdeepviz.models.temporal
 assert keras.backend.backend() == "jax"
 folder = Path(sys.argv[1])
 for path in sorted(folder.glob("*.keras")):
@@ -32,18 +34,26 @@ for path in sorted(folder.glob("*.keras")):
 """
 
 
-def models() -> dict[str, keras.Model]:
+def models() -> dict[str, Bottleneck | GenreClassifier]:
     keras.utils.set_random_seed(0)
-    named: dict[str, keras.Model] = {
+    named: dict[str, Bottleneck | GenreClassifier] = {
         f"ae-{i}": tiny(**variant, batch_norm=i % 2 == 0, normalize_encoding=i > 1)
         for i, variant in enumerate(VARIANTS)
     }
+    named["ae-temporal"] = TemporalAutoencoder(input_size=(6, 8), encoding_size=3, n_filters=4, pool_frames=4)
     for name in ("alexnet", "vgg11"):
         named[name] = GenreClassifier(
-            **{"architecture": name, "n_genres": 3, "width": 0.05, "dense_units": 6, "dense_initial_std": None},
-            **{"batch_norm": name == "vgg11", "dropout": 0.0},
+            architecture=name,
+            n_genres=3,
+            width=0.05,
+            dense_units=6,
+            dense_initial_std=None,
+            normalize_encoding=True,
+            batch_norm=name == "vgg11",
+            dropout=0.0,
         )
-        named[name].build()
+    for model in named.values():
+        model.build()
     return named
 
 

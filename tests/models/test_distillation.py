@@ -117,8 +117,6 @@ def test_of_a_wide_layer_its_principal_components_are_learnt(two_genres: Prepare
         train(small, two_genres, tmp_path / "grandchild", teacher=student)
 
 
-def test_the_student_is_of_the_teachers_kind(
-    autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path
-) -> None:
+def test_the_student_is_of_the_teachers_kind(autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="teacher's kind"):
         train(TINY_VGG, two_genres, tmp_path / "run", teacher=autoencoder)

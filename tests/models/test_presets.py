@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tfdeepviz.commands.common import assignments
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.models.build import count_parameters
-from tfdeepviz.models.presets import Preset, load_preset, override, parse_assignments, preset_names
+from tfdeepviz.models.presets import Preset, load_preset, override, preset_names
 
 PAPER = ["ae", "ae-shared", "ae-skip", "alexnet", "vgg11", "vgg13", "vgg16"]
 
@@ -28,7 +29,12 @@ def write(tmp_path: Path, **changes: Any) -> str:
 
 
 def test_every_paper_model_has_a_preset_and_a_compact_one() -> None:
-    assert set(preset_names()) == {*PAPER, *(f"{name}-compact" for name in PAPER), "ae-fixed-compact", "ae-temporal-compact"}
+    assert set(preset_names()) == {
+        *PAPER,
+        *(f"{name}-compact" for name in PAPER),
+        "ae-fixed-compact",
+        "ae-temporal-compact",
+    }
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -64,12 +70,12 @@ def test_another_recipe_overrides_the_files_values_and_keeps_the_model() -> None
 
 def test_values_are_overridden_by_their_dotted_names() -> None:
     texts = ["optimizer.momentum=0.9", "model.kernel_size=5", "augmentation.max_gain_db=3", "schedule=cosine"]
-    preset = override(load_preset("alexnet"), parse_assignments([texts[0], texts[2], texts[3]]))
+    preset = override(load_preset("alexnet"), assignments([texts[0], texts[2], texts[3]]))
     assert preset.optimizer["momentum"] == 0.9
     assert preset.optimizer["learning_rate"] == 3.9e-6
     assert preset.augmentation == {"max_gain_db": 3}
     assert preset.schedule == "cosine"
-    assert override(load_preset("ae"), parse_assignments([texts[1]])).model["kernel_size"] == 5
+    assert override(load_preset("ae"), assignments([texts[1]])).model["kernel_size"] == 5
     assert load_preset("alexnet").augmentation is None
 
 
@@ -91,12 +97,12 @@ def test_values_are_overridden_by_their_dotted_names() -> None:
 )
 def test_wrong_overrides_name_the_value(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        override(load_preset("ae"), parse_assignments([text]))
+        override(load_preset("ae"), assignments([text]))
 
 
 def test_assignments_need_a_name_and_a_value() -> None:
-    with pytest.raises(ValueError, match=r"optimizer\.momentum=0\.9"):
-        parse_assignments(["momentum"])
+    with pytest.raises(ValueError, match="NAME=VALUE"):
+        assignments(["momentum"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
 from tfdeepviz.models.training import Run, train
 
@@ -76,14 +76,8 @@ def test_class_weights_make_genres_count_the_same(two_genres: PreparedDataset) -
 
 
 def test_epochs_have_whole_batches_of_scaled_segments(two_genres: PreparedDataset) -> None:
-    task = AutoencoderTask(
-        Preset(
-            **{"name": "t", "title": "t", "kind": "autoencoder", "model": {}, "scaler": "minmax", "batch_size": 7},
-            optimizer={"name": "sgd", "learning_rate": 0.1},
-        ),
-        two_genres,
-        scaler_of(two_genres, "minmax"),
-    )
+    preset = replace(load_preset("ae-compact"), batch_size=7)
+    task = AutoencoderTask(preset, two_genres, scaler_of(two_genres, "minmax"))
     batches = [np.asarray(x) for x, _ in task.batches(seed=3)]
     assert len(batches) == task.n_steps
     assert {len(batch) for batch in batches} == {7}

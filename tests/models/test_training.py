@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import json
+import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorflow as tf
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
@@ -104,3 +111,87 @@ def test_a_collapsed_encoder_is_named() -> None:
         refuse_collapsed({"validation": {**alive, "encoding_std": [0.2] * 4 + [0.01] + [0.2] * 5}})
     with pytest.raises(CollapsedEncoderError, match="does not use"):
         refuse_collapsed({"training": {**alive, "shuffle_rise": 0.19}})
+
+
+_TRAIN = """
+import json, os, signal, sys
+from pathlib import Path
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.models.presets import load_preset
+from tfdeepviz.models.training import EpochProgress, train
+
+preset, dataset, out, killed_in = sys.argv[1:]
+
+class Kill(EpochProgress):
+    epoch = steps = 0
+    def start_epoch(self, epoch, n_epochs, n_steps):
+        self.epoch, self.steps = epoch, 0
+    def step(self, loss):
+        self.steps += 1
+        if (self.epoch, self.steps) == (int(killed_in), 3):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+dataset = PreparedDataset.load(Path(dataset))
+train(load_preset(preset), dataset, Path(out), seed=3, deterministic=True, progress=Kill())
+"""
+
+
+def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(dataset: PreparedDataset, tmp_path: Path) -> None:
+    """To the bit, with determinism on; each run in processes of its own."""
+    preset = tmp_path / "tiny.json"
+    preset.write_text(json.dumps(TINY.to_dict()))
+
+    def run(name: str, killed_in: int) -> int:
+        arguments = map(str, (preset, dataset.path, tmp_path / name, killed_in))
+        return subprocess.run([sys.executable, "-c", _TRAIN, *arguments], check=False).returncode
+
+    assert run("whole", 0) == 0
+    assert run("killed", 2) == -signal.SIGKILL
+    assert len(Run.load(tmp_path / "killed").history()) == 1
+    assert run("killed", 3) == -signal.SIGKILL
+    assert run("killed", 0) == 0
+    whole, killed = (Run.load(tmp_path / name) for name in ("whole", "killed"))
+    for mine, theirs in zip(killed.load_model().get_weights(), whole.load_model().get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for row, expected in zip(killed.history(), whole.history(), strict=True):
+        assert {**row, "seconds": 0, "train_seconds": 0} == {**expected, "seconds": 0, "train_seconds": 0}
+
+
+def test_a_checkpoint_that_is_cut_off_is_passed_over(
+    undisturbed: Run, dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    shutil.copytree(undisturbed.path, tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    newest = run.checkpoints()[-1]
+    newest.write_bytes(newest.read_bytes()[:5_000])
+    (run.path / "metrics.json").unlink()
+    with pytest.warns(UserWarning, match="going on from the one before"):
+        resumed = train(TINY, dataset, run.path, seed=3)
+    for mine, theirs in zip(weights(resumed), weights(undisturbed), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_tensorboard_reads_what_a_run_tells(undisturbed: Run) -> None:
+    steps: dict[str, list[int]] = {}
+    for path in sorted((undisturbed.path / "tensorboard").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert sorted(steps["val_loss"]) == [1, 2, 3]
+    assert {"loss", "shuffle_rise", "min_encoding_std"} <= set(steps)
+
+
+def test_only_classifiers_start_from_imagenet(dataset: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="only classifiers"):
+        train(TINY, dataset, tmp_path / "run", weights=tmp_path / "vgg.pth")
+
+
+def test_mixed_precision_trains_and_leaves_the_policy_as_it_was(dataset: PreparedDataset, tmp_path: Path) -> None:
+    run = train(replace(TINY, precision="mixed_float16", epochs=1), dataset, tmp_path / "run")
+    assert keras.config.dtype_policy().name == "float32"
+    assert np.isfinite(run.history()[0]["loss"])
+    encodings = run.encodings("test")
+    segments = next(dataset.segments("test", batch_size=8).as_numpy_iterator())
+    np.testing.assert_allclose(np.asarray(run.load_encoder()(segments)), encodings, atol=5e-3)
+    again = train(replace(TINY, precision="mixed_float16", epochs=2), dataset, tmp_path / "run")
+    assert len(again.history()) == 2

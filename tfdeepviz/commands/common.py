@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -48,3 +49,17 @@ def at_least_one(name: str, value: int | None) -> None:
     """Refuse counts below one."""
     if value is not None and value < 1:
         raise ValueError(f"--{name} {value}: give at least 1")
+
+
+def assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Values of `--set NAME=VALUE`: JSON where it is JSON, otherwise the text itself."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--set {text}: give NAME=VALUE")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    return values

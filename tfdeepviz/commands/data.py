@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import time
@@ -11,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar
+from tfdeepviz.commands.common import Add, advance, advance_of, assignments, at_least_one, bar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -249,7 +248,7 @@ def _prepare(args: argparse.Namespace) -> None:
     )
     options: dict[str, Any] = {
         "selection": selection,
-        "features": Features(_audio_params(args.params, _assignments(args.set)), args.mode),
+        "features": Features(_audio_params(args.params, assignments(args.set)), args.mode),
         "hop_seconds": args.hop_seconds,
         "segments_per_track": args.segments_per_track,
         "storage": args.storage,
@@ -303,17 +302,6 @@ def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
     else:
         raise ValueError(f"--params {name}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
     return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
-
-
-def _assignments(texts: list[str]) -> dict[str, Any]:
-    values = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        try:
-            values[name] = json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"--set {text}: give NAME=VALUE with a number, or null") from error
-    return values
 
 
 def _print_dataset(dataset: PreparedDataset) -> None:

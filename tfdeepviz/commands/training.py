@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdeepviz.commands.common import Add, at_least_one, bar
+from tfdeepviz.commands.common import Add, assignments, at_least_one, bar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -173,13 +173,13 @@ def _presets(args: argparse.Namespace) -> None:
 
 
 def _preset(name: str, args: argparse.Namespace) -> Preset:
-    from tfdeepviz.models.presets import load_preset, override, parse_assignments
+    from tfdeepviz.models.presets import load_preset, override
 
     at_least_one("epochs", args.epochs)
-    assignments = parse_assignments(args.set)
+    changes = assignments(args.set)
     if args.epochs is not None:
-        assignments["epochs"] = args.epochs
-    return override(load_preset(name, recipe=args.recipe), assignments)
+        changes["epochs"] = args.epochs
+    return override(load_preset(name, recipe=args.recipe), changes)
 
 
 def _train(args: argparse.Namespace) -> None:

@@ -188,7 +188,10 @@ def fit_mappings(encodings: npt.NDArray[np.float32], *, encoder: str) -> dict[st
         If the encoding does not have one component a visual parameter, which `raw` needs.
     """
     if encodings.shape[1] != N_PARAMETERS:
-        raise ValueError(f"encoding of size {encodings.shape[1]}: the raw mapping needs {N_PARAMETERS} components")
+        raise ValueError(
+            f"encoding of size {encodings.shape[1]}: the raw mapping needs {N_PARAMETERS} components; "
+            "`tfdeepviz distill` makes an encoder with as many"
+        )
     scalings = [
         Scaling.fit(encodings, mode=mode, method=method).to_dict()
         for mode in SCALING_MODES

@@ -16,7 +16,7 @@ UNPOOLINGS = ("remembered", "fixed")
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class Autoencoder(Bottleneck):  # type: ignore[misc]
+class Autoencoder(Bottleneck):
     """Convolutional autoencoder (paper, section 3.1).
 
     The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions, with
@@ -84,7 +84,7 @@ class Autoencoder(Bottleneck):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.encoding_size = encoding_size
         self.n_initial_filters = n_initial_filters
         self.n_pools = n_pools

@@ -39,7 +39,7 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
     def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments from an encoding and, unless it is None, what leads around it."""
 
-    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:  # noqa: B027 (the paper's have none)
+    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
         """Let the untrained decoder answer the mean picture [shape=input_size]; where it has a place for one."""
 
     def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:

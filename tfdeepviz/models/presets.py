@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
@@ -164,26 +164,6 @@ def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
                 raise ValueError(f"{name}: {part} is one value and has no parts")
         place[last] = value
     return Preset.from_dict(values)
-
-
-def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
-    """`NAME=VALUE` texts to values: JSON where it is JSON, otherwise the text itself.
-
-    Raises
-    ------
-    ValueError
-        If a text has no `=`.
-    """
-    assignments: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise ValueError(f"--set {text}: give NAME=VALUE, for example optimizer.momentum=0.9")
-        try:
-            assignments[name] = json.loads(value)
-        except ValueError:
-            assignments[name] = value
-    return assignments
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

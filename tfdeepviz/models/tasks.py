@@ -355,7 +355,8 @@ class ClassifierTask(Task):
             counts[track["genre"]] += track["n_segments"]
         per_genre = np.array([counts[genre] for genre in self.genres], float)
         weights = np.where(per_genre > 0, np.maximum(per_genre, 1) ** -self.preset.class_weights, 0)
-        return weights * per_genre.sum() / (weights * per_genre).sum()
+        mean = (weights * per_genre).sum() / per_genre.sum()
+        return np.asarray(weights / mean, np.float64)
 
 
 def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:

@@ -115,12 +115,13 @@ class TemporalAutoencoder(Bottleneck):
             (self.hidden, (self._flat,)),
             (self.hidden_norm, (self.dense_units,)),
             (self.bottleneck, (self.dense_units,)),
-            (self.normalization, (self.encoding_size,)),
             (self.out_hidden, (self.encoding_size,)),
             (self.out_flat, (self.dense_units,)),
             (self.out_convolution, (n_frames, self.n_filters)),
         ):
             layer.build((None, *shape))
+        if self.normalization is not None:
+            self.normalization.build((None, self.encoding_size))
         self.picture = self.add_weight(shape=(n_frames, n_coefficients), initializer="zeros", name="picture")
         self.built = True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import time
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -409,8 +411,12 @@ def _restore(run: Run) -> tuple[keras.Model | None, list[dict[str, float]]]:
     for path in reversed(run.checkpoints()):
         epoch = int(path.stem.removeprefix("epoch-"))
         history = run.history()[:epoch]
-        if len(history) == epoch:
+        if len(history) < epoch:
+            continue
+        try:
             return keras.saving.load_model(path, safe_mode=True), history
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            warnings.warn(f"{path}: cannot be read ({error}); going on from the one before", stacklevel=2)
     return None, []
 
 
