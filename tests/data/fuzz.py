@@ -19,12 +19,13 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import h5py
 import numpy as np
 import soundfile as sf
 
@@ -378,6 +379,74 @@ def _records_target(mutate: Mutate, **options: Any) -> Callable[[Path], Target]:
     return make
 
 
+# --- models ------------------------------------------------------------------------------------------------------
+
+
+def _pth_target(folder: Path) -> Target:
+    import torch
+
+    from tfdeepviz.models.torch_file import read_state_dict
+
+    path = folder / "mutant.pth"
+    state = {"features.0.weight": torch.arange(12.0).reshape(2, 2, 3).half(), "n": torch.tensor(3)}
+    seeds = []
+    for zipped in (True, False):
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+        seeds.append(path.read_bytes())
+    return Target(path, seeds, lambda: read_state_dict(path), headroom_mib=1_024)
+
+
+def _hdf5_target(folder: Path) -> Target:
+    from tfdeepviz.models.classifier import GenreClassifier
+    from tfdeepviz.models.imagenet import load_imagenet_start
+
+    # The seed is refused as well, because it fits no model: a file that does has 9 MB.
+    path = folder / "mutant.weights.h5"
+    model = GenreClassifier(architecture="vgg11", n_genres=2, dense_units=1)
+    model.build()
+    with h5py.File(path, "w") as file:
+        for i in range(8):
+            file[f"layers/conv2d{f'_{i}' if i else ''}/vars/0"] = np.ones((3, 3, 1, 2), np.float32)
+            file[f"layers/conv2d{f'_{i}' if i else ''}/vars/1"] = np.ones(2, np.float32)
+    seeds = [path.read_bytes()]
+
+    def read() -> None:
+        with suppress(FormatError):
+            load_imagenet_start(model, path)
+
+    return Target(path, seeds, read, headroom_mib=1_024)
+
+
+def _targets_target(folder: Path) -> Target:
+    from tfdeepviz.models.distillation import Targets
+
+    path = folder / "targets.npz"
+    Targets.fit(np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32), 2).save(path)
+    return Target(path, [path.read_bytes()], lambda: Targets.load(path))
+
+
+def _run_target(name: str) -> Callable[[Path], Target]:
+    def make(folder: Path) -> Target:
+        from tfdeepviz.models.presets import load_preset
+        from tfdeepviz.models.training import Run
+        from tfdeepviz.params import LIVE
+
+        config = {"preset": load_preset("vgg16-compact").to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"}
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "history.csv").write_text("epoch,loss,val_loss\n1.0,0.5,0.6\n2.0,0.4,0.5\n")
+        path = folder / name
+
+        def read() -> None:
+            run = Run.load(folder)
+            assert (
+                run.best_epoch() == min(run.history(), key=lambda row: row["val_loss"], default={"epoch": 0})["epoch"]
+            )
+
+        return Target(path, [path.read_bytes()], read, mutate=mutate_json if name == "config.json" else mutate_text)
+
+    return make
+
+
 # -----------------------------------------------------------------------------------------------------------------
 
 TARGETS: dict[str, Callable[[Path], Target]] = {
@@ -393,6 +462,11 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "scaler": _scaler_target,
     "records": _records_target(_mutate_record),
     "crafted": _records_target(_crafted_record),
+    "pth": _pth_target,
+    "hdf5": _hdf5_target,
+    "targets": _targets_target,
+    "config": _run_target("config.json"),
+    "history": _run_target("history.csv"),
 }
 
 

@@ -16,6 +16,7 @@ _ROOT = Path(__file__).parents[2]
 _TOGETHER = (
     ("mp3", "ogg", "flac", "wav", "tracks", "genres", "index", "checksums"),
     ("manifest", "settings", "note", "statistics", "scaler", "records", "crafted"),
+    ("pth", "hdf5", "targets", "config", "history"),
 )
 
 
