@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -168,12 +169,15 @@ def test_it_learns() -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize("options", [{"batch_norm": True}, {"architecture": "alexnet", "dropout": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{"batch_norm": True, "normalize_encoding": True}, {"architecture": "alexnet", "dropout": 0.0}]
+)
 def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str, Any]) -> None:
     model = alive(tiny(**options))
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
     assert again.get_config() == model.get_config()
+    assert set(inspect.signature(GenreClassifier).parameters) - {"kwargs"} <= set(again.get_config())
     np.testing.assert_allclose(np.asarray(again(segments())), np.asarray(model(segments())), atol=1e-6)
 
 

@@ -26,7 +26,7 @@ SEGMENTS = np.random.default_rng(0).uniform(size=(16, 6, 8, 1)).astype(np.float3
 def test_shapes_and_ranges() -> None:
     model = tiny()
     encoding, bypass = model.encode(SEGMENTS)
-    assert (encoding.shape, bypass) == ((16, 3), [])
+    assert (encoding.shape, bypass) == ((16, 3), {})
     output = np.asarray(model(SEGMENTS))
     assert output.shape == SEGMENTS.shape
     assert ((output > 0) & (output < 1)).all()

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfdeepviz.models.bottleneck import Bottleneck
+from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool, unpool_evenly
 from tfdeepviz.params import ParameterError
 
@@ -53,8 +53,8 @@ class Autoencoder(Bottleneck):
     normalize_encoding
         Batch-normalise the encoding (no trainable parameters) before its sigmoid, which keeps every component alive.
     bypass_dropout
-        Share of the training segments whose decoder gets the encoding only: neither positions (even unpooling instead)
-        nor skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
+        Share of the training segments whose decoder gets no positions (even unpooling instead), and, drawn by itself,
+        no skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
 
     Raises
     ------
@@ -211,30 +211,30 @@ class Autoencoder(Bottleneck):
             self.norms[layer.name].build((None, layer.units) if is_dense else (None, None, None, layer.filters))
         self.built = True
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Give the encoding before normalisation and sigmoid, and what leads around it.
 
         That is the positions that each pool remembers and, with `skip`, each convolution's output; nothing with fixed
         unpooling.
         """
-        bypass: list[Any] = []
+        positions, skipped = [], []
         for i, conv in enumerate(self.convolutions):
             x = ops.relu(self._normalized(conv(x), conv, training))
-            if self.skip:
-                bypass.append(x)
+            skipped.append(x)
             if i % 2:
                 if self.unpooling == "remembered":
-                    bypass.append(pool_positions(x))
+                    positions.append(pool_positions(x))
                 x = ops.max_pool(x, 2, 2)
         x = ops.reshape(x, (-1, self._flat))
         for dense in self.dense[:-1]:
             x = ops.relu(self._normalized(dense(x), dense, training))
-        return self.dense[-1](x), bypass
+        bypass: Bypass = {"positions": positions} if positions else {}
+        return self.dense[-1](x), bypass | ({"skipped": skipped} if self.skip else {})
 
     def _normalized(self, x: Any, layer: keras.layers.Layer, training: bool | None = False) -> Any:
         return self.norms[layer.name](x, training=training) if layer.name in self.norms else x
 
-    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)].
 
         Parameters
@@ -245,16 +245,16 @@ class Autoencoder(Bottleneck):
         training
             Whether batch normalisation uses the batch's statistics.
         """
-        remaining = list(bypass or [])
+        positions, skipped = (list((bypass or {}).get(name, [])) for name in ("positions", "skipped"))
         x = encoding
         for mirrored, dense in zip(reversed(self.mirrored_dense), reversed(self.dense), strict=True):
             x = ops.relu(self._normalized(self._mirrored(x, mirrored, dense), mirrored, training))
         x = ops.reshape(x, (-1, *self._bottom))
         for i in reversed(range(len(self.convolutions))):
             if i % 2:
-                x = unpool(x, remaining.pop()) if remaining and self.unpooling == "remembered" else unpool_evenly(x)
-            if self.skip and remaining:
-                x = x + remaining.pop()
+                x = unpool(x, positions.pop()) if positions else unpool_evenly(x)
+            if skipped:
+                x = x + skipped.pop()
             # Here and not after the convolution before: a skipped value is added first.
             x = ops.relu(x)
             x = self._mirrored(x, self.mirrored_convolutions[i], self.convolutions[i])
@@ -268,14 +268,11 @@ class Autoencoder(Bottleneck):
         """Reconstruct scaled segments."""
         encoding, bypass = self.encode(x, training=training)
         if training and self.bypass_dropout:
-            n = ops.shape(encoding)[0]
-            dropped = keras.random.uniform((n, 1, 1, 1, 1), seed=self.seed_generator) < self.bypass_dropout
-            bypass = [
-                ops.where(dropped, ops.cast(0.25, kept.dtype), kept)  # positions: the same to all four
-                if len(kept.shape) == 5
-                else ops.where(dropped[..., 0], ops.zeros_like(kept), kept)
-                for kept in bypass
-            ]
+            # Even positions are a quarter of each place; drawn by themselves, so that any part may be what is missing.
+            for name, absent in (("positions", 0.25), ("skipped", 0.0)):
+                if name in bypass:
+                    draws = keras.random.uniform((ops.shape(encoding)[0],), seed=self.seed_generator)
+                    bypass[name] = [_without(draws < self.bypass_dropout, kept, absent) for kept in bypass[name]]
         return self.decode(encoding, bypass, training=training)
 
     def get_config(self) -> dict[str, Any]:
@@ -286,3 +283,9 @@ class Autoencoder(Bottleneck):
             "bypass_dropout",
         ]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _without(dropped: Any, kept: Any, absent: float) -> Any:
+    """Replace the segments that `dropped` [shape=(batch,)] names."""
+    mask = ops.reshape(dropped, (-1,) + (1,) * (len(kept.shape) - 1))
+    return ops.where(mask, ops.cast(absent, kept.dtype), kept)

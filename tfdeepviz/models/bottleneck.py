@@ -13,6 +13,9 @@ from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
 
+#: What leads around an encoding: `positions` that pools remember and `skipped` values, from the input on.
+Bypass = dict[str, list[Any]]
+
 
 class Bottleneck(keras.Model):  # type: ignore[misc]
     """An autoencoder of scaled segments [shape=(batch, *input_size, 1)].
@@ -32,23 +35,23 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
     normalization: keras.layers.BatchNormalization | None
 
     @abstractmethod
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Give the encoding before normalisation and sigmoid, and what leads around it to the decoder."""
 
     @abstractmethod
-    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments from an encoding and, unless it is None, what leads around it."""
 
     def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
         """Let the untrained decoder answer the mean picture [shape=input_size]; where it has a place for one."""
 
-    def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+    def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Encode scaled segments.
 
         Returns
         -------
-        tuple of tensor [shape=(batch, encoding_size)] and list of tensors
-            The encoding in (0, 1), and what leads around it (empty if nothing does).
+        tuple of tensor [shape=(batch, encoding_size)] and Bypass
+            The encoding in (0, 1), and what leads around it.
         """
         logits, bypass = self.project(x, training=training)
         if self.normalization is not None:

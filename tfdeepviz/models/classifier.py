@@ -246,16 +246,10 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        names = (
-            "architecture",
-            "n_genres",
-            "input_size",
-            "batch_norm",
-            "width",
-            "dense_units",
-            "dense_initial_std",
-            "dropout",
-        )
+        names = [
+            *("architecture", "n_genres", "input_size", "batch_norm", "width", "dense_units", "dense_initial_std"),
+            *("normalize_encoding", "dropout"),
+        ]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
-from tfdeepviz.models.bottleneck import Bottleneck
+from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.evaluation import MAX_PCA_SEGMENTS, Encode, describe_encoding
@@ -234,7 +234,7 @@ class DistillationTask(Task):
         return 1 / (1 + np.exp(-values)) if self._is_sigmoid else values
 
     def _encode_for_teacher(self, model: keras.Model) -> Encode:
-        def encode(segments: Any) -> tuple[Any, list[Any]]:
+        def encode(segments: Any) -> tuple[Any, Bypass]:
             code = model.predict_on_batch(segments)["code"]
             return self._in_teachers_units(code), self._teacher_model.encode(segments)[1]
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from keras import ops
 from sklearn.decomposition import PCA
 
+from tfdeepviz.models.bottleneck import Bypass
+
 #: A component with less spread over a split is dead.
 MIN_ENCODING_STD = 0.05
 #: An encoding that may be exchanged at less cost is not used by the decoder.
@@ -21,8 +23,8 @@ MIN_SHUFFLE_RISE = 0.2
 MAX_PCA_SEGMENTS = 20_000
 
 Segments = npt.NDArray[np.float32]
-Encode = Callable[[Any], tuple[Any, list[Any]]]
-Decode = Callable[[Any, list[Any]], Any]
+Encode = Callable[[Any], tuple[Any, Bypass]]
+Decode = Callable[[Any, Bypass], Any]
 
 
 class CollapsedEncoderError(RuntimeError):
@@ -55,8 +57,9 @@ class MeasuredSegments:
     Attributes
     ----------
     errors
-        Mean squared error of each segment [shape=(n,)] for `model` (as it is), `shuffled` (encodings exchanged within a
-        batch) and, where baselines were given, `alone` (from the encoding only, without the bypass), `mean` and `pca`.
+        Mean squared error of each segment [shape=(n,)] for `model` (as it is), `unskipped` (without skipped values, if
+        it has any), `shuffled` (the same with encodings exchanged within a batch) and, where baselines were given,
+        `alone` (from the encoding only), `mean` and `pca`.
     encodings : np.ndarray [shape=(n, encoding_size)]
     """
 
@@ -93,10 +96,15 @@ def measure_autoencoder(
         z = ops.convert_to_numpy(encoding)
         # A roll by a random amount never leaves an encoding in its place.
         exchanged = np.roll(z, int(rng.integers(1, max(2, len(z)))), axis=0)
-        answers = {"model": decode(z, bypass), "shuffled": decode(exchanged, bypass)}
+        answers = {"model": decode(z, bypass)}
+        # Skipped values are the picture itself: beside them no code can count.
+        unskipped = {name: parts for name, parts in bypass.items() if name != "skipped"}
+        if len(unskipped) < len(bypass):
+            answers["unskipped"] = decode(z, unskipped)
+        answers["shuffled"] = decode(exchanged, unskipped)
         if baselines is not None:
             # What it makes of the encoding only.
-            answers["alone"] = decode(z, []) if bypass else answers["model"]
+            answers["alone"] = decode(z, {}) if bypass else answers["model"]
             answers |= baselines.reconstruct(x)
         for name, answer in answers.items():
             difference = ops.convert_to_numpy(answer) - x

@@ -131,7 +131,8 @@ def score_autoencoder(
     ----------
     errors
         Mean squared error of each segment [shape=(n_segments,)] for `model`, and for whatever it is compared with,
-        such as `pca`, `mean`, `shuffled` (encodings exchanged) and `alone` (from the encoding only).
+        such as `pca`, `mean`, `shuffled` (encodings exchanged, without skipped values), `unskipped` (also without
+        them) and `alone` (from the encoding only).
     track_ids : [shape=(n_segments,)]
         Which track a segment is of, in any order.
     seed
@@ -172,7 +173,7 @@ def score_autoencoder(
     if "pca" in sums:
         wanted |= {f"{_mse(name)}_to_pca": (name, "pca", 0) for name in names if name != "pca"}
     if "shuffled" in sums:
-        wanted["shuffle_rise"] = ("shuffled", "model", 1)
+        wanted["shuffle_rise"] = ("shuffled", "unskipped" if "unskipped" in sums else "model", 1)
     wanted = {key: parts for key, parts in wanted.items() if sums[parts[1]].sum() > 0}
     scores = {key: float(sums[above].sum() / sums[below].sum() - less) for key, (above, below, less) in wanted.items()}
     intervals: dict[str, list[float]] = {}

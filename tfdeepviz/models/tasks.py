@@ -189,11 +189,11 @@ class AutoencoderTask(Task):
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Give the loss, the encoding's spread, and what exchanging encodings costs."""
         measured = measure_autoencoder(model.encode, model.decode, self._scaled_arrays(self.watched))
-        loss, shuffled = (float(measured.errors[name].mean()) for name in ("model", "shuffled"))
+        means = {name: float(errors.mean()) for name, errors in measured.errors.items()}
         return {
-            "val_loss": loss,
+            "val_loss": means["model"],
             **code_columns(measured.encodings),
-            "shuffle_rise": shuffled / loss - 1,
+            "shuffle_rise": means["shuffled"] / means.get("unskipped", means["model"]) - 1,
         }
 
     def evaluate(self, model: keras.Model, split: str) -> Evaluation:
@@ -228,7 +228,7 @@ class AutoencoderTask(Task):
             "pca": self.baselines(encoding_size).reconstruct(x)["pca"],
         }
         if bypass:
-            answers["alone"] = decode(encoding, [])
+            answers["alone"] = decode(encoding, {})
         captions = [
             f"track {track['track_id']}" + (f", {track['genre']}" if track["genre"] else "") for track in chosen
         ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from tfdeepviz.models.bottleneck import Bottleneck
+from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.params import ParameterError
 
 
@@ -130,16 +130,16 @@ class TemporalAutoencoder(Bottleneck):
         level = np.clip(mean.T, 1e-3, 1 - 1e-3)
         self.picture.assign(np.log(level / (1 - level)))
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, list[Any]]:
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Give the encoding before normalisation and sigmoid; nothing leads around it."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         x = self.convolution(self.input_norm(x, training=training))
         x = ops.silu(self.convolution_norm(x, training=training))
         x = ops.reshape(ops.max_pool(x, self.pool_frames, self.pool_frames), (-1, self._flat))
         x = ops.silu(self.hidden_norm(self.hidden(x), training=training))
-        return self.bottleneck(x), []
+        return self.bottleneck(x), {}
 
-    def decode(self, encoding: Any, bypass: list[Any] | None = None, *, training: bool | None = False) -> Any:
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
         # A sigmoid of unit variance has little; its middle half becomes [-1, 1].
         x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))
