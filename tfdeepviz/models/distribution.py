@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -61,11 +62,26 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
     devices = keras.distribution.list_devices()
     _check(batch_size, len(devices))
     before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    # Keras' own sharding does not see the size of batches that have been mapped; `own_share` does it instead.
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
     try:
         yield len(devices)
     finally:
         keras.distribution.set_distribution(before)
+
+
+def own_share(batches: Iterable[Any], batch_size: int) -> Iterable[Any]:
+    """Of every batch, what this process feeds to its devices: all of it, unless several machines train together."""
+    n = int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
+    if keras.distribution.distribution() is None or n == 1:
+        return batches
+    share = batch_size // n
+    start = share * int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"])
+
+    def part(*batch: Any) -> Any:
+        return keras.tree.map_structure(lambda x: x[start : start + share], batch)
+
+    return batches.map(part) if isinstance(batches, tf.data.Dataset) else (part(*batch) for batch in batches)
 
 
 def synchronize(model: keras.Model) -> None:

@@ -26,7 +26,7 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.build import ParameterCounts, counts_of
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
-from tfdeepviz.models.distribution import distributed, synchronize
+from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Task
@@ -270,7 +270,7 @@ def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress
     for i, state in enumerate(generators):
         state.assign([epoch_seed % 2**32, i])
     loss = model.fit(
-        task.batches(epoch_seed),
+        own_share(task.batches(epoch_seed), task.preset.batch_size),
         steps_per_epoch=task.n_steps,
         verbose=0,
         shuffle=False,
@@ -372,10 +372,17 @@ def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
         return _plain_task(run.preset, dataset, scaler, dataset.recipe.genres)
     path = run.path / _TARGETS
     if not path.is_file():
-        task = teacher.task(dataset)
-        assert isinstance(task, AutoencoderTask | ClassifierTask)
-        fit_targets(task, teacher.load_model(), run.config["teacher"]["n_components"]).save(path)
+        n_components = run.config["teacher"]["n_components"]
+        fit_targets(_teaching(teacher, dataset), teacher.load_model(), n_components).save(path)
     return _distillation(run.preset, dataset, teacher, Targets.load(path))
+
+
+def _teaching(teacher: Run, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
+    task = teacher.task(dataset)
+    if isinstance(task, DistillationTask):
+        raise ValueError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+    assert isinstance(task, AutoencoderTask | ClassifierTask)
+    return task
 
 
 def _plain_task(
@@ -390,10 +397,7 @@ def _plain_task(
 
 
 def _distillation(preset: Preset, dataset: PreparedDataset, teacher: Run, targets: Targets) -> DistillationTask:
-    task = teacher.task(dataset)
-    if isinstance(task, DistillationTask):
-        raise ValueError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
-    assert isinstance(task, AutoencoderTask | ClassifierTask)
+    task = _teaching(teacher, dataset)
     return DistillationTask(preset, dataset, teacher=task, teacher_model=teacher.load_model(), targets=targets)
 
 
