@@ -22,7 +22,8 @@ from tfdeepviz.models import tuning
 from tfdeepviz.models.build import ParameterCounts, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.training import EpochProgress, Run
-from tfdeepviz.models.tuning import ALGORITHMS, Parameter, Space, Trial, TrialProgress, Tuning, report, tune
+from tfdeepviz.models.tuning import ALGORITHMS, Parameter, Space, Trial, TrialProgress, Tuning, tune
+from tfdeepviz.models.tuning_report import report
 from tfdeepviz.params import LIVE
 
 # KerasTuner calls threading.currentThread.

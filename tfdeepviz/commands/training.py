@@ -324,7 +324,8 @@ def _batch(args: argparse.Namespace) -> None:
 
 def _tune(args: argparse.Namespace) -> None:
     from tfdeepviz.data.dataset import PreparedDataset
-    from tfdeepviz.models.tuning import Space, Trial, TrialProgress, report, tune
+    from tfdeepviz.models.tuning import Space, Trial, TrialProgress, tune
+    from tfdeepviz.models.tuning_report import report
     from tfdeepviz.notify import notifying
 
     class Progress(_Bars, TrialProgress):
