@@ -102,6 +102,24 @@ def test_features_equal_pytorchs(tmp_path: Path, architecture: str, batch_norm: 
         np.testing.assert_array_equal(new.numpy(), old)
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_normalised_encoding_keeps_its_own_normalisation(tmp_path: Path, batch_norm: bool) -> None:
+    features = torch_features("vgg11", batch_norm)
+    plain, normalized = (
+        model_of("vgg11", batch_norm=batch_norm, input_size=(32, 32), normalize_encoding=normalize)
+        for normalize in (False, True)
+    )
+    for model in (plain, normalized):
+        load_imagenet_start(model, save(features, tmp_path / "s.pth"))
+    kernels = [
+        [layer for layer in model.features if layer.name == "conv5_2"][0].kernel for model in (plain, normalized)
+    ]
+    np.testing.assert_array_equal(np.asarray(kernels[0]), np.asarray(kernels[1]))
+    (norm,) = [layer for layer in normalized.features if layer.name == "conv5_2_norm"]
+    assert [weight.shape for weight in norm.weights] == [(512,), (512,)]
+    np.testing.assert_array_equal(np.asarray(norm.moving_variance), 1)
+
+
 def _vgg_of_keras(architecture: str) -> keras.Model:
     """As KerasHub's backbone: three channels, layers named by block."""
     if architecture == "vgg16":

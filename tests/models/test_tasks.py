@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
 from tfdeepviz.models.training import Run, train
@@ -113,3 +115,28 @@ def test_early_stopping_keeps_the_best_epochs_weights(two_genres: PreparedDatase
     assert run.checkpoint(best) in run.checkpoints()
     assert run.metrics()["validation"]["cross_entropy"] == pytest.approx(history[best - 1]["val_loss"], rel=1e-4)
     assert train(preset, two_genres, tmp_path / "run").history() == history
+
+
+def test_a_start_from_imagenet_is_part_of_what_a_run_is(
+    two_genres: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the weights do is tested with `load_imagenet_start`, whose files belong to networks of full width."""
+    started: list[Path] = []
+
+    def start(model: GenreClassifier, path: Path) -> None:
+        model.features[0].kernel.assign(np.ones(model.features[0].kernel.shape))
+        started.append(path)
+
+    monkeypatch.setattr("tfdeepviz.models.training.load_imagenet_start", start)
+    weights = tmp_path / "vgg11.pth"
+    weights.write_bytes(b"ImageNet")
+    preset = replace(TINY_VGG, optimizer={"name": "sgd", "learning_rate": 1e-6}, epochs=1)
+    run = train(preset, two_genres, tmp_path / "run", weights=weights)
+    assert started == [weights]
+    np.testing.assert_allclose(np.asarray(run.load_model().features[0].kernel), 1, atol=1e-3)
+    assert run.config["weights"]["file"] == "vgg11.pth"
+    train(replace(preset, epochs=2), two_genres, tmp_path / "run", weights=weights)
+    assert started == [weights], "a resumed run goes on from its checkpoint"
+    weights.write_bytes(b"others")
+    with pytest.raises(FormatError, match="another weights"):
+        train(replace(preset, epochs=2), two_genres, tmp_path / "run", weights=weights)

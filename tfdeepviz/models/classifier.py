@@ -50,8 +50,8 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         Standard deviation of the dense kernels' initial values; torchvision's is 0.01, None takes He's, which narrow
         layers need.
     normalize_encoding
-        Batch-normalise the hidden dense layers (no trainable parameters) before their ReLU, which keeps every component
-        of an encoding there alive.
+        Batch-normalise what encodings are made of without trainable parameters, before its ReLU, which keeps every
+        component alive: the hidden dense layers, and VGG's last convolution.
     dropout
         Share of their outputs that is dropped in training.
 
@@ -136,12 +136,20 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         layers: list[keras.layers.Layer] = []
         for block, (n, filters) in enumerate(zip(_VGG_REPEATS[self.architecture], _VGG_FILTERS, strict=True), 1):
             for i in range(1, n + 1):
-                layers += self._convolution(f"conv{block}_{i}", filters, 3)
+                is_encoding = block == len(_VGG_FILTERS) and i == n
+                layers += self._convolution(f"conv{block}_{i}", filters, 3, is_encoding=is_encoding)
             layers.append(self._pool(f"pool{block}", 2))
         return layers
 
     def _convolution(
-        self, name: str, filters: int, size: int, strides: tuple[int, int] = (1, 1), padding: str = "same"
+        self,
+        name: str,
+        filters: int,
+        size: int,
+        *,
+        strides: tuple[int, int] = (1, 1),
+        padding: str = "same",
+        is_encoding: bool = False,
     ) -> list[keras.layers.Layer]:
         layers: list[keras.layers.Layer] = [
             keras.layers.Conv2D(
@@ -154,7 +162,9 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
                 dtype=self.dtype_policy,
             )
         ]
-        if self.batch_norm:
+        if is_encoding and self.normalize_encoding:
+            layers.append(self._norm(f"{name}_norm", affine=False))
+        elif self.batch_norm:
             layers.append(self._norm(f"{name}_norm"))
         return [*layers, keras.layers.ReLU(name=f"{name}_relu", dtype=self.dtype_policy)]
 

@@ -37,7 +37,7 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
     """Start a classifier's convolutions from weights that were trained on ImageNet.
 
     The first convolution's kernel is summed over its three input channels, which equals feeding the one channel to all
-    three. The head keeps its fresh weights. The model is unchanged if there is an error.
+    three. The head keeps its fresh weights, and so does the normalisation of a normalised encoding. The model is unchanged if there is an error.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
 
 
 def _layers(model: GenreClassifier) -> list[keras.layers.Layer]:
-    return [layer for layer in model.features if layer.weights]
+    # A normalised encoding's layer, without trainable weights, is no part of the architecture.
+    return [layer for layer in model.features if layer.trainable_weights]
 
 
 def _read_torchvision(model: GenreClassifier, path: Path) -> list[list[_Array]]:
@@ -93,6 +94,8 @@ def _read_torchvision(model: GenreClassifier, path: Path) -> list[list[_Array]]:
         if set(module) != set(names) or any(array.dtype.kind != "f" for array in module.values()):
             raise FormatError(f"{path}: features.{index} is no module of torchvision's AlexNet or VGG")
         weights.append([_from_torch(module[name]) for name in names])
+    if model.normalize_encoding and weights and len(weights[-1]) == len(_NORMALIZATION):
+        weights.pop()
     _check(model, path, [[array.shape for array in arrays] for arrays in weights])
     return weights
 
