@@ -53,7 +53,8 @@ def models() -> dict[str, Bottleneck | GenreClassifier]:
             dropout=0.0,
         )
     for model in named.values():
-        model.build()
+        if not model.built:
+            model.build()
     return named
 
 

@@ -111,11 +111,9 @@ def test_a_normalised_encoding_keeps_its_own_normalisation(tmp_path: Path, batch
     )
     for model in (plain, normalized):
         load_imagenet_start(model, save(features, tmp_path / "s.pth"))
-    kernels = [
-        [layer for layer in model.features if layer.name == "conv5_2"][0].kernel for model in (plain, normalized)
-    ]
-    np.testing.assert_array_equal(np.asarray(kernels[0]), np.asarray(kernels[1]))
-    (norm,) = [layer for layer in normalized.features if layer.name == "conv5_2_norm"]
+    mine, theirs = ({layer.name: layer for layer in model.features} for model in (normalized, plain))
+    np.testing.assert_array_equal(np.asarray(mine["conv5_2"].kernel), np.asarray(theirs["conv5_2"].kernel))
+    norm = mine["conv5_2_norm"]
     assert [weight.shape for weight in norm.weights] == [(512,), (512,)]
     np.testing.assert_array_equal(np.asarray(norm.moving_variance), 1)
 
