@@ -89,6 +89,7 @@ def test_a_run_names_its_teacher(student: Run, autoencoder: Run, two_genres: Pre
         changed.task(two_genres)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_becomes_the_same_student(
     autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path
 ) -> None:

@@ -148,7 +148,6 @@ def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(dataset: Prepare
     assert run("whole", 0) == 0
     assert run("killed", 2) == -signal.SIGKILL
     assert len(Run.load(tmp_path / "killed").history()) == 1
-    assert run("killed", 3) == -signal.SIGKILL
     assert run("killed", 0) == 0
     whole, killed = (Run.load(tmp_path / name) for name in ("whole", "killed"))
     for mine, theirs in zip(killed.load_model().get_weights(), whole.load_model().get_weights(), strict=True):
@@ -186,6 +185,7 @@ def test_only_classifiers_start_from_imagenet(dataset: PreparedDataset, tmp_path
         train(TINY, dataset, tmp_path / "run", weights=tmp_path / "vgg.pth")
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_leaves_the_policy_as_it_was(dataset: PreparedDataset, tmp_path: Path) -> None:
     run = train(replace(TINY, precision="mixed_float16", epochs=1), dataset, tmp_path / "run")
     assert keras.config.dtype_policy().name == "float32"

@@ -409,6 +409,7 @@ def test_a_report_without_a_finished_trial(
     assert sorted(path.name for path in (tmp_path / "out").glob("*.*")) == ["trials.csv", "tuning.json"]
 
 
+@pytest.mark.slow
 def test_real_runs(dataset: PreparedDataset, tmp_path: Path) -> None:
     class Stop(TrialProgress):
         def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:

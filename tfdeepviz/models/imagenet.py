@@ -37,7 +37,8 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
     """Start a classifier's convolutions from weights that were trained on ImageNet.
 
     The first convolution's kernel is summed over its three input channels, which equals feeding the one channel to all
-    three. The head keeps its fresh weights, and so does the normalisation of a normalised encoding. The model is unchanged if there is an error.
+    three. The head keeps its fresh weights, and so does the normalisation of a normalised encoding. The model is
+    unchanged if there is an error.
 
     Parameters
     ----------
