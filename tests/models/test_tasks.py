@@ -114,7 +114,9 @@ def test_early_stopping_keeps_the_best_epochs_weights(two_genres: PreparedDatase
     assert len(history) == best + 2 < 12
     assert run.checkpoint(best) in run.checkpoints()
     assert run.metrics()["validation"]["cross_entropy"] == pytest.approx(history[best - 1]["val_loss"], rel=1e-4)
-    assert train(preset, two_genres, tmp_path / "run").history() == history
+    again = train(preset, two_genres, tmp_path / "run")
+    assert again.history() == history
+    assert again.config == Run.load(tmp_path / "run").config == run.config
 
 
 def test_a_start_from_imagenet_is_part_of_what_a_run_is(

@@ -354,6 +354,8 @@ def _claim(
         ]
         if changed:
             raise FormatError(f"{out}: holds a run with another {', '.join(changed)}; give another --out to train anew")
+        if "parameters" in before:
+            config["parameters"] = before["parameters"]
     elif out.exists() and any(out.iterdir()):
         raise FormatError(f"{out}: not empty and not a training run; give another --out")
     write_json(path, config)
