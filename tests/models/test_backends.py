@@ -28,7 +28,7 @@ for path in sorted(folder.glob("*.keras")):
     given = np.load(path.with_suffix(".npz"))
     model = keras.saving.load_model(path, safe_mode=True)
     before = np.asarray(model(given["x"]))
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.compile(keras.optimizers.SGD(0.003, momentum=0.9), "mse")
     losses = [float(model.train_on_batch(given["x"], given["y"])) for _ in range(2)]
     np.savez(path.with_suffix(".jax.npz"), before=before, losses=losses, after=np.asarray(model(given["x"])))
 """
@@ -68,7 +68,7 @@ def test_tensorflow_and_jax_agree(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{name}.npz", x=x, y=y)
         model.save(tmp_path / f"{name}.keras")
         before = np.asarray(model(x))
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+        model.compile(keras.optimizers.SGD(0.003, momentum=0.9), "mse")
         losses = [float(model.train_on_batch(x, y)) for _ in range(2)]
         mine[name] = {"before": before, "losses": losses, "after": np.asarray(model(x))}
     subprocess.run(
