@@ -113,7 +113,7 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["train", "ae-shared", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz prepare"),
         (["train", "vgg99", "--dataset", "/nowhere", "--out", "x"], "no such preset"),
         (["train", "ae", "--dataset", "/nowhere", "--out", "x", "--set", "optimizer.momentum=2"], "optimizer.momentum"),
-        (["train", "ae", "--dataset", "/nowhere", "--out", "x", "--notify", "nothing"], "notify"),
+        (["train", "ae", "--dataset", "/nowhere", "--out", "x", "--notify", "nothing"], "notification URL 1"),
         (["distill", "/nowhere", "--preset", "ae", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz train"),
         (["evaluate", "/nowhere", "--dataset", "/nowhere"], "tfdeepviz train"),
         (["batch", "ae", "--out", "x"], "--dataset"),
