@@ -371,7 +371,8 @@ def test_random_splits_partition_the_tracks(
     if splitting == "random":
         assert all(abs(counts[split] - wanted[split]) < 1 for split in SPLITS)
         rounded = {split: round(count) for split, count in wanted.items()}
-        assume(sum(rounded.values()) == len(tracks))
+        # A half may be rounded either way.
+        assume(sum(rounded.values()) == len(tracks) and all(abs(n % 1 - 0.5) > 1e-6 for n in wanted.values()))
         assert {split: counts[split] for split in SPLITS} == rounded
     else:
         assert len({(track.artist_id, track.split) for track in tracks}) == len(set(artists))
