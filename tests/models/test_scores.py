@@ -190,8 +190,9 @@ def test_fewer_than_three_genres_are_always_among_the_top_3() -> None:
     ],
 )
 def test_impossible_answers_are_refused(change: dict[str, Any], message: str) -> None:
-    values = {"probabilities": np.eye(3), "labels": [0, 0, 1], "track_ids": [1, 1, 2], "genres": GENRES[:3]}
-    score_classifier(**values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {"probabilities": np.eye(3), "labels": [0, 0, 1], "track_ids": [1, 1, 2]}
+    values["genres"] = GENRES[:3]
+    score_classifier(**values)
     with pytest.raises(ValueError, match=message):
         score_classifier(**{**values, **change})
 
