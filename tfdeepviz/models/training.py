@@ -474,12 +474,12 @@ def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -
         if path not in kept:
             path.unlink()
     plot_history(history, run.path / "learning_curve.png")
-    writer_ = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-    with writer_.as_default():
+    events = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+    with events.as_default():
         for name, value in history[-1].items():
             if name != "epoch":
                 tf.summary.scalar(name, value, step=len(history))
-    writer_.close()
+    events.close()
 
 
 def _save_model(model: keras.Model, path: Path) -> None:
