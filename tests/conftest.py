@@ -25,6 +25,12 @@ RATE_HZ = 44_100
 Sound = npt.NDArray[np.float32]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="write tests/mapping/goldens.json anew instead of comparing"
+    )
+
+
 def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> Sound:
     """Beats, a chord and some noise [shape=(n_samples,)], peak below 0.9."""
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfdeepviz.data.segments import cut_segments, segment_starts, segment_times
+from tfdeepviz.data.segments import cut_segments, segment_starts, Windows
 from tfdeepviz.params import LIVE
 
 
@@ -19,5 +19,9 @@ def test_segments_are_the_complete_windows(n_frames: int, segment_frames: int, h
         np.testing.assert_array_equal(segment, mfcc[start : start + segment_frames])
 
 
-def test_times_are_the_middles() -> None:
-    np.testing.assert_allclose(segment_times(3, LIVE, hop_frames=10), [0.475, 0.575, 0.675])
+def test_times_are_the_middles_and_of_a_causal_encoder_the_ends() -> None:
+    rows = np.zeros((130, 2), np.float32)
+    windows = Windows(LIVE, frames=96, hop_frames=10)
+    assert windows.cut(rows).shape == (windows.count(130), 96, 2) == (4, 96, 2)
+    np.testing.assert_allclose(windows.times(3), [0.475, 0.575, 0.675])
+    np.testing.assert_allclose(Windows(LIVE, frames=10, hop_frames=2, causal=True).times(2), [0.09, 0.11])

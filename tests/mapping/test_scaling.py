@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tfdeepviz.data.files import FormatError
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES, Scaling
 
 _VALUES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-100, 100))
@@ -42,7 +43,86 @@ def test_minmax_uses_the_whole_range() -> None:
     np.testing.assert_allclose([scaled.min(0), scaled.max(0)], [[0] * 3, [1] * 3], atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"mode": "both", "method": "minmax"}, {"mode": "across", "method": "robust"}])
+def test_robust_is_not_moved_by_an_outlier() -> None:
+    y = np.random.default_rng(0).normal(size=(1000, 3))
+    scaled = Scaling.fit(y, mode="features", method="robust").apply(y)
+    np.testing.assert_allclose((scaled == 0).mean(0), 0.025, atol=0.001)
+    np.testing.assert_allclose((scaled == 1).mean(0), 0.025, atol=0.001)
+    loud = np.concatenate([y, np.full((5, 3), 1e6)])
+    np.testing.assert_allclose(Scaling.fit(loud, mode="features", method="robust").apply(y), scaled, atol=0.05)
+
+
+def test_across_takes_percentiles_of_all_values() -> None:
+    y = np.random.default_rng(0).normal(0, [4, 2, 1], (500, 3))
+    scaling = Scaling.fit(y, mode="across", method="robust")
+    assert len(set(scaling.gain)) == len(set(scaling.offset)) == 1
+    np.testing.assert_allclose(scaling.apply(np.percentile(y, (2.5, 97.5))[:, None] * np.ones(3)), [[0] * 3, [1] * 3])
+
+
+@pytest.mark.parametrize("mode", SCALING_MODES)
+@pytest.mark.parametrize("method", SCALING_METHODS)
+def test_what_never_varied_rests_in_the_middle(mode: str, method: str) -> None:
+    y = np.full((9, 2), 7.0)
+    scaling = Scaling.fit(y, mode=mode, method=method)
+    np.testing.assert_array_equal(scaling.gain, [1, 1])
+    np.testing.assert_allclose(scaling.apply(y), 0.5)
+
+
+@pytest.mark.parametrize("mode", SCALING_MODES)
+@given(track=_VALUES)
+def test_per_track_is_robust_on_the_track_within_its_bound(track: npt.NDArray[Any], mode: str) -> None:
+    training = np.random.default_rng(0).normal([0, 1, 2], [1, 2, 3], (300, 3))
+    scaling = Scaling.fit(training, mode=mode, method="per-track")
+    fitted = scaling.for_track(track)
+    low, high = np.percentile(track, (2.5, 97.5), axis=0 if mode == "features" else None)
+    np.testing.assert_allclose(fitted.gain, 1 / np.maximum(high - low, 1 / (4 * np.array(scaling.gain))))
+    np.testing.assert_allclose(fitted.apply((low + high) / 2 * np.ones(3)), 0.5, atol=1e-9)
+
+
+def test_per_track_gives_a_narrow_track_the_whole_range() -> None:
+    rng = np.random.default_rng(0)
+    scaling = Scaling.fit(rng.normal(size=(500, 3)), mode="features", method="per-track")
+    narrow = rng.normal([1.5, 0, -1], 0.3, (400, 3))
+    np.testing.assert_allclose(np.ptp(scaling.for_track(narrow).apply(narrow), axis=0), 1)
+    dull = rng.normal(0, 0.001, (400, 3))
+    assert (np.ptp(scaling.for_track(dull).apply(dull), axis=0) < 0.01).all()
+
+
+def test_per_track_is_the_trainings_robust_while_nothing_is_known() -> None:
+    y = np.random.default_rng(0).normal(size=(500, 3))
+    scaling = Scaling.fit(y, mode="features", method="per-track").for_track(np.empty((0, 3)))
+    np.testing.assert_array_equal(scaling.apply(y), Scaling.fit(y, mode="features", method="robust").apply(y))
+
+
+def test_per_track_keeps_a_turned_parameter_turned() -> None:
+    scaling = Scaling("features", "per-track", (-1.0,), (0.5,), (0.0, 100.0), 4.0)
+    np.testing.assert_allclose(scaling.for_track([[2.0], [3.0]]).apply([[2.0], [3.0]]), [[1], [0]])
+
+
+@pytest.mark.parametrize("method", ["standard", "minmax", "robust"])
+def test_other_methods_are_the_same_for_all_tracks(method: str) -> None:
+    y = np.random.default_rng(0).normal(size=(50, 3))
+    scaling = Scaling.fit(y, mode="features", method=method)
+    assert scaling.for_track(y[:5]) is scaling
+
+
+@pytest.mark.parametrize("mode", SCALING_MODES)
+@pytest.mark.parametrize("method", SCALING_METHODS)
+def test_read_as_written(mode: str, method: str) -> None:
+    scaling = Scaling.fit(np.random.default_rng(0).normal(size=(50, 3)), mode=mode, method=method)
+    assert Scaling.from_dict(scaling.to_dict(), 3) == scaling
+    with pytest.raises(FormatError, match=r"^scaling\.gain: a list of 4 is expected, not 3"):
+        Scaling.from_dict(scaling.to_dict(), 4)
+
+
+@pytest.mark.parametrize("values", [np.zeros((5, 1)), np.zeros((5, 4)), np.float64(0)])
+def test_rows_of_another_size_are_refused(values: npt.NDArray[Any]) -> None:
+    scaling = Scaling.fit(np.eye(3), mode="features", method="standard")
+    with pytest.raises(ValueError, match="the scaling is of 3 parameters"):
+        scaling.apply(values)
+
+
+@pytest.mark.parametrize("options", [{"mode": "both", "method": "minmax"}, {"mode": "across", "method": "max"}])
 def test_unknown_names_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="choose one of"):
         Scaling.fit(np.zeros((2, 3)), **options)

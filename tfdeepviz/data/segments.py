@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,41 @@ def windows_at(
     return rows[starts[:, np.newaxis] + np.arange(segment_frames)]
 
 
-def segment_times(n_segments: int, params: AudioParams, *, hop_frames: int) -> npt.NDArray[np.float64]:
-    """Middle of each segment in seconds from the track's start [shape=(n_segments,)]."""
-    return (np.arange(n_segments) * hop_frames + (params.segment_frames - 1) / 2) * params.frame_seconds
+@dataclass(frozen=True)
+class Windows:
+    """Where an encoder looks on a track's frames, and the time that each of its encodings stands for.
+
+    Attributes
+    ----------
+    params
+        Of the frames.
+    frames
+        Frames in one window.
+    hop_frames
+        Frames from one window's start to the next.
+    causal
+        Whether an encoding stands for its window's last frame, as for an encoder of live input, or for its middle.
+    """
+
+    params: AudioParams
+    frames: int
+    hop_frames: int
+    causal: bool = False
+
+    @property
+    def time_offset_seconds(self) -> float:
+        """Time of the first encoding."""
+        last = self.frames - 1
+        return (last if self.causal else last / 2) * self.params.frame_seconds
+
+    def count(self, n_frames: int) -> int:
+        """Complete windows in a track of `n_frames` frames."""
+        return len(segment_starts(n_frames, segment_frames=self.frames, hop_frames=self.hop_frames))
+
+    def times(self, n: int) -> npt.NDArray[np.float64]:
+        """Times of the first `n` encodings in seconds from the track's start [shape=(n,)]."""
+        return np.arange(n) * self.hop_frames * self.params.frame_seconds + self.time_offset_seconds
+
+    def cut(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Cut a track's frames [shape=(n_frames, width)] into windows [shape=(n, frames, width)], a view."""
+        return cut_segments(rows, segment_frames=self.frames, hop_frames=self.hop_frames)

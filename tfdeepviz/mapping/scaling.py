@@ -8,40 +8,65 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfdeepviz.mapping.fields import LIMIT, Fields, Vector
+
 SCALING_MODES = ("features", "across")
-SCALING_METHODS = ("standard", "minmax")
+SCALING_METHODS = ("standard", "minmax", "robust", "per-track")
 
 #: Parameters of every visual.
 N_PARAMETERS = 10
 
+#: What a file may ask for.
+MAX_PARAMETERS = 100
+
 #: `standard` puts the mean at 0.5 and one standard deviation 0.4 from it.
 _STANDARD_SPREAD = 0.4
+
+#: What `robust` and `per-track` put at 0 and 1.
+_PERCENTILES = (2.5, 97.5)
+
+#: How much larger than in training `per-track` lets a narrow track move.
+_MAX_BOOST = 4.0
 
 
 @dataclass(frozen=True)
 class Scaling:
     """A fitted scaling: `clip(gain * y + offset, 0, 1)`, one gain and offset a parameter.
 
-    Every method of the paper is such an affine map, so this is all that a bundle stores and a client executes.
+    Every method is such an affine map, so this is all that a bundle stores and a client executes; only `per-track` is
+    fitted again to the track at hand, within bounds that the training sets.
+
+    Attributes
+    ----------
+    mode, method
+        As in `fit`.
+    gain, offset
+        One a parameter.
+    percentiles, max_boost
+        Of `per-track`, otherwise None; see `for_track`.
     """
 
     mode: str
     method: str
-    gain: tuple[float, ...]
-    offset: tuple[float, ...]
+    gain: Vector
+    offset: Vector
+    percentiles: tuple[float, float] | None = None
+    max_boost: float | None = None
 
     @classmethod
-    def fit(cls, values: npt.NDArray[np.floating[Any]], *, mode: str, method: str) -> Scaling:
-        """Fit to projected encodings.
+    def fit(cls, values: npt.ArrayLike, *, mode: str, method: str) -> Scaling:
+        """Fit to projected encodings. What never varied rests at 0.5.
 
         Parameters
         ----------
-        values : np.ndarray [shape=(n, n_parameters)]
+        values : [shape=(n, n_parameters)]
         mode
             `features` fits each parameter by itself; `across` takes one centre and spread for all, which keeps
             their order of variance.
         method
             `standard`: mean to 0.5, one standard deviation to 0.4 from it, clipped. `minmax`: the range to [0, 1].
+            `robust`: percentiles 2.5 and 97.5 to 0 and 1, clipped, so that outliers do not squeeze the rest.
+            `per-track`: robust, and fitted again to each track.
 
         Raises
         ------
@@ -56,24 +81,68 @@ class Scaling:
         if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
             raise ValueError(f"values of shape {y.shape}: a scaling is fitted to finite rows of parameters")
         axis = 0 if mode == "features" else None
+        mean = y.mean(axis=axis)
         if method == "standard":
-            gain = _STANDARD_SPREAD / _nonzero(y.std(axis=axis))
-            offset = 0.5 - gain * y.mean(axis=axis)
+            spread, anchor, target = y.std(axis=axis) / _STANDARD_SPREAD, mean, 0.5
         else:
-            gain = 1 / _nonzero(y.max(axis=axis) - y.min(axis=axis))
-            offset = -gain * y.min(axis=axis)
-        n = y.shape[1]
-        return cls(mode, method, tuple(np.broadcast_to(gain, n).tolist()), tuple(np.broadcast_to(offset, n).tolist()))
+            low, high = np.percentile(y, (0, 100) if method == "minmax" else _PERCENTILES, axis=axis)
+            spread, anchor, target = high - low, low, 0.0
+        varies = spread > 1e-9
+        gain = 1 / np.where(varies, spread, 1.0)
+        offset = np.where(varies, target - gain * anchor, 0.5 - mean)
+        gains, offsets = (tuple(np.broadcast_to(numbers, y.shape[1]).tolist()) for numbers in (gain, offset))
+        if method == "per-track":
+            return cls(mode, method, gains, offsets, _PERCENTILES, _MAX_BOOST)
+        return cls(mode, method, gains, offsets)
 
-    def apply(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    def for_track(self, values: npt.ArrayLike) -> Scaling:
+        """Fit `per-track` to a track, or to what is known of it; every other method is the same for all tracks.
+
+        The track's own percentiles come to 0 and 1, whatever the training's were, but its gain is at most `max_boost`
+        times the training's: a track in which next to nothing happens does not flicker.
+
+        Parameters
+        ----------
+        values : [shape=(n, n_parameters)]
+            Projected encodings; without any, the training's gain and offset stay.
+        """
+        y = np.asarray(values, np.float64)
+        if self.percentiles is None or self.max_boost is None or not len(y):
+            return self
+        low, high = np.percentile(y, self.percentiles, axis=0 if self.mode == "features" else None)
+        with np.errstate(divide="ignore", over="ignore"):
+            gain = np.minimum(1 / (high - low), self.max_boost * np.abs(self.gain)) * np.sign(self.gain)
+        offset = 0.5 - gain * (low + high) / 2
+        return Scaling(self.mode, "robust", tuple(gain.tolist()), tuple(offset.tolist()))
+
+    def apply(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Scale projected encodings [shape=(..., n_parameters)] to parameters of the same shape."""
-        return np.clip(np.asarray(values, np.float64) * self.gain + self.offset, 0.0, 1.0)
+        y = np.asarray(values, np.float64)
+        if not y.ndim or y.shape[-1] != len(self.gain):
+            raise ValueError(f"values of shape {y.shape}: the scaling is of {len(self.gain)} parameters")
+        return np.clip(y * self.gain + self.offset, 0.0, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "gain": list(self.gain), "offset": list(self.offset)}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in values.items() if value is not None}
 
+    @classmethod
+    def from_dict(cls, values: object, n_parameters: int, where: str = "scaling.") -> Scaling:
+        """Inverse of `to_dict`.
 
-def _nonzero(spread: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Replace the spread of what never varied by 1, so that it rests in the middle instead of dividing by zero."""
-    return np.where(spread > 1e-9, spread, 1.0)
+        Raises
+        ------
+        FormatError
+            Naming the field, after `where`.
+        """
+        fields = Fields(values, where)
+        mode = fields.choice("mode", SCALING_MODES)
+        method = fields.choice("method", SCALING_METHODS)
+        gain, offset = fields.vector("gain", n_parameters), fields.vector("offset", n_parameters)
+        if method != "per-track":
+            return cls(mode, method, gain, offset)
+        low, high = fields.vector("percentiles", 2)
+        if not 0 <= low < high <= 100:
+            fields.refuse("percentiles", f"[{low:g}, {high:g}] is not 0 ... 100 in order")
+        return cls(mode, method, gain, offset, (low, high), fields.number("max_boost", 0, LIMIT))

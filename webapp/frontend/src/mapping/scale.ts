@@ -1,26 +1,96 @@
-import type { Mapping } from "../bundle";
+import type { TrackScaling } from "../bundle";
+
+/** `clip(gain * y + offset, 0, 1)`, one gain and offset for each parameter. */
+export interface Affine {
+  readonly gain: readonly number[];
+  readonly offset: readonly number[];
+}
 
 /**
- * Encodings -> visual parameters: `clip(gain * y + offset, 0, 1)`, element by element. The projection of schema 1 is
- * the identity, so `y` is the encoding itself.
+ * Projected rows -> visual parameters.
  *
- * @param encodings shape [count, size], flattened; size is the number of parameters
- * @param out shape [count, size], flattened; may be `encodings` itself
+ * @param rows shape [count, size], flattened; size is the number of parameters
+ * @param out shape [count, size], flattened
  */
-export function scale(
-  encodings: ArrayLike<number>,
-  { scaling }: Pick<Mapping, "scaling">,
-  out: Float32Array,
-): void {
-  const size = scaling.gain.length;
-  if (encodings.length !== out.length || encodings.length % size !== 0) {
-    throw new RangeError(
-      `Cannot scale ${encodings.length} numbers into ${out.length} with a mapping of ${size} parameters.`,
-    );
+export function scale(rows: ArrayLike<number>, { gain, offset }: Affine, out: Float32Array): void {
+  const size = gain.length;
+  if (rows.length !== out.length || rows.length % size !== 0) {
+    throw new RangeError(`Cannot scale ${rows.length} numbers into ${out.length}, ${size} at a time.`);
   }
   for (let i = 0; i < out.length; i++) {
     const parameter = i % size;
-    const y = (scaling.gain[parameter] ?? 0) * (encodings[i] ?? 0) + (scaling.offset[parameter] ?? 0);
+    const y = (gain[parameter] ?? 0) * (rows[i] ?? 0) + (offset[parameter] ?? 0);
     out[i] = Math.min(1, Math.max(0, y));
   }
+}
+
+/**
+ * The gains and offsets that spread a track's percentiles over the whole range.
+ *
+ * @param rows what is known of the track, shape [count, size], flattened; where nothing is, the scaling's own count
+ */
+export function fitToTrack(scaling: TrackScaling, rows: Float64Array): Affine {
+  if (rows.length === 0) return scaling;
+  const size = scaling.gain.length;
+  const fitted = { gain: [...scaling.gain], offset: [...scaling.offset] };
+  const pooled = scaling.mode === "across" ? range(rows.slice(), scaling) : null;
+  for (let parameter = 0; parameter < size; parameter++) {
+    const trained = scaling.gain[parameter] ?? 0;
+    const [low, high] = pooled ?? range(column(rows, size, parameter), scaling);
+    const most = scaling.maxBoost * Math.abs(trained);
+    const gain = Math.sign(trained) * (high > low ? Math.min(1 / (high - low), most) : most);
+    fitted.gain[parameter] = gain;
+    fitted.offset[parameter] = 0.5 - (gain * (low + high)) / 2;
+  }
+  return fitted;
+}
+
+/**
+ * A percentile of values, linear between two of them, as numpy's default.
+ *
+ * @param values at least one; their order is lost
+ */
+export function percentile(values: Float64Array, percent: number): number {
+  const place = (percent / 100) * (values.length - 1);
+  const left = Math.floor(place);
+  const a = select(values, left);
+  if (place === left) return a;
+  const b = values.subarray(left + 1).reduce((least, value) => Math.min(least, value), Infinity);
+  return a + (place - left) * (b - a);
+}
+
+/**
+ * The value that would stand at `place` if they were sorted, by Hoare's FIND: a long track is fitted again with every
+ * block, and sorting it takes several times as long. Afterwards it stands there, and no smaller ones behind it.
+ */
+function select(values: Float64Array, place: number): number {
+  let low = 0;
+  let high = values.length - 1;
+  while (low < high) {
+    const pivot = values[(low + high) >> 1] ?? NaN;
+    let i = low;
+    let j = high;
+    while (i <= j) {
+      while ((values[i] ?? NaN) < pivot) i++;
+      while ((values[j] ?? NaN) > pivot) j--;
+      if (i > j) break;
+      const value = values[i] ?? NaN;
+      values[i++] = values[j] ?? NaN;
+      values[j--] = value;
+    }
+    if (place <= j) high = j;
+    else if (place >= i) low = i;
+    else break;
+  }
+  return values[place] ?? NaN;
+}
+
+function range(values: Float64Array, { percentiles }: TrackScaling): [low: number, high: number] {
+  return [percentile(values, percentiles[0]), percentile(values, percentiles[1])];
+}
+
+function column(rows: Float64Array, size: number, index: number): Float64Array {
+  const values = new Float64Array(rows.length / size);
+  for (let k = 0; k < values.length; k++) values[k] = rows[k * size + index] ?? NaN;
+  return values;
 }

@@ -1,39 +1,121 @@
 import { describe, expect, it } from "vitest";
-import type { Mapping } from "../bundle";
 import type { TimeAxis } from "../analysis/segments";
+import type { Mapping, Part, Scaling, TimeSettings } from "../bundle";
 import { interpolate, positionAt } from "./interpolate";
-import { scale } from "./scale";
-import { pastWeight, smooth } from "./smooth";
 import { ParameterTrack, type EncodingBlock } from "./track";
 
 const SIZE = 3;
 const axis: TimeAxis = { firstSeconds: 0.475, stepSeconds: 0.1, count: 60 };
 const durationSeconds = 6.9;
 const tickSeconds = 0.01;
-const plain: Mapping = mapping([1, 1, 1], [0, 0, 0]);
 const encodings = Float32Array.from(
   { length: axis.count * SIZE },
   (_, i) => 0.5 + 0.45 * Math.sin(1.7 * i) * Math.cos(0.3 * i),
 );
 
+/** A second encoder, with larger steps and another window. */
+const slowAxis: TimeAxis = { firstSeconds: 0.9, stepSeconds: 0.35, count: 16 };
+const slowEncodings = Float32Array.from(
+  { length: 2 * slowAxis.count },
+  (_, i) => 0.5 + 0.4 * Math.cos(2.3 * i),
+);
+const encoders = [
+  { name: "toy", encodingSize: SIZE, axis },
+  { name: "slow", encodingSize: 2, axis: slowAxis },
+];
+
+const own: Part = { encoder: "toy", encodingSize: SIZE, steps: [], size: SIZE };
+const plain = mapping([1, 1, 1], [0, 0, 0]);
+/** Two numbers of the fine encoder between which stands one of the slow one. */
+const mixed: Mapping = {
+  projection: {
+    name: "random",
+    parts: [
+      { ...own, steps: [{ kind: "select", indices: [2] }], size: 1 },
+      { encoder: "slow", encodingSize: 2, steps: [{ kind: "select", indices: [1, 0] }], size: 2 },
+    ],
+    scalings: plain.projection.scalings,
+  },
+  scaling: plain.scaling,
+};
+const slowOnly: Mapping = {
+  projection: {
+    name: "pca",
+    parts: [
+      {
+        encoder: "slow",
+        encodingSize: 2,
+        steps: [
+          {
+            kind: "affine",
+            matrix: [
+              [1, 0, 0.5],
+              [0, 1, 0.5],
+            ],
+            offset: [0, 0, 0],
+          },
+        ],
+        size: 3,
+      },
+    ],
+    scalings: plain.projection.scalings,
+  },
+  scaling: plain.scaling,
+};
+const perTrack: Scaling = {
+  mode: "features",
+  method: "per-track",
+  gain: [1, 1, 1],
+  offset: [0, 0, 0],
+  percentiles: [2.5, 97.5],
+  maxBoost: 4,
+};
+
 function mapping(gain: number[], offset: number[]): Mapping {
-  const scaling = { mode: "features", method: "standard", gain, offset };
-  return { projection: { name: "raw", kind: "identity", encoder: "toy", scalings: [scaling] }, scaling };
+  const scaling = { mode: "features", method: "standard", gain, offset } as const;
+  return { projection: { name: "raw", parts: [own], scalings: [scaling] }, scaling };
+}
+
+function settings(retention: number, change: Partial<TimeSettings> = {}): TimeSettings {
+  return {
+    interpolation: "linear",
+    attack: retention,
+    release: retention,
+    tickSeconds,
+    lookAheadSeconds: 0,
+    ...change,
+  };
 }
 
 function block(first: number, end: number): EncodingBlock {
-  return { first, count: end - first, size: SIZE, encodings: encodings.slice(first * SIZE, end * SIZE) };
+  const rows = encodings.slice(first * SIZE, end * SIZE);
+  return { encoder: "toy", first, count: end - first, size: SIZE, encodings: rows };
+}
+
+function slowBlock(first: number, end: number): EncodingBlock {
+  const rows = slowEncodings.slice(first * 2, end * 2);
+  return { encoder: "slow", first, count: end - first, size: 2, encodings: rows };
+}
+
+function fresh(chosen: Mapping, time: TimeSettings): ParameterTrack {
+  return new ParameterTrack({ encoders, durationSeconds, mapping: chosen, time });
 }
 
 function create(retention: number, ...blocks: [number, number][]): ParameterTrack {
-  const track = new ParameterTrack({
-    axis,
-    durationSeconds,
-    mapping: plain,
-    smoothing: { retention, tickSeconds },
-  });
+  const track = fresh(plain, settings(retention));
   for (const [first, end] of blocks) track.add(block(first, end));
   return track;
+}
+
+function complete(chosen: Mapping, time: TimeSettings): ParameterTrack {
+  const track = fresh(chosen, time);
+  track.add(slowBlock(0, slowAxis.count));
+  track.add(block(0, axis.count));
+  return track;
+}
+
+function expectSame(track: ParameterTrack, expected: ParameterTrack): void {
+  for (const time of times) expect(at(track, time)).toEqual(at(expected, time));
 }
 
 function at(track: ParameterTrack, time: number): { parameters: number[]; travel: number[] } {
@@ -56,56 +138,6 @@ function perTick(retention: number, column: number): number[] {
   return result;
 }
 
-describe("scale", () => {
-  it("is gain * y + offset, clipped", () => {
-    const out = new Float32Array(6);
-    scale([0, 1, 2, -9, 0.5, 9], mapping([2, 0.5, 1], [0.1, 0.2, -1.5]), out);
-    [0.1, 0.7, 0.5, 0, 0.45, 1].forEach((expected, i) => expect(out[i]).toBeCloseTo(expected, 6));
-    expect(() => scale([1, 2], plain, new Float32Array(2))).toThrow(RangeError);
-  });
-});
-
-describe("positionAt", () => {
-  it("holds before the first and after the last encoding", () => {
-    expect(positionAt(axis, -1)).toEqual({ left: 0, right: 0, fraction: 0 });
-    expect(positionAt(axis, 0.475)).toEqual({ left: 0, right: 0, fraction: 0 });
-    expect(positionAt(axis, 99)).toEqual({ left: 59, right: 59, fraction: 0 });
-  });
-
-  it("is on a row at every encoding's own time", () => {
-    for (let k = 0; k < axis.count; k++) {
-      expect(positionAt(axis, axis.firstSeconds + k * axis.stepSeconds)).toEqual({
-        left: k,
-        right: k,
-        fraction: 0,
-      });
-    }
-    expect(positionAt(axis, 0.5).fraction).toBeCloseTo(0.25, 9);
-  });
-});
-
-describe("smoothing", () => {
-  it("depends on time alone", () => {
-    const whole = smooth(0.2, 0.9, pastWeight(0.5, tickSeconds, 0.03));
-    let stepped = 0.2;
-    for (let i = 0; i < 12; i++) stepped = smooth(stepped, 0.9, pastWeight(0.5, tickSeconds, 0.0025));
-    expect(stepped).toBeCloseTo(whole, 12);
-  });
-
-  it("equals the original at its tick", () => {
-    expect(smooth(0.2, 0.9, pastWeight(0.7, tickSeconds, tickSeconds))).toBeCloseTo(
-      0.7 * 0.2 + 0.3 * 0.9,
-      12,
-    );
-  });
-
-  it("has its ends: 0 follows at once, 1 never moves", () => {
-    expect(pastWeight(0, tickSeconds, 1e-6)).toBe(0);
-    expect(pastWeight(1, tickSeconds, 99)).toBe(1);
-    expect(pastWeight(0, tickSeconds, 0)).toBe(1);
-  });
-});
-
 describe("ParameterTrack", () => {
   it("gives the scaled encodings themselves without smoothing", () => {
     const track = create(0, [0, 60]);
@@ -121,6 +153,57 @@ describe("ParameterTrack", () => {
       perTick(retention, column).forEach((expected, tick) => {
         expect(at(track, tick * tickSeconds).parameters[column]).toBeCloseTo(expected, 5);
       });
+    }
+  });
+
+  it("rises by attack and falls by release", () => {
+    const [rise, fall] = [0.3, 0.9];
+    const track = complete(plain, settings(0, { attack: rise, release: fall }));
+    for (let column = 0; column < SIZE; column++) {
+      let expected = encodings[column]!;
+      for (let tick = 1; tick < 600; tick++) {
+        const value = interpolate(encodings, SIZE, positionAt(axis, tick * tickSeconds), column);
+        const weight = value > expected ? rise : fall;
+        expected = weight * expected + (1 - weight) * value;
+        expect(at(track, tick * tickSeconds).parameters[column]).toBeCloseTo(expected, 5);
+      }
+    }
+  });
+
+  it("holds a row until the next one, if told", () => {
+    const track = complete(plain, settings(0, { interpolation: "hold" }));
+    for (let k = 1; k < axis.count - 1; k++) {
+      for (const share of [0, 0.3, 0.99]) {
+        const { parameters } = at(track, axis.firstSeconds + (k + share) * axis.stepSeconds);
+        parameters.forEach((value, i) => expect(value).toBeCloseTo(encodings[k * SIZE + i]!, 6));
+      }
+    }
+  });
+
+  it.each([0.3, -0.3])("looks %f s ahead, within the track", (lookAheadSeconds) => {
+    const track = complete(plain, settings(0.6, { lookAheadSeconds }));
+    const present = complete(plain, settings(0.6));
+    for (const time of times) {
+      const shown = Math.min(durationSeconds, Math.max(0, time + lookAheadSeconds));
+      expect(track.shownSeconds(time)).toBe(shown);
+      expect(at(track, time)).toEqual(at(present, shown));
+    }
+    expect(track.readyUntil(0)).toBe(durationSeconds);
+  });
+
+  it("is ready for what it shows, not for what is heard", () => {
+    const ahead = fresh(plain, settings(0.5, { lookAheadSeconds: 0.3 }));
+    const behind = fresh(plain, settings(0.5, { lookAheadSeconds: -0.3 }));
+    for (const track of [ahead, behind]) track.add(block(0, 10));
+    expect(ahead.readyUntil(0)).toBeCloseTo(1.375 - 0.3, 9);
+    expect(ahead.isReady(1.2)).toBe(false);
+    expect(behind.readyUntil(0)).toBeCloseTo(1.375 + 0.3, 9);
+    expect(behind.isReady(1.6)).toBe(true);
+    for (const track of [ahead, behind]) {
+      for (const time of times) {
+        expect(track.readyUntil(time)).toBeGreaterThanOrEqual(time);
+        expect(track.readyUntil(time)).toBeLessThanOrEqual(durationSeconds);
+      }
     }
   });
 
@@ -215,35 +298,154 @@ describe("ParameterTrack", () => {
     expect(track.isReady(durationSeconds + 1)).toBe(true);
   });
 
-  it("changes mapping, retention and order at once, as if it had been so from the start", () => {
+  it("changes mapping, time and order at once, as if it had been so from the start", () => {
     const other = mapping([0.5, 2, 1], [0.1, -0.3, 0]);
-    const expected = new ParameterTrack({
-      axis,
-      durationSeconds,
-      mapping: other,
-      smoothing: { retention: 0.2, tickSeconds },
-    });
+    const time = settings(0.2, { release: 0.8, interpolation: "hold", tickSeconds: 0.02 });
+    const expected = fresh(other, time);
     expected.add(block(0, 60));
     const track = create(0.9, [0, 25], [30, 60]);
     track.mapping = other;
-    track.retention = 0.2;
+    track.time = time;
     track.add(block(25, 30));
-    for (const time of times) expect(at(track, time)).toEqual(at(expected, time));
+    expectSame(track, expected);
     track.order = [2, 0, 1];
     const [a, b, c] = at(expected, 3).parameters;
     expect(at(track, 3).parameters).toEqual([c, a, b]);
     expect(track.order).toEqual([2, 0, 1]);
   });
 
-  it("refuses what does not fit", () => {
-    const track = create(0.5);
+  it("refuses what does not fit, and goes on as before", () => {
+    const track = create(0.5, [0, 60]);
     expect(() => track.add(block(0, 61))).toThrow(RangeError);
     expect(() => track.add({ ...block(0, 5), first: 58 })).toThrow(RangeError);
     expect(() => track.add({ ...block(0, 5), first: -1 })).toThrow(RangeError);
     expect(() => track.add({ ...block(0, 5), size: 2 })).toThrow(RangeError);
+    expect(() => track.add({ ...block(0, 5), encoder: "other" })).toThrow(RangeError);
+    expect(() => track.add({ ...block(0, 1), encodings: Float32Array.of(0, NaN, 0) })).toThrow(RangeError);
     expect(() => (track.order = [0, 1, 1])).toThrow(RangeError);
-    expect(() => (track.retention = 1.01)).toThrow(RangeError);
-    expect(() => (track.retention = NaN)).toThrow(RangeError);
+    for (const wrong of [{ attack: 1.01 }, { release: NaN }, { tickSeconds: 0 }, { lookAheadSeconds: NaN }]) {
+      expect(() => (track.time = settings(0.5, wrong))).toThrow(RangeError);
+    }
     expect(() => (track.mapping = mapping([1], [0]))).toThrow(RangeError);
+    const foreign = { ...plain.projection, parts: [{ ...own, encoder: "other" }] };
+    expect(() => (track.mapping = { ...plain, projection: foreign })).toThrow(RangeError);
+    expect(track.mapping).toBe(plain);
+    expectSame(track, create(0.5, [0, 60]));
+  });
+});
+
+describe("a track of several encoders", () => {
+  it("has its rows on the finest axis, the other parts interpolated", () => {
+    const track = complete(mixed, settings(0));
+    expect(track.axis).toBe(axis);
+    const { rows } = track;
+    for (let k = 0; k < axis.count; k++) {
+      const position = positionAt(slowAxis, axis.firstSeconds + k * axis.stepSeconds);
+      expect(rows[SIZE * k]).toBeCloseTo(encodings[SIZE * k + 2]!, 6);
+      expect(rows[SIZE * k + 1]).toBeCloseTo(interpolate(slowEncodings, 2, position, 1), 6);
+      expect(rows[SIZE * k + 2]).toBeCloseTo(interpolate(slowEncodings, 2, position, 0), 6);
+    }
+  });
+
+  it("knows a row when it knows all encodings that the row hangs on", () => {
+    const track = fresh(mixed, settings(0.5));
+    track.add(block(0, 20)); // 0.475 ... 2.375 s
+    expect(track.isReady(0)).toBe(false);
+    expect([...track.rows].every((value) => value === 0.5)).toBe(true);
+    track.add(slowBlock(0, 3)); // 0.9, 1.25, 1.6 s; before 0.9 s it holds
+    expect(track.readyUntil(0)).toBeCloseTo(1.575, 9);
+    expect(track.rows[SIZE * 12]).toBe(0.5);
+    track.add(slowBlock(4, 6)); // 2.3, 2.65 s
+    expect(track.readyUntil(0)).toBeCloseTo(1.575, 9);
+    expect(track.isReady(2.35)).toBe(false); // between a row that is not known and one that is
+    expect(track.isReady(2.375)).toBe(true);
+    track.add(slowBlock(3, 4));
+    expect(track.readyUntil(0)).toBeCloseTo(2.375, 9);
+    track.add(block(20, 60));
+    track.add(slowBlock(6, 16)); // up to 6.15 s, after which it holds
+    expect(track.readyUntil(0)).toBe(durationSeconds);
+  });
+
+  it("does not depend on the order of the blocks", () => {
+    const blocks = [
+      block(0, 20),
+      block(20, 45),
+      block(45, 60),
+      slowBlock(0, 7),
+      slowBlock(7, 12),
+      slowBlock(10, 16),
+    ];
+    for (const scaling of [plain.scaling, perTrack]) {
+      const expected = complete({ ...mixed, scaling }, settings(0.7, { release: 0.95 }));
+      for (let seed = 0; seed < 12; seed++) {
+        const track = fresh({ ...mixed, scaling }, settings(0.7, { release: 0.95 }));
+        const order = blocks.map((entry, i) => ({ entry, key: (7 * (i + 1) * (seed + 1)) % 31 }));
+        for (const { entry } of order.sort((a, b) => a.key - b.key)) track.add(entry);
+        expectSame(track, expected);
+      }
+    }
+  });
+
+  it("takes another projection at once, whichever encoders it takes", () => {
+    const chain = [plain, mixed, slowOnly, mixed, plain, slowOnly];
+    const track = complete(chain[0]!, settings(0.5));
+    for (const chosen of chain) {
+      track.mapping = chosen;
+      expectSame(track, complete(chosen, settings(0.5)));
+    }
+    expect(track.axis).toBe(slowAxis);
+
+    const partly = fresh(plain, settings(0.5));
+    partly.add(slowBlock(0, 4));
+    partly.add(block(0, 10));
+    expect(partly.readyUntil(0)).toBeCloseTo(1.375, 9);
+    partly.mapping = slowOnly;
+    expect(partly.readyUntil(0)).toBeCloseTo(0.9 + 3 * 0.35, 9);
+    partly.mapping = plain;
+    partly.add(block(10, 60));
+    partly.add(slowBlock(4, 16));
+    expectSame(partly, complete(plain, settings(0.5)));
+  });
+
+  it("fits a scaling to all that is known of the track", () => {
+    const chosen = { ...plain, scaling: perTrack };
+    const range = (track: ParameterTrack, column: number) => {
+      const values = [...track.rows].filter((_, i) => i % SIZE === column).sort((a, b) => a - b);
+      return { smallest: values[0], second: values[2], greatest: values.at(-1) };
+    };
+    const whole = complete(chosen, settings(0));
+    for (let column = 0; column < SIZE; column++) {
+      expect(range(whole, column)).toMatchObject({ smallest: 0, greatest: 1 });
+      expect(range(whole, column).second).toBeGreaterThan(0);
+    }
+    const track = fresh(chosen, settings(0));
+    track.add(block(0, 12));
+    expect(track.rows.subarray(0, SIZE)).not.toEqual(whole.rows.subarray(0, SIZE));
+    track.add(block(12, 60));
+    expect(track.rows).toEqual(whole.rows);
+    track.mapping = plain;
+    expect(track.rows).toEqual(complete(plain, settings(0)).rows);
+    track.mapping = chosen;
+    expect(track.rows).toEqual(whole.rows);
+  });
+
+  it("is not affected by encodings that its mapping does not take", () => {
+    const track = create(0.5, [0, 30]);
+    const before = times.map((time) => at(track, time));
+    track.add(slowBlock(0, 16));
+    expect(times.map((time) => at(track, time))).toEqual(before);
+  });
+
+  it("needs an encoding of every encoder", () => {
+    const none = { ...encoders[1]!, axis: { ...slowAxis, count: 0 } };
+    expect(
+      () =>
+        new ParameterTrack({
+          encoders: [encoders[0]!, none],
+          durationSeconds,
+          mapping: plain,
+          time: settings(0.5),
+        }),
+    ).toThrow(RangeError);
   });
 });

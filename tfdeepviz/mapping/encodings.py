@@ -1,0 +1,94 @@
+"""Encoders on whole tracks: what mappings are fitted to, and what they turn into a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.segments import Windows
+from tfdeepviz.mapping.mappings import Encodings
+from tfdeepviz.models.training import Run
+
+#: Frames that an encoder gets at once: 256 segments of the paper's, and as much work of shorter windows.
+_FRAMES_AT_ONCE = 24_576
+
+
+def encode_track(encoder: keras.Model, rows: npt.NDArray[np.float32], windows: Windows) -> Encodings:
+    """Encode every complete window of a track.
+
+    Parameters
+    ----------
+    encoder
+        From unscaled windows [shape=(batch, width, frames, 1)] to encodings.
+    rows : np.ndarray [shape=(n_frames, width)]
+        At least one window of them.
+    windows
+        The encoder's.
+    """
+    cut = windows.cut(rows)
+    batches = np.array_split(cut, -(-len(cut) * windows.frames // _FRAMES_AT_ONCE))
+    encodings = [
+        keras.ops.convert_to_numpy(encoder(batch.transpose(0, 2, 1)[..., None], training=False)) for batch in batches
+    ]
+    return Encodings(windows.times(len(cut)), np.concatenate(encodings))
+
+
+def encode_run(
+    run: Run,
+    dataset: PreparedDataset,
+    split: str,
+    *,
+    hop_seconds: float | None = None,
+    max_tracks: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Encodings]:
+    """Encode the tracks of a split with a finished run's encoder.
+
+    Parameters
+    ----------
+    run, dataset
+        With the same features.
+    split
+        Of the dataset.
+    hop_seconds
+        Time between encodings. By default the run's own step where its windows are shorter than a segment; longer ones
+        are put side by side.
+    max_tracks
+        Of more tracks, take so many, spread evenly over the split.
+    progress
+        Called with (tracks done, tracks in all).
+
+    Returns
+    -------
+    list of Encodings
+        With loudness, where the features are MFCC; one for each of `dataset.used(split)` that was taken.
+
+    Raises
+    ------
+    FormatError
+        If the run is not finished, or the dataset has other features or holds chosen segments only.
+    """
+    run.check_features(dataset)
+    if dataset.recipe.segments_per_track is not None:
+        raise FormatError(f"{dataset.path}: holds chosen segments only; prepare a dataset without --segments-per-track")
+    encoder = run.load_encoder()
+    windows = run.windows(encoder, hop_seconds)
+    n = dataset.n_tracks(split)
+    taken = set(range(n) if max_tracks is None else np.linspace(0, n - 1, min(n, max_tracks)).round().astype(int))
+    encodings = []
+    for i, (_, rows) in enumerate(dataset.tracks(split)):
+        if i in taken:
+            encoded = encode_track(encoder, rows, windows)
+            if dataset.features.mode == "mfcc":
+                # The first coefficient is the mean level of all bands.
+                encoded = replace(encoded, loudness=windows.cut(rows)[:, :, 0].mean(axis=1))
+            encodings.append(encoded)
+            if progress is not None:
+                progress(len(encodings), len(taken))
+    return encodings

@@ -1,0 +1,293 @@
+"""Projections of encodings to parameters that are not scaled yet (paper, section 5.1).
+
+A projection is fitted with scikit-learn and kept as a few small steps, which every client can execute.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+
+from tfdeepviz.mapping.fields import Fields, Matrix, Vector
+from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Scaling
+
+PROJECTIONS = ("raw", "random", "pca", "kmeans", "kmeans-pca")
+
+#: An encoding on a centroid would be infinitely near.
+_FLOOR = 1e-3
+
+#: Bounds of what is fitted to: rows, and numbers, with which k-means takes under a minute on two cores.
+_MAX_ROWS = 50_000
+_MAX_VALUES = 1 << 24
+
+#: Variance of a principal component, with every feature in [0, 1], that only rounding explains.
+_NO_VARIANCE = 1e-12
+
+Floats = npt.NDArray[np.float64]
+
+
+class ProjectionError(ValueError):
+    """Encodings do not allow a projection; the message says why and what would work."""
+
+
+class _Step:
+    kind: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"kind": self.kind, **{name: np.asarray(value).tolist() for name, value in vars(self).items()}}
+
+
+@dataclass(frozen=True)
+class Select(_Step):
+    """Components in another order: `y[j] = x[indices[j]]`."""
+
+    kind = "select"
+    indices: tuple[int, ...]
+
+    @property
+    def n_out(self) -> int:
+        """Size of the result."""
+        return len(self.indices)
+
+    def apply(self, x: Floats) -> Floats:
+        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
+        return x[:, self.indices]
+
+
+@dataclass(frozen=True)
+class Scale(_Step):
+    """Each component by itself: `y = gain * x + offset`."""
+
+    kind = "scale"
+    gain: Vector
+    offset: Vector
+
+    @property
+    def n_out(self) -> int:
+        """Size of the result."""
+        return len(self.gain)
+
+    def apply(self, x: Floats) -> Floats:
+        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
+        return x * self.gain + self.offset
+
+
+@dataclass(frozen=True)
+class Affine(_Step):
+    """`y[j] = offset[j] + sum_i x[i] * matrix[i][j]`."""
+
+    kind = "affine"
+    matrix: Matrix
+    offset: Vector
+
+    @property
+    def n_out(self) -> int:
+        """Size of the result."""
+        return len(self.offset)
+
+    def apply(self, x: Floats) -> Floats:
+        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
+        y: Floats = x @ np.asarray(self.matrix) + self.offset
+        return y
+
+
+@dataclass(frozen=True)
+class InverseDistance(_Step):
+    """Nearness to each centroid: `y[j] = 1 / max(floor, euclidean(x, centroids[j]))`."""
+
+    kind = "inverse-distance"
+    centroids: Matrix
+    floor: float = _FLOOR
+
+    @property
+    def n_out(self) -> int:
+        """Size of the result."""
+        return len(self.centroids)
+
+    def apply(self, x: Floats) -> Floats:
+        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
+        distances = [np.linalg.norm(x - np.asarray(centroid), axis=1) for centroid in self.centroids]
+        y: Floats = 1 / np.maximum(self.floor, np.stack(distances, axis=1))
+        return y
+
+
+Step = Select | Scale | Affine | InverseDistance
+
+
+def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
+    """Apply steps to encodings of the size that they were made for [shape=(n, encoding_size)], in float64.
+
+    Raises
+    ------
+    ValueError
+        If the encodings are not rows of finite numbers.
+    """
+    x = np.asarray(encodings, np.float64)
+    if x.ndim != 2 or not np.isfinite(x).all():
+        raise ValueError(f"encodings of shape {x.shape}: rows of finite numbers are expected")
+    for step in steps:
+        x = step.apply(x)
+    return x
+
+
+def fit_projection(
+    name: str,
+    encodings: npt.ArrayLike,
+    *,
+    n_parameters: int = N_PARAMETERS,
+    seed: int = 0,
+    loudness: npt.ArrayLike | None = None,
+) -> tuple[Step, ...]:
+    """Fit a projection, the same for the same seed.
+
+    Numbers are rounded to float32's precision, so that JSON stays short: encodings are no more precise. A feature that
+    never varies, and a principal component without variance, has no influence.
+
+    Parameters
+    ----------
+    name
+        `raw`: component i is parameter i. `random`: as raw, in an order drawn with the seed. `pca`: every feature to
+        [0, 1], then principal components, in order of their variance. `kmeans`: every feature to [0, 1], then the
+        inverse distance to the centroid of each of `n_parameters` clusters. `kmeans-pca`: the pca recipe on what
+        `kmeans` gives.
+    encodings : [shape=(n, encoding_size)]
+        Of the training split. Of more than 50,000 rows, or 2**24 numbers, as many as that are drawn with the seed;
+        nothing else is looked at.
+    n_parameters
+        Size of the result.
+    seed
+        Of the order, the sample and the clusters.
+    loudness : [shape=(n,)]
+        With it, every principal component is turned to rise with loudness, so that a picture can rise with an onset
+        and sink slowly; a component's sign is chance otherwise.
+
+    Raises
+    ------
+    ProjectionError
+        If the encodings do not allow this projection.
+    ValueError
+        For an unknown name, or encodings that are not rows of finite numbers.
+    """
+    if name not in PROJECTIONS:
+        raise ValueError(f"projection={name!r}: choose one of {', '.join(PROJECTIONS)}")
+    rows = np.asarray(encodings)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"encodings of shape {rows.shape}: a projection is fitted to rows of finite numbers")
+    n, size = rows.shape
+    level = np.zeros(n) if loudness is None else np.asarray(loudness, np.float64)
+    if level.shape != (n,) or not np.isfinite(level).all():
+        raise ValueError(f"loudness of shape {level.shape}: a finite number for each of {n} encodings is expected")
+    if n > (most := min(_MAX_ROWS, _MAX_VALUES // size)):
+        sample = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+        rows, level = rows[sample], level[sample]
+    rows = project((), rows)
+    if name in ("raw", "random"):
+        if size != n_parameters:
+            raise ProjectionError(
+                f"{name} needs an encoding of {n_parameters}, one component a parameter, and this has {size}; "
+                "pca takes any that is larger, kmeans any at all, and `tfdeepviz distill` makes one of the right size"
+            )
+        return () if name == "raw" else (Select(tuple(np.random.default_rng(seed).permutation(size).tolist())),)
+    if name == "pca":
+        return (_fit_pca(rows, n_parameters, level),)
+    steps = _fit_kmeans(rows, n_parameters, seed)
+    return steps if name == "kmeans" else (*steps, _fit_pca(project(steps, rows), n_parameters, level))
+
+
+def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
+    if min(rows.shape) < n_parameters:
+        raise ProjectionError(
+            f"pca finds at most as many components as there are features ({rows.shape[1]}) and encodings "
+            f"({len(rows)}), and {n_parameters} are wanted; ask for fewer, or for kmeans"
+        )
+    to_unit = _to_unit(rows)
+    # Of encodings that are all the same, shares of the variance are 0 / 0; nobody asks for them.
+    with np.errstate(invalid="ignore"):
+        unit = to_unit.apply(rows)
+        pca = PCA(n_parameters, svd_solver="auto", random_state=0).fit(unit)
+    # scikit-learn turns each component so that its largest loading is positive.
+    falls = pca.components_ @ (unit.T @ (level - level.mean())) < 0
+    components = np.where(falls[:, None], -pca.components_, pca.components_)
+    components = np.where(pca.explained_variance_[:, None] > _NO_VARIANCE, components, 0.0)
+    matrix = _rounded(components.T * np.asarray(to_unit.gain)[:, None])
+    # The mean encoding is the origin. Taken from the rounded matrix, their errors do not add up.
+    return Affine(_matrix(matrix), _vector(_rounded(-rows.mean(axis=0) @ matrix)))
+
+
+def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, InverseDistance]:
+    if len(rows) < n_parameters:
+        raise ProjectionError(f"kmeans to {n_parameters} needs as many encodings; there are {len(rows)}")
+    to_unit = _to_unit(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            clusters = KMeans(n_parameters, n_init=4, random_state=seed).fit(to_unit.apply(rows))
+        except ConvergenceWarning as error:
+            raise ProjectionError(
+                f"kmeans to {n_parameters} needs as many different encodings, and there are fewer: "
+                "the encoder gives the same for different music"
+            ) from error
+    scale = Scale(_vector(_rounded(to_unit.gain)), _vector(_rounded(to_unit.offset)))
+    return scale, InverseDistance(_matrix(_rounded(clusters.cluster_centers_)))
+
+
+def _to_unit(rows: Floats) -> Scale:
+    """Every feature to [0, 1]; what never varies is only moved."""
+    fitted = Scaling.fit(rows, mode="features", method="minmax")
+    return Scale(fitted.gain, fitted.offset)
+
+
+def _rounded(values: npt.ArrayLike) -> Floats:
+    """Round to what float32 can tell apart: the shortest decimals that do, so that no language reads others."""
+    return np.asarray(values, np.float32).astype(str).astype(np.float64)
+
+
+def _vector(values: Floats) -> Vector:
+    return tuple(values.tolist())
+
+
+def _matrix(values: Floats) -> Matrix:
+    return tuple(map(_vector, values))
+
+
+def warning_for(projection: str, mode: str) -> str | None:
+    """Say in one sentence what speaks against a scaling mode for a projection, if something does."""
+    if projection in ("pca", "kmeans-pca") and mode == "features":
+        return (
+            f"{projection} orders parameters by their variance, and scaling each by itself (features) undoes that; "
+            "across keeps it"
+        )
+    return None
+
+
+def step_from_dict(values: object, n_in: int, where: str = "step.") -> Step:
+    """Read a step for vectors of `n_in` components, the inverse of `to_dict`.
+
+    Raises
+    ------
+    FormatError
+        Naming the field, after `where`.
+    """
+    fields = Fields(values, where)
+    kind = fields.choice("kind", [step.kind for step in (Select, Scale, Affine, InverseDistance)])
+    if kind == Select.kind:
+        indices = fields.vector("indices", high=MAX_PARAMETERS)
+        if wrong := [index for index in indices if index != int(index) or not 0 <= index < n_in]:
+            fields.refuse("indices", f"{wrong[0]:g} is no index into {n_in} components")
+        return Select(tuple(map(int, indices)))
+    if kind == Scale.kind:
+        return Scale(fields.vector("gain", n_in), fields.vector("offset", n_in))
+    if kind == Affine.kind:
+        matrix = fields.matrix("matrix", n_in, None, high=MAX_PARAMETERS)
+        return Affine(matrix, fields.vector("offset", len(matrix[0])))
+    centroids = fields.matrix("centroids", None, n_in, high=MAX_PARAMETERS)
+    return InverseDistance(centroids, fields.number("floor", 1e-9, 1e9))
