@@ -59,6 +59,11 @@ CLASSIFIER = {
     **{"macro_f1": 0.55, "majority_baseline": 0.25, "encoding_std": [0.5, 0.1], "genres": ["Rock"]},
     "intervals": {"polled_accuracy": [0.45, 0.74], "pooled_accuracy": [0.5, 0.75]},
 }
+SONG_ENCODER = {
+    **{"n_tracks": 40, "n_segments": 1200, "self_retrieval": 0.6, "chance": 0.025, "between_share": 0.75},
+    **{"contrastive_loss": 2.5, "encoding_std": [0.2, 0.1]},
+    "intervals": {"self_retrieval": [0.45, 0.74]},
+}
 
 
 @pytest.fixture
@@ -242,11 +247,13 @@ def test_tables_show_the_test_split_with_its_intervals(make_run: Callable[..., P
     worse = {**AUTOENCODER, "mse": 1.0}
     make_run(tmp_path / "ae", {"training": worse, "validation": worse, "test": AUTOENCODER})
     make_run(tmp_path / "genres", {"training": {}, "validation": CLASSIFIER}, kind="classifier")
+    make_run(tmp_path / "songs", {"test": SONG_ENCODER}, kind="contrastive")
     make_run(tmp_path / "late", epochs=0)
     (tmp_path / "notes").mkdir()
     runs = find_runs(tmp_path)
-    assert [path.name for path in runs] == ["ae", "genres", "late"]
-    autoencoders, classifiers = summarize(runs).split("## Genre classifiers")
+    assert [path.name for path in runs] == ["ae", "genres", "late", "songs"]
+    autoencoders, rest = summarize(runs).split("## Genre classifiers")
+    classifiers, song_encoders = rest.split("## Song encoders")
     ae = next(line for line in autoencoders.splitlines() if line.startswith("| ae |"))
     assert ae == (
         "| ae | done | 372,403 | 370,498 | 3 | 3.0 | test | 40 | 1,200 | 0.00400 | 0.01000 | 0.00500 "
@@ -256,9 +263,10 @@ def test_tables_show_the_test_split_with_its_intervals(make_run: Callable[..., P
     assert "| validation | 40 | 1,200 | 0.600 [0.450, 0.740] | 0.625 [0.500, 0.750] | 0.900 | 0.550 | 0.250 |" in (
         classifiers
     )
+    assert "| test | 40 | 1,200 | 0.600 [0.450, 0.740] | 0.025 | 0.750 | 2.500 | 0.100 |" in song_encoders
     widths = {line.count(" | ") for line in autoencoders.splitlines() if line.startswith("|")}
     assert len(widths) == 1
-    assert "95 % confidence" in classifiers
+    assert "95 % confidence" in song_encoders
 
 
 def test_folders_that_are_no_runs_are_named(make_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -28,12 +28,14 @@ def write(tmp_path: Path, **changes: Any) -> str:
     return str(path)
 
 
-def test_every_paper_model_has_a_preset_and_a_compact_one() -> None:
+def test_every_paper_model_has_a_preset_and_a_compact_one_and_there_are_ours() -> None:
     assert set(preset_names()) == {
         *PAPER,
         *(f"{name}-compact" for name in PAPER),
         "ae-fixed-compact",
         "ae-temporal-compact",
+        "ae-time",
+        "song",
     }
 
 
@@ -42,7 +44,7 @@ def test_presets_say_what_they_are(name: str) -> None:
     preset = load_preset(name)
     assert preset.name == name
     assert Preset.from_dict(json.loads(json.dumps(preset.to_dict()))) == preset
-    assert preset.recipe == ("modern" if name.endswith("-compact") else "paper")
+    assert preset.recipe == ("paper" if name in PAPER else "modern")
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if name.endswith("-compact")])

@@ -19,7 +19,7 @@ from tests.page import Page
 from tfdeepviz.models import report
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.report import Pictures, plot_confusion, write_evaluation
-from tfdeepviz.models.scores import score_autoencoder, score_classifier
+from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
 
 _BAD = '"><script>alert(1)</script> $x_'
 GENRES = ("Rock", _BAD, "Jazz", "Pop")
@@ -33,6 +33,7 @@ def evaluation(preset: str, scores: dict[str, Any], std: list[float], history: l
         "run": {
             **{"name": f"run of {_BAD}", "title": f"Title {_BAD}", "kind": values["kind"], "preset": values},
             **{"trainable_parameters": 1_234_567, "encoding_size": len(std), "encoder_layer": values["encoder_layer"]},
+            **{"encodings_per_segment": 1, "encoding_seconds": 0.96},
             **{"epochs": len(history), "dataset_name": f"data {_BAD}", "dataset_digest": "5f" * 32, "seed": 3},
             "code_version": "0.4.0",
         },
@@ -77,6 +78,22 @@ def classifier(genres: tuple[str, ...] = GENRES, n_tracks: int = 60, sharpness: 
     return evaluation("vgg11", scores, np.linspace(0, 2, 3_072).tolist(), history)
 
 
+def song_encoder(n_tracks: int = 30, spread: float = 0.1) -> Evaluation:
+    """An encoder that gives each song a place of its own, from which its segments are `spread` away."""
+    rng = np.random.default_rng(3)
+    track = np.repeat(np.arange(n_tracks), 4)
+    encodings = rng.uniform(size=(n_tracks, 2))[track] + spread * rng.normal(size=(len(track), 2))
+    history = [
+        {
+            **{"epoch": i, "loss": 4 / i, "val_loss": 3 / i, "min_encoding_std": 0.2, "dead_components": 0},
+            **{"val_self_retrieval": 0.1 * i, "seconds": 3.5},
+        }
+        for i in range(1, 6)
+    ]
+    scores = {**score_songs(encodings, track), "contrastive_loss": 2.125}
+    return evaluation("song", scores, [0.21, 0.12], history)
+
+
 def pictures(*, alone: bool = True) -> Pictures:
     rng = np.random.default_rng(2)
     original = rng.normal(0.5, 0.1, (3, 8, 12))
@@ -103,11 +120,9 @@ def points(path: dict[str, str]) -> npt.NDArray[np.float64]:
     return np.array([pair.split() for pair in path["d"].removeprefix("M").split("L")], np.float64)
 
 
-@pytest.fixture(params=["autoencoder", "classifier"])
+@pytest.fixture(params=[autoencoder, classifier, song_encoder])
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Page:
-    if request.param == "autoencoder":
-        return written(autoencoder(), tmp_path, pictures())
-    return written(classifier(), tmp_path)
+    return written(request.param(), tmp_path, pictures() if request.param is autoencoder else None)
 
 
 def test_page_is_whole_and_loads_nothing(page: Page) -> None:
@@ -132,7 +147,7 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
 
 
 def test_equal_arguments_give_equal_bytes(tmp_path: Path) -> None:
-    for make, shown in ((autoencoder, pictures), (classifier, lambda: None)):
+    for make, shown in ((autoencoder, pictures), (classifier, lambda: None), (song_encoder, lambda: None)):
         for name in ("a.html", "b.html"):
             write_evaluation(make(), shown(), tmp_path / name)
         assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
@@ -191,6 +206,60 @@ def test_verdict_on_a_classifier(tmp_path: Path) -> None:
         f"{n_right:.0f} of 60 tracks right (polled {scores['polled_accuracy']:.2f}, 95 % interval {low:.2f} to "
         f"{high:.2f}); always answering the commonest genre gives 0.25."
     )
+
+
+def test_autoencoder_of_several_encodings_a_segment_is_compared_with_a_pca_of_their_pieces(tmp_path: Path) -> None:
+    values = autoencoder(alone=0.4)
+    values["run"] |= {"encodings_per_segment": 48, "encoding_seconds": 0.02}
+    page = written(values, tmp_path, pictures(alone=False))
+    assert "the reconstruction's error is 0.41 of that of a PCA-3 of each 20 ms (95 % interval" in verdict(
+        values, tmp_path
+    )
+    assert page.texts[page.texts.index("encodings of each segment") + 1] == "48"
+    assert "each segment with another's encodings" in page.texts
+    assert "PCA-3 of each 20 ms" in page.texts
+    assert [image["alt"].rpartition(": ")[2] for image in page.all("img")][2] == "PCA-3 of each 20 ms"
+    assert any("over all 48 encodings of each segment, one every 20 ms." in text for text in page.texts)
+    assert "encodings of each segment" not in written(autoencoder(), tmp_path).source
+
+
+def test_verdict_on_a_song_encoder(tmp_path: Path) -> None:
+    values = song_encoder()
+    scores = values["scores"]
+    low, high = scores["intervals"]["self_retrieval"]
+    n_right = round(30 * scores["self_retrieval"])
+    assert 3 < n_right < 30
+    text = (
+        f"{n_right} of 30 songs recognised ({n_right / 30:.2f}, 95 % interval {low:.2f} to {high:.2f}); guessing gives "
+        f"0.0333. Of the encoding's variance, {scores['between_share']:.2f} lies between songs. "
+    )
+    assert verdict(values, tmp_path) == f"{text}The encoding is alive."
+    values["encoding"] = {"encoding_std": [0.2, 0.01], "collapsed": True}
+    assert verdict(values, tmp_path) == f"{text}The encoding has collapsed (1 of 2 components are dead)."
+
+
+def test_verdict_admits_that_songs_may_be_recognised_by_chance(tmp_path: Path) -> None:
+    assert "gives 0.0333. That may be chance. Of the" in verdict(song_encoder(spread=100.0), tmp_path)
+
+
+def test_page_of_a_song_encoder_has_its_measures_and_curves(tmp_path: Path) -> None:
+    values = song_encoder()
+    page = written(values, tmp_path)
+    low, high = values["scores"]["intervals"]["self_retrieval"]
+    start = page.texts.index("Songs recognised")
+    assert page.texts[start + 2 : start + 4] == [
+        f"{values['scores']['self_retrieval']:.3f}",
+        f"{low:.3f} to {high:.3f}",
+    ]
+    for title, value in (("Guessing", "0.033"), ("Contrastive loss", "2.125")):
+        assert page.texts[page.texts.index(title) + 2] == value
+    assert "After the last epoch: training 0.800, validation 0.600" in page.texts
+    assert "After the last epoch: songs 50\N{NO-BREAK SPACE}%" in page.texts
+    recognised = points(page.all("path")[2])
+    assert recognised[:, 1] == pytest.approx([80, 60, 40, 20, 0], abs=0.01)
+    assert len(page.all("rect")) == 2
+    assert 'id="confusion"' not in page.source
+    assert 'id="reconstructions"' not in page.source
 
 
 @pytest.mark.parametrize(("sharpness", "words"), [(0.1, "That may be chance."), (-3.0, "That is worse.")])

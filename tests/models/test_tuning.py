@@ -361,6 +361,11 @@ def test_spaces_are_checked(tmp_path: Path) -> None:
     ):
         with pytest.raises(FormatError, match=match):
             Space.load(_write(tmp_path, {"preset": TINY, "parameters": parameters}))
+    for name in ("contrast.temperature", "batch_size"):
+        with pytest.raises(FormatError, match=f"{name}: changes what val_loss means for kind contrastive"):
+            Space.load(_write(tmp_path, {"preset": "song", "parameters": {name: {"values": [1, 2]}}}))
+    filters = {"model.n_filters": {"values": [16, 32]}}
+    assert Space.load(_write(tmp_path, {"preset": "song", "parameters": filters})).preset == load_preset("song")
     with pytest.raises(FormatError, match="min=5 has to be at most max=3"):
         bounds = {"min": 5, "max": 3}
         Space.load(_write(tmp_path, {"preset": TINY, "parameters": PARAMETERS, "trainable_parameters": bounds}))

@@ -134,6 +134,49 @@ class SegmentSource(ABC):
             segments = segments.map(self._augmenting(augmentation, seed, about))
         return segments.batch(batch_size).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
 
+    def moments(
+        self, split: str, *, n_moments: int, batch_size: int, seed: int, augmentation: Augmentation | None = None
+    ) -> tf.data.Dataset:
+        """Whole batches of moments of tracks [shape=(batch, n_moments, *Features.segment_shape), dtype=float32].
+
+        One pass over the tracks of a split in an order of its own, for learning from what a track's moments have in
+        common. No track is twice in a batch; the tracks left over at the end are dropped.
+
+        Parameters
+        ----------
+        split
+            One of `tfdeepviz.data.fma.SPLITS`.
+        n_moments
+            Segments of each track, each from a random place; they may overlap.
+        batch_size
+            Tracks in a batch.
+        seed
+            Of places and order.
+        augmentation
+            Change every segment at random.
+        """
+        frames, features = self.params.segment_frames, self.features
+        sampled = self.recipe.segments_per_track is not None
+
+        def cut(track: dict[str, tf.Tensor]) -> tf.Tensor:
+            rows = track["rows"]
+            n = tf.shape(rows)[0]
+            key = tf.stack([tf.constant(seed, tf.int64), track["track_id"]])
+            if sampled:
+                starts = frames * tf.random.stateless_uniform([n_moments], key, 0, n // frames, tf.int32)
+            else:
+                starts = tf.random.stateless_uniform([n_moments], key, 0, n - frames + 1, tf.int32)
+            windows = tf.gather(rows, starts[:, tf.newaxis] + tf.range(frames))
+            return tf.ensure_shape(features.arrange(windows), [n_moments, *features.segment_shape])
+
+        moments = self._tracks(split, seed).map(cut, num_parallel_calls=N_CALLS, deterministic=True)
+        size = 4 * n_moments * int(np.prod(features.segment_shape))
+        moments = moments.shuffle(max(64, _SHUFFLE_BYTES // size), seed=seed, reshuffle_each_iteration=False)
+        if augmentation is not None:
+            change = self._augmenting(augmentation, seed, about=False)
+            moments = moments.unbatch().map(change).batch(n_moments, drop_remainder=True)
+        return moments.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
+
     def _hop(self, hop_frames: int | None) -> int:
         hop = self.recipe.hop_frames if hop_frames is None else hop_frames
         if hop < 1:

@@ -14,7 +14,7 @@ from keras import ops
 
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
 
-SCALER_KINDS = ("minmax", "standard")
+SCALER_KINDS = ("minmax", "standard", "coefficients")
 
 _NAMES = ("minimum", "maximum", "mean", "variance")
 
@@ -105,8 +105,9 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
     Parameters
     ----------
     kind
-        `minmax` maps the fitted range to [0, 1], `standard` to zero mean and unit variance.
-        Elements that never varied give 0.
+        `minmax` maps the fitted range of each element to [0, 1], `standard` each to zero mean and unit variance.
+        `coefficients` is standard with one mean and variance a coefficient, the same at all times, so that windows of
+        any length can be scaled. What never varied gives 0.
 
     Input and output have the shape (batch, n_mfcc, segment_frames, 1).
     """
@@ -119,7 +120,7 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two grids as weights that do not train."""
-        grid = tuple(input_shape[1:])
+        grid = (input_shape[1], 1, input_shape[3]) if self.kind == "coefficients" else tuple(input_shape[1:])
         self.offset = self.add_weight(shape=grid, initializer="zeros", trainable=False, name="offset")
         self.gain = self.add_weight(shape=grid, initializer="ones", trainable=False, name="gain")
 
@@ -127,8 +128,11 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
         """Take the fitted statistics of the training split."""
         if self.kind == "minmax":
             offset, spread = statistics.minimum, statistics.maximum - statistics.minimum
-        else:
+        elif self.kind == "standard":
             offset, spread = statistics.mean, np.sqrt(statistics.variance)
+        else:
+            offset = statistics.mean.mean(axis=1, keepdims=True)
+            spread = np.sqrt((statistics.variance + (statistics.mean - offset) ** 2).mean(axis=1, keepdims=True))
         gain = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-6)
         if not self.built:
             self.build((None, *offset.shape, 1))

@@ -31,7 +31,7 @@ _MAX_LINE_CHARACTERS = 10_000
 _MAX_REASON_CHARACTERS = 300
 
 _SPLITS = ("test", "validation", "training")
-_KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers"}
+_KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers", "contrastive": "Song encoders"}
 #: Metrics a kind: name, heading and format. What a run does not have stays empty.
 _METRICS = {
     "autoencoder": (
@@ -49,6 +49,13 @@ _METRICS = {
         ("top_3_accuracy", "top 3", ".3f"),
         ("macro_f1", "macro F1", ".3f"),
         ("majority_baseline", "commonest genre", ".3f"),
+        ("min_encoding_std", "smallest std", ".3f"),
+    ),
+    "contrastive": (
+        ("self_retrieval", "songs recognised", ".3f"),
+        ("chance", "by guessing", ".3f"),
+        ("between_share", "variance between songs", ".3f"),
+        ("contrastive_loss", "contrastive loss", ".3f"),
         ("min_encoding_std", "smallest std", ".3f"),
     ),
 }

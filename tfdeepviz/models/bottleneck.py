@@ -26,12 +26,15 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         Coefficients and frames of one segment.
     encoding_size
         Components of the encoding.
+    n_steps
+        Encodings of one segment. Where there are several, an encoding's shape is (batch, n_steps, encoding_size).
     normalization
         Batch normalisation of the encoding before its sigmoid, without trainable parameters; or None.
     """
 
     input_size: tuple[int, int]
     encoding_size: int
+    n_steps: int = 1
     normalization: keras.layers.BatchNormalization | None
 
     @abstractmethod
@@ -41,6 +44,9 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
     @abstractmethod
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments from an encoding and, unless it is None, what leads around it."""
+
+    def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
+        """Turn every component the right way round, judged by some scaled segments; where there is one."""
 
     def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
         """Let the untrained decoder answer the mean picture [shape=input_size]; where it has a place for one."""
@@ -76,7 +82,9 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         """
         if self.normalization is None:
             return
-        values = np.concatenate([ops.convert_to_numpy(self.project(batch)[0]) for batch in batches])
+        values = np.concatenate(
+            [ops.convert_to_numpy(self.project(batch)[0]).reshape(-1, self.encoding_size) for batch in batches]
+        )
         self.normalization.moving_mean.assign(values.mean(axis=0))
         self.normalization.moving_variance.assign(values.var(axis=0))
 

@@ -12,11 +12,15 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.autoencoder import Autoencoder
 from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.temporal import TemporalAutoencoder
+from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
 from tfdeepviz.params import PAPER
 
-Model: TypeAlias = Bottleneck | GenreClassifier
+Model: TypeAlias = Bottleneck | GenreClassifier | ContrastiveEncoder
+
+_AUTOENCODERS = {None: Autoencoder, "temporal": TemporalAutoencoder, "time-resolved": TimeResolvedAutoencoder}
 
 #: Genres of FMA-medium, with which the paper's classifiers are counted.
 PAPER_N_GENRES = 16
@@ -47,8 +51,9 @@ def build_model(
     model: Model
     if preset.kind == "autoencoder":
         arguments = {**preset.model, "input_size": input_size}
-        temporal = arguments.pop("architecture", None) == "temporal"
-        model = TemporalAutoencoder(**arguments) if temporal else Autoencoder(**arguments)
+        model = _AUTOENCODERS[arguments.pop("architecture", None)](**arguments)
+    elif preset.kind == "contrastive":
+        model = ContrastiveEncoder(**{**preset.model, "input_size": input_size})
     else:
         model = GenreClassifier(**{**preset.model, "input_size": input_size, "n_genres": n_genres})
         model.encoding_size(str(preset.encoder_layer))  # refuses a layer that the architecture has not
@@ -75,6 +80,6 @@ def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
 
 def make_encoder(preset: Preset, model: Model, scaler: SegmentScaler) -> keras.Model:
     """Make a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
-    if isinstance(model, Bottleneck):
-        return model.encoder(scaler)
-    return model.encoder(scaler, str(preset.encoder_layer))
+    if isinstance(model, GenreClassifier):
+        return model.encoder(scaler, str(preset.encoder_layer))
+    return model.encoder(scaler)

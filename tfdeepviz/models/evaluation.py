@@ -33,21 +33,43 @@ class CollapsedEncoderError(RuntimeError):
 
 @dataclass(frozen=True)
 class Baselines:
-    """What a reconstruction is compared with: the training mean, and a PCA of the training split."""
+    """What a reconstruction is compared with: the training mean, and a PCA of the training split.
+
+    Attributes
+    ----------
+    pca
+        Of segments, or of their steps.
+    n_steps
+        Encodings that a segment has: as many pieces of it, of the same length, are each compared with a PCA of their
+        own ten numbers.
+    """
 
     pca: PCA
+    n_steps: int = 1
 
     @classmethod
-    def fit(cls, batches: Iterable[Segments], n_components: int) -> Baselines:
+    def fit(cls, batches: Iterable[Segments], n_components: int, n_steps: int = 1) -> Baselines:
         """Fit to the first 20,000 scaled segments [shape=(batch, height, width, 1)]."""
-        sample = np.concatenate([batch.reshape(len(batch), -1) for batch in _first(batches, MAX_PCA_SEGMENTS)])
-        return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample))
+        sample = np.concatenate([_pieces(batch, n_steps) for batch in _first(batches, MAX_PCA_SEGMENTS)])
+        return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample), n_steps)
 
     def reconstruct(self, segments: Segments) -> dict[str, Segments]:
         """Answers to some scaled segments, each of their shape, for `mean` and `pca`."""
-        flat = segments.reshape(len(segments), -1)
-        guesses = {"mean": self.pca.mean_[None], "pca": self.pca.inverse_transform(self.pca.transform(flat))}
-        return {name: np.broadcast_to(guess, flat.shape).reshape(segments.shape) for name, guess in guesses.items()}
+        pieces = _pieces(segments, self.n_steps)
+        guesses = {"mean": self.pca.mean_[None], "pca": self.pca.inverse_transform(self.pca.transform(pieces))}
+        n, height, width, _ = segments.shape
+        shape = (n, self.n_steps, height, width // self.n_steps)
+        return {
+            name: np.broadcast_to(guess, pieces.shape).reshape(shape).transpose(0, 2, 1, 3).reshape(segments.shape)
+            for name, guess in guesses.items()
+        }
+
+
+def _pieces(segments: Segments, n_steps: int) -> Segments:
+    """Segments [shape=(n, height, width, 1)] in pieces of time [shape=(n * n_steps, height * width / n_steps)]."""
+    n, height, width, _ = segments.shape
+    pieces = segments.reshape(n, height, n_steps, width // n_steps).transpose(0, 2, 1, 3)
+    return pieces.reshape(n * n_steps, -1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,7 @@ class MeasuredSegments:
         it has any), `shuffled` (the same with encodings exchanged within a batch) and, where baselines were given,
         `alone` (from the encoding only), `mean` and `pca`.
     encodings : np.ndarray [shape=(n, encoding_size)]
+        One after the other where a segment has several.
     """
 
     errors: dict[str, npt.NDArray[np.float64]]
@@ -109,7 +132,7 @@ def measure_autoencoder(
         for name, answer in answers.items():
             difference = ops.convert_to_numpy(answer) - x
             errors[name].append(np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3)))
-        encodings.append(z)
+        encodings.append(z.reshape(-1, z.shape[-1]))
     if not encodings:
         raise ValueError("the split holds no segment")
     return MeasuredSegments(

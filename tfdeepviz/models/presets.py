@@ -15,6 +15,7 @@ import jsonschema
 
 from tfdeepviz.data.files import FormatError, read_json
 
+KINDS = ("autoencoder", "classifier", "contrastive")
 RECIPES = ("paper", "modern")
 
 
@@ -27,11 +28,12 @@ class Preset:
     name, title
         Stable identifier, and what people read.
     kind
-        `autoencoder` or `classifier`.
+        `autoencoder`, `classifier` or `contrastive`.
     model
-        Arguments of `Autoencoder` or `GenreClassifier`; sizes that depend on the data are left to the data.
+        Arguments of the model's class; sizes that depend on the data are left to the data. An autoencoder's
+        `architecture` is `temporal` or `time-resolved`; without one it is the paper's.
     scaler
-        Scaling of segments before the model: `minmax` or `standard`.
+        Scaling of segments before the model: `minmax`, `standard` or `coefficients`.
     encoder_layer
         Layer of a classifier that is its encoder, such as `L13`.
     recipe
@@ -41,7 +43,7 @@ class Preset:
     schedule
         `constant`, or `cosine`: a warm-up of 5 % of all steps and a cosine to zero.
     batch_size, epochs
-        As usual.
+        As usual; a contrastive encoder's batches are of tracks.
     patience
         Stop after so many epochs without a lower validation loss; None trains to the end.
     label_smoothing
@@ -49,6 +51,8 @@ class Preset:
     class_weights
         How far rare genres are lifted (classifiers): a segment's weight falls with this power of the number of its
         genre's segments. 0 leaves them as they are, 1 makes every genre count the same.
+    contrast
+        Of a contrastive encoder, otherwise None: `n_moments` of each track in a batch, and the loss's `temperature`.
     precision
         Keras' dtype policy: `mixed_float16` and `mixed_bfloat16` are faster on accelerators only.
     augmentation
@@ -76,6 +80,7 @@ class Preset:
     patience: int | None = None
     label_smoothing: float = 0.0
     class_weights: float = 0.0
+    contrast: dict[str, Any] | None = field(default=None)
     precision: str = "float32"
     augmentation: dict[str, Any] | None = field(default=None)
     step_seconds: float = 0.1
@@ -173,12 +178,13 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _recipe(values: Mapping[str, Any], name: Any) -> dict[str, Any]:
-    """The recipe for a preset's kind; the temporal autoencoder has one of its own."""
+    """The recipe for a preset's kind, or for its architecture where that has one of its own."""
     recipes = read_json(Path(str(resources.files(__package__) / "recipes.json")))
     kind = values.get("kind")
-    if kind not in ("autoencoder", "classifier"):
-        raise ValueError(f"kind={kind!r}: choose one of autoencoder, classifier")
-    offered = recipes["temporal" if values.get("model", {}).get("architecture") == "temporal" else kind]
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
+    architecture = values.get("model", {}).get("architecture")
+    offered = recipes[architecture if kind == "autoencoder" and architecture in recipes else kind]
     if name not in offered:
         raise ValueError(f"recipe={name!r}: choose one of {', '.join(offered)}")
     return dict(offered[name])

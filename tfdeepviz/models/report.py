@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,10 +20,12 @@ from matplotlib.ticker import MaxNLocator
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import atomic_path, write_json
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed
+from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import Run
 from tfdeepviz.page import GRADIENT, draw, load_template, signed
 
 Images = npt.NDArray[np.floating[Any]]
+_Evaluation = Mapping[str, Any]
 
 #: With more genres, counts in the cells of a confusion matrix would be too small to read.
 MAX_COUNTED_GENRES = 30
@@ -117,6 +119,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     model = run.load_model()
     scores, _ = task.evaluate(model, split)
     parameters, examples = run.config["parameters"], task.examples(model, split)
+    n_encodings = task.n_encodings if isinstance(task, AutoencoderTask) else 1
     try:
         refuse_collapsed({split: scores}, split)
         collapsed = False
@@ -127,6 +130,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
             **{"name": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
             **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
             **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
+            **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
             **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.digest},
             **{"seed": run.config["seed"], "code_version": run.config["code_version"]},
         },
@@ -136,7 +140,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     }
     out = run.path / "evaluation" if out is None else out
     write_json(out / f"{split}.json", evaluation)
-    if run.preset.kind == "classifier":
+    if "confusion" in scores:
         plot_confusion(scores, out / f"{split}-confusion.png")
     pictures = None if examples is None else Pictures(examples[0], **examples[1])
     write_evaluation(evaluation, pictures, out / f"{split}.html")
@@ -153,15 +157,16 @@ def write_evaluation(evaluation: Mapping[str, Any], pictures: Pictures | None, o
     evaluation
         Strict JSON:
 
-        - `run`: `name`, `title`, `kind` (`autoencoder` or `classifier`), `preset` (a dictionary),
-          `trainable_parameters`, `encoding_size`, `encoder_layer` (None for autoencoders), `epochs` (trained),
+        - `run`: `name`, `title`, `kind` (one of `tfdeepviz.models.presets.KINDS`), `preset` (a dictionary),
+          `trainable_parameters`, `encoding_size`, `encoder_layer` (None unless a classifier's),
+          `encodings_per_segment`, `encoding_seconds` (of a segment that each of them stands for), `epochs` (trained),
           `dataset_name`, `dataset_digest`, `seed`, `code_version`;
         - `split`, `n_tracks`, `n_segments`;
-        - `scores`: of `score_autoencoder` or `score_classifier`;
+        - `scores`: of `score_autoencoder`, `score_classifier` or, with `contrastive_loss`, `score_songs`;
         - `encoding`: `encoding_std` (of each component) and `collapsed`;
         - `history`: a dictionary for each epoch, with `epoch`, `loss`, `val_loss`, `seconds` and whatever else.
     pictures
-        Segments of an autoencoder to show; None for classifiers.
+        Segments of an autoencoder to show; None for other kinds.
     out
         File to write, whole or not at all.
 
@@ -173,24 +178,24 @@ def write_evaluation(evaluation: Mapping[str, Any], pictures: Pictures | None, o
         If the kind is unknown.
     """
     run, scores = evaluation["run"], evaluation["scores"]
-    kind = run["kind"]
-    if kind not in ("autoencoder", "classifier"):
-        raise ValueError(f"kind={kind!r}: choose one of autoencoder, classifier")
-    is_autoencoder = kind == "autoencoder"
-    verdict = _verdict_on_autoencoder(evaluation) if is_autoencoder else _verdict_on_classifier(evaluation)
+    if run["kind"] not in _KINDS:
+        raise ValueError(f"kind={run['kind']!r}: choose one of {', '.join(_KINDS)}")
+    kind = _KINDS[run["kind"]]
     history = _thinned(evaluation["history"])
     page = load_template("tfdeepviz.models").stream(
         run=run,
         evaluation=evaluation,
-        verdict=verdict.replace(" %", "\N{NO-BREAK SPACE}%"),
-        figures=_figures(evaluation),
-        measures=_autoencoder_measures(run, scores) if is_autoencoder else _classifier_measures(scores),
-        is_autoencoder=is_autoencoder,
-        examples=None if pictures is None else _Examples.of(pictures, run["encoding_size"]),
-        confusion=None if is_autoencoder else _Confusion.of(scores),
+        verdict=_unbroken(kind.verdict(evaluation)),
+        figures=_figures(kind, evaluation),
+        kind=kind,
+        note=_unbroken(kind.note),
+        measures=kind.measures(evaluation),
+        examples=None if pictures is None else _Examples.of(pictures, _pca(run)),
+        confusion=_Confusion.of(scores) if "confusion" in scores else None,
+        every=_every(run),
         spread=_spread_chart(evaluation["encoding"]["encoding_std"]),
         min_std=MIN_ENCODING_STD,
-        curves=_curves(kind, history),
+        curves=_curves(kind.curves, history),
         history=_history_table(history),
         n_epochs=len(evaluation["history"]),
         preset=json.dumps(run["preset"], indent=2, ensure_ascii=False),
@@ -266,9 +271,9 @@ def _printable(text: str) -> str:
 # --- words -------------------------------------------------------------------------------------------------------
 
 
-def _verdict_on_autoencoder(evaluation: Mapping[str, Any]) -> str:
+def _verdict_on_autoencoder(evaluation: _Evaluation) -> str:
     run, scores = evaluation["run"], evaluation["scores"]
-    pca = f"PCA-{run['encoding_size']}'s"
+    pca = f"that of a {_pca(run)}" if _every(run) else f"{_pca(run)}'s"
     sentences = [_life(evaluation)]
     if "mse_to_pca" in scores:
         sentences.append(
@@ -296,7 +301,7 @@ def _share_of(scores: Mapping[str, Any], name: str, whole: str) -> str:
     return f"{text}, which may be chance" if high >= 1 else text
 
 
-def _life(evaluation: Mapping[str, Any]) -> str:
+def _life(evaluation: _Evaluation) -> str:
     """Whether the encoding carries anything."""
     std = np.asarray(evaluation["encoding"]["encoding_std"])
     dead = f"{(std < MIN_ENCODING_STD).sum():,} of {len(std):,} components are dead"
@@ -309,34 +314,67 @@ def _life(evaluation: Mapping[str, Any]) -> str:
     return "The encoding has collapsed" + (f" ({', and '.join(reasons)})" if reasons else "")
 
 
-def _verdict_on_classifier(evaluation: Mapping[str, Any]) -> str:
+def _verdict_on_classifier(evaluation: _Evaluation) -> str:
     scores = evaluation["scores"]
     n_tracks, accuracy, guess = scores["n_tracks"], scores["polled_accuracy"], scores["majority_baseline"]
     low, high = scores["intervals"]["polled_accuracy"]
-    chance = " That may be chance." if low <= guess <= high else " That is worse." if high < guess else ""
     collapsed = f" {_life(evaluation)}." if evaluation["encoding"]["collapsed"] else ""
     return (
         f"{round(accuracy * n_tracks):,} of {n_tracks:,} tracks right (polled {accuracy:.2f}, 95 % interval {low:.2f} "
-        f"to {high:.2f}); always answering the commonest genre gives {guess:.2f}.{chance}{collapsed}"
+        f"to {high:.2f}); always answering the commonest genre gives {guess:.2f}."
+        f"{_beside_chance(low, high, guess)}{collapsed}"
     )
 
 
-def _figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _verdict_on_song_encoder(evaluation: _Evaluation) -> str:
+    scores = evaluation["scores"]
+    n_tracks, share, guess = scores["n_tracks"], scores["self_retrieval"], scores["chance"]
+    low, high = scores["intervals"]["self_retrieval"]
+    return (
+        f"{round(share * n_tracks):,} of {n_tracks:,} songs recognised ({share:.2f}, 95 % interval {low:.2f} to "
+        f"{high:.2f}); guessing gives {_number(guess)}.{_beside_chance(low, high, guess)} Of the encoding's variance, "
+        f"{scores['between_share']:.2f} lies between songs. {_life(evaluation)}."
+    )
+
+
+def _beside_chance(low: float, high: float, guess: float) -> str:
+    """What an interval says of a share beside what guessing gives."""
+    return " That may be chance." if low <= guess <= high else " That is worse." if high < guess else ""
+
+
+def _reconstruction_figure(scores: Mapping[str, Any]) -> tuple[str, str]:
+    if "mse_to_pca" in scores:
+        return "of the error of a PCA", f"{scores['mse_to_pca']:.2f}"
+    return "mean squared error", _number(scores["mse"])
+
+
+def _figures(kind: _Kind, evaluation: _Evaluation) -> list[tuple[str, str]]:
     """The few numbers below the verdict: what they are, and how much."""
-    run, scores = evaluation["run"], evaluation["scores"]
-    if run["kind"] == "classifier":
-        first = [("of the tracks right, polled", f"{scores['polled_accuracy']:.2f}")]
-    elif "mse_to_pca" in scores:
-        first = [("of the error of a PCA", f"{scores['mse_to_pca']:.2f}")]
-    else:
-        first = [("mean squared error", _number(scores["mse"]))]
+    run = evaluation["run"]
+    n_encodings = run["encodings_per_segment"]
     return [
-        *first,
+        kind.figure(evaluation["scores"]),
         ("tracks", f"{evaluation['n_tracks']:,}"),
         ("segments", f"{evaluation['n_segments']:,}"),
         ("trainable parameters", f"{run['trainable_parameters']:,}"),
         ("components of the encoding", f"{run['encoding_size']:,}"),
+        *([("encodings of each segment", f"{n_encodings:,}")] if n_encodings > 1 else []),
     ]
+
+
+def _every(run: Mapping[str, Any]) -> str:
+    """How often a segment is encoded; nothing where that is once."""
+    return f"{1_000 * run['encoding_seconds']:.3g} ms" if run["encodings_per_segment"] > 1 else ""
+
+
+def _pca(run: Mapping[str, Any]) -> str:
+    """What a reconstruction is compared with: a PCA of what one encoding stands for."""
+    return f"PCA-{run['encoding_size']}" + (f" of each {_every(run)}" if _every(run) else "")
+
+
+def _unbroken(text: str) -> str:
+    """Without line breaks between a number and its per cent."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _command(run: Mapping[str, Any]) -> str:
@@ -361,13 +399,15 @@ def _has_bypass(scores: Mapping[str, Any]) -> bool:
     return bool(scores.get("alone_mse", scores["mse"]) != scores["mse"])
 
 
-def _autoencoder_measures(run: Mapping[str, Any], scores: Mapping[str, Any]) -> list[_Measure]:
+def _autoencoder_measures(evaluation: _Evaluation) -> list[_Measure]:
+    run, scores = evaluation["run"], evaluation["scores"]
+    encodings = "encodings" if _every(run) else "encoding"
     rows = [
         ("mse", "this autoencoder", "as it is"),
         ("alone_mse", "the encoding alone", "without positions of the pools and skips, which bypass it"),
-        ("pca_mse", f"PCA-{run['encoding_size']}", "as many components, fitted to the training split"),
+        ("pca_mse", _pca(run), "as many components, fitted to the training split"),
         ("mean_mse", "mean", "always the mean of the training split"),
-        ("shuffled_mse", "encodings exchanged", "each segment with another's encoding"),
+        ("shuffled_mse", "encodings exchanged", f"each segment with another's {encodings}"),
     ]
     if not _has_bypass(scores):
         rows = [row for row in rows if row[0] != "alone_mse"]
@@ -384,8 +424,9 @@ def _autoencoder_measures(run: Mapping[str, Any], scores: Mapping[str, Any]) -> 
     ]
 
 
-def _classifier_measures(scores: Mapping[str, Any]) -> list[_Measure]:
-    rows = [
+def _classifier_measures(evaluation: _Evaluation) -> list[_Measure]:
+    return _values(
+        evaluation["scores"],
         ("polled_accuracy", "Tracks, polled", "most votes of the segments; a tie is wrong"),
         ("pooled_accuracy", "Tracks, pooled", "mean probabilities of the segments"),
         ("top_3_accuracy", "Tracks, pooled, top 3", "right genre among the three most probable"),
@@ -394,7 +435,21 @@ def _classifier_measures(scores: Mapping[str, Any]) -> list[_Measure]:
         ("segment_accuracy", "Segments", "each by itself"),
         ("segment_top_3_accuracy", "Segments, top 3", ""),
         ("cross_entropy", "Cross-entropy", "of the segments, in nats"),
-    ]
+    )
+
+
+def _song_measures(evaluation: _Evaluation) -> list[_Measure]:
+    return _values(
+        evaluation["scores"],
+        ("self_retrieval", "Songs recognised", "by the nearest of all songs"),
+        ("chance", "Guessing", "one of all songs"),
+        ("between_share", "Variance between songs", "mean over the components; the rest lies within songs"),
+        ("contrastive_loss", "Contrastive loss", "in nats; lower is better, and the more songs at a time the higher"),
+    )
+
+
+def _values(scores: Mapping[str, Any], *rows: tuple[str, str, str]) -> list[_Measure]:
+    """Measures of one value each: the score's name, a title and a note."""
     return [
         _Measure(title, note, [_cell(scores, name, lambda value: f"{value:.3f}")])
         for name, title, note in rows
@@ -471,7 +526,7 @@ class _Examples:
     rows: list[tuple[str, list[tuple[str, str, str]]]]
 
     @classmethod
-    def of(cls, pictures: Pictures, encoding_size: int) -> _Examples:
+    def of(cls, pictures: Pictures, pca: str) -> _Examples:
         low, high = np.percentile(pictures.original, [_OUTLIER_PERCENT, 100 - _OUTLIER_PERCENT]).tolist()
         if low == high:
             low, high = low - 0.5, high + 0.5
@@ -480,7 +535,7 @@ class _Examples:
             images = []
             for name, series in pictures.series():
                 error = np.square(series[i].astype(np.float64) - pictures.original[i]).mean()
-                title = f"PCA-{encoding_size}" if name == "PCA" else name
+                title = pca if name == "PCA" else name
                 images.append((title, "" if name == "original" else _number(error), draw(series[i], low, high)))
             rows.append((caption, images))
         return cls(
@@ -568,24 +623,6 @@ class _Curve:
     threshold: float | None = None
 
 
-_LOSS = {"loss": "training", "val_loss": "validation"}
-_CURVES = {
-    "autoencoder": (
-        _Curve("Mean squared error", _LOSS, from_zero=False),
-        _Curve(
-            "Rise of the error when encodings are exchanged",
-            {"shuffle_rise": "validation"},
-            percent=True,
-            threshold=MIN_SHUFFLE_RISE,
-        ),
-        _Curve("Smallest spread of a component", {"min_encoding_std": "validation"}, threshold=MIN_ENCODING_STD),
-    ),
-    "classifier": (
-        _Curve("Cross-entropy", _LOSS, from_zero=False),
-        _Curve("Accuracy, validation", {"val_accuracy": "segments", "val_polled_accuracy": "tracks, polled"}),
-    ),
-}
-
 _Row = Mapping[str, Any]
 
 
@@ -594,9 +631,9 @@ def _thinned(history: Sequence[_Row]) -> list[_Row]:
     return [row for i, row in enumerate(history, 1) if i == len(history) or (i - 1) % step == 0]
 
 
-def _curves(kind: str, history: Sequence[_Row]) -> list[_Chart]:
+def _curves(curves: Iterable[_Curve], history: Sequence[_Row]) -> list[_Chart]:
     charts = []
-    for curve in _CURVES[kind]:
+    for curve in curves:
         lines = {label: _points(history, column) for column, label in curve.columns.items()}
         lines = {label: points for label, points in lines.items() if points}
         if lines:
@@ -700,3 +737,76 @@ def _history_cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if name in ("epoch", "dead_components") else _number(float(value))
+
+
+# --- kinds -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What the page of a run says that other kinds of runs have not.
+
+    `figure` is the first of the numbers below the verdict; `heads` are the table's of scores, whose cells are values
+    but for the first.
+    """
+
+    name: str
+    verdict: Callable[[_Evaluation], str]
+    figure: Callable[[Mapping[str, Any]], tuple[str, str]]
+    note: str
+    heads: tuple[str, ...]
+    measures: Callable[[_Evaluation], list[_Measure]]
+    curves: tuple[_Curve, ...]
+
+
+_LOSS = {"loss": "training", "val_loss": "validation"}
+_SPREAD = _Curve("Smallest spread of a component", {"min_encoding_std": "validation"}, threshold=MIN_ENCODING_STD)
+_KINDS = {
+    "autoencoder": _Kind(
+        name="An autoencoder",
+        verdict=_verdict_on_autoencoder,
+        figure=_reconstruction_figure,
+        note="Mean squared error of the scaled segments, and its share of the PCA's. Lower is better, except for "
+        "exchanged encodings: if they cost nothing, the decoder does not use them. Intervals are 95 %, by resampling "
+        "tracks.",
+        heads=("Reconstruction from", "Error", "of PCA's"),
+        measures=_autoencoder_measures,
+        curves=(
+            _Curve("Mean squared error", _LOSS, from_zero=False),
+            _Curve(
+                "Rise of the error when encodings are exchanged",
+                {"shuffle_rise": "validation"},
+                percent=True,
+                threshold=MIN_SHUFFLE_RISE,
+            ),
+            _SPREAD,
+        ),
+    ),
+    "classifier": _Kind(
+        name="A genre classifier",
+        verdict=_verdict_on_classifier,
+        figure=lambda scores: ("of the tracks right, polled", f"{scores['polled_accuracy']:.2f}"),
+        note="Shares, 1 is best. Intervals are 95 % (Wilson), with each track as one observation.",
+        heads=("Measure", "Value"),
+        measures=_classifier_measures,
+        curves=(
+            _Curve("Cross-entropy", _LOSS, from_zero=False),
+            _Curve("Accuracy, validation", {"val_accuracy": "segments", "val_polled_accuracy": "tracks, polled"}),
+        ),
+    ),
+    "contrastive": _Kind(
+        name="A song encoder",
+        verdict=_verdict_on_song_encoder,
+        figure=lambda scores: ("of the songs recognised", f"{scores['self_retrieval']:.2f}"),
+        note="Shares, 1 is best, and the loss. A song is recognised if the mean encoding of its second half is nearer "
+        "to that of its own first half than to any other song's. The interval is 95 % (Wilson), with each song as one "
+        "observation.",
+        heads=("Measure", "Value"),
+        measures=_song_measures,
+        curves=(
+            _Curve("Contrastive loss (the more songs at a time, the higher)", _LOSS, from_zero=False),
+            _Curve("Songs recognised, validation", {"val_self_retrieval": "songs"}, percent=True),
+            _SPREAD,
+        ),
+    ),
+}

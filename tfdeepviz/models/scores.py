@@ -186,6 +186,52 @@ def score_autoencoder(
     return {"n_segments": len(ids), "n_tracks": n_tracks, **scores, "intervals": intervals}
 
 
+def score_songs(encodings: npt.ArrayLike, track_ids: npt.ArrayLike) -> dict[str, Any]:
+    """Score how well encodings of segments tell the tracks of a split apart.
+
+    Parameters
+    ----------
+    encodings : [shape=(n_segments, encoding_size)]
+    track_ids : [shape=(n_segments,)]
+        Which track a segment is of; the segments of a track stand together, in the order of time.
+
+    Returns
+    -------
+    dict
+        For JSON:
+
+        - `n_segments`, `n_tracks`;
+        - `self_retrieval`: share of the tracks whose second half, by its mean encoding, is nearest to its own first
+          half among those of all tracks that have two segments at least, and `chance`, the share by guessing;
+        - `between_share`: share of the variance that lies between tracks, mean over the components;
+        - `intervals`: 95 % confidence interval (Wilson) of `self_retrieval`.
+
+    Raises
+    ------
+    ValueError
+        If no track has two segments.
+    """
+    values, ids = np.asarray(encodings, np.float64), _as_integers("track_ids", track_ids)
+    tracks = [part for part in np.split(values, np.flatnonzero(np.diff(ids)) + 1) if len(part) > 1]
+    if not tracks:
+        raise ValueError("no track has two segments; there is nothing to compare")
+    first, second = (
+        np.stack([track[part].mean(axis=0) for track in tracks for part in [half(len(track))]])
+        for half in (lambda n: slice(0, n // 2), lambda n: slice(n // 2, n))
+    )
+    distances = np.square(second[:, None] - first[None]).sum(axis=2)
+    n_right = int((distances.argmin(axis=1) == np.arange(len(tracks))).sum())
+    within = np.mean([track.var(axis=0) for track in tracks], axis=0)
+    between = np.var([track.mean(axis=0) for track in tracks], axis=0)
+    total = between + within
+    return {
+        **{"n_segments": len(values), "n_tracks": len(tracks), "chance": 1 / len(tracks)},
+        "self_retrieval": n_right / len(tracks),
+        "between_share": float(np.divide(between, total, out=np.zeros_like(total), where=total > 0).mean()),
+        "intervals": {"self_retrieval": list(interval_of_share(n_right, len(tracks)))},
+    }
+
+
 def interval_of_share(n_right: int, n: int) -> Interval:
     """95 % confidence interval (Wilson) of a share, of `n` independent observations."""
     if not 0 <= n_right <= n or n < 1:

@@ -20,6 +20,7 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.contrastive import ContrastiveEncoder, ContrastiveLoss, contrastive_loss
 from tfdeepviz.models.evaluation import (
     MAX_PCA_SEGMENTS,
     Baselines,
@@ -30,13 +31,14 @@ from tfdeepviz.models.evaluation import (
     measure_autoencoder,
 )
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.scores import score_autoencoder, score_classifier
+from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
 
 #: Segments in a batch that is only measured.
 MEASURED_BATCH = 128
 # 2,048 segments give the encoding's mean within 0.03 standard deviations.
 _SETTLING_BATCHES = 16
 _N_EXAMPLES = 6
+_LOSS_PASSES = 4
 
 #: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, `pca` and maybe `alone`.
 Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
@@ -111,6 +113,9 @@ class Task(ABC):
         """Reconstruct some segments of a split to look at; None if the task reconstructs nothing."""
         return None
 
+    def finish(self, model: keras.Model) -> None:  # noqa: B027 (most tasks have nothing to do)
+        """Bring the finished model into the form that others use, which changes nothing of what it says."""
+
     def settle(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
         """Bring what only lags behind in training up to date, after each epoch."""
 
@@ -165,6 +170,11 @@ class AutoencoderTask(Task):
         super().__init__(preset, dataset, scaler)
         self._baselines: Baselines | None = None
 
+    @property
+    def n_encodings(self) -> int:
+        """Encodings of one segment: several, if the model is resolved in time."""
+        return self._input_size[1] // int(self.preset.model.get("stride_frames", self._input_size[1]))
+
     def build(self) -> Bottleneck:
         """Make the autoencoder."""
         model = build_model(self.preset, input_size=self._input_size)
@@ -185,6 +195,12 @@ class AutoencoderTask(Task):
         """Normalise the encoding by 2,048 segments' own statistics."""
         batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
         model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+
+    def finish(self, model: keras.Model) -> None:
+        """Turn the components the right way round, where the model knows one."""
+        if self.dataset.features.mode == "mfcc":
+            batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=0)
+            model.orient(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Give the loss, the encoding's spread, and what exchanging encodings costs."""
@@ -246,7 +262,9 @@ class AutoencoderTask(Task):
             # Of a large split a sample of all its tracks.
             seed = None if self.n_segments("training") <= MAX_PCA_SEGMENTS else 0
             batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-            self._baselines = Baselines.fit(batches.map(self.scaled).as_numpy_iterator(), n_components)
+            self._baselines = Baselines.fit(
+                batches.map(self.scaled).as_numpy_iterator(), n_components, self.n_encodings
+            )
         return self._baselines
 
     def _scaled_arrays(self, split: str) -> Iterator[npt.NDArray[np.float32]]:
@@ -357,6 +375,95 @@ class ClassifierTask(Task):
         weights = np.where(per_genre > 0, np.maximum(per_genre, 1) ** -self.preset.class_weights, 0)
         mean = (weights * per_genre).sum() / per_genre.sum()
         return np.asarray(weights / mean, np.float64)
+
+
+class ContrastiveTask(Task):
+    """Say the same of the moments of one song, and something else of other songs."""
+
+    columns = (*Task.columns, "val_self_retrieval")
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch, in which training sees as many segments as there are."""
+        return max(1, self.dataset.n_segments("training") // (self._n_songs("training") * self._n_moments))
+
+    @property
+    def _n_moments(self) -> int:
+        return int(self._contrast["n_moments"])
+
+    @property
+    def _contrast(self) -> dict[str, Any]:
+        assert self.preset.contrast is not None  # says the schema
+        return self.preset.contrast
+
+    def _n_songs(self, split: str) -> int:
+        """Tracks in a batch."""
+        return min(self.preset.batch_size, self.dataset.n_tracks(split))
+
+    def build(self) -> ContrastiveEncoder:
+        """Make the encoder."""
+        if self.dataset.n_tracks("training") < 2:
+            raise ValueError(
+                f"{self.dataset.path}: a song has to differ from others; prepare at least two for training"
+            )
+        model = build_model(self.preset, input_size=self._input_size)
+        assert isinstance(model, ContrastiveEncoder)
+        return model
+
+    def losses(self) -> dict[str, Any]:
+        """Give the contrastive loss, which needs no target."""
+        return {"loss": ContrastiveLoss(self._contrast["temperature"])}
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Give scaled moments of tracks, pass after pass, with zeros for the targets that there are none of."""
+        batches = self._moments("training", seed * 1_009)
+        n_passes = -(-self.n_steps // max(1, self.dataset.n_tracks("training") // self._n_songs("training")))
+        for i in range(1, n_passes):
+            batches = batches.concatenate(self._moments("training", seed * 1_009 + i))
+        return batches.take(self.n_steps).map(lambda x: (self.scaled(x), tf.zeros(tf.shape(x)[:1])))
+
+    def _moments(self, split: str, seed: int) -> tf.data.Dataset:
+        augmentation = self.preset.augmentation
+        return self.dataset.moments(
+            split,
+            n_moments=self._n_moments,
+            batch_size=self._n_songs(split),
+            seed=seed,
+            augmentation=None if augmentation is None or split != "training" else Augmentation(**augmentation),
+        )
+
+    def settle(self, model: keras.Model, seed: int) -> None:
+        """Normalise the encoding by 2,048 segments' own statistics."""
+        batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
+        model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        """Give the loss, the encoding's spread, and how many songs are recognised."""
+        scores, encodings = self.evaluate(model, self.watched)
+        return {
+            "val_loss": scores["contrastive_loss"],
+            **code_columns(encodings),
+            "val_self_retrieval": scores["self_retrieval"],
+        }
+
+    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+        """Measure how well the encodings tell the songs of a split apart."""
+        encodings = np.concatenate(
+            [model.predict_on_batch(x) for x in self.segments(split).map(self.scaled).as_numpy_iterator()]
+        )
+        tracks = self.dataset.used(split)
+        ids = np.repeat([track["track_id"] for track in tracks], [track["n_segments"] for track in tracks])
+        scores = {**score_songs(encodings, ids), "contrastive_loss": self._loss(model, split)}
+        return {**scores, **describe_encoding(encodings)}, encodings
+
+    def _loss(self, model: keras.Model, split: str) -> float:
+        """Mean loss over some passes, always of the same moments."""
+        losses = [
+            ops.convert_to_numpy(contrastive_loss(model(x), self._contrast["temperature"])).mean()
+            for i in range(_LOSS_PASSES)
+            for x in self._moments(split, i).map(self.scaled).as_numpy_iterator()
+        ]
+        return float(np.mean(losses))
 
 
 def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:

@@ -23,13 +23,14 @@ from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, sha256_file, write_json
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.segments import Windows
 from tfdeepviz.models.build import ParameterCounts, counts_of
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Task
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, ContrastiveTask, Task
 from tfdeepviz.params import AudioParams
 
 #: Principal components of a teacher's encoding that are distilled: as many as a picture has parameters.
@@ -89,6 +90,34 @@ class Run:
         assert isinstance(scaler, SegmentScaler)
         return scaler
 
+    def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
+        """Where the finished encoder looks.
+
+        Parameters
+        ----------
+        encoder
+            From `load_encoder`.
+        hop_seconds
+            Time between windows, rounded to whole frames. By default the preset's step where windows are shorter than
+            a segment; longer ones are put side by side.
+        """
+        frames = int(encoder.input_shape[2])
+        if hop_seconds is None:
+            hop_seconds = (
+                self.preset.step_seconds if frames < self.params.segment_frames else self.params.segment_seconds
+            )
+        causal = bool(self.preset.model.get("causal", False))
+        return Windows(self.params, frames, self.params.hop_frames(hop_seconds), causal)
+
+    def check_features(self, dataset: PreparedDataset) -> None:
+        """Raise FormatError unless a dataset has the features that the run was trained on."""
+        mine = (self.config["audio"], self.config["mode"])
+        if mine != (dataset.params.to_dict(), dataset.features.mode):
+            raise FormatError(
+                f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
+                "--params and --mode"
+            )
+
     def metrics(self) -> dict[str, Any]:
         """Metrics a split, as `Task.evaluate` gives them."""
         return read_json(self._finished(self.path / "metrics.json"))
@@ -141,12 +170,7 @@ class Run:
         FormatError
             If the run is not finished, the dataset has other features, or a distilled run's teacher is gone.
         """
-        mine = (self.config["audio"], self.config["mode"])
-        if mine != (dataset.params.to_dict(), dataset.features.mode):
-            raise FormatError(
-                f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
-                "--params and --mode"
-            )
+        self.check_features(dataset)
         if self.config.get("teacher"):
             teacher = Run.load(Path(self.config["teacher"]["path"]))
             if sha256_file(teacher.model_path) != self.config["teacher"]["sha256"]:
@@ -290,6 +314,7 @@ def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress
 def _finish(run: Run, task: Task) -> None:
     """Measure the best epoch's weights on every split and write what others use; the metrics last."""
     model = _load_model(run.checkpoint(run.best_epoch()))
+    task.finish(model)
     metrics: dict[str, Any] = {}
     encodings: dict[str, npt.NDArray[np.float32]] = {}
     for split in task.splits():
@@ -383,15 +408,19 @@ def _teaching(teacher: Run, dataset: PreparedDataset) -> AutoencoderTask | Class
     task = teacher.task(dataset)
     if isinstance(task, DistillationTask):
         raise ValueError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+    if isinstance(task, ContrastiveTask) or teacher.preset.scaler == "coefficients":
+        raise ValueError(f"{teacher.path}: {teacher.preset.name} is small already; train it itself")
     assert isinstance(task, AutoencoderTask | ClassifierTask)
     return task
 
 
 def _plain_task(
     preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler, genres: Any
-) -> AutoencoderTask | ClassifierTask:
+) -> AutoencoderTask | ClassifierTask | ContrastiveTask:
     if preset.kind == "autoencoder":
         return AutoencoderTask(preset, dataset, scaler)
+    if preset.kind == "contrastive":
+        return ContrastiveTask(preset, dataset, scaler)
     task = ClassifierTask(preset, dataset, scaler, genres)
     if not task.n_segments("training"):
         raise ValueError(f"{dataset.path}: no track of the training split has a genre; a classifier needs them")
@@ -496,6 +525,7 @@ _CURVES = {
     "val_loss": "validation loss",
     "val_accuracy": "segments right",
     "val_polled_accuracy": "tracks right, polled",
+    "val_self_retrieval": "songs recognised",
     "shuffle_rise": "rise of the loss, codes exchanged",
     "min_encoding_std": "smallest std of a component",
     "min_correlation": "lowest correlation with the teacher",

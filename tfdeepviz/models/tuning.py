@@ -46,6 +46,9 @@ _MAX_REPETITIONS = 1_000
 _OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 _TRIAL_FAILURES = (ArithmeticError, *_OUT_OF_MEMORY)
 
+# What the objective itself depends on, by kind: the lowest loss would not be the best model's.
+_SET_THE_LOSS = {"contrastive": ("contrast", "batch_size")}
+
 _STATUS = {"COMPLETED": "finished", "FAILED": "failed", "RUNNING": "unfinished"}
 
 
@@ -197,6 +200,11 @@ class Space:
 
 
 def _check_name(preset: Preset, parameter: Parameter) -> None:
+    if parameter.name.split(".")[0] in _SET_THE_LOSS.get(preset.kind, ()):
+        raise ValueError(
+            f"parameters.{parameter.name}: changes what {OBJECTIVE} means for kind {preset.kind}, so that trials could "
+            "not be compared; set it in the preset"
+        )
     # One usable value proves the name. The others may need company: a momentum needs sgd.
     values = (parameter.low, parameter.high) if parameter.values is None else parameter.values
     for value in values:

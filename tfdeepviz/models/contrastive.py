@@ -1,0 +1,192 @@
+"""An encoder trained so that moments of one song agree and songs differ: what chooses a picture's look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.params import ParameterError
+
+#: Keeps the square root of a variance differentiable at zero.
+_LEAST_VARIANCE = 1e-3
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
+    """Encoder of segments for `contrastive_loss`.
+
+    Two convolutions over time; of the input and of each of them the mean and the standard deviation over the segment
+    are kept (when something happens within it shall not matter), and a dense layer makes the encoding of them. It is
+    batch-normalised without trainable parameters before its sigmoid, which keeps every component alive.
+
+    Parameters
+    ----------
+    input_size
+        Coefficients and frames of one segment.
+    encoding_size
+        Components of the encoding.
+    n_filters, kernel_frames
+        Filters of the convolutions, and frames that each sees.
+    dropout
+        Share of the statistics that training hides.
+
+    Raises
+    ------
+    ParameterError
+        If a value is impossible.
+
+    It is called with scaled segments [shape=(..., *input_size, 1)], and gives encodings [shape=(..., encoding_size)].
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: tuple[int, int] = (64, 96),
+        encoding_size: int = 10,
+        n_filters: int = 32,
+        kernel_frames: int = 5,
+        dropout: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_size = (input_size[0], input_size[1])
+        self.encoding_size = encoding_size
+        self.n_filters = n_filters
+        self.kernel_frames = kernel_frames
+        self.dropout = dropout
+        for name in ("encoding_size", "n_filters", "kernel_frames"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
+        if not 0 <= dropout < 1:
+            raise ParameterError(f"dropout={dropout!r}: give a value in [0, 1)")
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv1D(
+                n_filters,
+                kernel_frames,
+                strides=strides,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"conv{i}",
+                dtype=policy,
+            )
+            for i, strides in ((1, 1), (2, 2))
+        ]
+        self.norms = [keras.layers.BatchNormalization(momentum=0.9, name=f"conv{i}_norm", dtype=policy) for i in (1, 2)]
+        self.statistics_norm = keras.layers.BatchNormalization(momentum=0.9, name="statistics_norm", dtype=policy)
+        self.hiding = keras.layers.Dropout(dropout, name="dropout", dtype=policy)
+        self.bottleneck = keras.layers.Dense(encoding_size, name="bottleneck", dtype=policy)
+        self.normalization = keras.layers.BatchNormalization(
+            momentum=0.9, center=False, scale=False, name="encoding_norm", dtype=policy
+        )
+
+    def build(self, *_: Any) -> None:
+        """Make all weights."""
+        n_coefficients, n_frames = self.input_size
+        for convolution, norm, width in zip(
+            self.convolutions, self.norms, (n_coefficients, self.n_filters), strict=True
+        ):
+            convolution.build((None, n_frames, width))
+            norm.build((None, n_frames, self.n_filters))
+        n_statistics = 2 * (n_coefficients + 2 * self.n_filters)
+        self.statistics_norm.build((None, n_statistics))
+        self.bottleneck.build((None, n_statistics))
+        self.normalization.build((None, self.encoding_size))
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
+        """Encode scaled segments."""
+        outer = ops.shape(x)[:-3]
+        encodings = self._encode(ops.reshape(x, (-1, *self.input_size, 1)), training=training)
+        return ops.reshape(encodings, (*outer, self.encoding_size))
+
+    def _encode(self, x: Any, *, training: bool | None = False) -> Any:
+        """Encode one batch of scaled segments [shape=(batch, *input_size, 1)]."""
+        logits = self.normalization(self._project(x, training=training), training=training)
+        return ops.sigmoid(ops.cast(logits, "float32"))
+
+    def _project(self, x: Any, *, training: bool | None = False) -> Any:
+        """Give the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]."""
+        x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
+        parts = [_mean_and_std(x)]
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = ops.silu(norm(convolution(x), training=training))
+            parts.append(_mean_and_std(x))
+        statistics = self.statistics_norm(ops.concatenate(parts, axis=1), training=training)
+        return self.bottleneck(self.hiding(statistics, training=training))
+
+    def settle_normalization(self, batches: Iterable[Any]) -> None:
+        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average."""
+        values = np.concatenate([ops.convert_to_numpy(self._project(batch)) for batch in batches])
+        self.normalization.moving_mean.assign(values.mean(axis=0))
+        self.normalization.moving_variance.assign(values.var(axis=0))
+
+    def encoder(self, scaler: SegmentScaler) -> keras.Model:
+        """Make the encoder with the scaler inside, from unscaled segments; it shares this model's weights."""
+        inputs = keras.Input((*self.input_size, 1), name="segments")
+        return keras.Model(inputs, self._encode(scaler(inputs)), name="encoder")
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _mean_and_std(x: Any) -> Any:
+    """Statistics over time [shape=(batch, 2 * width)] of a run of frames [shape=(batch, frames, width)]."""
+    mean = ops.mean(x, axis=1)
+    variance = ops.mean(ops.square(x - mean[:, None]), axis=1)
+    return ops.concatenate([mean, ops.sqrt(variance + _LEAST_VARIANCE)], axis=1)
+
+
+def contrastive_loss(encodings: Any, temperature: float) -> Any:
+    """Normalised temperature-scaled cross-entropy (Chen et al. 2020, SimCLR, equation 1) over songs.
+
+    The moments of a song are divided into two halves, whose mean encodings are its two views. Of all other views in the
+    batch each has to find its partner, by the cosine of their angle as seen from the middle of the cube of encodings.
+
+    Parameters
+    ----------
+    encodings : tensor [shape=(n_songs, n_moments, encoding_size)]
+        In [0, 1]; `n_moments` is even.
+    temperature
+        The smaller, the more the nearest strangers count.
+
+    Returns
+    -------
+    tensor [shape=(n_songs,)]
+        Its value by chance is `log(2 * n_songs - 1)`.
+    """
+    n, n_moments, size = encodings.shape
+    n = ops.shape(encodings)[0] if n is None else n
+    views = ops.mean(ops.reshape(encodings - 0.5, (n, 2, n_moments // 2, size)), axis=2)  # (songs, 2, size)
+    views = ops.reshape(ops.transpose(views, (1, 0, 2)), (2 * n, size))
+    views = views / ops.sqrt(ops.sum(ops.square(views), axis=1, keepdims=True) + 1e-9)
+    similarity = ops.matmul(views, ops.transpose(views)) / temperature - 1e9 * ops.eye(2 * n)
+    partner = ops.concatenate([ops.arange(n, 2 * n), ops.arange(n)])
+    losses = keras.losses.sparse_categorical_crossentropy(partner, similarity, from_logits=True)
+    return ops.mean(ops.reshape(losses, (2, n)), axis=0)
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
+    """`contrastive_loss` as Keras wants it; there is nothing that it compares with."""
+
+    def __init__(self, temperature: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.temperature = temperature
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Loss of each song [shape=(n_songs,)] of encodings `y_pred` [shape=(n_songs, n_moments, encoding_size)]."""
+        return contrastive_loss(y_pred, self.temperature)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "temperature": self.temperature}

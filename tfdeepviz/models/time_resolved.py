@@ -1,0 +1,187 @@
+"""An autoencoder resolved in time: an encoding many times a second, so that a picture can follow the beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.bottleneck import Bottleneck, Bypass
+from tfdeepviz.params import ParameterError
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TimeResolvedAutoencoder(Bottleneck):
+    """Convolutional autoencoder with one encoding every `stride_frames` frames.
+
+    Three convolutions over time, the second with a stride, whose outputs are batch-normalised, end in a dense layer at
+    each step; the decoder mirrors them. An encoding sees `window_frames` frames and nothing else, so that the encoder
+    of one window (`encoder`) says exactly what the whole model says at that step.
+
+    Parameters
+    ----------
+    input_size
+        Coefficients and frames of one segment; frames divisible by `stride_frames`.
+    encoding_size
+        Components of each encoding.
+    n_filters
+        Filters of every convolution.
+    stride_frames
+        Frames from one encoding to the next, an even number: 2 gives 50 a second, 4 gives 25.
+    causal
+        Look at an encoding's own frames and those before them, for input that is heard live. Otherwise a window reaches
+        as far to both sides.
+
+    Raises
+    ------
+    ParameterError
+        If the sizes do not fit each other; the message names the rule.
+
+    Input and output have the shape (batch, *input_size, 1), each coefficient scaled to zero mean and unit variance.
+    """
+
+    normalization: keras.layers.BatchNormalization
+
+    def __init__(
+        self,
+        *,
+        input_size: tuple[int, int] = (64, 96),
+        encoding_size: int = 10,
+        n_filters: int = 64,
+        stride_frames: int = 2,
+        causal: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input_size = (input_size[0], input_size[1])
+        self.encoding_size = encoding_size
+        self.n_filters = n_filters
+        self.stride_frames = stride_frames
+        self.causal = causal
+        for name in ("encoding_size", "n_filters", "stride_frames"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
+        n_coefficients, n_frames = self.input_size
+        if stride_frames % 2 or n_frames % stride_frames:
+            raise ParameterError(
+                f"stride_frames={stride_frames}: give an even number that divides the segment's {n_frames} frames"
+            )
+        self.n_steps = n_frames // stride_frames
+        kernels = ((3, 1), (2 * stride_frames, stride_frames), (3, 1))
+        self.convolutions = [
+            self._convolution(n_filters, f"conv{i}", kernel_size=size, strides=strides, use_bias=False)
+            for i, (size, strides) in enumerate(kernels, 1)
+        ]
+        self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2, 3)]
+        self.bottleneck = self._dense(encoding_size, "bottleneck")
+        self.normalization = self._norm("encoding_norm", affine=False)
+        self.out_bottleneck = self._convolution(n_filters, "out_bottleneck", kernel_size=3, padding="same")
+        self.out_upsampling = keras.layers.Conv1DTranspose(
+            n_filters,
+            2 * stride_frames,
+            strides=stride_frames,
+            padding="same",
+            kernel_initializer="he_normal",
+            name="out_upsampling",
+            dtype=self.dtype_policy,
+        )
+        self.out_convolution = self._convolution(n_coefficients, "out_conv", kernel_size=3, padding="same")
+
+    @property
+    def window_frames(self) -> int:
+        """Frames that one encoding sees."""
+        return 4 * self.stride_frames + 2
+
+    def _convolution(self, filters: int, name: str, **options: Any) -> keras.layers.Conv1D:
+        return keras.layers.Conv1D(
+            filters, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy, **options
+        )
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy)
+
+    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.BatchNormalization:
+        return keras.layers.BatchNormalization(
+            momentum=0.9, center=affine, scale=affine, name=name, dtype=self.dtype_policy
+        )
+
+    def build(self, *_: Any) -> None:
+        """Make all weights."""
+        n_coefficients, n_frames = self.input_size
+        widths = (n_coefficients, self.n_filters, self.n_filters)
+        for convolution, norm, width in zip(self.convolutions, self.norms, widths, strict=True):
+            convolution.build((None, None, width))
+            norm.build((None, None, self.n_filters))
+        self.bottleneck.build((None, None, self.n_filters))
+        self.normalization.build((None, None, self.encoding_size))
+        self.out_bottleneck.build((None, self.n_steps, self.encoding_size))
+        self.out_upsampling.build((None, self.n_steps, self.n_filters))
+        self.out_convolution.build((None, n_frames, self.n_filters))
+        self.built = True
+
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+        """Give the encodings before normalisation and sigmoid [shape=(batch, n_steps, encoding_size)]."""
+        # Padded at once, so that a window at a segment's edge is a window like any other; zeros are the mean.
+        spare = self.window_frames - self.stride_frames
+        before = spare if self.causal else spare // 2
+        return self._project(ops.pad(x, ((0, 0), (0, 0), (before, spare - before), (0, 0))), training=training), {}
+
+    def _project(self, x: Any, *, training: bool | None = False) -> Any:
+        x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = ops.silu(norm(convolution(x), training=training))
+        return self.bottleneck(x)  # (batch, steps, encoding_size)
+
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments from their encodings [shape=(batch, n_steps, encoding_size)]."""
+        # A sigmoid of unit variance has little; its middle half becomes [-1, 1].
+        x = ops.silu(self.out_bottleneck((ops.convert_to_tensor(encoding) - 0.5) * 4))
+        x = ops.silu(self.out_upsampling(x))
+        x = ops.cast(self.out_convolution(x), "float32")  # (batch, frames, coefficients)
+        return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
+
+    def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
+        """Turn every component so that it rises with loudness, which leaves all reconstructions as they are.
+
+        A component's sign is chance. A picture whose parameters rise with the sound can follow an onset at once and let
+        go slowly.
+
+        Parameters
+        ----------
+        batches
+            Scaled MFCC segments; the first coefficient is loudness.
+        """
+        encodings, loudness = [], []
+        for x in batches:
+            encodings.append(ops.convert_to_numpy(self.encode(x)[0]).reshape(-1, self.encoding_size))
+            loudness.append(np.asarray(x)[:, 0, :, 0].reshape(-1, self.stride_frames).mean(axis=1))
+        centred = np.concatenate(loudness) - np.concatenate(loudness).mean()
+        sign = np.where(centred @ np.concatenate(encodings) < 0, -1.0, 1.0).astype(np.float32)
+        self.bottleneck.kernel.assign(self.bottleneck.kernel * sign)
+        self.bottleneck.bias.assign(self.bottleneck.bias * sign)
+        self.normalization.moving_mean.assign(self.normalization.moving_mean * sign)
+        self.out_bottleneck.kernel.assign(self.out_bottleneck.kernel * sign[:, None])
+
+    def encoder(self, scaler: SegmentScaler) -> keras.Model:
+        """Make the encoder of one window, with the scaler inside; it shares this model's weights.
+
+        Returns
+        -------
+        keras.Model
+            From unscaled windows [shape=(batch, coefficients, window_frames, 1)] to encodings
+            [shape=(batch, encoding_size)].
+        """
+        inputs = keras.Input((self.input_size[0], self.window_frames, 1), name="segments")
+        logits = ops.squeeze(self.normalization(self._project(scaler(inputs)), training=False), axis=1)
+        return keras.Model(inputs, ops.sigmoid(ops.cast(logits, "float32")), name="encoder")
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        names = ("input_size", "encoding_size", "n_filters", "stride_frames", "causal")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
