@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfdeepviz.data.files import FormatError, write_json
-from tfdeepviz.export.bundle import Bundle, fit_mappings, list_files
+from tfdeepviz.export.bundle import Bundle, list_files
 
 
 def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:
@@ -28,25 +28,20 @@ def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:
 
 def test_goldens_are_complete(bundle: Bundle) -> None:
     goldens = json.loads((bundle.path / "goldens" / "goldens.json").read_text())
-    for stage in goldens["stages"].values():
+    for stage in (*goldens["stages"].values(), *goldens["encodings"].values()):
         array = np.fromfile(bundle.path / stage["file"], stage["dtype"]).reshape(stage["shape"])
         assert np.isfinite(array).all()
         assert array.std() > 0
     assert goldens["stages"]["mfcc"]["shape"] == [201, 64]
-    assert goldens["stages"]["encoding"]["shape"] == [11, 10]
+    assert goldens["encodings"]["tiny"]["shape"] == goldens["stages"]["parameters"]["shape"] == [11, 10]
 
 
 def test_mappings_are_the_default_and_all_others(bundle: Bundle) -> None:
-    default = bundle.scaling()
-    assert (default.mode, default.method) == ("features", "standard")
-    assert bundle.scaling(mode="across", method="minmax").gain != default.gain
-    with pytest.raises(ValueError, match="pca/features/standard: the bundle offers raw/across/minmax"):
-        bundle.scaling(projection="pca")
-
-
-def test_raw_needs_ten_components() -> None:
-    with pytest.raises(ValueError, match="size 7"):
-        fit_mappings(np.zeros((5, 7), np.float32), encoder="e")
+    mappings = bundle.mappings
+    assert str(mappings.default) == "raw/features/standard"
+    assert {offer.projection for offer in mappings.offers} == {"raw", "random", "pca", "kmeans", "kmeans-pca"}
+    assert len(mappings.offers) == 5 * 8
+    assert (mappings.time.attack, mappings.time.release) == (0.5, 0.5)
 
 
 def test_a_changed_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
@@ -77,15 +72,20 @@ def _set(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (_set("schema_version", 2), "schema_version"),
+        (_set("schema_version", 1), "schema_version"),
         (_set("name", "../evil"), "name"),
         (_set("audio.n_fft", 3), "n_fft"),
         (_set("encoders", []), "manifest"),
         (_set("encoders.0.step_seconds", -1), "step_seconds"),
         (_set("encoders.0.encoding_size", "ten"), "encoding_size"),
+        (_set("encoders.0.encoding_size", 9), "n_parameters is 10"),
+        (_set("encoders.0.name", "Tiny"), "small letters"),
+        (_set("encoders.0.window_frames", 95), "window_seconds"),
+        (_set("encoders.0.time_offset_seconds", 0.3), "time_offset_seconds"),
+        (_set("encoders.0.keras", "encoders/other.keras"), "other.keras"),
         (_set("files", {}), "files"),
         (_set("files", {"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "leads out"),
-        (_set("mappings", "other.json"), "other.json"),
+        (_set("mappings", "other.json"), "mappings.json"),
     ],
 )
 def test_broken_manifests_name_the_field(bundle: Bundle, tmp_path: Path, change: Any, what: str) -> None:
@@ -106,8 +106,8 @@ def test_numbers_that_are_none_are_refused(bundle: Bundle, tmp_path: Path) -> No
     mappings["projections"][0]["scalings"][0]["gain"][3] = float("nan")
     path.write_text(json.dumps(mappings))
     write_json(copy / "manifest.json", {**bundle.manifest, "files": list_files(copy)})
-    with pytest.raises(FormatError, match="NaN"):
-        Bundle.load(copy).scaling()
+    with pytest.raises(FormatError, match=r"gain\[3\]|NaN"):
+        Bundle.load(copy)
 
 
 def test_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:

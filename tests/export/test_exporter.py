@@ -7,24 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.export.conftest import alive
+from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import write_json
+from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.tfjs import plan_quantization, quantized_encoder
+from tfdeepviz.mapping.projections import ProjectionError
 from tfdeepviz.models.evaluation import CollapsedEncoderError
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.presets import load_preset, override
+from tfdeepviz.models.training import Run, train
 
 
 def size(bundle_path: Path) -> int:
-    return sum(path.stat().st_size for path in (bundle_path / "encoder").glob("*.bin"))
+    return sum(path.stat().st_size for path in (bundle_path / "encoders").rglob("*.bin"))
 
 
-def test_quantisation_makes_it_smaller_and_is_measured(run: Run, tmp_path: Path) -> None:
+def test_quantisation_makes_it_smaller_and_is_measured(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     sizes, errors = {}, {}
     for quantization in ("none", "float16", "uint8"):
-        bundle = export_bundle(run, tmp_path / quantization, quantization=quantization, name="other")
+        bundle = export_bundle([run], dataset, tmp_path / quantization, quantization=quantization, name="other")
         assert bundle.name == "other"
         sizes[quantization] = size(bundle.path)
-        errors[quantization] = bundle.manifest["provenance"]["quantization"]["max_error"]
+        errors[quantization] = bundle.manifest["provenance"]["encoders"]["tiny"]["quantization"]["max_error"]
     assert sizes["none"] > 1.7 * sizes["float16"] > 2.5 * sizes["uint8"]
     assert errors["none"] == 0 < errors["float16"] <= 1e-3
     assert errors["float16"] < errors["uint8"] <= 2e-2
@@ -52,19 +57,60 @@ def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
     assert plan_quantization(encoder, segments, quantization="uint8", max_error=0.0).dtypes == {}
 
 
-def test_refusals_leave_nothing_behind(run: Run, tmp_path: Path) -> None:
+def test_refusals_leave_nothing_behind(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="int3"):
-        export_bundle(run, tmp_path / "bundle", quantization="int3")
+        export_bundle([run], dataset, tmp_path / "bundle", quantization="int3")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "taken").mkdir()
     with pytest.raises(FileExistsError, match="taken"):
-        export_bundle(run, tmp_path / "taken")
+        export_bundle([run], dataset, tmp_path / "taken")
 
 
-def test_a_collapsed_run_is_not_exported(run: Run, tmp_path: Path) -> None:
+def test_a_collapsed_run_is_not_exported(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     metrics["validation"]["encoding_std"][2] = 0.001
     write_json(tmp_path / "run" / "metrics.json", metrics)
     with pytest.raises(CollapsedEncoderError, match=r"dead on the validation split .*: 2;"):
-        export_bundle(Run.load(tmp_path / "run"), tmp_path / "bundle")
+        export_bundle([Run.load(tmp_path / "run")], dataset, tmp_path / "bundle")
+
+
+def test_several_encoders_share_the_parameters(two_scales: Bundle) -> None:
+    beat, song = two_scales.encoders
+    assert (beat.name, beat.window_frames, beat.step_seconds) == ("ae-time", 10, 0.02)
+    assert (song.name, song.window_frames, song.step_seconds) == ("song", 96, 0.24)
+    assert beat.time_offset_seconds == pytest.approx(0.045)
+    mappings = two_scales.mappings
+    assert str(mappings.default) == "pca/features/standard"
+    for mapping in mappings.offers.values():
+        assert [(part.encoder, part.n_out) for part in mapping.projection.parts] == [("ae-time", 6), ("song", 4)]
+    assert "needs an encoding of 6" in two_scales.manifest["provenance"]["mappings"]["left_out"]["raw"]
+    # Up with an onset, down slowly.
+    assert mappings.time.attack < mappings.time.release
+
+
+def test_shares_that_do_not_fit_are_refused(
+    run: Run, two_runs: tuple[Run, Run], dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    for parameters in (None, {"ae-time": 6}, {"ae-time": 6, "song": 5}, {"ae-time": 6, "tiny": 4}):
+        with pytest.raises(ValueError, match="each of ae-time, song drives"):
+            export_bundle(two_runs, dataset, tmp_path / "bundle", parameters=parameters)
+    with pytest.raises(ValueError, match="two of the runs"):
+        export_bundle([run, run], dataset, tmp_path / "bundle", parameters={"tiny": 10})
+    with pytest.raises(ProjectionError, match="default=raw/features/standard"):
+        export_bundle(
+            two_runs,
+            dataset,
+            tmp_path / "bundle",
+            parameters={"ae-time": 6, "song": 4},
+            default=("raw", "features", "standard"),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_causal_encoder_stands_for_the_end_of_its_window(dataset: PreparedDataset, tmp_path: Path) -> None:
+    small = {"epochs": 1, "batch_size": 4, "model.n_filters": 4, "model.causal": True}
+    run = alive(train(override(load_preset("ae-time"), small), dataset, tmp_path / "run"))
+    (info,) = export_bundle([run], dataset, tmp_path / "bundle").encoders
+    assert info.time_offset_seconds == pytest.approx(0.09)
+    np.testing.assert_allclose(info.windows(run.params).times(2), [0.09, 0.11])

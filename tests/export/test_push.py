@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.push import push
 
@@ -25,6 +25,24 @@ def test_versions_count_up_and_the_index_follows(bundle: Bundle, tmp_path: Path)
     pushed = Bundle.load(registry / "tiny" / "2")
     assert pushed.label == "tiny/2"
     assert pushed.manifest["files"] == bundle.manifest["files"]
+
+
+def test_bundles_keep_their_place_unless_they_are_to_be_first(bundle: Bundle, tmp_path: Path) -> None:
+    registry = tmp_path / "registry"
+
+    def push_as(name: str, *, first: bool = False) -> list[object]:
+        copy = tmp_path / f"{name}-{first}"
+        shutil.copytree(bundle.path, copy)
+        write_json(copy / "manifest.json", {**bundle.manifest, "name": name})
+        push(copy, registry, first=first)
+        return [entry["name"] for entry in index(registry)]
+
+    assert push_as("b") == ["b"]
+    assert push_as("a") == ["b", "a"]
+    assert push_as("c", first=True) == ["c", "b", "a"]
+    assert push_as("a", first=True) == ["a", "c", "b"]
+    shutil.rmtree(tmp_path / "b-False")
+    assert push_as("b") == ["a", "c", "b"]
 
 
 def test_a_broken_bundle_is_not_pushed(bundle: Bundle, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add
+from tfdeepviz.commands.common import Add, advance_of, assignments, bar
 
 
 def register(add: Add) -> None:
@@ -13,19 +13,32 @@ def register(add: Add) -> None:
     export = add(
         "export",
         _export,
-        "write a run as a bundle for the browser",
-        "Write a bundle: TensorFlow.js graphs of front end and encoder, fitted mappings, and golden values of every "
-        "stage. A run whose encoding is collapsed is refused.",
+        "write runs as a bundle for the browser",
+        "Write a bundle: TensorFlow.js graphs of front end and encoders, every mapping that they allow, fitted to a "
+        "dataset, and golden values of every stage. Several runs drive one picture together, each on its own time "
+        "axis. A run whose encoding is collapsed is refused.",
     )
-    export.add_argument("run", type=Path, metavar="RUN", help="made by `tfdeepviz train`")
+    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="made by `tfdeepviz train`")
+    export.add_argument("--dataset", type=Path, required=True, help="what the mappings are fitted to")
+    export.add_argument("--split", default="training", help="of the dataset (default: training)")
     export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to make")
+    export.add_argument(
+        "--parameters",
+        nargs="+",
+        metavar="NAME=COUNT",
+        help="of several runs: how many of the ten parameters each drives, as ae-time=6 song=4",
+    )
+    export.add_argument(
+        "--default", metavar="PROJECTION/MODE/METHOD", help="mapping that a player begins with, as pca/features/robust"
+    )
     export.add_argument(
         "--quantize",
         default="float16",
         choices=("none", "float16", "uint8"),
         help="how the browser's kernels are stored",
     )
-    export.add_argument("--name", help="name in a registry; by default the preset's")
+    export.add_argument("--name", help="name in a registry; by default the first preset's")
+    export.add_argument("--title", help="what people read; by default the first preset's")
 
     push = add(
         "push",
@@ -34,6 +47,7 @@ def register(add: Add) -> None:
         "Check a bundle and copy it into a registry under the next version of its name, all or nothing.",
     )
     push.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
+    push.add_argument("--first", action="store_true", help="put it first in the registry, where the playground begins")
     push.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
 
     extract = add(
@@ -47,25 +61,62 @@ def register(add: Add) -> None:
         "--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry"
     )
     extract.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .json, .npz or .csv")
-    extract.add_argument("--hop-seconds", type=float, help="time between encodings; by default the encoder's window")
-    extract.add_argument("--mode", choices=("features", "across"), help="scaling; by default the bundle's")
-    extract.add_argument("--method", choices=("standard", "minmax"), help="scaling; by default the bundle's")
+    extract.add_argument("--hop-seconds", type=float, help="time between encodings; by default each encoder's own step")
+    extract.add_argument("--projection", help="as raw, pca or kmeans; by default the bundle's")
+    extract.add_argument("--mode", help="scaling, features or across; by default the bundle's")
+    extract.add_argument("--method", help="scaling, standard, minmax, robust or per-track; by default the bundle's")
+    extract.add_argument(
+        "--fps",
+        type=float,
+        help="parameters as the player shows them, interpolated and smoothed, at so many frames a second",
+    )
     extract.add_argument("--max-seconds", type=float, default=1_800.0, help="refuse longer tracks")
 
 
 def _export(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.dataset import PreparedDataset
     from tfdeepviz.export.exporter import export_bundle
     from tfdeepviz.models.training import Run
 
-    bundle = export_bundle(Run.load(args.run), args.out, name=args.name, quantization=args.quantize)
+    default = None if args.default is None else tuple(args.default.split("/"))
+    if default is not None and len(default) != 3:
+        raise ValueError(f"--default {args.default}: give PROJECTION/MODE/METHOD, as pca/features/robust")
+    counts = None if args.parameters is None else _counts(args.parameters)
+    runs = [Run.load(path) for path in args.runs]
+    with bar(None, desc="encoding", unit="track") as shown:
+        advance = advance_of(shown)
+
+        def progress(name: str, done: int, total: int) -> None:
+            shown.set_description(f"encoding with {name}", refresh=False)
+            advance(done, total)
+
+        bundle = export_bundle(
+            runs,
+            PreparedDataset.load(args.dataset),
+            args.out,
+            **{"name": args.name, "title": args.title, "quantization": args.quantize},
+            **{"split": args.split, "parameters": counts, "default": default, "progress": progress},
+        )
     size = sum(entry["bytes"] for entry in bundle.manifest["files"].values())
     print(f"{bundle.path}: bundle {bundle.label}, {size / 1e6:.2f} MB, {args.quantize}")
+    print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
+    print(f"default: {bundle.mappings.default}")
+    for projection, reason in bundle.manifest["provenance"]["mappings"]["left_out"].items():
+        print(f"left out: {projection}: {reason}")
+
+
+def _counts(texts: list[str]) -> dict[str, int]:
+    counts = assignments(texts, option="--parameters")
+    for name, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"--parameters {name}={value}: give a whole number of at least 1")
+    return counts
 
 
 def _push(args: argparse.Namespace) -> None:
     from tfdeepviz.export.push import push
 
-    target = push(args.bundle, args.registry)
+    target = push(args.bundle, args.registry, first=args.first)
     print(f"{target}: pushed as {target.parent.name}/{target.name}")
 
 
@@ -77,7 +128,12 @@ def _extract(args: argparse.Namespace) -> None:
         raise ValueError(f"--out {args.out}: has to end in {', '.join(FORMATS)}")
     bundle = Bundle.load(args.bundle)
     analysis = Extractor(bundle).extract(
-        args.track, hop_seconds=args.hop_seconds, mode=args.mode, method=args.method, max_seconds=args.max_seconds
+        args.track,
+        **{"projection": args.projection, "mode": args.mode, "method": args.method},
+        **{"hop_seconds": args.hop_seconds, "max_seconds": args.max_seconds},
     )
+    if args.fps is not None:
+        analysis = analysis.played(args.fps, bundle.mappings.time)
     write_analysis(analysis, args.out, bundle=bundle)
-    print(f"{args.out}: {len(analysis.times)} encodings of {analysis.encoding.shape[1]} by {bundle.label}")
+    encodings = ", ".join(f"{len(one.times)} of {name}" for name, one in analysis.encodings.items())
+    print(f"{args.out}: {len(analysis.times)} rows of parameters from {encodings} by {bundle.label}")

@@ -51,13 +51,13 @@ def at_least_one(name: str, value: int | None) -> None:
         raise ValueError(f"--{name} {value}: give at least 1")
 
 
-def assignments(texts: Iterable[str]) -> dict[str, Any]:
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
     """Values of `--set NAME=VALUE`: JSON where it is JSON, otherwise the text itself."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise ValueError(f"--set {text}: give NAME=VALUE")
+            raise ValueError(f"{option} {text}: give NAME=VALUE")
         try:
             values[name] = json.loads(value)
         except ValueError:

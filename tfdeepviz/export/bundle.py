@@ -9,29 +9,84 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from tfdeepviz.data.files import FormatError, read_json, sha256_file, write_json
-from tfdeepviz.mapping.scaling import N_PARAMETERS, SCALING_METHODS, SCALING_MODES, Scaling
+from tfdeepviz.data.segments import Windows
+from tfdeepviz.mapping.mappings import SCHEMA_VERSION, Mappings
 from tfdeepviz.params import AudioParams, ParameterError
 
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-KERAS_ENCODER = "encoder.keras"
+MAPPINGS = "mappings.json"
 
 _MAX_FILE_BYTES = 1 << 30
 _MAX_FILES = 1_000
+_MAX_ENCODERS = 16
+_MAX_WINDOW_FRAMES = 1 << 16
 
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """One encoder of a bundle and its time axis."""
+    """One encoder of a bundle, its windows and its time axis.
+
+    Attributes
+    ----------
+    name
+        In the bundle.
+    keras
+        Its file for Python, relative to the bundle.
+    encoding_size
+        Components of an encoding.
+    window_frames, window_seconds
+        What an encoding sees.
+    step_seconds
+        From one encoding to the next.
+    time_offset_seconds
+        Time of the first: the middle of its window, or of a causal encoder the end.
+    """
 
     name: str
+    keras: str
     encoding_size: int
+    window_frames: int
     window_seconds: float
     step_seconds: float
+    time_offset_seconds: float
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], params: AudioParams) -> EncoderInfo:
+        """Read the entry of a manifest.
+
+        Raises
+        ------
+        FormatError
+            If a value cannot be.
+        KeyError, TypeError
+            If one is missing or of the wrong type.
+        """
+        info = cls(
+            name=_name(values),
+            keras=_text(values, "keras"),
+            encoding_size=_whole(values, "encoding_size"),
+            window_frames=_whole(values, "window_frames"),
+            **{name: _positive(values, name) for name in ("window_seconds", "step_seconds")},
+            time_offset_seconds=float(values["time_offset_seconds"]),
+        )
+        if abs(info.window_seconds - info.window_frames * params.frame_seconds) > 1e-6:
+            raise FormatError(
+                f"window_seconds={info.window_seconds}: {info.window_frames} frames do not last that long"
+            )
+        # Whatever a window stands for, it is its middle or its end.
+        known = [info.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
+        if not any(abs(info.time_offset_seconds - offset) < 1e-6 for offset in known):
+            raise FormatError(
+                f"time_offset_seconds={info.time_offset_seconds}: neither the window's middle nor its end"
+            )
+        return info
+
+    def windows(self, params: AudioParams, *, hop_seconds: float | None = None, causal: bool | None = None) -> Windows:
+        """Where it looks, by default at its own step."""
+        if causal is None:
+            causal = self.time_offset_seconds > self.window_seconds / 2
+        return Windows(params, self.window_frames, params.hop_frames(hop_seconds or self.step_seconds), causal)
 
 
 @dataclass(frozen=True)
@@ -41,7 +96,7 @@ class Bundle:
     path: Path
     manifest: dict[str, Any]
     params: AudioParams
-    encoder: EncoderInfo
+    encoders: tuple[EncoderInfo, ...]
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
@@ -62,15 +117,13 @@ class Bundle:
             )
         try:
             params = AudioParams.from_dict(manifest["audio"])
-            (encoder,) = manifest["encoders"]
-            info = EncoderInfo(
-                name=_text(encoder, "name"),
-                encoding_size=int(_positive(encoder, "encoding_size")),
-                window_seconds=_positive(encoder, "window_seconds"),
-                step_seconds=_positive(encoder, "step_seconds"),
-            )
-            if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", _text(manifest, "name")):
-                raise FormatError(f"name={manifest['name']!r}: use small letters, digits and hyphens")
+            entries = manifest["encoders"]
+            if not 0 < len(entries) <= _MAX_ENCODERS:
+                raise FormatError(f"{path / MANIFEST}: encoders: between 1 and {_MAX_ENCODERS} are expected")
+            encoders = tuple(EncoderInfo.from_dict(entry, params) for entry in entries)
+            if len({encoder.name for encoder in encoders}) < len(encoders):
+                raise FormatError(f"{path / MANIFEST}: encoders: a name is there twice")
+            _name(manifest)
             files = manifest["files"]
             if not 0 < len(files) <= _MAX_FILES:
                 raise FormatError(f"{path / MANIFEST}: files: between 1 and {_MAX_FILES} are expected")
@@ -82,9 +135,11 @@ class Bundle:
             if isinstance(error, ParameterError):
                 raise FormatError(f"{path / MANIFEST}: audio: {error}") from error
             raise FormatError(f"{path / MANIFEST}: a field is missing or of the wrong type ({error!r})") from error
-        bundle = cls(path, manifest, params, info)
-        if missing := {bundle.manifest.get("mappings"), KERAS_ENCODER} - set(files):
-            raise FormatError(f"{path / MANIFEST}: files: {sorted(map(str, missing))} have to be listed")
+        needed = {MAPPINGS, *(encoder.keras for encoder in encoders)}
+        if manifest.get("mappings") != MAPPINGS or needed - set(files):
+            raise FormatError(f"{path / MANIFEST}: files: {', '.join(sorted(needed))} have to be listed")
+        bundle = cls(path, manifest, params, encoders)
+        _ = bundle.mappings  # reads and checks them
         return bundle
 
     @property
@@ -99,48 +154,31 @@ class Bundle:
         return f"{self.name}/{version}" if version is not None else self.name
 
     @cached_property
-    def _mappings(self) -> dict[str, Any]:
-        return read_json(self.path / str(self.manifest["mappings"]))
-
-    def scaling(self, *, projection: str | None = None, mode: str | None = None, method: str | None = None) -> Scaling:
-        """Get a fitted mapping; what is not named is the bundle's default.
-
-        Raises
-        ------
-        ValueError
-            If the bundle does not offer it.
-        FormatError
-            If the bundle's `mappings.json` is broken.
-        """
-        where = self.path / str(self.manifest["mappings"])
-        try:
-            default = self._mappings["default"]
-            wanted = (projection or default["projection"], mode or default["mode"], method or default["method"])
-            offers = {
-                (entry["name"], scaling["mode"], scaling["method"]): scaling
-                for entry in self._mappings["projections"]
-                if entry["kind"] == "identity"
-                for scaling in entry["scalings"]
-            }
-            if wanted not in offers:
-                raise LookupError("/".join(map(str, wanted)), sorted("/".join(offer) for offer in offers))
-            gain, offset = (np.asarray(offers[wanted][key], np.float64) for key in ("gain", "offset"))
-        except LookupError as error:
-            if type(error) is LookupError:
-                raise ValueError(f"{error.args[0]}: the bundle offers {', '.join(error.args[1])}") from None
-            raise FormatError(f"{where}: a field is missing ({error!r})") from error
-        except (TypeError, ValueError) as error:
-            raise FormatError(f"{where}: not a bundle's mappings ({error!r})") from error
-        n = (self.encoder.encoding_size,)
-        if gain.shape != n or offset.shape != n or not (np.isfinite(gain).all() and np.isfinite(offset).all()):
-            raise FormatError(f"{where}: gain and offset have to be {n[0]} finite numbers each")
-        return Scaling(str(wanted[1]), str(wanted[2]), tuple(gain.tolist()), tuple(offset.tolist()))
+    def mappings(self) -> Mappings:
+        """The mappings that it offers."""
+        path = self.path / MAPPINGS
+        sizes = {encoder.name: encoder.encoding_size for encoder in self.encoders}
+        return Mappings.from_dict(read_json(path), sizes, where=f"{path}: ")
 
 
 def _text(values: dict[str, Any], name: str) -> str:
     value = values[name]
     if not isinstance(value, str) or not value:
         raise FormatError(f"{name}={value!r}: a text is expected")
+    return value
+
+
+def _name(values: dict[str, Any]) -> str:
+    name = _text(values, "name")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
+        raise FormatError(f"name={name!r}: use small letters, digits and hyphens")
+    return name
+
+
+def _whole(values: dict[str, Any], name: str) -> int:
+    value = values[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_WINDOW_FRAMES:
+        raise FormatError(f"{name}={value!r}: a whole number from 1 to {_MAX_WINDOW_FRAMES} is expected")
     return value
 
 
@@ -177,31 +215,3 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Complete a bundle: list its files and write the manifest last."""
     write_json(folder / MANIFEST, {"schema_version": SCHEMA_VERSION, **manifest, "files": list_files(folder)})
-
-
-def fit_mappings(encodings: npt.NDArray[np.float32], *, encoder: str) -> dict[str, Any]:
-    """Fit what `mappings.json` holds to the encodings [shape=(n, n_parameters)] of the training split.
-
-    Raises
-    ------
-    ValueError
-        If the encoding does not have one component a visual parameter, which `raw` needs.
-    """
-    if encodings.shape[1] != N_PARAMETERS:
-        raise ValueError(
-            f"encoding of size {encodings.shape[1]}: the raw mapping needs {N_PARAMETERS} components; "
-            "`tfdeepviz distill` makes an encoder with as many"
-        )
-    scalings = [
-        Scaling.fit(encodings, mode=mode, method=method).to_dict()
-        for mode in SCALING_MODES
-        for method in SCALING_METHODS
-    ]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "n_parameters": N_PARAMETERS,
-        "default": {"projection": "raw", "mode": "features", "method": "standard"},
-        # The original's playground: half of the past is kept a tick of 10 ms.
-        "smoothing": {"retention": 0.5, "tick_seconds": 0.01},
-        "projections": [{"name": "raw", "kind": "identity", "encoder": encoder, "scalings": scalings}],
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from dataclasses import dataclass
+from collections import abc
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
 from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.data.segments import cut_segments, segment_times
-from tfdeepviz.export.bundle import KERAS_ENCODER, Bundle
-from tfdeepviz.mapping.scaling import Scaling
-from tfdeepviz.params import AudioParams
+from tfdeepviz.data.segments import Windows
+from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.mapping.encodings import encode_track
+from tfdeepviz.mapping.mappings import Encodings, Mapping
+from tfdeepviz.mapping.time import TimeSettings, interpolate, play
 
 FORMATS = (".json", ".npz", ".csv")
 
@@ -32,47 +34,60 @@ class Analysis:
 
     Attributes
     ----------
+    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
+    encodings
+        Of each encoder, by its name, on its own time axis.
     times : np.ndarray [shape=(n,)]
-        Middle of each segment in seconds.
-    encoding : np.ndarray [shape=(n, encoding_size)]
+        Of the parameters, in seconds: the finest encoder's.
     parameters : np.ndarray [shape=(n, n_parameters)]
         In [0, 1].
-    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
+    duration_seconds
+        Of the track.
     """
 
-    times: npt.NDArray[np.float64]
-    encoding: npt.NDArray[np.float32]
-    parameters: npt.NDArray[np.float64]
     mfcc: npt.NDArray[np.float32]
+    encodings: dict[str, Encodings]
+    times: npt.NDArray[np.float64]
+    parameters: npt.NDArray[np.float64]
+    duration_seconds: float
+
+    def played(self, frames_per_second: float, settings: TimeSettings) -> Analysis:
+        """Give the parameters as a player shows them, frame by frame: interpolated and smoothed."""
+        times, parameters = play(
+            self.times,
+            self.parameters,
+            duration_seconds=self.duration_seconds,
+            frames_per_second=frames_per_second,
+            settings=settings,
+        )
+        return replace(self, times=times, parameters=parameters)
 
 
 def analyze(
-    pcm: npt.NDArray[np.float32], *, frontend: MfccFrontend, encoder: keras.Model, scaling: Scaling, hop_seconds: float
+    pcm: npt.NDArray[np.float32],
+    *,
+    frontend: MfccFrontend,
+    encoders: abc.Mapping[str, tuple[keras.Model, Windows]],
+    mapping: Mapping,
 ) -> Analysis:
     """Run the whole way from mono PCM [shape=(n_samples,)] to parameters.
 
     Raises
     ------
     AudioTooShortError
-        If there is less than one segment.
+        If there is less than one window.
     """
     params = frontend.params
-    hop_frames = params.hop_frames(hop_seconds)
-    if params.n_frames(pcm.size) < params.segment_frames:
+    longest = max(windows.frames for _, windows in encoders.values())
+    if params.n_frames(pcm.size) < longest:
         raise AudioTooShortError(
-            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is less than one segment "
-            f"({params.segment_seconds:.2f} s); give a longer track"
+            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is less than the model looks at "
+            f"({longest * params.frame_seconds:.2f} s); give a longer track"
         )
     mfcc = frontend.mfcc(pcm)
-    segments = cut_segments(mfcc, segment_frames=params.segment_frames, hop_frames=hop_frames)
-    encoding = np.concatenate(
-        [
-            keras.ops.convert_to_numpy(encoder(batch.transpose(0, 2, 1)[..., None], training=False))
-            for batch in np.array_split(segments, -(-len(segments) // 256))
-        ]
-    )
-    times = segment_times(len(segments), params, hop_frames=hop_frames)
-    return Analysis(times, encoding, scaling.apply(encoding), mfcc)
+    encodings = {name: encode_track(encoder, mfcc, windows) for name, (encoder, windows) in encoders.items()}
+    times, parameters = mapping.parameters(encodings)
+    return Analysis(mfcc, encodings, times, parameters, pcm.size / params.sample_rate_hz)
 
 
 class Extractor:
@@ -83,37 +98,61 @@ class Extractor:
         self.frontend = MfccFrontend(bundle.params)
 
     @cached_property
-    def encoder(self) -> keras.Model:
-        """The bundle's Keras encoder.
+    def encoders(self) -> dict[str, keras.Model]:
+        """The bundle's Keras encoders.
 
         Raises
         ------
         FormatError
-            If it cannot be loaded safely or does not fit the manifest.
+            If one cannot be loaded safely or does not fit the manifest.
         """
-        path = self.bundle.path / KERAS_ENCODER
-        try:
-            encoder = keras.saving.load_model(
-                path, custom_objects={"SegmentScaler": SegmentScaler}, compile=False, safe_mode=True
-            )
-        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise FormatError(
-                f"{path}: not an encoder that can be loaded ({error}); export the bundle again"
-            ) from error
-        expected = ((None, *self.bundle.params.segment_shape), (None, self.bundle.encoder.encoding_size))
-        if (encoder.input_shape, encoder.output_shape) != expected:
-            raise FormatError(
-                f"{path}: {encoder.input_shape} to {encoder.output_shape} instead of {expected[0]} to {expected[1]}"
-            )
-        return encoder
+        loaded = {}
+        for info in self.bundle.encoders:
+            path = self.bundle.path / info.keras
+            try:
+                encoder = keras.saving.load_model(
+                    path, custom_objects={"SegmentScaler": SegmentScaler}, compile=False, safe_mode=True
+                )
+            except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+                raise FormatError(
+                    f"{path}: not an encoder that can be loaded ({error}); export the bundle again"
+                ) from error
+            expected = ((None, self.bundle.params.n_mfcc, info.window_frames, 1), (None, info.encoding_size))
+            if (encoder.input_shape, encoder.output_shape) != expected:
+                raise FormatError(
+                    f"{path}: {encoder.input_shape} to {encoder.output_shape} instead of {expected[0]} to {expected[1]}"
+                )
+            loaded[info.name] = encoder
+        return loaded
+
+    def analyze(
+        self,
+        pcm: npt.NDArray[np.float32],
+        *,
+        projection: str | None = None,
+        mode: str | None = None,
+        method: str | None = None,
+        hop_seconds: float | None = None,
+    ) -> Analysis:
+        """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate; for the rest see `extract`."""
+        windows = {
+            info.name: info.windows(self.bundle.params, hop_seconds=hop_seconds) for info in self.bundle.encoders
+        }
+        return analyze(
+            pcm,
+            frontend=self.frontend,
+            encoders={name: (encoder, windows[name]) for name, encoder in self.encoders.items()},
+            mapping=self.bundle.mappings.find(projection, mode, method),
+        )
 
     def extract(
         self,
         track: Path,
         *,
-        hop_seconds: float | None = None,
+        projection: str | None = None,
         mode: str | None = None,
         method: str | None = None,
+        hop_seconds: float | None = None,
         max_seconds: float = MAX_SECONDS,
     ) -> Analysis:
         """Analyse one audio file.
@@ -122,26 +161,31 @@ class Extractor:
         ----------
         track
             Any file that `tfdeepviz.data.decode.decode_file` reads.
+        projection, mode, method
+            The mapping; by default the bundle's.
         hop_seconds
-            Time between encodings, rounded to whole frames; by default the encoder's window, so that segments do not
-            overlap.
-        mode, method
-            Scaling of the raw encoding; by default the bundle's.
+            Time between encodings, rounded to whole frames; by default each encoder's own step.
         max_seconds
             Refuse longer tracks.
+
+        Raises
+        ------
+        ValueError
+            If the bundle does not offer the mapping.
+        AudioTooShortError
+            If the track is shorter than what an encoder looks at.
         """
-        params: AudioParams = self.bundle.params
-        scaling = self.bundle.scaling(mode=mode, method=method)
-        pcm = decode_file(track, sample_rate_hz=params.sample_rate_hz, max_seconds=max_seconds)
-        hop = self.bundle.encoder.window_seconds if hop_seconds is None else hop_seconds
+        pcm = decode_file(track, sample_rate_hz=self.bundle.params.sample_rate_hz, max_seconds=max_seconds)
         try:
-            return analyze(pcm, frontend=self.frontend, encoder=self.encoder, scaling=scaling, hop_seconds=hop)
+            return self.analyze(pcm, projection=projection, mode=mode, method=method, hop_seconds=hop_seconds)
         except AudioTooShortError as error:
             raise AudioTooShortError(f"{track}: {error}") from error
 
 
 def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
-    """Write times, encoding, parameters and the bundle's label as .json, .npz or .csv.
+    """Write times, parameters, encodings and the bundle's label as .json, .npz or .csv.
+
+    A table has one time axis only: there, the encodings stand interpolated at the parameters' times.
 
     Raises
     ------
@@ -152,25 +196,30 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
     with atomic_path(out) as temporary:
         if out.suffix == ".json":
             value: dict[str, Any] = {
-                "bundle": label,
-                **{name: getattr(analysis, name).tolist() for name in ("times", "encoding", "parameters")},
+                **{"bundle": label, "times": analysis.times.tolist(), "parameters": analysis.parameters.tolist()},
+                "encodings": {
+                    name: {"times": encodings.times.tolist(), "values": encodings.values.tolist()}
+                    for name, encodings in analysis.encodings.items()
+                },
             }
             temporary.write_text(json.dumps(value, allow_nan=False) + "\n", encoding="utf-8")
         elif out.suffix == ".npz":
+            arrays: dict[str, npt.NDArray[Any]] = {
+                **{"bundle": np.array(label), "times": analysis.times, "parameters": analysis.parameters}
+            }
+            for name, encodings in analysis.encodings.items():
+                arrays |= {f"{name}/times": encodings.times, f"{name}/values": encodings.values}
             with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    bundle=np.array(label),
-                    times=analysis.times,
-                    encoding=analysis.encoding,
-                    parameters=analysis.parameters,
-                )
+                np.savez(file, **arrays)
         elif out.suffix == ".csv":
+            columns = {"time": analysis.times}
+            columns |= {f"parameter_{i}": column for i, column in enumerate(analysis.parameters.T)}
+            for name, encodings in analysis.encodings.items():
+                values = interpolate(encodings.times, encodings.values, analysis.times)
+                columns |= {f"{name}_{i}": column for i, column in enumerate(values.T)}
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                names = [f"encoding_{i}" for i in range(analysis.encoding.shape[1])]
-                writer.writerow(["time", *names, *[f"parameter_{i}" for i in range(analysis.parameters.shape[1])]])
-                for row in zip(analysis.times, analysis.encoding, analysis.parameters, strict=True):
-                    writer.writerow([row[0], *row[1].tolist(), *row[2].tolist()])
+                writer.writerow(columns)
+                writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
         else:
             raise ValueError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tfdeepviz.data.files import write_json
 from tfdeepviz.export.extract import Analysis
+from tfdeepviz.mapping.mappings import SCHEMA_VERSION
 from tfdeepviz.params import AudioParams
 
 SECONDS = 2.0
@@ -44,21 +45,27 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
     return rounded
 
 
-def write_goldens(
-    folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, hop_seconds: float, quantization: str
-) -> None:
+def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, quantization: str) -> None:
     """Write `goldens.json` and one binary file a stage into `folder`, which is `goldens/` of a bundle."""
     folder.mkdir(parents=True)
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "pcm": pcm.astype("<i2"),
-        **{name: getattr(analysis, name).astype("<f4") for name in ("mfcc", "encoding", "parameters")},
-    }
-    stages = {}
-    for name, array in arrays.items():
+
+    def write(name: str, array: npt.NDArray[Any]) -> dict[str, Any]:
         (folder / f"{name}.bin").write_bytes(array.tobytes())
-        stages[name] = {"file": f"goldens/{name}.bin", "dtype": array.dtype.name, "shape": list(array.shape)}
-    tolerance = TOLERANCES[quantization]
+        return {"file": f"goldens/{name}.bin", "dtype": array.dtype.name, "shape": list(array.shape)}
+
     write_json(
         folder / "goldens.json",
-        {"schema_version": 1, "hop_seconds": hop_seconds, "stages": stages, "tolerance": tolerance},
+        {
+            "schema_version": SCHEMA_VERSION,
+            "stages": {
+                "pcm": write("pcm", pcm.astype("<i2")),
+                "mfcc": write("mfcc", analysis.mfcc.astype("<f4")),
+                "parameters": write("parameters", analysis.parameters.astype("<f4")),
+            },
+            "encodings": {
+                name: write(f"encoding-{name}", encodings.values.astype("<f4"))
+                for name, encodings in analysis.encodings.items()
+            },
+            "tolerance": TOLERANCES[quantization],
+        },
     )

@@ -17,7 +17,7 @@ from tfdeepviz.export.bundle import MANIFEST, Bundle
 SCHEMA_VERSION = 1
 
 
-def push(bundle: Path, registry: Path) -> Path:
+def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     """Copy a bundle into a registry under the next version of its name.
 
     Parameters
@@ -26,6 +26,8 @@ def push(bundle: Path, registry: Path) -> Path:
         A complete bundle; every hash is checked first.
     registry
         Folder of `<name>/<version>/` with `index.json`; made if missing.
+    first
+        Put the bundle first in the index, where a player begins; otherwise it keeps its place, or comes last.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def push(bundle: Path, registry: Path) -> Path:
             target = staging.rename(home / str(version))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        write_json(registry / "index.json", _index(registry))
+        write_json(registry / "index.json", _index(registry, source.name if first else None))
     return target
 
 
@@ -65,9 +67,12 @@ def _versions(home: Path) -> list[int]:
     return sorted(int(path.name) for path in home.iterdir() if path.name.isdecimal() and (path / MANIFEST).is_file())
 
 
-def _index(registry: Path) -> dict[str, Any]:
+def _index(registry: Path, first: str | None) -> dict[str, Any]:
+    before = read_json(registry / "index.json")["bundles"] if (registry / "index.json").is_file() else []
+    places = {entry["name"]: place for place, entry in enumerate(before)}
+    homes = [path for path in registry.iterdir() if path.is_dir() and not path.name.startswith(".")]
     bundles = []
-    for home in sorted(path for path in registry.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for home in sorted(homes, key=lambda home: (home.name != first, places.get(home.name, len(places)), home.name)):
         if versions := _versions(home):
             title = read_json(home / str(versions[-1]) / MANIFEST).get("title", home.name)
             bundles.append({"name": home.name, "title": title, "versions": versions, "latest": versions[-1]})

@@ -46,22 +46,28 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
   const cores = await page.evaluate(() => navigator.hardwareConcurrency);
   for (const url of await bundleUrls(page)) {
     const result = await page.evaluate(async (bundleUrl) => {
-      const { AnalysisClient, analyzeAll, largestDifference, parametersOf, readGolden } =
+      const { AnalysisClient, analyzeAll, largestDifference, parametersOf, readGolden, sensitivity } =
         window.analysisHarness;
       const seen: [number, string][] = [];
       const client = await AnalysisClient.start(bundleUrl, (fraction, what) => seen.push([fraction, what]));
       const { bundle, backend } = client;
-      const pcm = await readGolden(bundle, "pcm");
-      const encodings = await analyzeAll(client, pcm, bundle.goldens.hopSeconds);
-      const parameters = parametersOf(bundle, encodings, pcm.length, bundle.goldens.hopSeconds).flat();
+      const { stages, encodings: golden, tolerance } = bundle.goldens;
+      const pcm = await readGolden(bundle, stages.pcm);
+      const encodings = await analyzeAll(client, pcm);
+      const parameters = parametersOf(bundle, encodings, pcm.length);
       client.dispose();
+      const differences: Record<string, number> = {};
+      for (const [name, stage] of Object.entries(golden)) {
+        differences[name] = largestDifference(encodings[name] ?? [], await readGolden(bundle, stage));
+      }
       return {
         backend,
         seen,
-        tolerance: bundle.goldens.tolerance,
-        encoding: largestDifference(encodings, await readGolden(bundle, "encoding")),
-        parameters: largestDifference(parameters, await readGolden(bundle, "parameters")),
-        largestGain: Math.max(...window.analysisHarness.findMapping(bundle).scaling.gain.map(Math.abs)),
+        tolerance,
+        names: bundle.encoders.map(({ name }) => name),
+        differences,
+        parameters: largestDifference(parameters, await readGolden(bundle, stages.parameters)),
+        sensitivity: sensitivity(bundle),
       };
     }, url);
     expect(result.backend.name).toBe("wasm");
@@ -70,9 +76,13 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
     // One core is left to the page.
     expect(result.backend.threads).toBe(Math.max(1, Math.min(4, cores - 1)));
     expect(result.backend.selfTest.mfcc).toBeLessThanOrEqual(result.tolerance.mfcc);
-    expect(result.backend.selfTest.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
-    expect(result.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
-    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * result.largestGain);
+    for (const differences of [result.backend.selfTest.encodings, result.differences]) {
+      expect(Object.keys(differences).sort()).toEqual(result.names.toSorted());
+      for (const [name, difference] of Object.entries(differences)) {
+        expect(difference, name).toBeLessThanOrEqual(result.tolerance.encoding);
+      }
+    }
+    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * result.sensitivity);
     expect(result.seen.at(-1)?.[0]).toBe(1);
     test.info().annotations.push({ type: url, description: JSON.stringify(result.backend) });
   }
@@ -83,28 +93,31 @@ test("blocks, order of analysis and threads do not change the numbers", async ({
   await openHarness(page, baseURL);
   const [url] = await bundleUrls(page);
   const result = await page.evaluate(async (bundleUrl) => {
-    const { AnalysisClient, analyzeAll, defaultEncoder, largestDifference, readGolden } =
-      window.analysisHarness;
+    const { AnalysisClient, analyzeAll, largestDifference, readGolden } = window.analysisHarness;
     const one = await AnalysisClient.start(bundleUrl, undefined, { maxThreads: 1 });
     const many = await AnalysisClient.start(bundleUrl, undefined, { maxThreads: 2 });
-    const golden = await readGolden(one.bundle, "pcm");
+    const golden = await readGolden(one.bundle, one.bundle.goldens.stages.pcm);
     const pcm = new Float32Array(golden.length * 10);
     for (let i = 0; i < 10; i++) pcm.set(golden, i * golden.length);
-    const hop = defaultEncoder(one.bundle).stepSeconds;
-    const forward = await analyzeAll(one, pcm, hop);
+    const forward = await analyzeAll(one, pcm);
+    const name = one.bundle.encoders[0]?.name;
     const firsts: number[] = [];
-    const jumping = await analyzeAll(many, pcm, hop, (block) => {
+    const jumping = await analyzeAll(many, pcm, (block) => {
+      if (block.encoder !== name) return;
       firsts.push(block.first);
       if (firsts.length === 1) many.focus(12);
     });
     const threads = [one.backend.threads, many.backend.threads];
     one.dispose();
     many.dispose();
-    return { threads, firsts, difference: largestDifference(forward, jumping) };
+    const differences = one.bundle.encoders.map((encoder) =>
+      largestDifference(forward[encoder.name] ?? [NaN], jumping[encoder.name] ?? []),
+    );
+    return { threads, firsts, differences };
   }, url!);
   expect(result.threads).toEqual([1, 2]);
   expect(result.firsts).not.toEqual(result.firsts.toSorted((a, b) => a - b));
-  expect(result.difference).toBeLessThan(1e-4);
+  for (const difference of result.differences) expect(difference).toBeLessThan(1e-4);
 });
 
 test("an analysis ends when it is aborted, replaced or disposed of", async ({ page, baseURL }) => {
@@ -117,14 +130,12 @@ test("an analysis ends when it is aborted, replaced or disposed of", async ({ pa
         () => "done",
         (error: unknown) => (error as Error).name,
       );
-    const hopSeconds = 0.1;
     const rate = client.bundle.audio.sampleRateHz;
     const pcm = new Float32Array(60 * rate);
     const abort = new AbortController();
     let blocks = 0;
     const aborted = nameOf(
       client.analyze(pcm, {
-        hopSeconds,
         signal: abort.signal,
         onBlock: () => {
           blocks++;
@@ -133,16 +144,12 @@ test("an analysis ends when it is aborted, replaced or disposed of", async ({ pa
       }),
     );
     const first = await aborted;
-    const replaced = nameOf(client.analyze(pcm, { hopSeconds, onBlock: () => undefined }));
-    const finished = nameOf(
-      client.analyze(pcm.subarray(0, 2 * rate), { hopSeconds, onBlock: () => undefined }),
-    );
-    const short = nameOf(client.analyze(new Float32Array(100), { hopSeconds, onBlock: () => undefined }));
+    const replaced = nameOf(client.analyze(pcm, { onBlock: () => undefined }));
+    const finished = nameOf(client.analyze(pcm.subarray(0, 2 * rate), { onBlock: () => undefined }));
+    const short = nameOf(client.analyze(new Float32Array(100), { onBlock: () => undefined }));
     const names = [first, await replaced, await finished, await short];
-    const again = await nameOf(
-      client.analyze(pcm.subarray(0, 2 * rate), { hopSeconds, onBlock: () => undefined }),
-    );
-    const disposed = nameOf(client.analyze(pcm, { hopSeconds, onBlock: () => undefined }));
+    const again = await nameOf(client.analyze(pcm.subarray(0, 2 * rate), { onBlock: () => undefined }));
+    const disposed = nameOf(client.analyze(pcm, { onBlock: () => undefined }));
     client.dispose();
     return { blocks, names, again, disposed: await disposed };
   }, url!);
@@ -179,7 +186,7 @@ test("a damaged file is refused", async ({ page, baseURL }) => {
       url!,
     );
   const context = page.context();
-  await context.route(`${origin}/registry/**/encoder/*.bin`, async (route) => {
+  await context.route(`${origin}/registry/**/encoders/**/*.bin`, async (route) => {
     const response = await route.fetch();
     const body = await response.body();
     body[100] = (body[100] ?? 0) ^ 1; // one bit
@@ -187,11 +194,11 @@ test("a damaged file is refused", async ({ page, baseURL }) => {
   });
   const flipped = await start();
   expect(flipped?.name).toBe("BundleError");
-  expect(flipped?.field).toMatch(/^encoder\/.*\.bin$/);
+  expect(flipped?.field).toMatch(/^encoders\/.*\.bin$/);
   expect(flipped?.message).toContain("SHA-256");
   await context.unrouteAll();
 
-  await context.route(`${origin}/registry/**/encoder/*.bin`, async (route) => {
+  await context.route(`${origin}/registry/**/encoders/**/*.bin`, async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: (await response.body()).subarray(0, 1000) });
   });
@@ -205,6 +212,12 @@ test("a damaged file is refused", async ({ page, baseURL }) => {
 test("the library gives the goldens in a page of another origin", async ({ page, baseURL }) => {
   await openHarness(page, baseURL);
   const urls = await bundleUrls(page);
+  const sensitivityByUrl = new Map<string, number>();
+  for (const url of urls) {
+    const read = (bundleUrl: string) =>
+      window.analysisHarness.loadBundle(bundleUrl).then(window.analysisHarness.sensitivity);
+    sensitivityByUrl.set(url, await page.evaluate(read, url));
+  }
   // A page without any of our headers, which cannot have threads. A real server: Chromium keeps pages that have no
   // address of their own (`page.route`) away from this machine.
   const embedder = createServer((_, response) => {
@@ -217,43 +230,72 @@ test("the library gives the goldens in a page of another origin", async ({ page,
     const bundleUrl = url.replace(harnessOrigin(baseURL), baseURL ?? "");
     const result = await page.evaluate(
       async ({ library, bundleUrl }) => {
-        const { loadBundle, analyze } = (await import(library)) as typeof Library;
+        const { loadBundle, analyze, ParameterTrack } = (await import(library)) as typeof Library;
         const bundle = await loadBundle(bundleUrl);
-        const { stages, hopSeconds, tolerance } = bundle.goldens;
+        const { stages, encodings, tolerance } = bundle.goldens;
         const read = async (file: string) => (await fetch(new URL(file, bundle.url))).arrayBuffer();
         const pcm = Float32Array.from(new Int16Array(await read(stages.pcm.file)), (value) => value / 32768);
         const progress: number[] = [];
+        const track = ParameterTrack.of(bundle, pcm.length);
         const result = await analyze(pcm, bundle, {
-          hopSeconds,
+          onBlock: (block) => track.add(block),
           onProgress: (fraction) => progress.push(fraction),
         });
         const again = await analyze(pcm, bundle);
-        const difference = (rows: Float32Array[], expected: Float32Array) => {
-          const flat = rows.flatMap((row) => [...row]);
-          if (flat.length !== expected.length) return Infinity;
-          return Math.max(...flat.map((value, i) => Math.abs(value - (expected[i] ?? NaN))));
-        };
+        const difference = (values: readonly number[], expected: Float32Array) =>
+          values.length === expected.length
+            ? Math.max(...values.map((value, i) => Math.abs(value - (expected[i] ?? NaN))))
+            : Infinity;
+        const flat = (rows: Float32Array[]) => rows.flatMap((row) => [...row]);
+        const encoders = await Promise.all(
+          bundle.encoders.map(async ({ name, timeOffsetSeconds, stepSeconds }) => {
+            const series = result.encodings[name];
+            const golden = encodings[name];
+            if (!series || !golden) throw new Error(`no encodings by ${name}`);
+            return {
+              name,
+              difference: difference(flat(series.values), new Float32Array(await read(golden.file))),
+              first: Math.abs((series.times[0] ?? NaN) - timeOffsetSeconds),
+              // Steps are rounded to whole frames.
+              step: Math.abs((series.times[1] ?? NaN) - (series.times[0] ?? NaN) - stepSeconds),
+            };
+          }),
+        );
+        const shown = new Float32Array(track.nParameters);
+        track.at(0.5, shown, new Float32Array(track.nParameters));
         return {
           tolerance,
           progress,
           backend: result.backend,
-          times: [...result.times],
-          first: bundle.encoders[0]!.timeOffsetSeconds,
-          hopSeconds,
-          encoding: difference(result.encoding, new Float32Array(await read(stages.encoding.file))),
-          parameters: difference(result.parameters, new Float32Array(await read(stages.parameters.file))),
+          encoders,
+          frameSeconds: bundle.audio.hopLength / bundle.audio.sampleRateHz,
+          nTimes: result.times.length,
+          nRows: result.parameters.length,
+          sameRows: difference(flat(result.parameters), track.rows),
+          parameters: difference(
+            flat(result.parameters),
+            new Float32Array(await read(stages.parameters.file)),
+          ),
+          ready: track.readyUntil(0) === track.durationSeconds,
+          shown: [...shown],
           again: again.times.length,
         };
       },
       { library: `${baseURL ?? ""}/lib/tfdeepviz.js`, bundleUrl },
     );
     expect(result.backend).toMatchObject({ name: "wasm", simd: true, threads: 1 });
-    expect(result.encoding).toBeLessThanOrEqual(result.tolerance.encoding);
-    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * 10);
-    expect(result.times[0]).toBeCloseTo(result.first, 9);
-    expect(result.times[1]! - result.times[0]!).toBeCloseTo(result.hopSeconds, 9);
+    for (const { name, difference, first, step } of result.encoders) {
+      expect(difference, name).toBeLessThanOrEqual(result.tolerance.encoding);
+      expect(first, name).toBeLessThan(1e-9);
+      expect(step, name).toBeLessThanOrEqual(result.frameSeconds / 2 + 1e-9);
+    }
+    expect(result.nRows).toBe(result.nTimes);
+    expect(result.sameRows).toBe(0);
+    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * sensitivityByUrl.get(url)!);
+    expect(result.ready).toBe(true);
+    for (const value of result.shown) expect(value >= 0 && value <= 1).toBe(true);
     expect(result.progress.at(-1)).toBe(1);
-    expect(result.again).toBeGreaterThan(0);
+    expect(result.again).toBe(result.nTimes);
   }
   embedder.close();
 });

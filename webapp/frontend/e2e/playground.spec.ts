@@ -239,8 +239,32 @@ test.describe("choosing", () => {
     await radios.last().check();
     await expect.poll(async () => (await picture(page)).equals(before)).toBe(false);
 
-    await panel.getByLabel("Smoothing").fill("0.9");
-    await panel.getByText("Model and scaling").click();
+    const smoothing = panel.getByRole("slider", { name: /^Smoothing/ });
+    await smoothing.first().fill("0.9");
+    await panel.getByText("Timing").click();
+    const apart = panel.getByRole("checkbox", { name: /^Rise and fall apart/ });
+    await apart.check();
+    await panel.getByLabel("Smoothing while rising").fill("0.1");
+    await expect(panel.getByLabel("Smoothing while falling")).toHaveValue(/^0\.[1-9]/);
+    await apart.uncheck();
+    await expect(smoothing).toHaveCount(1);
+    await panel.getByRole("checkbox", { name: /^Glide between moments/ }).uncheck();
+    const lookAhead = panel.getByRole("slider", { name: "Look-ahead" });
+    await lookAhead.focus();
+    await page.keyboard.press("Home");
+    await expect(lookAhead).toHaveAttribute("aria-valuetext", "500 ms behind");
+    await lookAhead.fill("100");
+    await expect(lookAhead).toHaveAttribute("aria-valuetext", "100 ms ahead");
+
+    await panel.getByText("Model and mapping").click();
+    const mapping = panel.getByRole("combobox", { name: /^Mapping/ });
+    for (const option of (await mapping.count()) > 0 ? await mapping.locator("option").all() : []) {
+      await mapping.selectOption(await option.getAttribute("value"));
+      for (const scaling of await panel.getByRole("group", { name: "Method" }).getByRole("radio").all()) {
+        await scaling.check();
+        await expect(scaling).toBeChecked();
+      }
+    }
     await panel.getByRole("radio", { name: /^All together/ }).check();
     await panel.getByRole("radio", { name: /^Whole range/ }).check();
     await panel
@@ -262,7 +286,7 @@ test.describe("choosing", () => {
     await page.keyboard.press("Space");
     await expectState(page, "paused");
     await page.getByRole("button", { name: "Settings", exact: true }).click();
-    await page.getByText("Model and scaling").click();
+    await page.getByText("Model and mapping").click();
     const values = await meters(page);
     await page.getByRole("radio", { name: /^Whole range/ }).check();
     await expect.poll(() => meters(page)).not.toEqual(values);
@@ -413,7 +437,9 @@ test.describe("everybody", () => {
       await page.keyboard.press("Space");
       await check();
       await page.getByRole("button", { name: "Settings", exact: true }).click();
-      await page.getByText("Model and scaling").click();
+      await page.getByText("Timing").click();
+      await page.getByRole("checkbox", { name: /^Rise and fall apart/ }).check();
+      await page.getByText("Model and mapping").click();
       await check();
       for (const button of await page.getByRole("button").all()) {
         const box = await button.boundingBox();

@@ -3,7 +3,7 @@
  * file. `tests/test_walk.py` makes the model, the track and the expectation, and runs this with
  *
  *     TFDEEPVIZ_WALK      a WAV file
- *     TFDEEPVIZ_EXPECTED  what `tfdeepviz extract --hop-seconds 0.1` wrote of it, as JSON
+ *     TFDEEPVIZ_EXPECTED  what `tfdeepviz extract` wrote of it at the bundle's own steps, as JSON
  */
 import { readFile } from "node:fs/promises";
 import { expect, test, type Page } from "@playwright/test";
@@ -41,11 +41,14 @@ test("the bars are as long as extract says", async ({ page, context }) => {
   await page.getByRole("button", { name: "Stop" }).click(); // at exactly 0 s, of which the slider shows tenths only
   await expect(root).toHaveAttribute("data-state", "paused");
 
+  // One slider, or one for rising and one for falling.
   const smoothing = page.getByRole("slider", { name: /^Smoothing/, includeHidden: true });
-  await smoothing.evaluate((slider: HTMLInputElement) => {
-    slider.value = "0";
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
-  });
+  for (let i = 0; i < (await smoothing.count()); i++) {
+    await smoothing.nth(i).evaluate((slider: HTMLInputElement) => {
+      slider.value = "0";
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
   const seekBar = page.getByRole("slider", { name: "Position in the track" });
   for (const presses of [0, 1, 1]) {
     // Five seconds for each; the first lies before the middle of the first segment.

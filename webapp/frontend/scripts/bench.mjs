@@ -1,11 +1,12 @@
 /**
  * How long the browser takes for one track, from file bytes to encodings.
  *
- *     TFDEEPVIZ_BENCH_AUDIO=track.mp3 npm run bench -- [--json] [--hop 0.1] [--threads 1] [--bundle ae-shared/1]
+ *     TFDEEPVIZ_BENCH_AUDIO=track.mp3 npm run bench -- [--json] [--threads 1] [--bundle ae-shared/1]
  *
  * Builds the e2e harness, serves it by webapp.server (registry: TFDEEPVIZ_REGISTRY or the shipped one) and drives
  * Chromium. Three runs on a warm model; the median of each figure is printed. `total_ms` is from the file's bytes to
- * the last encoding, `first_block_ms` to the first ones; `start_ms` (model download, backend, self-test) is apart.
+ * the last encoding of all encoders, `first_block_ms` to the first ones; `start_ms` (model download, backend,
+ * self-test) is apart.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +21,6 @@ const RUNS = 3;
 const { values: options } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    hop: { type: "string" },
     threads: { type: "string" },
     bundle: { type: "string" },
   },
@@ -59,7 +59,6 @@ try {
   await page.waitForFunction(() => "analysisHarness" in window);
   const result = await page.evaluate(measure, {
     runs: RUNS,
-    hop: options.hop === undefined ? null : Number(options.hop),
     threads: options.threads === undefined ? null : Number(options.threads),
     bundle: options.bundle ?? null,
   });
@@ -71,8 +70,8 @@ try {
 }
 
 /** Runs in the page. */
-async function measure({ runs, hop, threads, bundle }) {
-  const { AnalysisClient, analyzeAll, decodeTrack, defaultEncoder, loadRegistry } = window.analysisHarness;
+async function measure({ runs, threads, bundle }) {
+  const { AnalysisClient, analyzeAll, decodeTrack, loadRegistry } = window.analysisHarness;
   const bundleUrl = bundle ? `/registry/${bundle}/` : (await loadRegistry("/registry/")).bundles[0].latestUrl;
   const bytes = await (await fetch("/bench-audio")).arrayBuffer();
   const started = performance.now();
@@ -82,7 +81,6 @@ async function measure({ runs, hop, threads, bundle }) {
     threads === null ? {} : { maxThreads: threads },
   );
   const start_ms = performance.now() - started;
-  const hopSeconds = hop ?? defaultEncoder(client.bundle).stepSeconds;
   const rows = [];
   let encodings;
   let durationSeconds;
@@ -91,7 +89,7 @@ async function measure({ runs, hop, threads, bundle }) {
     const track = await decodeTrack(bytes.slice(0), { sampleRateHz: client.bundle.audio.sampleRateHz });
     const decoded = performance.now();
     let first;
-    encodings = await analyzeAll(client, track.pcm, hopSeconds, () => (first ??= performance.now()));
+    encodings = await analyzeAll(client, track.pcm, () => (first ??= performance.now()));
     const end = performance.now();
     durationSeconds = track.durationSeconds;
     rows.push({
@@ -113,8 +111,12 @@ async function measure({ runs, hop, threads, bundle }) {
     threads: backend.threads,
     rejected: backend.rejected,
     bundle: `${client.bundle.name}/${client.bundle.version}`,
-    hop_seconds: hopSeconds,
-    n_encodings: encodings.length / defaultEncoder(client.bundle).encodingSize,
+    encoders: client.bundle.encoders
+      .map(
+        ({ name, encodingSize, stepSeconds }) =>
+          `${name}: ${encodings[name].length / encodingSize} every ${stepSeconds} s`,
+      )
+      .join(", "),
     audio_seconds: durationSeconds,
   };
 }

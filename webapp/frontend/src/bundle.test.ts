@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   BundleError,
-  defaultEncoder,
   findEncoder,
   findMapping,
   loadBundle,
   loadRegistry,
+  longestWindowSeconds,
   readBundleFile,
   readGolden,
 } from "./bundle";
@@ -35,8 +35,24 @@ describe("a good bundle", () => {
     expect(bundle.version).toBeNull();
     expect(bundle.audio).toMatchObject({ sampleRateHz: 100, hopLength: 4, topDb: null });
     expect(bundle.frontend).toMatchObject({ padSamples: 4, overlapHops: 1 });
-    expect(defaultEncoder(bundle)).toBe(bundle.encoders[0]);
+    expect(longestWindowSeconds(bundle)).toBeCloseTo(0.12, 9);
     expect(structuredClone(bundle)).toEqual(bundle);
+  });
+
+  it("may hold several encoders", async () => {
+    const bundle = await load({ wide: true });
+    expect(bundle.encoders.map(({ name, windowFrames }) => [name, windowFrames])).toEqual([
+      ["wide", 6],
+      ["toy", 3],
+    ]);
+    expect(longestWindowSeconds(bundle)).toBeCloseTo(0.24, 9);
+    expect(Object.keys(bundle.goldens.encodings)).toEqual(["wide", "toy"]);
+    const [raw, kmeans] = bundle.mappings.projections;
+    expect(raw!.parts).toEqual([
+      { encoder: "toy", encodingSize: 2, steps: [{ kind: "select", indices: [0] }], size: 1 },
+      { encoder: "wide", encodingSize: 2, steps: [{ kind: "select", indices: [1] }], size: 1 },
+    ]);
+    expect(kmeans!.parts[0]!.steps.map(({ kind }) => kind)).toEqual(["scale", "inverse-distance", "affine"]);
   });
 
   it("gives its mappings by name", async () => {
@@ -44,16 +60,22 @@ describe("a good bundle", () => {
     expect(findMapping(bundle).scaling.gain).toEqual([0.5, 0.5]);
     expect(findMapping(bundle, { mode: "across", method: "minmax" }).scaling.gain).toEqual([1, 1]);
     expect(() => findMapping(bundle, { mode: "across" })).toThrow(RangeError);
+    expect(findMapping(bundle, { method: "per-track" }).scaling).toMatchObject({
+      percentiles: [2.5, 97.5],
+      maxBoost: 4,
+    });
     expect(() => findMapping(bundle, { projection: "pca" })).toThrow(/no projection "pca"/);
     expect(() => findEncoder(bundle, "other")).toThrow(RangeError);
   });
 
   it("gives its goldens as numbers", async () => {
     const bundle = await load();
-    const pcm = await readGolden(bundle, "pcm");
+    const pcm = await readGolden(bundle, bundle.goldens.stages.pcm);
     expect(pcm).toHaveLength(60);
     expect(Math.max(...pcm.map(Math.abs))).toBeLessThan(1);
-    expect(await readGolden(bundle, "encoding")).toHaveLength(bundle.goldens.stages.encoding.shape[0]! * 2);
+    for (const stage of Object.values(bundle.goldens.encodings)) {
+      expect(await readGolden(bundle, stage)).toHaveLength(stage.shape[0]! * 2);
+    }
   });
 });
 
@@ -61,7 +83,8 @@ const REMOVED = Symbol("removed");
 
 /** A file, the field that the error must name, its wrong value; the path of the damage where it is another one. */
 const damages: [file: string, field: string, value: unknown, path?: string][] = [
-  ["manifest.json", "schema_version", 2],
+  ["manifest.json", "schema_version", 1],
+  ["manifest.json", "schema_version", 3],
   ["manifest.json", "schema_version", REMOVED],
   ["manifest.json", "name", ""],
   ["manifest.json", "version", 0],
@@ -94,6 +117,7 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["manifest.json", "frontend.overlap_hops", 0],
   ["manifest.json", "encoders", []],
   ["manifest.json", "encoders[0].name", REMOVED],
+  ["manifest.json", "encoders[0].name", "Toy 2"],
   ["manifest.json", "encoders[0].model", "http://a/model.json"],
   ["manifest.json", "encoders[0].layer", REMOVED],
   ["manifest.json", "encoders[0].inputs.segments", REMOVED],
@@ -105,25 +129,52 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["manifest.json", "encoders[0].time_offset_seconds", 9],
   ["manifest.json", "mappings", "/etc/passwd"],
   ["manifest.json", "goldens", "goldens\\goldens.json"],
-  ["mappings.json", "schema_version", "1"],
+  ["mappings.json", "schema_version", 1],
   ["mappings.json", "n_parameters", 0],
+  ["mappings.json", "n_parameters", 1e4],
   ["mappings.json", "default", "none", "default.method"],
   ["mappings.json", "default.projection", REMOVED],
-  ["mappings.json", "smoothing.retention", 1.1],
-  ["mappings.json", "smoothing.tick_seconds", 0],
+  ["mappings.json", "time", REMOVED],
+  ["mappings.json", "time.interpolation", "cubic"],
+  ["mappings.json", "time.attack", 1.1],
+  ["mappings.json", "time.release", -0.1],
+  ["mappings.json", "time.tick_seconds", 0],
+  ["mappings.json", "time.look_ahead_seconds", 11],
   ["mappings.json", "projections", []],
-  ["mappings.json", "projections[0].kind", "linear"],
-  ["mappings.json", "projections[0].kind", 3, "n_parameters"],
-  ["mappings.json", "projections[0].encoder", "other"],
+  ["mappings.json", "projections", "raw", "projections[1].name"],
+  ["mappings.json", "projections[0].name", "tsne"],
+  ["mappings.json", "projections[0].parts", []],
+  ["mappings.json", "projections[0].parts", 3, "n_parameters"],
+  ["mappings.json", "projections[0].parts[0].encoder", "other"],
+  ["mappings.json", "projections[0].parts[0].steps", REMOVED],
+  ["mappings.json", "projections[0].parts[0].steps", Array(5).fill({ kind: "select", indices: [0, 1] })],
+  ["mappings.json", "projections[1].parts[0].steps[0].kind", "eval"],
+  ["mappings.json", "projections[1].parts[0].steps[0].gain", [1]],
+  ["mappings.json", "projections[1].parts[0].steps[1].centroids", []],
+  ["mappings.json", "projections[1].parts[0].steps[1].centroids", Array(101).fill([0, 0])],
+  ["mappings.json", "projections[1].parts[0].steps[1].centroids[2]", [1]],
+  ["mappings.json", "projections[1].parts[0].steps[1].floor", 0],
+  ["mappings.json", "projections[1].parts[0].steps[2].matrix", [[1, 1]]],
+  ["mappings.json", "projections[1].parts[0].steps[2].matrix[1]", [1, 2, 3]],
+  ["mappings.json", "projections[1].parts[0].steps[2].matrix[1]", 4],
+  ["mappings.json", "projections[1].parts[0].steps[2].matrix[0][1]", 1e39],
   ["mappings.json", "projections[0].scalings", {}],
+  ["mappings.json", "projections[0].scalings", "standard", "projections[0].scalings[2].method"],
+  ["mappings.json", "projections[0].scalings[0].mode", "both"],
+  ["mappings.json", "projections[0].scalings[0].method", "max"],
   ["mappings.json", "projections[0].scalings[1].gain", [1]],
   ["mappings.json", "projections[0].scalings[0].offset[1]", null],
-  ["goldens/goldens.json", "hop_seconds", -1],
+  ["mappings.json", "projections[0].scalings[2].percentiles", [97.5, 2.5]],
+  ["mappings.json", "projections[0].scalings[2].max_boost", REMOVED],
   ["goldens/goldens.json", "stages.mfcc", REMOVED],
   ["goldens/goldens.json", "stages.pcm.dtype", "int8"],
   ["goldens/goldens.json", "stages.pcm.shape", [61]],
   ["goldens/goldens.json", "stages.mfcc.shape", [4, -4]],
-  ["goldens/goldens.json", "stages.encoding.file", "none.bin"],
+  ["goldens/goldens.json", "stages.parameters.shape", [13, 3]],
+  ["goldens/goldens.json", "encodings", REMOVED],
+  ["goldens/goldens.json", "encodings.toy", REMOVED],
+  ["goldens/goldens.json", "encodings.toy.file", "none.bin"],
+  ["goldens/goldens.json", "encodings.toy.shape", [6, 3]],
   ["goldens/goldens.json", "tolerance.encoding", 0],
 ];
 
@@ -153,6 +204,34 @@ describe("a wrong field is named", () => {
     expect((await failure(load({ edit }))).field).toBe(`manifest.json: ${field}`);
   });
 
+  it("an old schema, with what to do", async () => {
+    const old = (json: Json) => (json.schema_version = 1);
+    const error = await failure(load({ edit: { "manifest.json": old } }));
+    expect(error.message).toContain("is 1, this reader knows 2. Update the playground, or export the bundle");
+  });
+
+  it("mappings.json: two parts of one encoder", async () => {
+    const twice = (json: Json) => {
+      const [raw] = json.projections as Json[];
+      const part = { encoder: "toy", steps: [{ kind: "select", indices: [0] }] };
+      raw!.parts = [part, part];
+    };
+    const error = await failure(load({ edit: { "mappings.json": twice } }));
+    expect(error.field).toBe("mappings.json: projections[0].parts");
+    expect(error.problem).toContain("two parts of one encoder");
+  });
+
+  it.each([
+    ["0.5", [0, 0.5]],
+    ["-1", [-1, 0]],
+    ["2", [0, 2]],
+  ])("mappings.json: %s as an index", async (index, indices) => {
+    const edit = (json: Json) => damage(json, "projections[0].parts[0].steps", [{ kind: "select", indices }]);
+    const error = await failure(load({ edit: { "mappings.json": edit } }));
+    expect(error.field).toMatch(/^mappings.json: projections\[0\].parts\[0\].steps\[0\].indices\[[01]\]$/);
+    expect(error.problem).toContain(`is ${index}`);
+  });
+
   it("manifest.json: two encoders of one name", async () => {
     const twice = (json: Json) => (json.encoders = [json.encoders, json.encoders].flat());
     expect((await failure(load({ edit: { "manifest.json": twice } }))).field).toBe("manifest.json: encoders");
@@ -171,9 +250,9 @@ describe("a damaged download is refused", () => {
     const files = await toyFiles();
     vi.stubGlobal("fetch", toyFetch(files));
     const bundle = await loadBundle(TOY_URL);
-    files.get("encoder/shard.bin")![0]! ^= 1;
-    const error = await failure(readBundleFile(bundle, "encoder/shard.bin"));
-    expect(error.field).toBe("encoder/shard.bin");
+    files.get("encoders/toy/shard.bin")![0]! ^= 1;
+    const error = await failure(readBundleFile(bundle, "encoders/toy/shard.bin"));
+    expect(error.field).toBe("encoders/toy/shard.bin");
     expect(error.message).toContain("SHA-256");
   });
 
@@ -181,11 +260,11 @@ describe("a damaged download is refused", () => {
     const files = await toyFiles();
     vi.stubGlobal("fetch", toyFetch(files));
     const bundle = await loadBundle(TOY_URL);
-    const bytes = files.get("encoder/shard.bin")!;
+    const bytes = files.get("encoders/toy/shard.bin")!;
     const changed = new Uint8Array(bytes.length + difference);
     changed.set(bytes.subarray(0, changed.length));
-    files.set("encoder/shard.bin", changed);
-    expect((await failure(readBundleFile(bundle, "encoder/shard.bin"))).message).toMatch(/bytes/);
+    files.set("encoders/toy/shard.bin", changed);
+    expect((await failure(readBundleFile(bundle, "encoders/toy/shard.bin"))).message).toMatch(/bytes/);
   });
 
   it("no JSON", async () => {

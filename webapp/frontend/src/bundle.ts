@@ -3,13 +3,19 @@
  * What comes out is plain data that can be posted to a worker; no other file knows the JSON's names.
  */
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
+const REGISTRY_SCHEMA_VERSION = 1;
 /** JSON files are small; a server that sends more is not sending a bundle. */
 const MAX_JSON_BYTES = 16 * 2 ** 20;
 /** No model that a browser could run is larger. */
 const MAX_FILE_BYTES = 2 ** 30;
 const MAX_SAMPLE_RATE_HZ = 768_000;
 const MAX_SIZE = 2 ** 20;
+const MAX_PARAMETERS = 100;
+/** Longer chains than any projection needs would only cost time. */
+const MAX_STEPS = 4;
+/** Of the numbers of a mapping: what is computed from a few of them stays finite. */
+const MAX_NUMBER = 1e38;
 
 /** A bundle or registry that cannot be used: which field of which file, what is wrong, and a way on. */
 export class BundleError extends Error {
@@ -63,6 +69,7 @@ export interface FrontendGraph {
 
 /** One encoder's graph: segments of MFCC -> encodings. */
 export interface Encoder {
+  /** Small letters, digits and hyphens. */
   readonly name: string;
   readonly model: string;
   readonly layer: string;
@@ -71,41 +78,103 @@ export interface Encoder {
   readonly encodingSize: number;
   readonly windowFrames: number;
   readonly windowSeconds: number;
-  /** The hop at which a player should run this encoder. */
+  /** The hop at which a player runs this encoder. */
   readonly stepSeconds: number;
-  /** The middle of the first segment. */
+  /** Time of the first encoding: the middle of its window, or its end where the encoder is causal. */
   readonly timeOffsetSeconds: number;
 }
 
+/** A small pure function on a vector `x` of one encoder (docs/bundle-format.md, "Projections"). */
+export type Step =
+  /** `y[j] = x[indices[j]]` */
+  | { readonly kind: "select"; readonly indices: readonly number[] }
+  /** `y = gain * x + offset`, element by element. */
+  | { readonly kind: "scale"; readonly gain: readonly number[]; readonly offset: readonly number[] }
+  /** `y = x · matrix + offset`; matrix of shape [size of x, size of y]. */
+  | {
+      readonly kind: "affine";
+      readonly matrix: readonly (readonly number[])[];
+      readonly offset: readonly number[];
+    }
+  /** `y[j] = 1 / max(floor, |x - centroids[j]|)`; centroids of shape [size of y, size of x]. */
+  | {
+      readonly kind: "inverse-distance";
+      readonly centroids: readonly (readonly number[])[];
+      readonly floor: number;
+    };
+
+/** One encoder's share of the parameters. */
+export interface Part {
+  /** Name of the encoder whose encodings it takes. */
+  readonly encoder: string;
+  readonly encodingSize: number;
+  /** Applied one after the other; none: the encoding itself. */
+  readonly steps: readonly Step[];
+  /** How many parameters come out. */
+  readonly size: number;
+}
+
+/** How encodings become parameters, by what bundles call it. */
+export const PROJECTIONS = ["raw", "random", "pca", "kmeans", "kmeans-pca"] as const;
+export type ProjectionName = (typeof PROJECTIONS)[number];
+
+/** What is scaled: each parameter by itself, or all over one range. */
+export const SCALING_MODES = ["features", "across"] as const;
+export type ScalingMode = (typeof SCALING_MODES)[number];
+
 /** `clip(gain * y + offset, 0, 1)`, element by element. */
-export interface Scaling {
-  readonly mode: string;
-  readonly method: string;
+export interface AffineScaling {
+  readonly mode: ScalingMode;
+  readonly method: "standard" | "minmax" | "robust";
   /** Shape [nParameters]. */
   readonly gain: readonly number[];
   /** Shape [nParameters]. */
   readonly offset: readonly number[];
 }
 
-/** Encoding -> `nParameters` numbers. `identity` is the only kind of schema 1. */
+/** Fitted to the track at hand; its own `gain` and `offset` count while nothing of the track is known. */
+export interface TrackScaling extends Omit<AffineScaling, "method"> {
+  readonly method: "per-track";
+  /** What goes to 0 and to 1. */
+  readonly percentiles: readonly [low: number, high: number];
+  /** The track's gain is at most so many times the stored one: near-silence is not blown up. */
+  readonly maxBoost: number;
+}
+
+export type Scaling = AffineScaling | TrackScaling;
+export type ScalingMethod = Scaling["method"];
+
+/** Encodings -> `nParameters` numbers: the parts' results, one after the other. */
 export interface Projection {
-  readonly name: string;
-  readonly kind: "identity";
-  /** Name of the encoder whose encodings it takes. */
-  readonly encoder: string;
+  readonly name: ProjectionName;
+  readonly parts: readonly Part[];
   readonly scalings: readonly Scaling[];
 }
 
-/** One choice of projection and scaling: encoding -> parameters. */
+/** One choice of projection and scaling: encodings -> parameters. */
 export interface Mapping {
   readonly projection: Projection;
   readonly scaling: Scaling;
 }
 
+export const INTERPOLATIONS = ["linear", "hold"] as const;
+export type Interpolation = (typeof INTERPOLATIONS)[number];
+
+/** How parameters become a motion (docs/bundle-format.md, "Time"). */
+export interface TimeSettings {
+  readonly interpolation: Interpolation;
+  /** Share of the past that is kept per tick while a parameter rises, and while it falls, in [0, 1]. */
+  readonly attack: number;
+  readonly release: number;
+  readonly tickSeconds: number;
+  /** The picture shows what is so much later in the music; may be negative. */
+  readonly lookAheadSeconds: number;
+}
+
 export interface Mappings {
   readonly nParameters: number;
   readonly default: { readonly projection: string; readonly mode: string; readonly method: string };
-  readonly smoothing: { readonly retention: number; readonly tickSeconds: number };
+  readonly time: TimeSettings;
   readonly projections: readonly Projection[];
 }
 
@@ -117,13 +186,12 @@ export interface GoldenStage {
 
 /** A PCM input and what every stage made of it in Python. */
 export interface Goldens {
-  readonly hopSeconds: number;
-  readonly stages: Readonly<Record<GoldenStageName, GoldenStage>>;
+  readonly stages: Readonly<Record<"pcm" | "mfcc" | "parameters", GoldenStage>>;
+  /** By the encoder's name; each runs at its own step. */
+  readonly encodings: Readonly<Record<string, GoldenStage>>;
   /** Largest absolute difference that a client may show. */
   readonly tolerance: { readonly mfcc: number; readonly encoding: number };
 }
-
-export type GoldenStageName = "pcm" | "mfcc" | "encoding" | "parameters";
 
 /** A file of the bundle as the manifest lists it; `path` is relative to the bundle. */
 export interface BundleFile {
@@ -179,16 +247,17 @@ export async function loadBundle(url: string, signal?: AbortSignal): Promise<Bun
     MAX_JSON_BYTES,
     signal,
   );
-  const partial = parseManifest(parseJson(manifest, "manifest.json"), folder);
+  const partial = parseManifest(parseObject(manifest, "manifest.json"), folder);
   const [mappings, goldens] = await Promise.all([
     readBundleFile(partial, partial.mappingsPath, signal),
     readBundleFile(partial, partial.goldensPath, signal),
   ]);
   const { mappingsPath, goldensPath, ...rest } = partial;
+  const parsed = parseMappings(parseJson(mappings, mappingsPath), rest.encoders, mappingsPath);
   return {
     ...rest,
-    mappings: parseMappings(parseJson(mappings, mappingsPath), mappingsPath, rest.encoders),
-    goldens: parseGoldens(parseJson(goldens, goldensPath), goldensPath, rest),
+    mappings: parsed,
+    goldens: parseGoldens(parseObject(goldens, goldensPath), goldensPath, rest, parsed.nParameters),
   };
 }
 
@@ -201,7 +270,7 @@ export async function loadBundle(url: string, signal?: AbortSignal): Promise<Bun
 export async function loadRegistry(url: string, signal?: AbortSignal): Promise<Registry> {
   const folder = folderUrl(url);
   const bytes = await fetchBytes(new URL("index.json", folder).href, "index.json", MAX_JSON_BYTES, signal);
-  return parseRegistry(parseJson(bytes, "index.json"), folder);
+  return parseRegistry(parseObject(bytes, "index.json"), folder);
 }
 
 /**
@@ -234,17 +303,16 @@ export async function readBundleFile(
 }
 
 /**
- * Read one stage of the goldens as numbers, row by row. int16 becomes the float that the front end takes.
+ * Read a stage of `bundle.goldens` as numbers, row by row. int16 becomes the float that the front end takes.
  *
  * @returns float32 of the stage's shape, flattened
  * @throws BundleError as `readBundleFile`
  */
 export async function readGolden(
-  bundle: Bundle,
-  name: GoldenStageName,
+  bundle: Pick<Bundle, "url" | "files">,
+  stage: GoldenStage,
   signal?: AbortSignal,
 ): Promise<Float32Array> {
-  const stage = bundle.goldens.stages[name];
   const view = new DataView(await readBundleFile(bundle, stage.file, signal));
   const values = new Float32Array(sizeOf(stage.shape));
   for (let i = 0; i < values.length; i++) {
@@ -281,9 +349,9 @@ export function findMapping(
   return { projection, scaling };
 }
 
-/** The encoder that the default mapping takes. */
-export function defaultEncoder(bundle: Pick<Bundle, "encoders" | "mappings">): Encoder {
-  return findEncoder(bundle, findMapping(bundle).projection.encoder);
+/** What a track must last at least: the longest window of all encoders. */
+export function longestWindowSeconds(bundle: Pick<Bundle, "encoders">): number {
+  return Math.max(...bundle.encoders.map(({ windowSeconds }) => windowSeconds));
 }
 
 // ---------------------------------------------------------------------------------------------------- downloading
@@ -356,14 +424,16 @@ async function sha256(bytes: ArrayBuffer): Promise<string | null> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function parseJson(bytes: ArrayBuffer, file: string): Fields {
-  let value: unknown;
+function parseObject(bytes: ArrayBuffer, file: string): Fields {
+  return Fields.of(parseJson(bytes, file), `${file}:`, "");
+}
+
+function parseJson(bytes: ArrayBuffer, file: string): unknown {
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new BundleError(file, `is not JSON (${String(error)})`);
   }
-  return Fields.of(value, `${file}:`, "");
 }
 
 // ----------------------------------------------------------------------------------------------------- validation
@@ -403,14 +473,10 @@ class Fields {
     return Object.keys(this.values);
   }
 
-  schema(): void {
+  schema(known = SCHEMA_VERSION): void {
     const version = this.raw("schema_version");
-    if (version !== SCHEMA_VERSION) {
-      this.fail(
-        "schema_version",
-        `is ${JSON.stringify(version)}, this reader knows ${SCHEMA_VERSION}`,
-        REMEDY_UPDATE,
-      );
+    if (version !== known) {
+      this.fail("schema_version", `is ${JSON.stringify(version)}, this reader knows ${known}`, REMEDY_UPDATE);
     }
   }
 
@@ -457,18 +523,40 @@ class Fields {
     return value as unknown[];
   }
 
-  objects(name: string): Fields[] {
+  objects(name: string, atLeast = 1): Fields[] {
     const list = this.list(name);
-    if (list.length === 0) this.fail(name, "must not be empty");
+    if (list.length < atLeast) this.fail(name, "must not be empty");
     return list.map((item, i) => Fields.of(item, this.file, `${this.prefix}${name}[${i}].`));
   }
 
+  /** The length of a list of what is projected to: 1 to as many as there may be parameters. */
+  size(name: string): number {
+    const { length } = this.list(name);
+    if (length < 1 || length > MAX_PARAMETERS) {
+      this.fail(name, `has ${length} entries, it must have 1 ... ${MAX_PARAMETERS}`);
+    }
+    return length;
+  }
+
   numbers(name: string, length: number): number[] {
+    return this.finite(name, this.list(name), length);
+  }
+
+  /** So many rows of so many numbers. */
+  matrix(name: string, rows: number, columns: number): number[][] {
     const list = this.list(name);
+    if (list.length !== rows) this.fail(name, `has ${list.length} rows, it must have ${rows}`);
+    return list.map((row, i) => {
+      if (!Array.isArray(row)) this.fail(`${name}[${i}]`, "must be a list");
+      return this.finite(`${name}[${i}]`, row as unknown[], columns);
+    });
+  }
+
+  private finite(name: string, list: readonly unknown[], length: number): number[] {
     if (list.length !== length) this.fail(name, `has ${list.length} numbers, it must have ${length}`);
     return list.map((value, i) => {
-      if (typeof value !== "number" || !Number.isFinite(value)) {
-        this.fail(`${name}[${i}]`, "must be a finite number");
+      if (typeof value !== "number" || !(Math.abs(value) <= MAX_NUMBER)) {
+        this.fail(`${name}[${i}]`, `must be a number of at most ${MAX_NUMBER}`);
       }
       return value;
     });
@@ -487,6 +575,7 @@ function isSafePath(path: string): boolean {
   return /^[\w.-]+(\/[\w.-]+)*$/.test(path) && !path.split("/").some((part) => part === "." || part === "..");
 }
 
+type EncoderSize = Pick<Encoder, "name" | "encodingSize">;
 type Manifest = Omit<Bundle, "mappings" | "goldens"> & { mappingsPath: string; goldensPath: string };
 
 function parseManifest(manifest: Fields, url: string): Manifest {
@@ -563,6 +652,10 @@ function parseFrontend(fields: Fields, audio: AudioParams): FrontendGraph {
 }
 
 function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
+  const name = fields.text("name");
+  if (!/^[a-z0-9-]+$/.test(name)) {
+    fields.fail("name", `is "${name}", it must be made of small letters, digits and hyphens`);
+  }
   const windowFrames = fields.integer("window_frames", 1, MAX_SIZE);
   const windowSeconds = fields.positive("window_seconds");
   const expected = (windowFrames * audio.hopLength) / audio.sampleRateHz;
@@ -570,7 +663,7 @@ function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
     fields.fail("window_seconds", `is ${windowSeconds}, but ${windowFrames} frames last ${expected} s`);
   }
   return {
-    name: fields.text("name"),
+    name,
     model: fields.filePath("model"),
     layer: fields.text("layer"),
     inputs: { segments: fields.object("inputs").text("segments") },
@@ -602,34 +695,28 @@ function parseFiles(fields: Fields): Readonly<Record<string, BundleFile>> {
   );
 }
 
-function parseMappings(fields: Fields, path: string, encoders: readonly Encoder[]): Mappings {
+/**
+ * Validate what `mappings.json` holds.
+ *
+ * @param values its JSON
+ * @param encoders those of the manifest
+ * @throws BundleError naming the field that is wrong
+ */
+export function parseMappings(
+  values: unknown,
+  encoders: readonly EncoderSize[],
+  path = "mappings.json",
+): Mappings {
+  const fields = Fields.of(values, `${path}:`, "");
   fields.schema();
-  const nParameters = fields.integer("n_parameters", 1, MAX_SIZE);
+  const nParameters = fields.integer("n_parameters", 1, MAX_PARAMETERS);
   const chosen = fields.object("default");
-  const smoothing = fields.object("smoothing");
-  const projections = fields.objects("projections").map((projection: Fields): Projection => {
-    const encoder = projection.text("encoder");
-    const found = encoders.find(({ name }) => name === encoder);
-    if (found === undefined) projection.fail("encoder", `is "${encoder}", the manifest has no such encoder`);
-    const kind = projection.oneOf("kind", ["identity"]);
-    if (found.encodingSize !== nParameters) {
-      projection.fail(
-        "kind",
-        `is identity, but the encoder gives ${found.encodingSize} numbers for ${nParameters} parameters`,
-      );
-    }
-    return {
-      name: projection.text("name"),
-      kind,
-      encoder,
-      scalings: projection.objects("scalings").map((scaling) => ({
-        mode: scaling.text("mode"),
-        method: scaling.text("method"),
-        gain: scaling.numbers("gain", nParameters),
-        offset: scaling.numbers("offset", nParameters),
-      })),
-    };
-  });
+  const projections = fields
+    .objects("projections")
+    .map((projection) => parseProjection(projection, nParameters, encoders));
+  if (new Set(projections.map(({ name }) => name)).size < projections.length) {
+    fields.fail("projections", "has two projections of one name");
+  }
   const mappings: Mappings = {
     nParameters,
     default: {
@@ -637,10 +724,7 @@ function parseMappings(fields: Fields, path: string, encoders: readonly Encoder[
       mode: chosen.text("mode"),
       method: chosen.text("method"),
     },
-    smoothing: {
-      retention: smoothing.number("retention", { min: 0, max: 1 }),
-      tickSeconds: smoothing.positive("tick_seconds"),
-    },
+    time: parseTime(fields.object("time")),
     projections,
   };
   try {
@@ -654,16 +738,106 @@ function parseMappings(fields: Fields, path: string, encoders: readonly Encoder[
   return mappings;
 }
 
-function parseGoldens(fields: Fields, path: string, manifest: Pick<Bundle, "files">): Goldens {
+function parseTime(fields: Fields): TimeSettings {
+  return {
+    interpolation: fields.oneOf("interpolation", INTERPOLATIONS),
+    attack: fields.number("attack", { min: 0, max: 1 }),
+    release: fields.number("release", { min: 0, max: 1 }),
+    tickSeconds: fields.number("tick_seconds", { min: 0.001, max: 1 }),
+    lookAheadSeconds: fields.number("look_ahead_seconds", { min: -10, max: 10 }),
+  };
+}
+
+function parseProjection(fields: Fields, nParameters: number, encoders: readonly EncoderSize[]): Projection {
+  const parts = fields.objects("parts").map((part) => parsePart(part, encoders));
+  if (new Set(parts.map(({ encoder }) => encoder)).size < parts.length) {
+    fields.fail("parts", "has two parts of one encoder");
+  }
+  const size = parts.reduce((sum, part) => sum + part.size, 0);
+  if (size !== nParameters) fields.fail("parts", `give ${size} numbers for ${nParameters} parameters`);
+  const scalings = fields.objects("scalings").map((scaling) => parseScaling(scaling, nParameters));
+  if (new Set(scalings.map(({ mode, method }) => `${mode} ${method}`)).size < scalings.length) {
+    fields.fail("scalings", "has two scalings of one mode and method");
+  }
+  return { name: fields.oneOf("name", PROJECTIONS), parts, scalings };
+}
+
+/** The sizes of its steps chain from the encoding's to `size`. */
+function parsePart(fields: Fields, encoders: readonly EncoderSize[]): Part {
+  const encoder = fields.text("encoder");
+  const found = encoders.find(({ name }) => name === encoder);
+  if (found === undefined) fields.fail("encoder", `is "${encoder}", the manifest has no such encoder`);
+  const steps: Step[] = [];
+  let size = found.encodingSize;
+  if (fields.list("steps").length > MAX_STEPS) fields.fail("steps", `must hold at most ${MAX_STEPS}`);
+  for (const step of fields.objects("steps", 0)) {
+    const [parsed, sizeAfter] = parseStep(step, size);
+    steps.push(parsed);
+    size = sizeAfter;
+  }
+  return { encoder, encodingSize: found.encodingSize, steps, size };
+}
+
+/** @returns the step and the size of what it gives */
+function parseStep(fields: Fields, size: number): [Step, number] {
+  const kind = fields.oneOf("kind", ["select", "scale", "affine", "inverse-distance"]);
+  switch (kind) {
+    case "select": {
+      const indices = fields.numbers("indices", fields.size("indices"));
+      indices.forEach((index, i) => {
+        if (!Number.isInteger(index) || index < 0 || index >= size) {
+          fields.fail(`indices[${i}]`, `is ${index}, it must be an integer in 0 ... ${size - 1}`);
+        }
+      });
+      return [{ kind, indices }, indices.length];
+    }
+    case "scale":
+      return [{ kind, gain: fields.numbers("gain", size), offset: fields.numbers("offset", size) }, size];
+    case "affine": {
+      const nOut = fields.size("offset");
+      const matrix = fields.matrix("matrix", size, nOut);
+      return [{ kind, matrix, offset: fields.numbers("offset", nOut) }, nOut];
+    }
+    case "inverse-distance": {
+      const centroids = fields.matrix("centroids", fields.size("centroids"), size);
+      return [{ kind, centroids, floor: fields.number("floor", { min: 1e-9, max: 1e9 }) }, centroids.length];
+    }
+  }
+}
+
+function parseScaling(fields: Fields, nParameters: number): Scaling {
+  const mode = fields.oneOf("mode", SCALING_MODES);
+  const method = fields.oneOf("method", ["standard", "minmax", "robust", "per-track"]);
+  const gain = fields.numbers("gain", nParameters);
+  const offset = fields.numbers("offset", nParameters);
+  if (method !== "per-track") return { mode, method, gain, offset };
+  const [low = NaN, high = NaN] = fields.numbers("percentiles", 2);
+  if (!(low >= 0 && low < high && high <= 100)) {
+    fields.fail("percentiles", `are ${low} and ${high}, they must rise within 0 ... 100`);
+  }
+  const maxBoost = fields.number("max_boost", { min: 0, max: MAX_NUMBER });
+  return { mode, method, gain, offset, percentiles: [low, high], maxBoost };
+}
+
+function parseGoldens(
+  fields: Fields,
+  path: string,
+  manifest: Pick<Bundle, "files" | "encoders" | "audio">,
+  nParameters: number,
+): Goldens {
   fields.schema();
   const stages = fields.object("stages");
+  const encodings = fields.object("encodings");
   const tolerance = fields.object("tolerance");
-  const stage = (name: GoldenStageName, rank: number): GoldenStage => {
-    const entry: Fields = stages.object(name);
+  /** @param columns size of the rows; null for a single list of numbers */
+  const stage = (entry: Fields, columns: number | null): GoldenStage => {
     const dtype = entry.oneOf("dtype", ["int16", "float32"]);
-    const shape = entry.numbers("shape", rank);
+    const shape = entry.numbers("shape", columns === null ? 1 : 2);
     if (!shape.every((size) => Number.isInteger(size) && size > 0)) {
       entry.fail("shape", "must hold positive integers");
+    }
+    if (columns !== null && shape[1] !== columns) {
+      entry.fail("shape", `has rows of ${shape[1] ?? 0}, they must have ${columns}`);
     }
     const file = entry.filePath("file");
     const listed = Object.hasOwn(manifest.files, file) ? manifest.files[file] : undefined;
@@ -675,19 +849,20 @@ function parseGoldens(fields: Fields, path: string, manifest: Pick<Bundle, "file
     return { file, dtype, shape };
   };
   return {
-    hopSeconds: fields.positive("hop_seconds"),
     stages: {
-      pcm: stage("pcm", 1),
-      mfcc: stage("mfcc", 2),
-      encoding: stage("encoding", 2),
-      parameters: stage("parameters", 2),
+      pcm: stage(stages.object("pcm"), null),
+      mfcc: stage(stages.object("mfcc"), manifest.audio.nMfcc),
+      parameters: stage(stages.object("parameters"), nParameters),
     },
+    encodings: Object.fromEntries(
+      manifest.encoders.map(({ name, encodingSize }) => [name, stage(encodings.object(name), encodingSize)]),
+    ),
     tolerance: { mfcc: tolerance.positive("mfcc"), encoding: tolerance.positive("encoding") },
   };
 }
 
 function parseRegistry(fields: Fields, url: string): Registry {
-  fields.schema();
+  fields.schema(REGISTRY_SCHEMA_VERSION);
   if (fields.list("bundles").length === 0) return { url, bundles: [] };
   const bundles = fields.objects("bundles").map((entry: Fields): RegistryEntry => {
     const name = entry.text("name");

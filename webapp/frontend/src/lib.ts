@@ -5,33 +5,61 @@
  *     const bundle = await loadBundle("https://example.org/registry/ae-shared/1/");
  *     const { times, parameters } = await analyze(pcm, bundle);
  *
+ * To play, ask a track for every frame; it answers as far as the analysis has come:
+ *
+ *     const track = ParameterTrack.of(bundle, pcm.length);
+ *     void analyze(pcm, bundle, { onBlock: (block) => track.add(block) });
+ *     const [values, travel] = [new Float32Array(track.nParameters), new Float32Array(track.nParameters)];
+ *     function draw() {
+ *       track.at(audio.currentTime, values, travel); // values: ten numbers in [0, 1]
+ *       requestAnimationFrame(draw);
+ *     }
+ *
  * It runs in the caller's thread, in blocks between which the page stays responsive; in a worker it works as well.
  */
 import type { Analyzer } from "./analysis/analyzer";
 import { startAnalyzer, type Backend } from "./analysis/backend";
 import { TrackAnalysis } from "./analysis/run";
-import { timeAxis } from "./analysis/segments";
-import { defaultEncoder, findMapping, type Bundle } from "./bundle";
-import { scale } from "./mapping/scale";
+import { timeAxis, type TimeAxis } from "./analysis/segments";
+import type { Bundle } from "./bundle";
+import { ParameterTrack, type EncodingBlock } from "./mapping/track";
 
-export { BundleError, loadBundle, loadRegistry, type Bundle, type Registry } from "./bundle";
+export {
+  BundleError,
+  findMapping,
+  loadBundle,
+  loadRegistry,
+  type Bundle,
+  type Mapping,
+  type Registry,
+  type TimeSettings,
+} from "./bundle";
+export { ParameterTrack, type EncodingBlock } from "./mapping/track";
 export { BackendError, type Backend } from "./analysis/backend";
 export { TrackTooShortError } from "./analysis/segments";
 
 export interface AnalyzeOptions {
-  /** Distance of the encodings in seconds; the encoder's step unless told. */
-  readonly hopSeconds?: number;
+  /** Called with every block of encodings as it comes, in order of time: what `ParameterTrack.add` takes. */
+  readonly onBlock?: (block: EncodingBlock) => void;
   readonly onProgress?: (fraction: number) => void;
   readonly signal?: AbortSignal;
 }
 
-export interface Analysis {
-  /** Middle of each segment in seconds, shape [count]. */
+/** One encoder's encodings of a track. */
+export interface EncodingSeries {
+  /** Time of each encoding in seconds, shape [count]. */
   readonly times: Float64Array;
   /** One encoding per time, shape [count][encodingSize]. */
-  readonly encoding: Float32Array[];
-  /** The bundle's default mapping of each, in [0, 1], not smoothed, shape [count][nParameters]. */
+  readonly values: Float32Array[];
+}
+
+export interface Analysis {
+  /** Time of each row of parameters in seconds, shape [count]: those of the mapping's finest encoder. */
+  readonly times: Float64Array;
+  /** The bundle's default mapping, in [0, 1], neither interpolated nor smoothed, shape [count][nParameters]. */
   readonly parameters: Float32Array[];
+  /** By the encoder's name. */
+  readonly encodings: Readonly<Record<string, EncodingSeries>>;
   readonly backend: Backend;
 }
 
@@ -43,23 +71,26 @@ let starting: Promise<unknown> = Promise.resolve();
  * Encode a track and map it to visual parameters.
  *
  * @param pcm mono, at the bundle's rate (`bundle.audio.sampleRateHz`)
- * @throws TrackTooShortError when it is shorter than one window
+ * @throws TrackTooShortError when it is shorter than the longest window
  * @throws BundleError when a graph cannot be fetched or used
  * @throws BackendError when this browser does not compute what the bundle expects
  */
 export async function analyze(
   pcm: Float32Array,
   bundle: Bundle,
-  { hopSeconds, onProgress, signal }: AnalyzeOptions = {},
+  { onBlock, onProgress, signal }: AnalyzeOptions = {},
 ): Promise<Analysis> {
-  const encoder = defaultEncoder(bundle);
-  const hop = hopSeconds ?? encoder.stepSeconds;
-  const axis = timeAxis(bundle.audio, encoder, pcm.length, hop);
-  const size = encoder.encodingSize;
-  const encodings = new Float32Array(axis.count * size);
-  const analysis = new TrackAnalysis(bundle, encoder.name, pcm, {
-    hopSeconds: hop,
-    onBlock: (block) => encodings.set(block.encodings, block.first * size),
+  const series = new Map(
+    bundle.encoders.map((encoder) => {
+      const axis = timeAxis(bundle.audio, encoder, pcm.length);
+      return [encoder.name, { axis, values: new Float32Array(axis.count * encoder.encodingSize) }];
+    }),
+  );
+  const analysis = new TrackAnalysis(bundle, pcm, {
+    onBlock: (block) => {
+      series.get(block.encoder)?.values.set(block.encodings, block.first * block.size);
+      onBlock?.(block);
+    },
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });
@@ -72,20 +103,35 @@ export async function analyze(
     },
     encode: async (request) => {
       await breathe();
-      return analyzer.encode(request).encodings;
+      return analyzer.encode(request).blocks;
     },
   });
 
-  const parameters = new Float32Array(encodings.length);
-  scale(encodings, findMapping(bundle), parameters);
-  const rows = (values: Float32Array) =>
-    Array.from({ length: axis.count }, (_, k) => values.slice(k * size, (k + 1) * size));
+  const track = ParameterTrack.of(bundle, pcm.length);
+  for (const [encoder, { axis, values }] of series) {
+    const size = values.length / axis.count;
+    track.add({ encoder, first: 0, count: axis.count, encodings: values, size });
+  }
   return {
-    times: Float64Array.from({ length: axis.count }, (_, k) => axis.firstSeconds + k * axis.stepSeconds),
-    encoding: rows(encodings),
-    parameters: rows(parameters),
+    times: timesOf(track.axis),
+    parameters: rowsOf(track.rows, track.axis.count),
+    encodings: Object.fromEntries(
+      Array.from(series, ([name, { axis, values }]) => [
+        name,
+        { times: timesOf(axis), values: rowsOf(values, axis.count) },
+      ]),
+    ),
     backend,
   };
+}
+
+function timesOf({ firstSeconds, stepSeconds, count }: TimeAxis): Float64Array {
+  return Float64Array.from({ length: count }, (_, k) => firstSeconds + k * stepSeconds);
+}
+
+function rowsOf(values: Float32Array, count: number): Float32Array[] {
+  const size = values.length / count;
+  return Array.from({ length: count }, (_, k) => values.slice(k * size, (k + 1) * size));
 }
 
 function start(bundle: Bundle): Promise<{ analyzer: Analyzer; backend: Backend }> {

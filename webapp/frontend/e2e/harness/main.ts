@@ -3,75 +3,90 @@ import * as tf from "@tensorflow/tfjs-core";
 import { startAnalyzer } from "../../src/analysis/backend";
 import { AnalysisClient } from "../../src/analysis/client";
 import { decodeTrack } from "../../src/analysis/decode";
-import { frameRun, hopFramesOf, sliceWithZeros, timeAxis } from "../../src/analysis/segments";
-import {
-  defaultEncoder,
-  findMapping,
-  loadBundle,
-  loadRegistry,
-  readGolden,
-  type Bundle,
-} from "../../src/bundle";
+import { encodeRequest } from "../../src/analysis/analyzer";
+import { timeAxis } from "../../src/analysis/segments";
+import { findMapping, loadBundle, loadRegistry, readGolden, type Bundle, type Step } from "../../src/bundle";
 import { ParameterTrack, type EncodingBlock } from "../../src/mapping/track";
+
+/** By the encoder's name: shape [count, encodingSize], flattened. */
+type AllEncodings = Readonly<Record<string, Float32Array>>;
 
 /** Analyse in the worker and collect everything. */
 async function analyzeAll(
   client: AnalysisClient,
   pcm: Float32Array,
-  hopSeconds: number,
   onBlock?: (block: EncodingBlock) => void,
-): Promise<Float32Array> {
-  const encoder = defaultEncoder(client.bundle);
-  const { count } = timeAxis(client.bundle.audio, encoder, pcm.length, hopSeconds);
-  const encodings = new Float32Array(count * encoder.encodingSize);
+): Promise<AllEncodings> {
+  const { audio, encoders } = client.bundle;
+  const encodings = Object.fromEntries(
+    encoders.map((encoder) => [
+      encoder.name,
+      new Float32Array(timeAxis(audio, encoder, pcm.length).count * encoder.encodingSize),
+    ]),
+  );
   await client.analyze(pcm, {
-    hopSeconds,
     onBlock: (block) => {
-      encodings.set(block.encodings, block.first * block.size);
+      encodings[block.encoder]?.set(block.encodings, block.first * block.size);
       onBlock?.(block);
     },
   });
   return encodings;
 }
 
-/** The unsmoothed parameters at the time of every encoding, by way of the player's ParameterTrack. */
-function parametersOf(
-  bundle: Bundle,
-  encodings: Float32Array,
-  nSamples: number,
-  hopSeconds: number,
-): number[][] {
-  const encoder = defaultEncoder(bundle);
-  const axis = timeAxis(bundle.audio, encoder, nSamples, hopSeconds);
-  const track = new ParameterTrack({
-    axis,
-    durationSeconds: nSamples / bundle.audio.sampleRateHz,
-    mapping: findMapping(bundle),
-    smoothing: { ...bundle.mappings.smoothing, retention: 0 },
-  });
-  track.add({ first: 0, count: axis.count, encodings, size: encoder.encodingSize });
-  const parameters = new Float32Array(bundle.mappings.nParameters);
-  return Array.from({ length: axis.count }, (_, k) => {
-    track.at(axis.firstSeconds + k * axis.stepSeconds, parameters, new Float32Array(parameters.length));
-    return [...parameters];
-  });
+/** The rows of the default mapping, by way of the player's ParameterTrack. */
+function parametersOf(bundle: Bundle, encodings: AllEncodings, nSamples: number): Float32Array {
+  const track = ParameterTrack.of(bundle, nSamples);
+  for (const { name, encodingSize: size } of bundle.encoders) {
+    const values = encodings[name] ?? new Float32Array();
+    track.add({ encoder: name, first: 0, count: values.length / size, encodings: values, size });
+  }
+  return track.rows;
+}
+
+/**
+ * How much an error in every number of an encoding can grow on its way through the default mapping: for each parameter
+ * the sum of what each number may add, the largest of all.
+ */
+function sensitivity(bundle: Bundle): number {
+  const { projection, scaling } = findMapping(bundle);
+  const growth = projection.parts.flatMap(({ steps, encodingSize }) =>
+    steps.reduce((errors, step) => grow(step, errors), Array<number>(encodingSize).fill(1)),
+  );
+  // What is fitted to the track may have a larger gain, and both of its percentiles move with the numbers.
+  const fitted = scaling.method === "per-track" ? 3 * scaling.maxBoost : 1;
+  return Math.max(...growth.map((bound, i) => bound * fitted * Math.abs(scaling.gain[i] ?? NaN)));
+}
+
+/** @param errors of each number before the step @returns their bounds after it */
+function grow(step: Step, errors: readonly number[]): number[] {
+  switch (step.kind) {
+    case "select":
+      return step.indices.map((index) => errors[index] ?? NaN);
+    case "scale":
+      return errors.map((error, i) => error * Math.abs(step.gain[i] ?? NaN));
+    case "affine":
+      return step.offset.map((_, j) =>
+        errors.reduce((sum, error, i) => sum + error * Math.abs(step.matrix[i]?.[j] ?? NaN), 0),
+      );
+    case "inverse-distance":
+      // The slope of 1 / d is 1 / d^2, which on the floor would bound nothing: taken at a tenth from every centroid.
+      return step.centroids.map(() => 100 * Math.hypot(...errors));
+  }
 }
 
 /** Tensors alive after each of several rounds of work on this thread. */
 async function countTensors(bundleUrl: string, rounds: number): Promise<number[]> {
   const bundle = await loadBundle(bundleUrl);
   const { analyzer } = await startAnalyzer(bundle, { maxThreads: 1 });
-  const encoder = defaultEncoder(bundle);
-  const pcm = await readGolden(bundle, "pcm");
-  const hopFrames = hopFramesOf(bundle.audio, encoder.stepSeconds);
+  const pcm = await readGolden(bundle, bundle.goldens.stages.pcm);
+  const { floorDb } = bundle.audio;
   const counts: number[] = [];
   for (let round = 1; round <= rounds; round++) {
-    const run = frameRun(bundle.audio, bundle.frontend, 0, (round - 1) * hopFrames + encoder.windowFrames);
-    const block = sliceWithZeros(pcm, run);
-    const { floorDb } = bundle.audio;
-    analyzer.encode({ pcm: block, count: round, hopFrames, floorDb, encoder: encoder.name });
-    analyzer.peakDb(block);
-    analyzer.mfcc(block, floorDb);
+    const runs = bundle.encoders.map(({ name }) => ({ encoder: name, first: 0, count: round }));
+    const request = encodeRequest(bundle, pcm, runs, floorDb);
+    analyzer.encode(request);
+    analyzer.peakDb(request.pcm);
+    analyzer.mfcc(request.pcm, floorDb);
     counts.push(tf.memory().numTensors);
   }
   analyzer.dispose();
@@ -89,13 +104,13 @@ const harness = {
   analyzeAll,
   countTensors,
   decodeTrack,
-  defaultEncoder,
   findMapping,
   largestDifference,
   loadBundle,
   loadRegistry,
   parametersOf,
   readGolden,
+  sensitivity,
 };
 
 declare global {

@@ -2,18 +2,21 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { BundleError, loadBundle, type Bundle } from "../bundle";
+import { ParameterTrack, type EncodingBlock } from "../mapping/track";
 import {
   type Json,
   collector,
   TOY_URL,
+  toyEncoders,
   toyEncodings,
   toyFetch,
   toyFiles,
+  toyParameters,
   type ToyOptions,
 } from "../testing/toy-bundle";
 import { Analyzer, loadGraphs } from "./analyzer";
 import { fromWire, toWire } from "./messages";
-import { BlockPlan } from "./plan";
+import { BlockPlan, countWith } from "./plan";
 import { TrackAnalysis, type BlockExecutor } from "./run";
 import { loadGoldens, passes, selfTest } from "./self-test";
 import {
@@ -38,7 +41,7 @@ async function load(options: ToyOptions = {}): Promise<{ bundle: Bundle; analyze
 const executor = (analyzer: Analyzer, depth = 2): BlockExecutor => ({
   depth,
   peakDb: (pcm) => Promise.resolve(analyzer.peakDb(pcm)),
-  encode: (request) => Promise.resolve(analyzer.encode(request).encodings),
+  encode: (request) => Promise.resolve(analyzer.encode(request).blocks),
 });
 
 const noise = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i * 0.37));
@@ -63,7 +66,8 @@ describe("segments", () => {
   });
 
   it("puts an encoding at the middle of its segment", () => {
-    const axis = timeAxis(audio, { windowFrames: 96, timeOffsetSeconds: 0.475 }, 30 * 44100, 0.1);
+    const encoder = { windowFrames: 96, stepSeconds: 0.1, timeOffsetSeconds: 0.475 };
+    const axis = timeAxis(audio, encoder, 30 * 44100);
     expect(axis).toEqual({ firstSeconds: 0.475, stepSeconds: 0.1, count: 291 });
   });
 
@@ -134,46 +138,160 @@ describe("BlockPlan", () => {
   });
 });
 
-describe("the graphs", () => {
-  it.each([null, 1])("pass the self-test, top_db %s", async (topDb) => {
-    const { bundle, analyzer } = await load({ topDb });
-    const result = selfTest(bundle, analyzer, await loadGoldens(bundle));
-    expect(result.mfcc).toBeLessThan(1e-5);
-    expect(result.encoding).toBeLessThan(1e-5);
-    expect(passes(bundle, result)).toBe(true);
-    expect(passes(bundle, { ...result, mfcc: NaN })).toBe(false);
-    expect(passes(bundle, { ...result, encoding: 1 })).toBe(false);
+describe("countWith", () => {
+  const coarse = { firstSeconds: 0.475, stepSeconds: 0.24, count: 121 };
+  const fine = { firstSeconds: 0.045, stepSeconds: 0.02, count: 1490 };
+
+  it("divides every axis without gap or overlap, in order of time", () => {
+    expect(countWith(fine, coarse, -1)).toBe(0);
+    let before = 0;
+    for (let k = 0; k < coarse.count - 1; k++) {
+      const count = countWith(fine, coarse, k);
+      expect(count).toBeGreaterThan(before);
+      before = count;
+      const seconds = coarse.firstSeconds + k * coarse.stepSeconds;
+      expect(fine.firstSeconds + (count - 1) * fine.stepSeconds).toBeLessThanOrEqual(seconds + 1e-9);
+      expect(fine.firstSeconds + count * fine.stepSeconds).toBeGreaterThan(seconds);
+      expect(countWith(coarse, coarse, k)).toBe(k + 1);
+    }
+    expect(countWith(fine, coarse, coarse.count - 1)).toBe(fine.count);
   });
 
-  it.each([null, 1.5])("give the whole track whatever the blocks, top_db %s", async (topDb) => {
-    const { bundle, analyzer } = await load({ topDb });
-    for (const length of [12, 13, 60, 1001]) {
-      const pcm = noise(length);
-      for (const hopSeconds of [0.04, 0.12]) {
-        const expected = toyEncodings(pcm, hopSeconds / 0.04, topDb);
-        const options = collector({ hopSeconds });
-        const analysis = new TrackAnalysis(bundle, "toy", pcm, options);
+  it("finds nothing before an axis begins, and no more than all", () => {
+    const late = { firstSeconds: 9, stepSeconds: 0.1, count: 3 };
+    expect(countWith(late, coarse, 0)).toBe(0);
+    expect(countWith(late, coarse, 100)).toBe(3);
+  });
+});
+
+/** Every encoder's encodings of the blocks, row by row. */
+function collect(blocks: readonly EncodingBlock[]): Record<string, number[][]> {
+  const rows: Record<string, number[][]> = {};
+  for (const { encoder, first, count, encodings, size } of blocks) {
+    const series = (rows[encoder] ??= []);
+    for (let k = 0; k < count; k++) {
+      expect(series[first + k]).toBeUndefined();
+      series[first + k] = [...encodings.subarray(size * k, size * (k + 1))];
+    }
+  }
+  return rows;
+}
+
+describe("the graphs", () => {
+  it.each([
+    [null, false],
+    [1, false],
+    [null, true],
+  ])("pass the self-test, top_db %s, second encoder %s", async (topDb, wide) => {
+    const { bundle, analyzer } = await load({ topDb, wide });
+    const result = selfTest(bundle, analyzer, await loadGoldens(bundle));
+    expect(result.mfcc).toBeLessThan(1e-5);
+    expect(Object.keys(result.encodings).sort()).toEqual(wide ? ["toy", "wide"] : ["toy"]);
+    for (const difference of Object.values(result.encodings)) expect(difference).toBeLessThan(1e-5);
+    expect(passes(bundle, result)).toBe(true);
+    expect(passes(bundle, { ...result, mfcc: NaN })).toBe(false);
+    for (const { name } of bundle.encoders) {
+      expect(passes(bundle, { ...result, encodings: { ...result.encodings, [name]: 1 } })).toBe(false);
+      expect(passes(bundle, { ...result, encodings: { ...result.encodings, [name]: NaN } })).toBe(false);
+    }
+    expect(passes(bundle, { ...result, encodings: {} })).toBe(false);
+  });
+
+  it("fail the self-test when one of several encoders is off", async () => {
+    const { bundle, analyzer } = await load({ wide: true });
+    const goldens = await loadGoldens(bundle);
+    goldens.encodings.get("wide")![3]! += 0.01;
+    const result = selfTest(bundle, analyzer, goldens);
+    expect(result.encodings.toy).toBeLessThan(1e-5);
+    expect(result.encodings.wide).toBeCloseTo(0.01, 4);
+    expect(passes(bundle, result)).toBe(false);
+  });
+
+  it.each([
+    [null, false],
+    [1.5, false],
+    [null, true],
+    [1.5, true],
+  ])("give the whole track whatever the blocks, top_db %s, second encoder %s", async (topDb, wide) => {
+    for (const stepSeconds of [0.04, 0.12]) {
+      const toy = { topDb, wide, stepSeconds };
+      const { bundle, analyzer } = await load(toy);
+      for (const length of [24, 25, 60, 1001]) {
+        const pcm = noise(length);
+        const options = collector();
+        const analysis = new TrackAnalysis(bundle, pcm, options);
         analysis.focus(length / 200);
         await analysis.run(executor(analyzer));
-        const encodings: number[][] = [];
-        for (const { first, count, encodings: rows, size } of options.blocks) {
-          expect(size).toBe(2);
-          for (let k = 0; k < count; k++) encodings[first + k] = [...rows.subarray(2 * k, 2 * k + 2)];
+        const rows = collect(options.blocks);
+        for (const encoder of toyEncoders(toy)) {
+          const expected = toyEncodings(pcm, encoder, topDb);
+          expect(rows[encoder.name]).toHaveLength(expected.length);
+          const given = rows[encoder.name]!.flat();
+          expected.flat().forEach((value, i) => expect(given[i]).toBeCloseTo(value, 4));
         }
-        expect(encodings).toHaveLength(expected.length);
-        expected.flat().forEach((value, i) => expect(encodings.flat()[i]).toBeCloseTo(value, 4));
+        const track = ParameterTrack.of(bundle, length);
+        for (const block of options.blocks) track.add(block);
+        const parameters = toyParameters(pcm, toy).flat();
+        expect(track.rows).toHaveLength(parameters.length);
+        parameters.forEach((value, i) => expect(track.rows[i]).toBeCloseTo(value, 4));
       }
     }
   });
 
+  it("compute the front end once for all encoders of a block, and the first block makes a start", async () => {
+    const { bundle, analyzer } = await load({ wide: true });
+    const pcm = noise(6000);
+    const track = ParameterTrack.of(bundle, pcm.length);
+    const mfcc = vi.spyOn(analyzer as unknown as { runFrontend: () => unknown }, "runFrontend");
+    const options = collector();
+    const untilReady: number[] = [];
+    const stretches: Record<string, number>[] = [];
+    const once: BlockExecutor = {
+      ...executor(analyzer, 1),
+      encode: (request) => {
+        stretches.push(Object.fromEntries(request.runs.map(({ encoder, count }) => [encoder, count])));
+        return Promise.resolve(analyzer.encode(request).blocks);
+      },
+    };
+    const analysis = new TrackAnalysis(bundle, pcm, {
+      onBlock: (block) => {
+        options.onBlock(block);
+        track.add(block);
+        untilReady.push(track.readyUntil(0));
+      },
+    });
+    await analysis.run(once);
+    expect(mfcc).toHaveBeenCalledTimes(stretches.length);
+    expect(stretches.every((runs) => (runs.toy ?? 0) > 0 && (runs.wide ?? 0) > 0)).toBe(true);
+    expect(options.blocks.map(({ encoder }) => encoder).slice(0, 4)).toEqual(["wide", "toy", "wide", "toy"]);
+    expect(untilReady[1]).toBeGreaterThan(0.8);
+    expect(untilReady).toEqual(untilReady.toSorted((a, b) => a - b));
+    expect(untilReady.at(-1)).toBe(60);
+  });
+
+  it("begin at the focus, for all encoders", async () => {
+    const { bundle, analyzer } = await load({ wide: true });
+    const pcm = noise(6000);
+    const track = ParameterTrack.of(bundle, pcm.length);
+    let readyAfterFirst: boolean | undefined;
+    const analysis = new TrackAnalysis(bundle, pcm, {
+      onBlock: (block) => {
+        track.add(block);
+        if (block.encoder === "toy") readyAfterFirst ??= track.isReady(40.1);
+      },
+    });
+    analysis.focus(40.1);
+    await analysis.run(executor(analyzer));
+    expect(readyAfterFirst).toBe(true);
+    expect(track.readyUntil(0)).toBe(60);
+  });
+
   it("leave no tensor behind", async () => {
     const before = tf.memory().numTensors;
-    const { bundle, analyzer } = await load();
+    const { bundle, analyzer } = await load({ wide: true });
     const loaded = tf.memory().numTensors;
     for (let round = 0; round < 3; round++) {
-      await new TrackAnalysis(bundle, "toy", noise(500), collector({ hopSeconds: 0.04 })).run(
-        executor(analyzer),
-      );
+      await new TrackAnalysis(bundle, noise(500), collector()).run(executor(analyzer));
       expect(tf.memory().numTensors).toBe(loaded);
     }
     analyzer.dispose();
@@ -182,7 +300,7 @@ describe("the graphs", () => {
 
   it.each([
     ["frontend/model.json", "manifest.json", "frontend.outputs", "mfcc"],
-    ["encoder/model.json", "manifest.json", "encoders.0.outputs", "encoding"],
+    ["encoders/toy/model.json", "manifest.json", "encoders.0.outputs", "encoding"],
   ])("are refused when they lack a tensor: %s", async (field, file, path, name) => {
     const edit = {
       [file]: (json: Json) => {
@@ -194,12 +312,17 @@ describe("the graphs", () => {
   });
 
   it("are refused when they are no graph model", async () => {
-    const edit = { "encoder/model.json": (json: Record<string, unknown>) => delete json.weightsManifest };
+    const edit = {
+      "encoders/toy/model.json": (json: Record<string, unknown>) => delete json.weightsManifest,
+    };
     await expect(load({ edit })).rejects.toThrow(/not a TensorFlow.js graph model/);
   });
 
   it("are refused when their shapes are not what the manifest says", async () => {
-    const edit = { "manifest.json": (json: Json) => ((json.audio as Json).n_mfcc = 1) };
+    const edit = {
+      "manifest.json": (json: Json) => ((json.audio as Json).n_mfcc = 1),
+      "goldens/goldens.json": (json: Json) => (((json.stages as Json).mfcc as Json).shape = [32, 1]),
+    };
     const { analyzer } = await load({ edit });
     expect(() => analyzer.mfcc(new Float32Array(16), -40)).toThrow(BundleError);
     expect(() => analyzer.mfcc(new Float32Array(17), -40)).toThrow(RangeError);
@@ -207,19 +330,20 @@ describe("the graphs", () => {
 });
 
 describe("an analysis", () => {
-  it("refuses a track shorter than a window", async () => {
+  it("refuses a track shorter than the longest window", async () => {
     const { bundle } = await load();
-    expect(() => new TrackAnalysis(bundle, "toy", noise(7), collector({ hopSeconds: 0.04 }))).toThrow(
-      TrackTooShortError,
-    );
+    expect(() => new TrackAnalysis(bundle, noise(7), collector())).toThrow(TrackTooShortError);
+    const { bundle: wide } = await load({ wide: true });
+    expect(new TrackAnalysis(wide, noise(20), collector())).toBeDefined();
+    expect(() => new TrackAnalysis(wide, noise(19), collector())).toThrow(/looks at 0\.24 s/);
   });
 
   it("reports progress from 0 to 1, never backwards", async () => {
     for (const topDb of [null, 3]) {
       const { bundle, analyzer } = await load({ topDb });
       const seen: number[] = [];
-      const options = collector({ hopSeconds: 0.04, onProgress: (fraction) => seen.push(fraction) });
-      await new TrackAnalysis(bundle, "toy", noise(5000), options).run(executor(analyzer));
+      const options = collector({ onProgress: (fraction) => seen.push(fraction) });
+      await new TrackAnalysis(bundle, noise(5000), options).run(executor(analyzer));
       expect(seen[0]).toBe(0);
       expect(seen.at(-1)).toBeCloseTo(1, 12);
       expect(seen).toEqual(seen.toSorted((a, b) => a - b));
@@ -229,8 +353,8 @@ describe("an analysis", () => {
   it("ends when it is aborted, with the signal's reason", async () => {
     const { bundle, analyzer } = await load();
     const abort = new AbortController();
-    const options = collector({ hopSeconds: 0.04, signal: abort.signal });
-    const run = new TrackAnalysis(bundle, "toy", noise(50_000), {
+    const options = collector({ signal: abort.signal });
+    const run = new TrackAnalysis(bundle, noise(50_000), {
       ...options,
       onBlock: (block) => {
         options.onBlock(block);
@@ -247,14 +371,14 @@ describe("an analysis", () => {
       ...executor(analyzer),
       encode: () => Promise.reject(new Error("out of memory")),
     };
-    const run = new TrackAnalysis(bundle, "toy", noise(5000), collector({ hopSeconds: 0.04 })).run(failing);
+    const run = new TrackAnalysis(bundle, noise(5000), collector()).run(failing);
     await expect(run).rejects.toThrow("out of memory");
   });
 });
 
 describe("errors cross from the worker", () => {
   it("with their class and fields", () => {
-    const error = new BundleError("encoder/model.json", "is not JSON", "Do this.");
+    const error = new BundleError("encoders/toy/model.json", "is not JSON", "Do this.");
     const copy = fromWire(structuredClone(toWire(error)));
     expect(copy).toBeInstanceOf(BundleError);
     expect(copy).toMatchObject({ message: error.message, field: error.field, remedy: "Do this." });

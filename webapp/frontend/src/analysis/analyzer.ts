@@ -2,9 +2,14 @@
 import { GraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import { BundleError, findEncoder, readBundleFile, type Bundle, type Encoder } from "../bundle";
+import type { EncodingBlock } from "../mapping/track";
+import { frameRun, hopFramesOf, sliceWithZeros, type SegmentRun } from "./segments";
 
-/** Segments given to the encoder at once: enough to fill its matrix products, few enough to stay in the cache. */
-const ENCODER_BATCH = 16;
+/**
+ * Rows of frames given to an encoder at once, in as many segments as they make: enough to fill its matrix products, few
+ * enough to stay in the cache.
+ */
+const BATCH_ROWS = 1536;
 
 /** The verified files of one graph. */
 interface GraphFiles {
@@ -18,21 +23,46 @@ export interface BundleGraphs {
   readonly encoders: ReadonlyMap<string, GraphFiles>;
 }
 
-/** A stretch of PCM to encode: exactly what the frames of `count` segments see, padding included. */
+/** A stretch of a track to encode: the PCM that its segments see, for all encoders together. */
 export interface EncodeRequest {
-  /** Shape [n], n a multiple of the hop length. */
-  readonly pcm: Float32Array;
-  readonly count: number;
-  readonly hopFrames: number;
+  /** Shape [n], n a multiple of the hop length, padding included. */
+  readonly pcm: Float32Array<ArrayBuffer>;
+  /** Index of the first frame that the PCM gives. */
+  readonly firstFrame: number;
   readonly floorDb: number;
-  readonly encoder: string;
+  /** At most one for each encoder. */
+  readonly runs: readonly SegmentRun[];
 }
 
 export interface EncodeResult {
-  /** Shape [count, encodingSize], flattened. */
-  readonly encodings: Float32Array<ArrayBuffer>;
+  /** One for each run, in their order. */
+  readonly blocks: readonly EncodingBlock[];
   readonly frontendMs: number;
   readonly encoderMs: number;
+}
+
+/**
+ * Cut what the frames of these segments see out of a track.
+ *
+ * @param pcm the whole track
+ * @param runs at least one, none of them empty
+ */
+export function encodeRequest(
+  bundle: Pick<Bundle, "audio" | "frontend" | "encoders">,
+  pcm: Float32Array,
+  runs: readonly SegmentRun[],
+  floorDb: number,
+): EncodeRequest {
+  const spans = runs.map(({ encoder: name, first, count }) => {
+    const encoder = findEncoder(bundle, name);
+    const hopFrames = hopFramesOf(bundle.audio, encoder.stepSeconds);
+    const start = first * hopFrames;
+    return { start, end: start + (count - 1) * hopFrames + encoder.windowFrames };
+  });
+  const firstFrame = Math.min(...spans.map(({ start }) => start));
+  const count = Math.max(...spans.map(({ end }) => end)) - firstFrame;
+  const stretch = frameRun(bundle.audio, bundle.frontend, firstFrame, count);
+  return { pcm: sliceWithZeros(pcm, stretch), firstFrame, floorDb, runs };
 }
 
 /** Download and verify every graph of a bundle. @throws BundleError */
@@ -166,26 +196,18 @@ export class Analyzer {
     }
   }
 
-  /** Front end, segments, encoder. */
-  encode({ pcm, count, hopFrames, floorDb, encoder: name }: EncodeRequest): EncodeResult {
-    const encoder = findEncoder(this.bundle, name);
-    const model = this.encoders.get(name);
-    if (model === undefined) throw new RangeError(`The encoder "${name}" is not loaded.`);
+  /** The front end once, then every encoder on its segments of the result. */
+  encode({ pcm, firstFrame, floorDb, runs }: EncodeRequest): EncodeResult {
     const start = performance.now();
     const [mfcc, peak] = this.runFrontend(pcm, floorDb);
     peak.dispose();
     const middle = performance.now();
-    const encodings = new Float32Array(count * encoder.encodingSize);
     try {
-      for (let first = 0; first < count; first += ENCODER_BATCH) {
-        const batch = Math.min(ENCODER_BATCH, count - first);
-        const rows = this.runEncoder(model, encoder, mfcc, first, batch, hopFrames);
-        encodings.set(rows, first * encoder.encodingSize);
-      }
+      const blocks = runs.map((run) => this.encodeRun(run, mfcc, firstFrame));
+      return { blocks, frontendMs: middle - start, encoderMs: performance.now() - middle };
     } finally {
       mfcc.dispose();
     }
-    return { encodings, frontendMs: middle - start, encoderMs: performance.now() - middle };
   }
 
   dispose(): void {
@@ -216,20 +238,41 @@ export class Analyzer {
     return [mfcc as tf.Tensor2D, peak as tf.Scalar];
   }
 
-  /** Encode `batch` segments from `first` on. @returns shape [batch, encodingSize], flattened */
+  /** @param mfcc the frames from `firstFrame` on */
+  private encodeRun(
+    { encoder: name, first, count }: SegmentRun,
+    mfcc: tf.Tensor2D,
+    firstFrame: number,
+  ): EncodingBlock {
+    const encoder = findEncoder(this.bundle, name);
+    const model = this.encoders.get(name);
+    if (model === undefined) throw new RangeError(`The encoder "${name}" is not loaded.`);
+    const { encodingSize: size, stepSeconds, windowFrames } = encoder;
+    const hopFrames = hopFramesOf(this.bundle.audio, stepSeconds);
+    const batch = Math.max(1, Math.round(BATCH_ROWS / windowFrames));
+    const encodings = new Float32Array(count * size);
+    for (let done = 0; done < count; done += batch) {
+      const starts = Array.from(
+        { length: Math.min(batch, count - done) },
+        (_, i) => (first + done + i) * hopFrames - firstFrame,
+      );
+      encodings.set(this.runEncoder(model, encoder, mfcc, starts), done * size);
+    }
+    return { encoder: name, first, count, encodings, size };
+  }
+
+  /** Encode the segments that start at these rows. @returns shape [starts.length, encodingSize], flattened */
   private runEncoder(
     model: GraphModel,
     { windowFrames, encodingSize, inputs, outputs, model: path }: Encoder,
     mfcc: tf.Tensor2D,
-    first: number,
-    batch: number,
-    hopFrames: number,
+    starts: readonly number[],
   ): Float32Array {
-    const rows = new Int32Array(batch * windowFrames);
-    for (let i = 0; i < rows.length; i++) {
-      const segment = first + Math.floor(i / windowFrames);
-      rows[i] = segment * hopFrames + (i % windowFrames);
-    }
+    const batch = starts.length;
+    const rows = Int32Array.from(
+      { length: batch * windowFrames },
+      (_, i) => (starts[Math.floor(i / windowFrames)] ?? 0) + (i % windowFrames),
+    );
     const encoding = tf.tidy(() => {
       const segments = tf.reshape(tf.gather(mfcc, tf.tensor1d(rows, "int32")), [
         batch,

@@ -84,10 +84,11 @@ export async function startAnalyzer(
         return { ...started, backend: { ...started.backend, rejected: attempts } };
       }
       started.analyzer.dispose();
-      const { mfcc, encoding } = started.backend.selfTest;
-      attempts.push(
-        `${describe(candidate)}: off by ${mfcc.toPrecision(2)} in MFCC, ${encoding.toPrecision(2)} in encodings`,
+      const { mfcc, encodings } = started.backend.selfTest;
+      const off = Object.entries({ MFCC: mfcc, ...encodings }).map(
+        ([stage, difference]) => `${difference.toPrecision(2)} in ${stage}`,
       );
+      attempts.push(`${describe(candidate)}: off by ${off.join(", ")}`);
     } catch (error) {
       if (error instanceof BundleError) throw error;
       attempts.push(`${describe(candidate)}: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,5 +1,5 @@
 /** The page's side of the analysis worker. */
-import { defaultEncoder, type Bundle } from "../bundle";
+import type { Bundle } from "../bundle";
 import type { Backend } from "./backend";
 import { AnalysisError, fromWire, type Reply, type Request } from "./messages";
 import { TrackAnalysis, type AnalysisOptions, type BlockExecutor } from "./run";
@@ -82,11 +82,11 @@ export class AnalysisClient {
   }
 
   /**
-   * Encode a track with the encoder of the bundle's default mapping. One track at a time: a second call ends the
-   * first one with an AbortError. The samples stay here; the worker is given copies of the stretches that it works on.
+   * Encode a track with every encoder of the bundle. One track at a time: a second call ends the first one with an
+   * AbortError. The samples stay here; the worker is given copies of the stretches that it works on.
    *
    * @param pcm mono at the bundle's rate
-   * @throws TrackTooShortError when the track is shorter than one window
+   * @throws TrackTooShortError when the track is shorter than the longest window
    * @throws DOMException AbortError (or the signal's reason) when it is aborted
    * @throws AnalysisError when the worker fails
    */
@@ -94,8 +94,7 @@ export class AnalysisClient {
     this.current?.abort.abort();
     const abort = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
-    const encoder = defaultEncoder(this.bundle).name;
-    const analysis = new TrackAnalysis(this.bundle, encoder, pcm, { ...options, signal });
+    const analysis = new TrackAnalysis(this.bundle, pcm, { ...options, signal });
     const current = { analysis, abort };
     this.current = current;
     this.times.frontendMs = 0;
@@ -127,12 +126,13 @@ export class AnalysisClient {
         const answer = await this.request({ kind: "peak", id: this.nextId++, pcm }, pcm.buffer);
         return answer.kind === "peak" ? answer.peakDb : NaN;
       },
-      encode: async (block) => {
-        const answer = await this.request({ kind: "encode", id: this.nextId++, ...block }, block.pcm.buffer);
+      encode: async (stretch) => {
+        const request = { kind: "encode", id: this.nextId++, ...stretch } as const;
+        const answer = await this.request(request, stretch.pcm.buffer);
         if (answer.kind !== "encoded") throw new AnalysisError("the worker answered another question");
         this.times.frontendMs += answer.frontendMs;
         this.times.encoderMs += answer.encoderMs;
-        return answer.encodings;
+        return answer.blocks;
       },
     };
   }

@@ -1,3 +1,8 @@
+import type { TimeAxis } from "./segments";
+
+/** In steps: encodings at the same time differ by less. */
+const ROUNDING = 1e-6;
+
 /** A stretch of encodings to compute. */
 export interface Block {
   readonly first: number;
@@ -50,4 +55,17 @@ export class BlockPlan {
     this.size = Math.min(this.largest, this.size * 2);
     return { first, count: stop - first };
   }
+}
+
+/**
+ * How the blocks of the encoder with the largest step divide the encodings of all encoders: how many on `axis` are
+ * complete with encoding `index` of it. That is all up to its time, so whatever lies between two of its encodings of
+ * one block can be interpolated as soon as the block is there; its last one brings the rest of the track.
+ */
+export function countWith(axis: TimeAxis, coarsest: TimeAxis, index: number): number {
+  if (index < 0) return 0;
+  if (index >= coarsest.count - 1) return axis.count;
+  const seconds = coarsest.firstSeconds + index * coarsest.stepSeconds;
+  const count = Math.floor((seconds - axis.firstSeconds) / axis.stepSeconds + ROUNDING) + 1;
+  return Math.min(axis.count, Math.max(0, count));
 }

@@ -1,10 +1,18 @@
 /** A whole track, block by block. Where a block is executed (a worker, this thread) is the executor's business. */
-import { findEncoder, type Bundle } from "../bundle";
+import { longestWindowSeconds, type Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
-import type { EncodeRequest } from "./analyzer";
-import { BlockPlan } from "./plan";
+import { encodeRequest, type EncodeRequest } from "./analyzer";
+import { BlockPlan, countWith, type Block } from "./plan";
 import { floorOf } from "./self-test";
-import { countFrames, frameRun, hopFramesOf, sliceWithZeros, timeAxis, TrackTooShortError } from "./segments";
+import {
+  countFrames,
+  frameRun,
+  sliceWithZeros,
+  timeAxis,
+  TrackTooShortError,
+  type SegmentRun,
+  type TimeAxis,
+} from "./segments";
 
 /** Music in the first block, so that playback can start at once, and in the largest ones. */
 const FIRST_BLOCK_SECONDS = 1;
@@ -16,15 +24,14 @@ const PEAK_PASS_SHARE = 0.25;
 export interface BlockExecutor {
   /** Largest log-mel value. */
   peakDb(pcm: Float32Array<ArrayBuffer>): Promise<number>;
-  /** Shape [count, encodingSize], flattened. */
-  encode(request: EncodeRequest & { readonly pcm: Float32Array<ArrayBuffer> }): Promise<Float32Array>;
+  /** One block for each run of segments. */
+  encode(request: EncodeRequest): Promise<readonly EncodingBlock[]>;
   /** Blocks that are given before the first one's result is awaited: 2 keeps a worker busy. */
   readonly depth: number;
 }
 
 export interface AnalysisOptions {
-  /** Distance of the encodings; rounded to whole frames. */
-  readonly hopSeconds: number;
+  /** Called for every encoder in turn, in order of time; within a stretch the finest comes last. */
   readonly onBlock: (block: EncodingBlock) => void;
   readonly onProgress?: (fraction: number) => void;
   /** Ends the analysis after the block that is being computed. */
@@ -34,29 +41,34 @@ export interface AnalysisOptions {
 /** An analysis under way: `focus` may be called while `run` has not settled. */
 export class TrackAnalysis {
   private readonly plan: BlockPlan;
-  private readonly axis: ReturnType<typeof timeAxis>;
-  private readonly hopFrames: number;
+  /** The largest step first. */
+  private readonly axes: readonly { readonly encoder: string; readonly axis: TimeAxis }[];
+  /** The plan counts encodings of the encoder with the largest step; the others' go with them. */
+  private readonly coarsest: TimeAxis;
 
   /**
+   * Every encoder of the bundle, each at its own step.
+   *
    * @param pcm mono at the bundle's rate; only read, never copied as a whole
-   * @throws TrackTooShortError when it is shorter than one window
+   * @throws TrackTooShortError when it is shorter than the longest window
    */
   constructor(
     private readonly bundle: Bundle,
-    private readonly encoder: string,
     private readonly pcm: Float32Array,
     private readonly options: AnalysisOptions,
   ) {
-    const { audio } = bundle;
-    const found = findEncoder(bundle, encoder);
-    this.axis = timeAxis(audio, found, pcm.length, options.hopSeconds);
-    this.hopFrames = hopFramesOf(audio, options.hopSeconds);
-    if (this.axis.count === 0) {
-      throw new TrackTooShortError(pcm.length / audio.sampleRateHz, found.windowSeconds);
+    const { audio, encoders } = bundle;
+    this.axes = encoders
+      .map((encoder) => ({ encoder: encoder.name, axis: timeAxis(audio, encoder, pcm.length) }))
+      .sort((a, b) => b.axis.stepSeconds - a.axis.stepSeconds);
+    const coarsest = this.axes[0]?.axis;
+    if (coarsest === undefined || this.axes.some(({ axis }) => axis.count === 0)) {
+      throw new TrackTooShortError(pcm.length / audio.sampleRateHz, longestWindowSeconds(bundle));
     }
-    const encodingsIn = (seconds: number) => Math.max(1, Math.round(seconds / this.axis.stepSeconds));
+    this.coarsest = coarsest;
+    const encodingsIn = (seconds: number) => Math.max(1, Math.round(seconds / coarsest.stepSeconds));
     this.plan = new BlockPlan(
-      this.axis.count,
+      coarsest.count,
       encodingsIn(FIRST_BLOCK_SECONDS),
       encodingsIn(LARGEST_BLOCK_SECONDS),
     );
@@ -64,14 +76,15 @@ export class TrackAnalysis {
 
   /** Analyse from this time on first, then wrap round to what is missing. */
   focus(timeSeconds: number): void {
-    this.plan.focus((timeSeconds - this.axis.firstSeconds) / this.axis.stepSeconds);
+    // A finer encoder's last row before this time lies up to its step earlier, and has to be complete as well.
+    const start = timeSeconds - (this.axes[1]?.axis.stepSeconds ?? 0);
+    this.plan.focus((start - this.coarsest.firstSeconds) / this.coarsest.stepSeconds);
   }
 
   /** @throws the signal's reason (an AbortError unless told) when it is aborted, and what the executor throws */
   async run(executor: BlockExecutor): Promise<void> {
     const { onBlock, onProgress, signal } = this.options;
-    const { audio, frontend } = this.bundle;
-    const { windowFrames, encodingSize } = findEncoder(this.bundle, this.encoder);
+    const { audio } = this.bundle;
     signal?.throwIfAborted();
     onProgress?.(0);
     const floorDb = audio.topDb === null ? audio.floorDb : floorOf(audio, await this.findPeak(executor));
@@ -80,30 +93,35 @@ export class TrackAnalysis {
     await inOrder(
       executor.depth,
       () => {
-        const block = this.plan.next();
-        if (block === null) return null;
-        const run = frameRun(
-          audio,
-          frontend,
-          block.first * this.hopFrames,
-          (block.count - 1) * this.hopFrames + windowFrames,
-        );
-        const request = {
-          pcm: sliceWithZeros(this.pcm, run),
-          count: block.count,
-          hopFrames: this.hopFrames,
-          floorDb,
-          encoder: this.encoder,
-        };
-        return executor.encode(request).then((encodings) => ({ ...block, encodings, size: encodingSize }));
+        const stretch = this.plan.next();
+        if (stretch === null) return null;
+        const request = encodeRequest(this.bundle, this.pcm, this.runsOf(stretch), floorDb);
+        return executor.encode(request).then((blocks) => ({ stretch, blocks }));
       },
-      (block) => {
-        onBlock(block);
-        done += block.count;
-        onProgress?.(share + ((1 - share) * done) / this.axis.count);
+      ({ stretch, blocks }) => {
+        for (const block of blocks) {
+          signal?.throwIfAborted();
+          onBlock(block);
+        }
+        done += stretch.count;
+        onProgress?.(share + ((1 - share) * done) / this.coarsest.count);
       },
       signal,
     );
+  }
+
+  /** What every encoder has to encode of a stretch. */
+  private runsOf({ first, count }: Block): SegmentRun[] {
+    return this.axes
+      .map(({ encoder, axis }) => {
+        const start = countWith(axis, this.coarsest, first - 1);
+        return {
+          encoder,
+          first: start,
+          count: countWith(axis, this.coarsest, first + count - 1) - start,
+        };
+      })
+      .filter((run) => run.count > 0);
   }
 
   /** The largest log-mel value of the whole track. */

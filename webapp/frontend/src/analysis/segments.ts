@@ -17,6 +17,15 @@ export interface FrameRun {
   readonly nSamples: number;
 }
 
+/** Consecutive segments of a track for one encoder. */
+export interface SegmentRun {
+  /** Name of the encoder. */
+  readonly encoder: string;
+  /** Index of the first segment. */
+  readonly first: number;
+  readonly count: number;
+}
+
 /** The track is shorter than one window of the encoder. */
 export class TrackTooShortError extends Error {
   readonly durationSeconds: number;
@@ -41,12 +50,12 @@ export function countFrames(audio: Pick<AudioParams, "hopLength">, nSamples: num
 /** The hop between segments in frames, at least one. */
 export function hopFramesOf(
   audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
-  hopSeconds: number,
+  stepSeconds: number,
 ): number {
-  if (!(hopSeconds > 0) || !Number.isFinite(hopSeconds)) {
-    throw new RangeError(`hopSeconds is ${hopSeconds}, it must be a number greater than 0.`);
+  if (!(stepSeconds > 0) || !Number.isFinite(stepSeconds)) {
+    throw new RangeError(`stepSeconds is ${stepSeconds}, it must be a number greater than 0.`);
   }
-  return Math.max(1, roundHalfToEven((hopSeconds * audio.sampleRateHz) / audio.hopLength));
+  return Math.max(1, roundHalfToEven((stepSeconds * audio.sampleRateHz) / audio.hopLength));
 }
 
 /** Complete segments in `nFrames` frames. */
@@ -57,11 +66,10 @@ export function countSegments(nFrames: number, windowFrames: number, hopFrames: 
 /** The time axis of a whole track's encodings. `count` is 0 when the track is too short. */
 export function timeAxis(
   audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
-  encoder: Pick<Encoder, "windowFrames" | "timeOffsetSeconds">,
+  encoder: Pick<Encoder, "windowFrames" | "stepSeconds" | "timeOffsetSeconds">,
   nSamples: number,
-  hopSeconds: number,
 ): TimeAxis {
-  const hopFrames = hopFramesOf(audio, hopSeconds);
+  const hopFrames = hopFramesOf(audio, encoder.stepSeconds);
   return {
     firstSeconds: encoder.timeOffsetSeconds,
     stepSeconds: (hopFrames * audio.hopLength) / audio.sampleRateHz,

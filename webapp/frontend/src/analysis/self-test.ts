@@ -1,58 +1,66 @@
-import { defaultEncoder, readGolden, type Bundle } from "../bundle";
-import type { Analyzer } from "./analyzer";
-import { countFrames, countSegments, frameRun, hopFramesOf, sliceWithZeros } from "./segments";
+import { readGolden, type Bundle } from "../bundle";
+import { encodeRequest, type Analyzer } from "./analyzer";
+import { countFrames, frameRun, sliceWithZeros, timeAxis } from "./segments";
 
 /** Largest absolute differences from what Python computed. */
 export interface SelfTest {
   readonly mfcc: number;
-  readonly encoding: number;
+  /** By the encoder's name. */
+  readonly encodings: Readonly<Record<string, number>>;
 }
 
 /** The goldens' numbers that the self-test needs. */
 export interface GoldenValues {
   readonly pcm: Float32Array;
   readonly mfcc: Float32Array;
-  readonly encoding: Float32Array;
+  /** By the encoder's name. */
+  readonly encodings: ReadonlyMap<string, Float32Array>;
 }
 
 /** @throws BundleError */
 export async function loadGoldens(bundle: Bundle, signal?: AbortSignal): Promise<GoldenValues> {
-  const [pcm, mfcc, encoding] = await Promise.all([
-    readGolden(bundle, "pcm", signal),
-    readGolden(bundle, "mfcc", signal),
-    readGolden(bundle, "encoding", signal),
+  const { stages, encodings } = bundle.goldens;
+  const [pcm, mfcc, ...rows] = await Promise.all([
+    readGolden(bundle, stages.pcm, signal),
+    readGolden(bundle, stages.mfcc, signal),
+    ...Object.entries(encodings).map(
+      async ([name, stage]) => [name, await readGolden(bundle, stage, signal)] as const,
+    ),
   ]);
-  return { pcm, mfcc, encoding };
+  return { pcm, mfcc, encodings: new Map(rows) };
 }
 
-/** Run the goldens' PCM through both graphs and compare every stage with Python's. */
+/** Run the goldens' PCM through all graphs and compare every stage with Python's. */
 export function selfTest(bundle: Bundle, analyzer: Analyzer, goldens: GoldenValues): SelfTest {
-  const { audio, frontend } = bundle;
-  const encoder = defaultEncoder(bundle);
-  const nFrames = countFrames(audio, goldens.pcm.length);
-  const whole = sliceWithZeros(goldens.pcm, frameRun(audio, frontend, 0, nFrames));
+  const { audio, frontend, encoders } = bundle;
+  const nSamples = goldens.pcm.length;
+  const whole = sliceWithZeros(goldens.pcm, frameRun(audio, frontend, 0, countFrames(audio, nSamples)));
   const floorDb = floorOf(audio, analyzer.peakDb(whole));
   const { mfcc } = analyzer.mfcc(whole, floorDb);
-
-  const hopFrames = hopFramesOf(audio, bundle.goldens.hopSeconds);
-  const count = countSegments(nFrames, encoder.windowFrames, hopFrames);
-  const frames = (count - 1) * hopFrames + encoder.windowFrames;
-  const { encodings } = analyzer.encode({
-    pcm: sliceWithZeros(goldens.pcm, frameRun(audio, frontend, 0, frames)),
-    count,
-    hopFrames,
-    floorDb,
-    encoder: encoder.name,
+  const runs = encoders.map((encoder) => {
+    const { count } = timeAxis(audio, encoder, nSamples);
+    return { encoder: encoder.name, first: 0, count };
   });
+  const { blocks } = analyzer.encode(encodeRequest(bundle, goldens.pcm, runs, floorDb));
   return {
     mfcc: largestDifference(mfcc, goldens.mfcc),
-    encoding: largestDifference(encodings, goldens.encoding),
+    encodings: Object.fromEntries(
+      blocks.map(({ encoder, encodings }) => [
+        encoder,
+        largestDifference(encodings, goldens.encodings.get(encoder) ?? new Float32Array()),
+      ]),
+    ),
   };
 }
 
-/** Whether the differences are within what the bundle allows. A NaN is not. */
-export function passes({ goldens }: Pick<Bundle, "goldens">, result: SelfTest): boolean {
-  return result.mfcc <= goldens.tolerance.mfcc && result.encoding <= goldens.tolerance.encoding;
+/** Whether the differences of every encoder are within what the bundle allows. A NaN is not. */
+export function passes(
+  { encoders, goldens: { tolerance } }: Pick<Bundle, "encoders" | "goldens">,
+  { mfcc, encodings }: SelfTest,
+): boolean {
+  return (
+    mfcc <= tolerance.mfcc && encoders.every(({ name }) => (encodings[name] ?? NaN) <= tolerance.encoding)
+  );
 }
 
 /** The floor for a track whose loudest log-mel value is `peakDb`. */

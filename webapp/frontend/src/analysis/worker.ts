@@ -39,7 +39,10 @@ function compute(request: Exclude<Request, { kind: "start" }>): void {
     return;
   }
   const result = analyzer.encode(request);
-  reply({ kind: "encoded", id, ...result }, [result.encodings.buffer]);
+  reply(
+    { kind: "encoded", id, ...result },
+    result.blocks.map(({ encodings }) => encodings.buffer),
+  );
 }
 
 function reply(message: Reply, transfer: Transferable[] = []): void {

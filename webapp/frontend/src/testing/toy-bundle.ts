@@ -1,6 +1,6 @@
 /**
- * A bundle small enough to read: its "MFCC" of a frame are the sums of its two halves, its encoding the first and the
- * last frame of a segment. For tests only.
+ * A bundle small enough to read: its "MFCC" of a frame are the sums of its two halves, its encodings the first and the
+ * last number of a segment. For tests only.
  */
 import type { AnalysisOptions } from "../analysis/run";
 import type { EncodingBlock } from "../mapping/track";
@@ -10,6 +10,10 @@ export type ToyFiles = Map<string, Uint8Array<ArrayBuffer>>;
 
 export interface ToyOptions {
   readonly topDb?: number | null;
+  /** A second encoder, `wide`, that looks at more at a time and less often: the default mapping takes both. */
+  readonly wide?: boolean;
+  /** Step of the encoder `toy`. */
+  readonly stepSeconds?: number;
   /** Change the JSON of a file before it is listed: `edit("manifest.json", (json) => ...)`. */
   readonly edit?: Readonly<Record<string, (json: Json) => unknown>>;
 }
@@ -19,8 +23,21 @@ export type Json = Record<string, unknown>;
 export const TOY_URL = "http://toy.test/registry/toy/1/";
 const HOP = 4;
 const N_FFT = 8;
-const WINDOW = 3;
+const SECONDS_PER_FRAME = 0.04;
 const SIZE = 2;
+
+/** What differs between the toy's encoders, in frames. */
+export interface ToyEncoder {
+  readonly name: string;
+  readonly windowFrames: number;
+  readonly hopFrames: number;
+}
+
+/** The encoders of a toy, in the manifest's order. */
+export function toyEncoders({ wide = false, stepSeconds = 0.08 }: ToyOptions = {}): ToyEncoder[] {
+  const toy = { name: "toy", windowFrames: 3, hopFrames: Math.round(stepSeconds / SECONDS_PER_FRAME) };
+  return wide ? [{ name: "wide", windowFrames: 6, hopFrames: 5 }, toy] : [toy];
+}
 
 const tensor = (name: string) => ({ name, op: "Placeholder", attr: { dtype: { type: "DT_FLOAT" } } });
 const constant = (name: string, dtype: string, shape: number[]) => ({
@@ -123,16 +140,16 @@ function frontendModel(): [Json, Uint8Array<ArrayBuffer>] {
   );
 }
 
-/** Flatten [batch, 3, 2] and pick the first and the last number. */
-function encoderModel(): [Json, Uint8Array<ArrayBuffer>] {
-  const pick = Array<number>(WINDOW * 2 * SIZE).fill(0);
+/** Flatten [batch, windowFrames, 2] and pick the first and the last number. */
+function encoderModel(windowFrames: number): [Json, Uint8Array<ArrayBuffer>] {
+  const pick = Array<number>(windowFrames * 2 * SIZE).fill(0);
   pick[0] = 1;
   pick[pick.length - 1] = 1;
   return model(
     [
       tensor("segments"),
       constant("flat", "DT_INT32", [2]),
-      constant("pick", "DT_FLOAT", [WINDOW * 2, SIZE]),
+      constant("pick", "DT_FLOAT", [windowFrames * 2, SIZE]),
       node("rows", "Reshape", ["segments", "flat"]),
       node("Identity", "MatMul", ["rows", "pick"], {
         T: { type: "DT_FLOAT" },
@@ -143,8 +160,8 @@ function encoderModel(): [Json, Uint8Array<ArrayBuffer>] {
     ["segments"],
     ["Identity"],
     [
-      { name: "flat", shape: [2], dtype: "int32", values: [-1, WINDOW * 2] },
-      { name: "pick", shape: [WINDOW * 2, SIZE], dtype: "float32", values: pick },
+      { name: "flat", shape: [2], dtype: "int32", values: [-1, windowFrames * 2] },
+      { name: "pick", shape: [windowFrames * 2, SIZE], dtype: "float32", values: pick },
     ],
   );
 }
@@ -152,7 +169,7 @@ function encoderModel(): [Json, Uint8Array<ArrayBuffer>] {
 /** What the toy's graphs compute, written down plainly. @returns shape [count][2] */
 export function toyEncodings(
   pcm: ArrayLike<number>,
-  hopFrames: number,
+  { windowFrames, hopFrames }: Pick<ToyEncoder, "windowFrames" | "hopFrames">,
   topDb: number | null = null,
 ): number[][] {
   const nFrames = 1 + Math.floor(pcm.length / HOP);
@@ -165,24 +182,43 @@ export function toyEncodings(
   const peak = Math.max(...frames.flat());
   const floor = topDb === null ? -40 : Math.max(-40, peak - topDb);
   const floored = frames.map((row) => row.map((value) => Math.max(floor, value)));
-  const count = nFrames < WINDOW ? 0 : 1 + Math.floor((nFrames - WINDOW) / hopFrames);
+  const count = nFrames < windowFrames ? 0 : 1 + Math.floor((nFrames - windowFrames) / hopFrames);
   return Array.from({ length: count }, (_, k) => [
     floored[k * hopFrames]?.[0] ?? NaN,
-    floored[k * hopFrames + WINDOW - 1]?.[1] ?? NaN,
+    floored[k * hopFrames + windowFrames - 1]?.[1] ?? NaN,
   ]);
 }
 
+/** What the default mapping makes of a track: rows of `toy`, the second number by `wide` where there is one. */
+export function toyParameters(pcm: ArrayLike<number>, options: ToyOptions = {}): number[][] {
+  const [toy, wide] = toyEncoders(options).reverse();
+  if (toy === undefined) throw new Error("A toy has an encoder.");
+  const clip = (y: number) => Math.min(1, Math.max(0, 0.5 * y + 0.5));
+  const time = ({ windowFrames, hopFrames }: ToyEncoder, k: number) => (windowFrames - 1) / 2 + k * hopFrames;
+  const seconds = wide && toyEncodings(pcm, wide, options.topDb).map((row) => row[1] ?? NaN);
+  return toyEncodings(pcm, toy, options.topDb).map(([a = NaN, b = NaN], k) => {
+    if (!wide || !seconds) return [clip(a), clip(b)];
+    const place = (time(toy, k) - time(wide, 0)) / wide.hopFrames;
+    const inside = Math.min(seconds.length - 1, Math.max(0, place));
+    const left = seconds[Math.floor(inside)] ?? NaN;
+    const right = seconds[Math.ceil(inside)] ?? NaN;
+    return [clip(a), clip(left + (inside % 1) * (right - left))];
+  });
+}
+
 /** Build the bundle's files. */
-export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Promise<ToyFiles> {
+export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
+  const { topDb = null, edit = {} } = options;
+  const encoders = toyEncoders(options);
   const files: ToyFiles = new Map();
   const put = (path: string, json: Json) => {
     edit[path]?.(json);
     files.set(path, new TextEncoder().encode(JSON.stringify(json)));
   };
   for (const [folder, [json, shard]] of [
-    ["frontend", frontendModel()],
-    ["encoder", encoderModel()],
-  ] as const) {
+    ["frontend", frontendModel()] as const,
+    ...encoders.map(({ name, windowFrames }) => [`encoders/${name}`, encoderModel(windowFrames)] as const),
+  ]) {
     put(`${folder}/model.json`, json);
     files.set(`${folder}/shard.bin`, shard);
   }
@@ -199,45 +235,89 @@ export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Pr
     }
   }
   const floor = topDb === null ? -40 : Math.max(-40, Math.max(...mfcc) - topDb);
-  const encoding = Float32Array.from(toyEncodings(samples, 2, topDb).flat());
   files.set("goldens/pcm.bin", new Uint8Array(pcm.buffer));
   files.set("goldens/mfcc.bin", new Uint8Array(mfcc.map((value) => Math.max(floor, value)).buffer));
-  files.set("goldens/encoding.bin", new Uint8Array(encoding.buffer));
-  files.set(
-    "goldens/parameters.bin",
-    new Uint8Array(encoding.map((y) => Math.min(1, Math.max(0, 0.5 * y + 0.5))).buffer),
-  );
-  put("mappings.json", {
-    schema_version: 1,
-    n_parameters: SIZE,
-    default: { projection: "raw", mode: "features", method: "standard" },
-    smoothing: { retention: 0.5, tick_seconds: 0.01 },
-    projections: [
-      {
-        name: "raw",
-        kind: "identity",
-        encoder: "toy",
-        scalings: [
-          { mode: "features", method: "standard", gain: [0.5, 0.5], offset: [0.5, 0.5] },
-          { mode: "across", method: "minmax", gain: [1, 1], offset: [0, 0] },
-        ],
-      },
-    ],
-  });
   const stage = (name: string, dtype: string, shape: number[]) => ({
     file: `goldens/${name}.bin`,
     dtype,
     shape,
   });
+  const rowStage = (name: string, rows: number[][]) => {
+    files.set(`goldens/${name}.bin`, new Uint8Array(Float32Array.from(rows.flat()).buffer));
+    return stage(name, "float32", [rows.length, SIZE]);
+  };
+  const identity = { gain: [1, 1], offset: [0, 0] };
+  const half = { gain: [0.5, 0.5], offset: [0.5, 0.5] };
+  const scalings = [
+    { mode: "features", method: "standard", ...half },
+    { mode: "across", method: "minmax", ...identity },
+    { mode: "features", method: "per-track", ...half, percentiles: [2.5, 97.5], max_boost: 4 },
+  ];
+  const second = { encoder: "wide", steps: [{ kind: "select", indices: [1] }] };
+  put("mappings.json", {
+    schema_version: 2,
+    n_parameters: SIZE,
+    default: { projection: "raw", mode: "features", method: "standard" },
+    time: {
+      interpolation: "linear",
+      attack: 0.5,
+      release: 0.5,
+      tick_seconds: 0.01,
+      look_ahead_seconds: 0,
+    },
+    projections: [
+      {
+        name: "raw",
+        parts: options.wide
+          ? [{ encoder: "toy", steps: [{ kind: "select", indices: [0] }] }, second]
+          : [{ encoder: "toy", steps: [] }],
+        scalings,
+      },
+      {
+        name: "kmeans-pca",
+        parts: [
+          {
+            encoder: "toy",
+            steps: [
+              { kind: "scale", ...identity },
+              {
+                kind: "inverse-distance",
+                centroids: [
+                  [0, 0],
+                  [1, 0],
+                  [0, 2],
+                ],
+                floor: 0.001,
+              },
+              {
+                kind: "affine",
+                matrix: [
+                  [1, 0],
+                  [0, 1],
+                  [1, 1],
+                ],
+                offset: [-1, -1],
+              },
+            ],
+          },
+        ],
+        scalings,
+      },
+    ],
+  });
   put("goldens/goldens.json", {
-    schema_version: 1,
-    hop_seconds: 0.08,
+    schema_version: 2,
     stages: {
       pcm: stage("pcm", "int16", [pcm.length]),
       mfcc: stage("mfcc", "float32", [nFrames, 2]),
-      encoding: stage("encoding", "float32", [encoding.length / SIZE, SIZE]),
-      parameters: stage("parameters", "float32", [encoding.length / SIZE, SIZE]),
+      parameters: rowStage("parameters", toyParameters(samples, options)),
     },
+    encodings: Object.fromEntries(
+      encoders.map((encoder) => [
+        encoder.name,
+        rowStage(`encoding-${encoder.name}`, toyEncodings(samples, encoder, topDb)),
+      ]),
+    ),
     tolerance: { mfcc: 1e-5, encoding: 1e-5 },
   });
   const listed: Json = {};
@@ -249,7 +329,7 @@ export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Pr
     };
   }
   put("manifest.json", {
-    schema_version: 1,
+    schema_version: 2,
     name: "toy",
     version: null,
     title: "Toy",
@@ -265,7 +345,7 @@ export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Pr
       f_max_hz: 50,
       floor_db: -40,
       top_db: topDb,
-      segment_frames: WINDOW,
+      segment_frames: 3,
     },
     frontend: {
       model: "frontend/model.json",
@@ -274,20 +354,18 @@ export async function toyFiles({ topDb = null, edit = {} }: ToyOptions = {}): Pr
       pad_samples: N_FFT / 2,
       overlap_hops: 1,
     },
-    encoders: [
-      {
-        name: "toy",
-        model: "encoder/model.json",
-        layer: "encoding",
-        inputs: { segments: "segments" },
-        outputs: { encoding: "Identity:0" },
-        encoding_size: SIZE,
-        window_frames: WINDOW,
-        window_seconds: (WINDOW * HOP) / 100,
-        step_seconds: 0.08,
-        time_offset_seconds: 0.04,
-      },
-    ],
+    encoders: encoders.map(({ name, windowFrames, hopFrames }) => ({
+      name,
+      model: `encoders/${name}/model.json`,
+      layer: "encoding",
+      inputs: { segments: "segments" },
+      outputs: { encoding: "Identity:0" },
+      encoding_size: SIZE,
+      window_frames: windowFrames,
+      window_seconds: windowFrames * SECONDS_PER_FRAME,
+      step_seconds: hopFrames * SECONDS_PER_FRAME,
+      time_offset_seconds: ((windowFrames - 1) / 2) * SECONDS_PER_FRAME,
+    })),
     mappings: "mappings.json",
     goldens: "goldens/goldens.json",
     quantization: "none",
@@ -308,7 +386,7 @@ export function toyFetch(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): t
 
 /** Collects the blocks of an analysis. */
 export function collector(
-  options: Omit<AnalysisOptions, "onBlock">,
+  options: Omit<AnalysisOptions, "onBlock"> = {},
 ): AnalysisOptions & { blocks: EncodingBlock[] } {
   const blocks: EncodingBlock[] = [];
   return { ...options, blocks, onBlock: (block) => blocks.push(block) };

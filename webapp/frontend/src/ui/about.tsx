@@ -47,6 +47,7 @@ function EngineReport({ playground }: { playground: Playground }): JSX.Element {
   if (engine.kind === "starting") return <p class="muted">The model is being prepared.</p>;
   if (engine.kind === "missing") return <p class="muted">No model is loaded. {engine.reason}</p>;
   const { bundle, backend } = engine.analyst;
+  const difference = Math.max(...Object.values(backend.selfTest.encodings));
   const threads = backend.threads === 1 ? "one thread" : `${backend.threads} threads`;
   return (
     <p class="muted">
@@ -54,7 +55,7 @@ function EngineReport({ playground }: { playground: Playground }): JSX.Element {
       {bundle.version === null ? "" : `, version ${bundle.version}`}. It runs on{" "}
       {backend.name === "wasm" ? "WebAssembly" : "plain JavaScript"}
       {backend.simd ? " with SIMD" : ""}, {threads}. Before it was trusted, it repeated a calculation that
-      Python had done; its encodings differed by {backend.selfTest.encoding.toPrecision(1)} at most.
+      Python had done; its encodings differed by {difference.toPrecision(1)} at most.
     </p>
   );
 }

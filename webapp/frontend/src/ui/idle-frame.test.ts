@@ -7,7 +7,7 @@ const definition: VisualDefinition = {
   id: "v",
   title: "V",
   description: "",
-  parameters: [0, 0.3, 0.5, 1].map((rest, i) => ({ name: `p${i}`, label: "", rest })),
+  parameters: [0, 0.3, 0.5, 1].map((rest, i) => ({ name: `p${i}`, label: "", rest, moves: true })),
   create: () => {
     throw new Error("not drawn here");
   },

@@ -1,5 +1,14 @@
 import { TrackTooShortError, timeAxis } from "../analysis/segments";
-import { defaultEncoder, findMapping, type Mapping } from "../bundle";
+import {
+  findEncoder,
+  findMapping,
+  longestWindowSeconds,
+  type Mapping,
+  type ProjectionName,
+  type ScalingMethod,
+  type ScalingMode,
+  type TimeSettings,
+} from "../bundle";
 import { ParameterTrack } from "../mapping/track";
 import type { Analyst } from "./engine";
 
@@ -17,30 +26,26 @@ export class Listening {
   readonly #abort = new AbortController();
   #focusSeconds = 0;
 
-  /** @throws TrackTooShortError when the model's window does not fit into the track */
+  /** @throws TrackTooShortError when the model's longest window does not fit into the track */
   constructor(
     analyst: Analyst,
     pcm: Float32Array,
-    choice: { readonly mapping: MappingChoice | null; readonly retention: number | null },
+    choice: { readonly mapping: MappingChoice | null; readonly time: TimeChoice },
     events: ListeningEvents,
   ) {
     this.analyst = analyst;
     const { bundle } = analyst;
-    const { smoothing } = bundle.mappings;
-    const encoder = defaultEncoder(bundle);
-    const durationSeconds = pcm.length / bundle.audio.sampleRateHz;
-    const axis = timeAxis(bundle.audio, encoder, pcm.length, encoder.stepSeconds);
-    if (axis.count === 0) throw new TrackTooShortError(durationSeconds, encoder.windowSeconds);
-    this.parameters = new ParameterTrack({
-      axis,
-      durationSeconds,
+    const { audio, encoders } = bundle;
+    if (encoders.some((encoder) => timeAxis(audio, encoder, pcm.length).count === 0)) {
+      throw new TrackTooShortError(pcm.length / audio.sampleRateHz, longestWindowSeconds(bundle));
+    }
+    this.parameters = ParameterTrack.of(bundle, pcm.length, {
       mapping: mappingFor(analyst, choice.mapping),
-      smoothing: { ...smoothing, retention: choice.retention ?? smoothing.retention },
+      time: timeFor(analyst, choice.time),
     });
     const { signal } = this.#abort;
     analyst
       .analyze(pcm, {
-        hopSeconds: encoder.stepSeconds,
         signal,
         onBlock: (block) => {
           if (signal.aborted) return;
@@ -56,11 +61,12 @@ export class Listening {
       });
   }
 
-  /** Analyse from here first, unless it is known already or on its way. */
+  /** Analyse first what is shown when this is heard, unless it is known already or on its way. */
   focus(seconds: number): void {
-    if (this.parameters.isReady(seconds) || seconds === this.#focusSeconds) return;
-    this.#focusSeconds = seconds;
-    this.analyst.focus(seconds);
+    const shown = this.parameters.shownSeconds(seconds);
+    if (this.parameters.isReady(seconds) || shown === this.#focusSeconds) return;
+    this.#focusSeconds = shown;
+    this.analyst.focus(shown);
   }
 
   stop(): void {
@@ -69,9 +75,14 @@ export class Listening {
 }
 
 export interface MappingChoice {
-  readonly projection: string;
-  readonly mode: string;
-  readonly method: string;
+  readonly projection: ProjectionName;
+  readonly mode: ScalingMode;
+  readonly method: ScalingMethod;
+}
+
+/** Numbers that are sorted by how much they vary all vary alike once each is scaled by itself. */
+export function hidesImportance({ projection, mode }: MappingChoice): boolean {
+  return (projection === "pca" || projection === "kmeans-pca") && mode === "features";
 }
 
 /** The chosen mapping where the model offers it, otherwise the model's own default. */
@@ -81,4 +92,18 @@ export function mappingFor(analyst: Pick<Analyst, "bundle">, choice: MappingChoi
     .find((projection) => projection.name === choice?.projection)
     ?.scalings.some((scaling) => scaling.mode === choice?.mode && scaling.method === choice.method);
   return findMapping(analyst.bundle, choice && offered ? choice : {});
+}
+
+/** What a person has set; the model's own settings count for the rest. */
+export type TimeChoice = Partial<Omit<TimeSettings, "tickSeconds">>;
+
+export function timeFor(analyst: Pick<Analyst, "bundle">, choice: TimeChoice): TimeSettings {
+  return { ...analyst.bundle.mappings.time, ...choice };
+}
+
+/** The step of the encoder that each of a mapping's numbers comes from. */
+export function stepsOf(analyst: Pick<Analyst, "bundle">, { projection }: Mapping): readonly number[] {
+  return projection.parts.flatMap(({ encoder, size }) =>
+    Array<number>(size).fill(findEncoder(analyst.bundle, encoder).stepSeconds),
+  );
 }

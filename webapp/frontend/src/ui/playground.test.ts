@@ -5,6 +5,7 @@ import type { Bundle } from "../bundle";
 import { Scope } from "../player/scope";
 import type { VisualDefinition } from "../visuals/visual";
 import type { Analyst, Player, Services } from "./engine";
+import { hidesImportance } from "./listening";
 import { Playground } from "./playground";
 import { Settings, type KeyValueStore } from "./settings";
 import type { TrackSource } from "./sources";
@@ -13,29 +14,38 @@ const N = 10;
 const RATE = 1000;
 
 /** Only what the page reads of a bundle. */
-function bundleOf(name: string): Bundle {
+function bundleOf(name: string, nParameters = N): Bundle {
   const scaling = (mode: string, method: string, gain: number) => ({
     mode,
     method,
     gain: Array<number>(N).fill(gain),
     offset: Array<number>(N).fill(0),
   });
-  const projection = {
-    name: "raw",
-    kind: "identity",
-    encoder: "e",
-    scalings: [scaling("features", "standard", 1), scaling("across", "minmax", 0.5)],
-  };
+  const scalings = [scaling("features", "standard", 1), scaling("across", "minmax", 0.5)];
+  const part = (encoder: string, indices: number[]) => ({
+    encoder,
+    encodingSize: N,
+    steps: [{ kind: "select", indices }],
+    size: indices.length,
+  });
+  const all = Array.from({ length: N }, (_, i) => i);
   const encoder = { name: "e", encodingSize: N, windowFrames: 10, windowSeconds: 0.1, stepSeconds: 0.1 };
+  const slow = { name: "slow", encodingSize: N, windowFrames: 50, windowSeconds: 0.5, stepSeconds: 0.5 };
   return {
     name,
     audio: { sampleRateHz: RATE, hopLength: 10 },
-    encoders: [{ ...encoder, timeOffsetSeconds: 0.05 }],
+    encoders: [
+      { ...encoder, timeOffsetSeconds: 0.05 },
+      { ...slow, timeOffsetSeconds: 0.25 },
+    ],
     mappings: {
-      nParameters: N,
+      nParameters,
       default: { projection: "raw", mode: "features", method: "standard" },
-      smoothing: { retention: 0.5, tickSeconds: 0.01 },
-      projections: [projection],
+      time: { interpolation: "linear", attack: 0.5, release: 0.5, tickSeconds: 0.01, lookAheadSeconds: 0 },
+      projections: [
+        { name: "raw", parts: [part("e", all)], scalings },
+        { name: "random", parts: [part("e", all.slice(0, 6)), part("slow", all.slice(6))], scalings },
+      ],
     },
   } as unknown as Bundle;
 }
@@ -45,7 +55,7 @@ class FakeAnalyst implements Analyst {
     name: "wasm",
     simd: true,
     threads: 1,
-    selfTest: { mfcc: 0, encoding: 0 },
+    selfTest: { mfcc: 0, encodings: { e: 0, slow: 0 } },
     rejected: [],
   } as const;
   readonly focus = vi.fn();
@@ -54,8 +64,8 @@ class FakeAnalyst implements Analyst {
   readonly level: number;
   options: AnalysisOptions | null = null;
 
-  constructor(name: string, level: number) {
-    this.bundle = bundleOf(name);
+  constructor(name: string, level: number, nParameters = N) {
+    this.bundle = bundleOf(name, nParameters);
     this.level = level;
   }
 
@@ -65,9 +75,9 @@ class FakeAnalyst implements Analyst {
   }
 
   /** Hand over encodings as if they had been computed. */
-  encode(first: number, count: number): void {
+  encode(first: number, count: number, encoder = "e"): void {
     const encodings = new Float32Array(count * N).fill(this.level);
-    this.options?.onBlock({ first, count, encodings, size: N });
+    this.options?.onBlock({ encoder, first, count, encodings, size: N });
   }
 }
 
@@ -100,15 +110,24 @@ class FakePlayer implements Player {
   }
 }
 
-const visual: VisualDefinition = {
-  id: "bar",
-  title: "Bars",
+const visualOf = (id: string, moves: (index: number) => boolean): VisualDefinition => ({
+  id,
+  title: id,
   description: "",
-  parameters: Array.from({ length: N }, (_, i) => ({ name: `p${i}`, label: `P ${i}`, rest: 0.25 })),
+  parameters: Array.from({ length: N }, (_, i) => ({
+    name: `p${i}`,
+    label: `P ${i}`,
+    rest: 0.25,
+    moves: moves(i),
+  })),
   create: () => {
     throw new Error("not drawn here");
   },
-};
+});
+const visuals = [visualOf("bar", () => true), visualOf("real", (index) => index > 3)];
+const inOrder = Array.from({ length: N }, (_, i) => i);
+/** For four that choose the look and six that move, of six fine numbers and four coarse ones. */
+const looksFirst = [6, 7, 8, 9, 0, 1, 2, 3, 4, 5];
 
 const song = (title: string): TrackSource => ({
   title,
@@ -154,8 +173,8 @@ function setUp({
     latestUrl: `http://x/${name}/1/`,
   });
   const playground = new Playground({
-    settings: new Settings(new Scope(), keyValues, false, ["bar"]),
-    visuals: [visual],
+    settings: new Settings(new Scope(), keyValues, false, ["bar", "real"]),
+    visuals,
     services: {
       player,
       loadRegistry: () => Promise.resolve({ url: "http://x/", bundles: [entry("one"), entry("two")] }),
@@ -313,10 +332,18 @@ describe("playback and analysis", () => {
     expect(player.positionSeconds).toBe(0);
   });
 
-  it("applies mapping, smoothing and order at once", async () => {
+  it("applies mapping, time and order at once", async () => {
     const { playground, shown } = await playing();
     playground.chooseMapping({ projection: "raw", mode: "across", method: "minmax" });
-    playground.chooseRetention(0);
+    playground.chooseTime({ attack: 0, release: 0 });
+    playground.chooseTime({ interpolation: "hold" });
+    expect(playground.time.value).toEqual({
+      interpolation: "hold",
+      attack: 0,
+      release: 0,
+      tickSeconds: 0.01,
+      lookAheadSeconds: 0,
+    });
     await settle();
     expect(shown.values[0]).toBeCloseTo(0.1, 5);
     playground.moveParameter(0, 1);
@@ -325,6 +352,71 @@ describe("playback and analysis", () => {
     await settle();
     expect(shown.values[0]).toBeCloseTo(0.2, 3);
     expect(playground.mapping.value).toEqual({ projection: "raw", mode: "features", method: "standard" });
+    expect(playground.time.value).toMatchObject({ attack: 0.5, release: 0.5, interpolation: "linear" });
+    expect(playground.order.value).toEqual(inOrder);
+  });
+
+  it("shows what is ahead, and analyses there first", async () => {
+    const { playground, player, one } = await playing();
+    playground.chooseTime({ lookAheadSeconds: 0.5 });
+    player.positionSeconds = 2.3; // 2.8 s are shown, and known up to 2.95 s
+    await settle(100);
+    expect(playground.phase.value).toBe("playing");
+    player.positionSeconds = 2.6;
+    await settle(200);
+    expect(playground.phase.value).toBe("loading");
+    playground.seek(8);
+    expect(one.focus).toHaveBeenCalledWith(8.5);
+  });
+
+  it("takes another projection at once, from what is known", async () => {
+    const { playground, one, shown } = await playing();
+    playground.chooseMapping({ projection: "random", mode: "across", method: "minmax" });
+    one.encode(0, 19, "slow");
+    await settle();
+    expect(playground.phase.value).toBe("playing");
+    expect(shown.values[0]).toBeCloseTo(0.1, 3);
+    expect(playground.mapping.value?.projection).toBe("random");
+  });
+
+  it("gives finer numbers to what moves, unless the person has another order", async () => {
+    const { playground } = await playing();
+    const { visualId } = playground.settings;
+    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    expect(playground.order.value).toEqual(inOrder);
+    visualId.value = "real";
+    expect(playground.order.value).toEqual(looksFirst);
+    playground.chooseMapping({ projection: "raw", mode: "features", method: "standard" });
+    expect(playground.order.value).toEqual(inOrder);
+    playground.moveParameter(0, 2);
+    const own = [1, 2, 0, ...inOrder.slice(3)];
+    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    expect(playground.order.value).toEqual(own);
+    visualId.value = "bar";
+    expect(playground.order.value).toEqual(own);
+    playground.resetChoices();
+    visualId.value = "real";
+    expect(playground.order.value).toEqual(inOrder); // the model's own mapping has one encoder
+  });
+
+  it("draws in the order that suits the picture", async () => {
+    const { playground, one, shown } = await playing();
+    playground.chooseTime({ attack: 0, release: 0 });
+    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    one.options?.onBlock({
+      encoder: "slow",
+      first: 0,
+      count: 19,
+      encodings: new Float32Array(19 * N).fill(0.9),
+      size: N,
+    });
+    await settle();
+    const [fine, coarse] = [0.2, 0.9];
+    const expected = (order: readonly number[]) => order.map((number) => (number < 6 ? fine : coarse));
+    shown.values.forEach((value, i) => expect(value).toBeCloseTo(expected(inOrder)[i]!, 5));
+    playground.settings.visualId.value = "real";
+    await settle(100);
+    shown.values.forEach((value, i) => expect(value).toBeCloseTo(expected(looksFirst)[i]!, 5));
   });
 
   it("changes the model under playing music", async () => {
@@ -342,6 +434,16 @@ describe("playback and analysis", () => {
   });
 });
 
+describe("importance", () => {
+  it("is hidden by scaling each number by itself", () => {
+    const choice = { mode: "features", method: "robust" } as const;
+    expect(hidesImportance({ projection: "pca", ...choice })).toBe(true);
+    expect(hidesImportance({ projection: "kmeans-pca", ...choice })).toBe(true);
+    expect(hidesImportance({ projection: "kmeans", ...choice })).toBe(false);
+    expect(hidesImportance({ projection: "pca", ...choice, mode: "across" })).toBe(false);
+  });
+});
+
 describe("without a model", () => {
   it("plays music and lets the picture rest", async () => {
     const { playground, player, shown } = setUp({
@@ -355,6 +457,15 @@ describe("without a model", () => {
     expect(playground.phase.value).toBe("playing");
     expect(player.playing).toBe(true);
     for (const value of shown.values) expect(Math.abs(value - 0.25)).toBeLessThan(0.1);
+  });
+
+  it("refuses a model that gives another number of parameters", async () => {
+    const small = new FakeAnalyst("small", 0.2, 5);
+    const { playground } = setUp({ services: { startAnalyst: () => Promise.resolve(small) } });
+    await playground.start();
+    expect(playground.engine.value.kind).toBe("missing");
+    expect(playground.notices.list.value[0]?.text).toContain("n_parameters is 5");
+    expect(small.dispose).toHaveBeenCalled();
   });
 
   it("keeps the old model when the new one fails", async () => {

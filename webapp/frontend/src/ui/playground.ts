@@ -1,6 +1,6 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { DecodedTrack } from "../analysis/decode";
-import { defaultEncoder, type RegistryEntry } from "../bundle";
+import { BundleError, longestWindowSeconds, type RegistryEntry, type TimeSettings } from "../bundle";
 import { mustWait } from "../player/buffering";
 import { clamp } from "../player/clock";
 import { formatPercent } from "../player/format";
@@ -8,8 +8,9 @@ import { FrameLoop, Scope } from "../player/scope";
 import type { VisualDefinition, VisualFrame } from "../visuals/visual";
 import type { Analyst, Services } from "./engine";
 import { idleFrame } from "./idle-frame";
-import { Listening, mappingFor, type MappingChoice } from "./listening";
+import { Listening, mappingFor, stepsOf, timeFor, type MappingChoice, type TimeChoice } from "./listening";
 import { Notices } from "./notices";
+import { defaultOrder } from "./order";
 import type { Settings } from "./settings";
 import type { DemoTrack, TrackSource } from "./sources";
 import { moved, phaseOf, type Phase, type TrackInfo } from "./state";
@@ -67,8 +68,9 @@ export class Playground {
   readonly #modelName = signal<string | null>(null);
   readonly #demoTracks = signal<readonly DemoTrack[]>([]);
   readonly #mapping = signal<MappingChoice | null>(null);
-  readonly #retention = signal<number | null>(null);
-  readonly #order = signal<readonly number[]>(Array.from({ length: N_PARAMETERS }, (_, i) => i));
+  readonly #time = signal<TimeChoice>({});
+  /** The person's own order; null: what suits picture and model. */
+  readonly #order = signal<readonly number[] | null>(null);
 
   /** The model that answers, and what is needed to let another one listen to the same track. */
   #analyst: Analyst | null = null;
@@ -98,6 +100,8 @@ export class Playground {
     this.visuals = visuals;
     this.#loop = new FrameLoop(this.scope, (nowMs) => this.#draw(nowMs));
     this.scope.own(effect(() => services.player.setVolume(settings.muted.value ? 0 : settings.volume.value)));
+    // Another picture may want another order.
+    this.scope.own(this.visual.subscribe(() => this.#applyChoices()));
     this.scope.own(() => {
       this.#openAbort?.abort();
       this.#analyst?.dispose();
@@ -193,18 +197,18 @@ export class Playground {
     return { projection: projection.name, mode: scaling.mode, method: scaling.method };
   });
 
-  /** The smoothing in force; null without a model. */
-  readonly smoothing: ReadonlySignal<{ retention: number; tickSeconds: number } | null> = computed(() => {
+  /** Smoothing, interpolation and look-ahead in force; null without a model. */
+  readonly time: ReadonlySignal<TimeSettings | null> = computed(() => {
     const engine = this.#engine.value;
-    if (engine.kind !== "ready") return null;
-    const { retention, tickSeconds } = engine.analyst.bundle.mappings.smoothing;
-    return { retention: this.#retention.value ?? retention, tickSeconds };
+    return engine.kind === "ready" ? timeFor(engine.analyst, this.#time.value) : null;
   });
 
   /** Which of the model's ten numbers drives each of the visual's parameters. */
-  get order(): ReadonlySignal<readonly number[]> {
-    return this.#order;
-  }
+  readonly order: ReadonlySignal<readonly number[]> = computed(() => {
+    const engine = this.#engine.value;
+    // While another model starts, the one before carries the picture.
+    return this.#orderFor(engine.kind === "ready" ? engine.analyst : this.#analyst);
+  });
 
   /** Be called with every frame. The frame's arrays are used again: copy what is to last. */
   onFrame(listener: FrameListener): () => void {
@@ -259,6 +263,14 @@ export class Playground {
         analyst.dispose();
         return;
       }
+      const { nParameters } = analyst.bundle.mappings;
+      if (nParameters !== N_PARAMETERS) {
+        analyst.dispose();
+        throw new BundleError(
+          "mappings.json: n_parameters",
+          `is ${nParameters}, but pictures have ${N_PARAMETERS} parameters`,
+        );
+      }
       await this.#adopt(analyst);
     } catch (error) {
       if (attempt !== this.#modelAttempt) return;
@@ -280,22 +292,23 @@ export class Playground {
     this.#applyChoices();
   }
 
-  chooseRetention(retention: number): void {
-    this.#retention.value = clamp(retention, 0, 1);
+  /** What is not named stays as it is. */
+  chooseTime(change: TimeChoice): void {
+    this.#time.value = { ...this.#time.value, ...change };
     this.#applyChoices();
   }
 
   /** Let the number that drives the visual's parameter `from` drive parameter `to`; those between move up. */
   moveParameter(from: number, to: number): void {
-    this.#order.value = moved(this.#order.value, from, to);
+    this.#order.value = moved(this.order.value, from, to);
     this.#applyChoices();
   }
 
   resetChoices(): void {
     batch(() => {
       this.#mapping.value = null;
-      this.#retention.value = null;
-      this.#order.value = Array.from({ length: N_PARAMETERS }, (_, i) => i);
+      this.#time.value = {};
+      this.#order.value = null;
     });
     this.#applyChoices();
   }
@@ -317,7 +330,7 @@ export class Playground {
       const [data, analyst] = await Promise.all([source.read(abort.signal), this.#settledAnalyst()]);
       abort.signal.throwIfAborted();
       const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
-      const minSeconds = analyst ? defaultEncoder(analyst.bundle).windowSeconds : 0;
+      const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
       const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds });
       abort.signal.throwIfAborted();
       this.#insert(source, decoded, sampleRateHz);
@@ -497,7 +510,7 @@ export class Playground {
       const listening = new Listening(
         analyst,
         pcm,
-        { mapping: this.#mapping.value, retention: this.#retention.value },
+        { mapping: this.#mapping.value, time: this.#time.value },
         {
           onGrow: () => this.#grow(),
           onProgress: (fraction) => {
@@ -510,7 +523,7 @@ export class Playground {
           },
         },
       );
-      listening.parameters.order = this.#order.value;
+      listening.parameters.order = this.#orderFor(analyst);
       return listening;
     } catch (error) {
       this.notices.show("error", explainTrack(error, this.#opened?.source.title ?? "The track"));
@@ -575,14 +588,22 @@ export class Playground {
     for (const listening of [this.#listening, this.#successor]) {
       if (!listening) continue;
       const { analyst, parameters } = listening;
-      const mapping = mappingFor(analyst, this.#mapping.value);
-      const retention = this.#retention.value ?? analyst.bundle.mappings.smoothing.retention;
+      const mapping = mappingFor(analyst, this.#mapping.peek());
+      const time = timeFor(analyst, this.#time.peek());
       // Both make the track compute anew, so they are touched only when they change.
-      if (parameters.mapping.scaling !== mapping.scaling) parameters.mapping = mapping;
-      if (parameters.retention !== retention) parameters.retention = retention;
-      parameters.order = this.#order.value;
+      if (!sameFields(parameters.mapping, mapping)) parameters.mapping = mapping;
+      if (!sameFields(parameters.time, time)) parameters.time = time;
+      parameters.order = this.#orderFor(analyst);
     }
     this.#loop.wake();
+  }
+
+  #orderFor(analyst: Analyst | null): readonly number[] {
+    const own = this.#order.value;
+    if (own) return own;
+    if (!analyst) return Array.from({ length: N_PARAMETERS }, (_, i) => i);
+    const moves = this.visual.value.parameters.map((parameter) => parameter.moves);
+    return defaultOrder(moves, stepsOf(analyst, mappingFor(analyst, this.#mapping.value)));
   }
 
   #showPosition(): void {
@@ -629,4 +650,8 @@ export class Playground {
     this.#lastFrameMs = again ? nowMs : null;
     return again;
   }
+}
+
+function sameFields<T extends object>(a: T, b: T): boolean {
+  return (Object.keys(a) as (keyof T)[]).every((name) => a[name] === b[name]);
 }

@@ -140,6 +140,7 @@ export const bar: VisualDefinition = {
     name: `bar-${index + 1}`,
     label: `Bar ${index + 1}`,
     rest: 0.08,
+    moves: true,
   })),
   create: createBarVisual,
 };

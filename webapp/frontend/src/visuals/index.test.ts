@@ -11,6 +11,7 @@ describe("VISUALS", () => {
     (_, definition) => {
       expect(definition.parameters).toHaveLength(10);
       expect(new Set(definition.parameters.map(({ name }) => name)).size).toBe(10);
+      expect(definition.parameters.some(({ moves }) => moves)).toBe(true);
       for (const { name, label, rest } of definition.parameters) {
         expect(name).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
         expect(label).not.toBe("");

@@ -8,6 +8,8 @@ export interface VisualParameter {
   readonly label: string;
   /** Where the parameter rests before there is music, in [0, 1]. */
   readonly rest: number;
+  /** Meant to move with the beat; otherwise it chooses the look, and had better change slowly. */
+  readonly moves: boolean;
 }
 
 export interface VisualOptions {
@@ -26,7 +28,7 @@ export interface VisualFrame {
   /** Ten values in [0, 1]. */
   readonly parameters: ArrayLike<number>;
   /**
-   * Each parameter's integral over playback time since the track's start, in seconds (all ones for 10 s: ten).
+   * Each parameter's integral from the track's start to the moment that is shown, in seconds (all ones for 10 s: ten).
    * What a parameter drives as a *speed* reads its position here, so that no visual keeps a history of its own.
    */
   readonly travel: ArrayLike<number>;
