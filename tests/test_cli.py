@@ -166,8 +166,9 @@ def test_presets_are_listed_for_people_and_programs(capsys: pytest.CaptureFixtur
     counts = {row["name"]: row["trainable_parameters"] for row in rows}
     assert counts["ae"] == 40_165_579
     assert counts["vgg16"] == 44_155_856
-    assert {row["kind"] for row in rows} == {"autoencoder", "classifier"}
+    assert {row["kind"] for row in rows} == {"autoencoder", "classifier", "contrastive"}
     assert {row["name"]: row["encoding_size"] for row in rows}["alexnet"] == 4_096
+    assert {row["name"]: row["step_seconds"] for row in rows}["ae-time"] == 0.02
     assert main(["presets"]) == 0
     printed = capsys.readouterr().out
     assert all(row["name"] in printed and f"{row['trainable_parameters']:,}" in printed for row in rows)
@@ -204,6 +205,12 @@ def test_from_a_preset_to_an_evaluated_student(
     assert "vgg11-compact" in capsys.readouterr().out
     assert main(["evaluate", str(tmp_path / "runs" / "vgg11-compact"), *dataset, "--split", "training"]) == 0
     assert (tmp_path / "runs" / "vgg11-compact" / "evaluation" / "training-confusion.png").is_file()
+
+    song, small = str(tmp_path / "song"), ["--set", "model.n_filters=2", "--set", "contrast.n_moments=2"]
+    assert main(["train", "song", *dataset, "--out", song, "--epochs", "1", *small]) == 0
+    assert "songs recognised" in capsys.readouterr().out
+    assert main(["evaluate", song, *dataset]) == 0
+    assert "of 2 songs recognised" in (tmp_path / "song" / "evaluation" / "test.html").read_text()
 
     space = {"preset": "ae-compact", "parameters": {"model.kernel_size": {"values": [3, 5]}}, "epochs": 1}
     (tmp_path / "space.json").write_text(json.dumps(space))

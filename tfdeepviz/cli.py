@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tfdeepviz import __version__
-from tfdeepviz.commands import bundles, data, training
+from tfdeepviz.commands import analysis, bundles, data, training
 
 _EPILOG = """\
 from music to a model in the browser:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    for family in (data, training, bundles):
+    for family in (data, training, bundles, analysis):
         family.register(add)
     return parser
 

@@ -20,8 +20,8 @@ _COLOURS = "magma"
 GRADIENT = f"linear-gradient(to right, {', '.join(to_hex(colormaps[_COLOURS](i / 8)) for i in range(9))})"
 
 
-def load_template(package: str, **filters: Callable[[Any], str]) -> jinja2.Template:
-    """Load a package's `report.html.jinja`.
+def load_template(package: str, name: str = "report.html.jinja", **filters: Callable[[Any], str]) -> jinja2.Template:
+    """Load a package's template.
 
     Every value is escaped, a name that is missing is an error, and `{{ style }}` is what all pages look like.
     """
@@ -31,7 +31,7 @@ def load_template(package: str, **filters: Callable[[Any], str]) -> jinja2.Templ
     environment.filters |= {"count": lambda number: f"{number:,}", "signed": signed, **filters}
     # Our own file, the only thing that is not escaped.
     environment.globals["style"] = Markup(_read("tfdeepviz", "page.css"))
-    return environment.from_string(_read(package, "report.html.jinja"))
+    return environment.from_string(_read(package, name))
 
 
 def signed(text: str) -> str:

@@ -23,8 +23,9 @@ def register(add: Add) -> None:
         "presets",
         _presets,
         "list the models that can be trained",
-        "List the presets that come with tfdeepviz: the paper's models under its own recipe, and compact ones for the "
-        "browser. Parameters are counted at the paper's grid and, for classifiers, 16 genres.",
+        "List the presets that come with tfdeepviz: the paper's models under its own recipe, and small ones for the "
+        "browser. Parameters are counted at the paper's grid and, for classifiers, 16 genres; `every` is how often a "
+        "player should run the encoder.",
     )
     presets.add_argument("--json", action="store_true", help="a list of objects instead of a table")
 
@@ -157,18 +158,24 @@ def _presets(args: argparse.Namespace) -> None:
             {
                 **{"name": name, "title": preset.title, "kind": preset.kind, "recipe": preset.recipe},
                 **{"trainable_parameters": counts.trainable, "parameters_to_encoding": counts.to_encoding},
-                **{"encoding_size": counts.encoding_size, "encoder_layer": preset.encoder_layer},
+                **{"encoding_size": counts.encoding_size, "step_seconds": preset.step_seconds},
+                **{"encoder_layer": preset.encoder_layer},
                 **{"optimizer": preset.optimizer, "batch_size": preset.batch_size, "epochs": preset.epochs},
             }
         )
     if args.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'name':<18} {'kind':<12} {'recipe':<7} {'parameters':>11} {'to encoding':>11} {'encoding':>9}  layer")
+    width = max(map(len, preset_names()))
+    print(
+        f"{'name':<{width}} {'kind':<12} {'recipe':<7} {'parameters':>11} {'to encoding':>11} {'encoding':>9} "
+        f"{'every':>6}  layer"
+    )
     for row in rows:
         print(
-            f"{row['name']:<18} {row['kind']:<12} {row['recipe']:<7} {row['trainable_parameters']:>11,} "
-            f"{row['parameters_to_encoding']:>11,} {row['encoding_size']:>9,}  {row['encoder_layer'] or 'bottleneck'}"
+            f"{row['name']:<{width}} {row['kind']:<12} {row['recipe']:<7} {row['trainable_parameters']:>11,} "
+            f"{row['parameters_to_encoding']:>11,} {row['encoding_size']:>9,} {row['step_seconds']:>4.2f} s  "
+            f"{row['encoder_layer'] or 'bottleneck'}"
         )
 
 
@@ -243,6 +250,8 @@ class _Bars:
         values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
         if "val_polled_accuracy" in row:
             values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
+        if "val_self_retrieval" in row:
+            values["songs"] = f"{row['val_self_retrieval']:.0%}"
         if "shuffle_rise" in row:
             values["code"] = f"{row['shuffle_rise']:+.0%}"
         if "min_correlation" in row:
@@ -270,6 +279,10 @@ _COLUMNS = (
     ("pooled_accuracy", "pooled", ".3f"),
     ("macro_f1", "macro F1", ".3f"),
     ("majority_baseline", "majority", ".3f"),
+    ("self_retrieval", "songs recognised", ".3f"),
+    ("chance", "by guessing", ".3f"),
+    ("between_share", "variance between songs", ".3f"),
+    ("contrastive_loss", "loss", ".3f"),
 )
 
 

@@ -1,0 +1,305 @@
+"""What can drive the parameters: bundles, and plain ways to compare them with. All start from a track's sound."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, Protocol
+
+import librosa
+import numpy as np
+import numpy.typing as npt
+import soxr
+from librosa.onset import onset_strength
+from scipy.signal import lfilter
+
+from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.extract import Extractor
+from tfdeepviz.mapping.encodings import encode_track
+from tfdeepviz.mapping.mappings import Mapping, Offer
+from tfdeepviz.mapping.quality import FRAMES_PER_SECOND
+from tfdeepviz.mapping.scaling import N_PARAMETERS, Scaling
+from tfdeepviz.mapping.time import TimeSettings, play
+
+#: Of the sound that drivers get.
+RATE_HZ = 44_100
+
+# Of librosa's onset strength with its defaults.
+_ONSET_RATE_HZ, _ONSET_HOP = 22_050, 512
+
+# Frames of 25 ms, one every 10 ms.
+_N_FFT, _HOP = 1_102, 441
+_ROW_SECONDS = _HOP / RATE_HZ
+_TEN_BANDS_HZ = tuple(zip(np.geomspace(40, 16_000, 11)[:-1], np.geomspace(40, 16_000, 11)[1:], strict=True))
+_THREE_BANDS_HZ = ((20.0, 250.0), (250.0, 4_000.0), (4_000.0, 16_000.0))
+
+#: How fast the random walk returns to its middle.
+_WALK_SECONDS = 1.0
+
+#: The original makes an encoding from so much sound, and the next one from the next.
+_ORIGINAL_SECONDS = 0.96
+_ORIGINAL_TOLERANCE_SECONDS = 0.02
+#: Its slider stands in the middle.
+_ORIGINAL_TIME = TimeSettings(interpolation="linear", attack=0.5, release=0.5, tick_seconds=0.01)
+
+Floats = npt.NDArray[np.float64]
+Pcm = npt.NDArray[np.float32]
+Kind = Literal["bundle", "original", "baseline"]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A track's sound.
+
+    Attributes
+    ----------
+    track_id
+        Seeds what is random of it.
+    pcm : np.ndarray [shape=(n_samples,)]
+        Mono, at `RATE_HZ`.
+    """
+
+    track_id: int
+    pcm: Pcm
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.pcm) / RATE_HZ
+
+    def at(self, sample_rate_hz: int) -> Pcm:
+        """Resample it."""
+        if sample_rate_hz == RATE_HZ:
+            return self.pcm
+        resampled: Pcm = soxr.resample(self.pcm, RATE_HZ, sample_rate_hz)
+        return resampled
+
+    def play(self, times: npt.ArrayLike, rows: npt.ArrayLike, settings: TimeSettings) -> Floats:
+        """What a player shows of rows [shape=(n, k)], at `FRAMES_PER_SECOND`."""
+        options = {"duration_seconds": self.seconds, "frames_per_second": FRAMES_PER_SECOND}
+        return play(times, rows, settings=settings, **options)[1]
+
+    def onset_strength(self) -> Floats:
+        """Librosa's onset strength at the same times [shape=(n,)]."""
+        strength = onset_strength(y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP)
+        times = np.arange(len(strength)) * _ONSET_HOP / _ONSET_RATE_HZ
+        as_they_are = TimeSettings(attack=0, release=0)
+        return self.play(times, np.asarray(strength, np.float64)[:, None], as_they_are)[:, 0]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A line of the table.
+
+    Attributes
+    ----------
+    name
+        Says which it is.
+    note
+        What else there is to know.
+    kind
+        `bundle`, `original` for the original's settings, or `baseline`.
+    """
+
+    name: str
+    note: str
+    kind: Kind
+
+
+class Source(Protocol):
+    """Gives one or more drivers, which share work."""
+
+    @property
+    def drivers(self) -> Sequence[Driver]:
+        """Always the same."""
+
+    def play(self, sound: Sound) -> Iterator[Floats]:
+        """Give each driver's parameters [shape=(n_frames, n_parameters)] at `FRAMES_PER_SECOND`, one after the other.
+
+        Raises
+        ------
+        AudioTooShortError
+            If there is too little sound for it.
+        """
+
+
+class BundleSource:
+    """The mappings of a bundle, and the original's settings if it has an encoder like the original's.
+
+    Parameters
+    ----------
+    bundle
+        Its encoders run once a track, whatever the number of mappings.
+    name
+        What to call it.
+    all_mappings
+        Not only the default.
+    """
+
+    def __init__(self, bundle: Bundle, *, name: str, all_mappings: bool = False) -> None:
+        mappings = bundle.mappings
+        self._extractor = Extractor(bundle)
+        self._time = mappings.time
+        offers = mappings.offers if all_mappings else {mappings.default: mappings.offers[mappings.default]}
+        self._mappings = list(offers.values())
+        encoders = ", ".join(
+            f"{info.name}: {info.window_seconds:.2f} s every {info.step_seconds:.2f} s" for info in bundle.encoders
+        )
+        moving = f"{mappings.time.interpolation} interpolation, {_smoothing(mappings.time)}"
+        self.drivers = [
+            Driver(
+                f"{name}: {offer}",
+                f"{'default mapping; ' if offer == mappings.default else ''}{encoders}; {moving}",
+                "bundle",
+            )
+            for offer in offers
+        ]
+        self._original = _original_mapping(mappings.offers) if _is_like_the_original(bundle) else None
+        if self._original is not None:
+            offer = Offer(self._original.projection.name, self._original.scaling.mode, self._original.scaling.method)
+            note = f"{offer}, an encoding every 0.96 s, linear interpolation, slider 0.5"
+            self.drivers.append(Driver(f"{name}: the original's settings", note, "original"))
+
+    def play(self, sound: Sound) -> Iterator[Floats]:
+        """See `Source.play`."""
+        params = self._extractor.bundle.params
+        analysis = self._extractor.analyze(sound.at(params.sample_rate_hz))
+        for _, mappings in groupby(self._mappings, key=lambda mapping: mapping.projection.name):
+            # With the same times they move together, which takes no longer than one.
+            times, parameters = zip(*(mapping.parameters(analysis.encodings) for mapping in mappings), strict=True)
+            yield from np.hsplit(sound.play(times[0], np.hstack(parameters), self._time), len(parameters))
+        if self._original is not None:
+            sparse = {
+                info.name: encode_track(
+                    self._extractor.encoders[info.name],
+                    analysis.mfcc,
+                    info.windows(params, hop_seconds=_ORIGINAL_SECONDS),
+                )
+                for info in self._extractor.bundle.encoders
+            }
+            yield sound.play(*self._original.parameters(sparse), _ORIGINAL_TIME)
+
+
+def bundle_sources(bundles: Sequence[Bundle], *, all_mappings: bool = False) -> list[BundleSource]:
+    """One for each bundle, named so that no two are alike."""
+    labels = Counter(bundle.label for bundle in bundles)
+    return [
+        BundleSource(
+            bundle,
+            name=bundle.label if labels[bundle.label] == 1 else f"{bundle.label} ({bundle.path})",
+            all_mappings=all_mappings,
+        )
+        for bundle in bundles
+    ]
+
+
+def _is_like_the_original(bundle: Bundle) -> bool:
+    return any(abs(info.window_seconds - _ORIGINAL_SECONDS) < _ORIGINAL_TOLERANCE_SECONDS for info in bundle.encoders)
+
+
+def _original_mapping(offers: dict[Offer, Mapping]) -> Mapping | None:
+    standard = {offer.projection: mapping for offer, mapping in offers.items() if offer[1:] == ("features", "standard")}
+    return standard.get("raw", next(iter(standard.values()), None))
+
+
+def _smoothing(time: TimeSettings) -> str:
+    def constant(kept: float) -> str:
+        if kept in (0, 1):
+            return "at once" if kept == 0 else "never"
+        return f"{-1_000 * time.tick_seconds / math.log(kept):.0f} ms"
+
+    if time.attack == time.release:
+        return "not smoothed" if time.attack == 0 else f"smoothed by {constant(time.attack)}"
+    return f"rising by {constant(time.attack)}, falling by {constant(time.release)}"
+
+
+# --- baselines ---------------------------------------------------------------------------------------------------
+
+
+def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: float) -> Floats:
+    """Levels of bands in dB, every 10 ms.
+
+    Parameters
+    ----------
+    pcm : [shape=(n_samples,)]
+        At `RATE_HZ`.
+    bands_hz
+        From where (included) to where (not included) each band reaches.
+    floor_db
+        What is quieter counts as this.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_rows, n_bands)]
+    """
+    power = np.square(np.abs(librosa.stft(pcm, n_fft=_N_FFT, hop_length=_HOP)))
+    frequencies = librosa.fft_frequencies(sr=RATE_HZ, n_fft=_N_FFT)
+    inside = np.stack([(low <= frequencies) & (frequencies < high) for low, high in bands_hz])
+    levels: Floats = 10 * np.log10(np.maximum(inside @ power, 10 ** (floor_db / 10))).T.astype(np.float64)
+    return levels
+
+
+#: Of the rows of features: ten bands, three bands, and a walk.
+_TEN, _THREE, _WALK = slice(0, 10), slice(10, 13), slice(13, 13 + N_PARAMETERS)
+
+
+def _features(sound: Sound, floor_db: float) -> Floats:
+    """What all baselines are made of, every 10 ms."""
+    levels = band_levels(sound.pcm, [*_TEN_BANDS_HZ, *_THREE_BANDS_HZ], floor_db=floor_db)
+    steps = np.random.default_rng(sound.track_id).normal(size=(len(levels), N_PARAMETERS))
+    # Left to itself, a walk ends its first half where it begins its second, and is found again by that.
+    walk = lfilter([1], [1, -math.exp(-_ROW_SECONDS / _WALK_SECONDS)], steps, axis=0)
+    return np.concatenate([levels, walk], axis=1)
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    name: str
+    note: str
+    columns: slice
+    smoothing_seconds: float
+
+    @property
+    def time(self) -> TimeSettings:
+        kept = math.exp(-_ROW_SECONDS / self.smoothing_seconds)
+        return TimeSettings(attack=kept, release=kept, tick_seconds=_ROW_SECONDS)
+
+
+_BASELINES = (
+    _Baseline("ten band energies, 80 ms", "40 Hz to 16 kHz, as common visualisers have them", _TEN, 0.08),
+    _Baseline("ten band energies, 30 ms", "the same, smoothed less", _TEN, 0.03),
+    _Baseline("bass, mid, treble, 80 ms", "envelopes of 20 to 250 Hz, to 4 kHz, to 16 kHz", _THREE, 0.08),
+    _Baseline("random walk, 30 ms", "around the middle; hears nothing: the zero line", _WALK, 0.03),
+)
+
+
+class BaselineSource:
+    """Baselines, scaled by training tracks: each one's mean to 0.5, one standard deviation to 0.4 from it."""
+
+    def __init__(self, scaling: Scaling, floor_db: float) -> None:
+        self._scaling = scaling
+        self._floor_db = floor_db
+        self.drivers = [Driver(one.name, one.note, "baseline") for one in _BASELINES]
+
+    @classmethod
+    def fit(cls, sounds: Iterable[Sound], *, floor_db: float) -> BaselineSource:
+        """Fit the scaling.
+
+        Parameters
+        ----------
+        sounds
+            Of the training split, at least one; they are taken one at a time.
+        floor_db
+            What is quieter counts as this.
+        """
+        rows = [_features(sound, floor_db).astype(np.float32) for sound in sounds]
+        return cls(Scaling.fit(np.concatenate(rows), mode="features", method="standard"), floor_db)
+
+    def play(self, sound: Sound) -> Iterator[Floats]:
+        """See `Source.play`."""
+        rows = self._scaling.apply(_features(sound, self._floor_db))
+        for baseline in _BASELINES:
+            yield sound.play(np.arange(len(rows)) * _ROW_SECONDS, rows[:, baseline.columns], baseline.time)

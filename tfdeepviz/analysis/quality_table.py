@@ -1,0 +1,536 @@
+"""Bundles, their mappings and baselines on the tracks of a dataset: a table of their quality, and a page."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tfdeepviz.analysis.drivers import RATE_HZ, BaselineSource, Driver, Sound, Source
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.decode import AudioTooShortError, decode_file
+from tfdeepviz.data.files import FormatError, atomic_path, write_json
+from tfdeepviz.mapping.quality import (
+    FRAMES_PER_SECOND,
+    MIN_SECONDS,
+    Quality,
+    TrackQuality,
+    comparable_genres,
+    measure_track,
+    speed,
+    summarize,
+)
+from tfdeepviz.page import GRADIENT, draw, load_template, signed
+
+#: Training tracks that the baselines are scaled by.
+N_FITTED_TRACKS = 64
+
+#: Of longer tracks, only the beginning is measured; bounds the memory.
+MAX_SECONDS = 300.0
+
+_EXAMPLE_SECONDS = 10
+
+Floats = npt.NDArray[np.float64]
+_Track = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A driver and its quality.
+
+    Attributes
+    ----------
+    driver, quality
+        What is measured and what came out.
+    example : np.ndarray [shape=(n_frames, n_parameters)]
+        Its parameters over the table's example.
+    """
+
+    driver: Driver
+    quality: Quality
+    example: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Some seconds of the track whose onsets stand out most.
+
+    Attributes
+    ----------
+    title, artist
+        Of the track.
+    start_seconds
+        Where they begin.
+    onset : np.ndarray [shape=(n_frames,)]
+        Onset strength.
+    """
+
+    title: str
+    artist: str
+    start_seconds: float
+    onset: Floats
+
+
+@dataclass(frozen=True)
+class QualityTable:
+    """What was measured, on what.
+
+    Attributes
+    ----------
+    dataset_name, dataset_digest, splits
+        Where the tracks are from.
+    n_tracks, n_short
+        Measured, and left out because they are too short.
+    n_fitted
+        Training tracks that the baselines are scaled by.
+    genres
+        Tracks of those that could be compared; see `tfdeepviz.mapping.quality.comparable_genres`.
+    seed
+        Of all choices.
+    lines, example
+        Bundles, the original's settings, baselines; and a piece of music to look at.
+    """
+
+    dataset_name: str
+    dataset_digest: str
+    splits: tuple[str, ...]
+    n_tracks: int
+    n_short: int
+    n_fitted: int
+    genres: dict[str, int]
+    seed: int
+    lines: tuple[Line, ...]
+    example: Example
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What knowing nothing gives, by measure."""
+        by_genre = {"probe_accuracy": 1 / len(self.genres)} if len(self.genres) > 1 else {}
+        return {"self_retrieval": 1 / self.n_tracks, **by_genre}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        names = ("dataset_name", "dataset_digest", "n_tracks", "n_short", "n_fitted", "seed")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "splits": list(self.splits),
+            "genres": self.genres,
+            "chance": self.chance,
+            "drivers": [
+                {
+                    **{"driver": line.driver.name, "note": line.driver.note, "kind": line.driver.kind},
+                    **{name: getattr(line.quality, name) for name in _MEASURES},
+                    "std": list(line.quality.std),
+                    "intervals": {name: list(interval) for name, interval in _intervals(line.quality).items()},
+                }
+                for line in self.lines
+            ],
+        }
+
+
+#: In the order of all tables.
+_MEASURES = (
+    *("responsiveness", "z", "lag_seconds", "between_share", "self_retrieval", "silhouette", "probe_accuracy"),
+    *("mean_std", "min_std", "clipped", "n_dead"),
+)
+
+
+def _intervals(quality: Quality) -> dict[str, tuple[float, float]]:
+    return {
+        "responsiveness": quality.responsiveness_interval,
+        "self_retrieval": quality.self_retrieval_interval,
+        "mean_std": quality.std_interval,
+    }
+
+
+def measure(
+    sources: Sequence[Source],
+    dataset: PreparedDataset,
+    splits: Sequence[str],
+    *,
+    fma_root: Path | None = None,
+    max_tracks: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> QualityTable:
+    """Measure drivers and baselines on the same tracks.
+
+    Parameters
+    ----------
+    sources
+        Of the drivers, such as bundles; the baselines are added. Every track is decoded once for all of them.
+    dataset
+        Says which tracks there are, and the level that counts as silence for the baselines.
+    splits
+        Of the dataset, measured together.
+    fma_root
+        The corpus, for its sound; by default where the dataset was prepared from.
+    max_tracks
+        Measure a random choice of so many.
+    seed
+        Of that choice, of the training tracks that the baselines are scaled by, and of resampling.
+    progress
+        Called with (tracks done, tracks in all).
+
+    Raises
+    ------
+    FormatError
+        If the sound is not where it should be.
+    AudioError
+        If a file cannot be decoded, or is too short for a source.
+    ValueError
+        If there are fewer than two tracks to measure, or none for training.
+    """
+    root = _root(dataset, fma_root)
+    rng = np.random.default_rng(seed)
+    splits = tuple(dict.fromkeys(splits))
+    used = [track for split in splits for track in dataset.used(split)]
+    long = [track for track in used if track["seconds"] >= MIN_SECONDS]
+    tracks = _choose(long, max_tracks, rng)
+    fitted = _choose(dataset.used("training"), N_FITTED_TRACKS, rng)
+    if len(tracks) < 2:
+        raise ValueError(
+            f"{dataset.path}: {len(tracks)} tracks of at least {MIN_SECONDS:g} s to measure; at least 2 are needed"
+        )
+    if not fitted:
+        raise ValueError(f"{dataset.path}: has no training tracks, which the baselines are scaled by")
+    for track in (*tracks, *fitted):
+        _file(root, track)
+
+    n_done, total = 0, len(fitted) + len(tracks)
+
+    def sounds(chosen: Iterable[_Track]) -> Iterator[Sound]:
+        nonlocal n_done
+        for track in chosen:
+            yield _sound(root, track)
+            n_done += 1
+            if progress is not None:
+                progress(n_done, total)
+
+    baselines = BaselineSource.fit(sounds(fitted), floor_db=dataset.params.floor_db)
+    drivers = [driver for source in (*sources, baselines) for driver in source.drivers]
+    measured: list[list[TrackQuality]] = [[] for _ in drivers]
+    example: Example | None = None
+    examples: list[npt.NDArray[np.float32]] = []
+    for track, sound in zip(tracks, sounds(tracks), strict=True):
+        onset = sound.onset_strength()
+        chosen = _middle(onset)
+        is_best = example is None or onset[chosen].std() > example.onset.std()
+        if is_best:
+            example = Example(track["title"], track["artist"], chosen.start / FRAMES_PER_SECOND, onset[chosen])
+            examples = []
+        for of_driver, parameters in zip(measured, _play(sound, (*sources, baselines), root, track), strict=True):
+            of_driver.append(measure_track(parameters, onset))
+            if is_best:
+                examples.append(parameters[chosen].astype(np.float32))
+    assert example is not None
+
+    genres, artists = ([track[name] for track in tracks] for name in ("genre", "artist"))
+    lines = [
+        Line(driver, summarize(of_driver, genres=genres, artists=artists, seed=seed), shown)
+        for driver, of_driver, shown in zip(drivers, measured, examples, strict=True)
+    ]
+    return QualityTable(
+        dataset_name=dataset.name,
+        dataset_digest=dataset.digest,
+        splits=splits,
+        n_tracks=len(tracks),
+        n_short=len(used) - len(long),
+        n_fitted=len(fitted),
+        genres={genre: genres.count(genre) for genre in comparable_genres(genres, artists)},
+        seed=seed,
+        lines=tuple(sorted(lines, key=lambda line: ("bundle", "original", "baseline").index(line.driver.kind))),
+        example=example,
+    )
+
+
+def _play(sound: Sound, sources: Iterable[Source], root: Path, track: _Track) -> Iterator[Floats]:
+    try:
+        for source in sources:
+            yield from source.play(sound)
+    except AudioTooShortError as error:
+        raise AudioTooShortError(f"{root / track['path']}: {error}") from error
+
+
+def _middle(onset: Floats) -> slice:
+    n = min(len(onset), _EXAMPLE_SECONDS * FRAMES_PER_SECOND)
+    start = (len(onset) - n) // 2
+    return slice(start, start + n)
+
+
+def _choose(tracks: list[_Track], n: int | None, rng: np.random.Generator) -> list[_Track]:
+    if n is None or n >= len(tracks):
+        return tracks
+    return [tracks[i] for i in sorted(rng.choice(len(tracks), n, replace=False).tolist())]
+
+
+def _root(dataset: PreparedDataset, fma_root: Path | None) -> Path:
+    root = dataset.origin if fma_root is None else fma_root
+    if root is None:
+        raise FormatError(
+            f"{dataset.path}: the corpus that it was prepared from has moved; say where its sound is with --fma-root"
+        )
+    if not root.is_dir():
+        raise FormatError(f"--fma-root {root}: no such folder; give the one with fma_metadata/ and fma_SUBSET/")
+    return root
+
+
+def _file(root: Path, track: _Track) -> Path:
+    """Where a track's sound is; the manifest that says so comes from other people."""
+    relative = PurePosixPath(track["path"])
+    if relative.is_absolute() or ".." in relative.parts or "\0" in track["path"]:
+        raise FormatError(f"track {track['track_id']}: {track['path']!r} leads out of the corpus")
+    if not (root / relative).is_file():
+        raise FormatError(f"{root / relative}: missing; say where the dataset's sound is with --fma-root")
+    return root / relative
+
+
+def _sound(root: Path, track: _Track) -> Sound:
+    # A longer file is not the one that the dataset was prepared from.
+    pcm = decode_file(_file(root, track), sample_rate_hz=RATE_HZ, max_seconds=track["seconds"] + 1)
+    return Sound(track["track_id"], pcm[: round(MAX_SECONDS * RATE_HZ)])
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Of the tables for people: what it measures, in a word and in a sentence."""
+
+    measures: tuple[str, ...]
+    title: str
+    form: str
+    sentence: str
+    #: Of its bars, what is as long as the cell; None has no bars.
+    full: float | None = None
+
+
+_COLUMNS = (
+    _Column(
+        ("responsiveness",),
+        "Responsiveness",
+        ".2f",
+        "Does the picture move when the music does? Rank correlation of the speed of all parameters with the onset "
+        "strength, at the best lag within 140 ms: 1 is perfect, and the best lag makes about 0.05 of nothing.",
+        full=0.5,
+    ),
+    _Column(
+        ("z",),
+        "z",
+        ".1f",
+        "How far that is from what the same onsets give in other places of the track, in standard deviations: within "
+        "about 1 of 0 it does not follow the music at all.",
+    ),
+    _Column(
+        ("lag_seconds",),
+        "Lag",
+        ".0f",
+        "How many milliseconds the picture comes after the music where both go together best; negative if before.",
+    ),
+    _Column(
+        ("self_retrieval",),
+        "Self-retrieval",
+        ".2f",
+        "Does every song look like itself? Share of tracks whose second half looks more like their own first half than "
+        "like that of any other track.",
+        full=1.0,
+    ),
+    _Column(
+        ("between_share",),
+        "Between tracks",
+        ".2f",
+        "Share of all variance that is between tracks: near 0 all songs look alike, near 1 each stands still.",
+    ),
+    _Column(
+        ("silhouette",),
+        "Silhouette",
+        ".2f",
+        "Are genres apart? From -1 to 1: at 0 they lie over each other.",
+    ),
+    _Column(
+        ("probe_accuracy",),
+        "Genre probe",
+        ".2f",
+        "Balanced accuracy of a linear classifier of genres, tried on artists that it does not know.",
+    ),
+    _Column(
+        ("mean_std", "min_std"),
+        "Movement",
+        ".2f",
+        "Is the range used? Standard deviation of a parameter within a track, mean over the parameters, and the least.",
+        full=0.4,
+    ),
+    _Column(
+        ("clipped",), "Clipped", ".0%", "Share of time that a parameter spends at its very end, where it is stuck."
+    ),
+    _Column(("n_dead",), "Dead", "d", "Parameters that vary by less than 0.05 within tracks: nobody sees them move."),
+)
+
+
+def _text(measure: str, value: float | None, form: str) -> str:
+    if value is None:
+        return "-"
+    text = format(1_000 * value if measure == "lag_seconds" else value, form)
+    # What rounds to zero has no sign.
+    return (signed(text) if text.strip("-0.%") else text.removeprefix("-")).replace("%", " %")
+
+
+def _texts(quality: Quality, column: _Column) -> tuple[list[str], list[str]]:
+    """A cell's values, and the ends of the first one's interval if it has one."""
+    values = [_text(name, getattr(quality, name), column.form) for name in column.measures]
+    ends = _intervals(quality).get(column.measures[0], ())
+    return values, [_text(column.measures[0], end, column.form) for end in ends]
+
+
+def markdown(table: QualityTable) -> str:
+    """The table for a terminal or a document."""
+    rows = [["driver", *(f"{column.title.lower()}{' (least)' * (len(column.measures) - 1)}" for column in _COLUMNS)]]
+    rows[0][3] += ", ms"
+    for line in table.lines:
+        cells = [line.driver.name]
+        for column in _COLUMNS:
+            (first, *rest), ends = _texts(line.quality, column)
+            brackets = f" [{', '.join(ends)}]" if ends else ""
+            cells.append(f"{first}{brackets}{''.join(f' ({text})' for text in rest)}")
+        # Names are other people's text: they must neither end a cell nor become HTML.
+        rows.append([cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])])
+    lines = ["| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |" for row in rows]
+    return "\n".join(lines) + f"\n\n{_what(table)} In brackets: 95 % intervals.\n"
+
+
+def _what(table: QualityTable) -> str:
+    """On what the table was measured, in sentences."""
+    sentences = [
+        f"{table.n_tracks:,} tracks ({', '.join(table.splits)}) of {table.dataset_name}.",
+        f"Chance finds {1 / table.n_tracks:.2f} of the tracks again.",
+        f"Genres: {', '.join(f'{genre} ({n:,} tracks)' for genre, n in table.genres.items())}; chance gives the probe "
+        f"{1 / len(table.genres):.2f}."
+        if len(table.genres) > 1
+        else "Genres are not compared: fewer than two of them have two artists here.",
+        f"Baselines are scaled by {table.n_fitted:,} training tracks.",
+    ]
+    if table.n_short:
+        sentences.append(f"Left out, because shorter than {MIN_SECONDS:g} s: {table.n_short:,}.")
+    return " ".join(sentences)
+
+
+def write(table: QualityTable, out: Path) -> None:
+    """Write `quality.json`, `quality.csv`, `quality.md` and `quality.html`; equal tables give equal bytes.
+
+    The page is one file that needs no other, no network and no script.
+    """
+    write_json(out / "quality.json", table.to_dict())
+    with atomic_path(out / "quality.md") as temporary:
+        temporary.write_text(markdown(table), encoding="utf-8", errors="replace")
+    with (
+        atomic_path(out / "quality.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="replace") as file,
+    ):
+        rows = [_csv(line) for line in table.lines]
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    page = load_template("tfdeepviz.analysis", "quality.html.jinja").stream(
+        table=table,
+        verdict=_verdict(table),
+        what=_what(table),
+        columns=_COLUMNS,
+        rows=[(line.driver, [_Cell.of(line, column) for column in _COLUMNS]) for line in table.lines],
+        figures=[_Figure.of(line, table.example) for line in table.lines],
+        ticks=_ticks(table.example),
+        gradient=GRADIENT,
+    )
+    with atomic_path(out / "quality.html") as temporary, temporary.open("wb") as opened:
+        # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
+        page.dump(opened, encoding="utf-8", errors="replace")
+
+
+def _csv(line: Line) -> dict[str, Any]:
+    row: dict[str, Any] = {"driver": line.driver.name, "kind": line.driver.kind, "note": line.driver.note}
+    intervals = _intervals(line.quality)
+    for name in _MEASURES:
+        row[name] = getattr(line.quality, name)
+        if name in intervals:
+            row[f"{name}_low"], row[f"{name}_high"] = intervals[name]
+    return row
+
+
+# --- page --------------------------------------------------------------------------------------------------------
+
+
+def _verdict(table: QualityTable) -> str:
+    """How the first driver compares with what common visualisers do, and with the original if it is there."""
+    first, *rest = table.lines
+    compared = (next((line for line in rest if line.driver.kind == kind), None) for kind in ("baseline", "original"))
+    shown = [first, *(line for line in compared if line is not None)]
+    r, found = (
+        [_text(name, getattr(line.quality, name), ".2f") for line in shown]
+        for name in ("responsiveness", "self_retrieval")
+    )
+    others = "".join(f"; {r[i]} and {found[i]} of {line.driver.name}" for i, line in enumerate(shown) if i)
+    return f"Responsiveness {r[0]} and self-retrieval {found[0]} of {first.driver.name}{others}."
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Text, what stands below it, and how much of its bar is filled (None for no bar)."""
+
+    text: str
+    notes: list[str]
+    length: float | None
+
+    @classmethod
+    def of(cls, line: Line, column: _Column) -> _Cell:
+        (first, *rest), ends = _texts(line.quality, column)
+        notes = [" to ".join(ends)] if ends else []
+        notes += [f"least {text}" for text in rest]
+        value = getattr(line.quality, column.measures[0])
+        length = None if column.full is None else round(100 * min(1.0, max(0.0, value / column.full)), 2)
+        return cls(first, notes, length)
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A driver over the example: paths of the onsets and of its speed in a square of 100 x 100, and its parameters."""
+
+    driver: Driver
+    responsiveness: str
+    onset: str
+    speed: str
+    picture: str
+    n_parameters: int
+
+    @classmethod
+    def of(cls, line: Line, example: Example) -> _Figure:
+        moved = speed(line.example)
+        return cls(
+            driver=line.driver,
+            responsiveness=signed(f"{line.quality.responsiveness:.2f}"),
+            onset=f"{_path(example.onset)}L100 100L0 100Z",
+            speed=_path(moved),
+            picture=draw(line.example.T, 0, 1),
+            n_parameters=line.example.shape[1],
+        )
+
+
+def _path(values: Floats) -> str:
+    """A line from left to right; 0 is at the bottom, the greatest value at the top."""
+    heights = values / max(values.max(), 1e-9)
+    xs = np.linspace(0, 100, len(values))
+    return "M" + "L".join(f"{x:.4g} {100 - 100 * y:.3g}" for x, y in zip(xs, heights, strict=True))
+
+
+def _ticks(example: Example) -> list[tuple[float, str]]:
+    seconds = len(example.onset) / FRAMES_PER_SECOND
+    return [
+        (round(100 * second / seconds, 3), f"{example.start_seconds + second:.0f}\N{NO-BREAK SPACE}s")
+        for second in range(0, int(seconds) + 1, 2)
+    ]

@@ -1,0 +1,178 @@
+"""Encodings and parameters in numbers: component by component, by their variance, in clusters, and in two dimensions.
+
+What is fitted here is fitted to every component brought to [0, 1], as the projections `pca` and `kmeans` do it. Equal
+arguments give equal results on one machine.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from tfdeepviz.mapping.scaling import Scaling
+
+MAP_METHODS = ("t-sne", "pca")
+
+#: What k-means, and a PCA, is fitted to at most: rows, and numbers.
+_MAX_CLUSTERED = (5_000, 1 << 22)
+_MAX_DECOMPOSED = (50_000, 1 << 24)
+
+#: t-SNE looks at so many principal components, and needs so many rows to have neighbours at all.
+_MAP_COMPONENTS = 50
+_MIN_NEIGHBOURS = 10
+_PERPLEXITY = 30.0
+
+#: Standard deviation, with every component in [0, 1], that only rounding explains.
+_NO_SPREAD = 1e-6
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32] | Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean, minimum, maximum and (population) standard deviation of each component [each shape=(n_components,)]."""
+
+    mean: Floats
+    minimum: Floats
+    maximum: Floats
+    std: Floats
+
+    @classmethod
+    def of(cls, rows: Rows) -> Statistics:
+        """Describe rows [shape=(n, n_components)], at least one."""
+        return cls(
+            rows.mean(axis=0, dtype=np.float64),
+            rows.min(axis=0).astype(np.float64),
+            rows.max(axis=0).astype(np.float64),
+            rows.std(axis=0, dtype=np.float64),
+        )
+
+
+def explained_variance(rows: Rows, *, n_components: int, seed: int = 0) -> Floats:
+    """Share of the variance that each of the first principal components explains, the largest first.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n, size)]
+        Of more than 50,000 rows or 2**24 numbers, as many as that are drawn with the seed.
+    n_components
+        How many shares; fewer if there are fewer rows or components.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_components,)]
+        All 0 where nothing varies.
+    """
+    x = _to_unit(_sample(rows, *_MAX_DECOMPOSED, seed))
+    return _decompose(x, n_components)[1]
+
+
+def elbow(rows: Rows, ks: Sequence[int], *, seed: int = 0) -> list[tuple[int, float]]:
+    """Inertia of k-means, the sum of squared distances to the nearest centroid, for numbers of clusters.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n, size)]
+        Of more than 5,000 rows or 2**22 numbers, as many as that are drawn with the seed.
+    ks
+        Numbers of clusters, rising.
+    seed
+        Of the draw and the clusters.
+
+    Returns
+    -------
+    list of (int, float)
+        Each k with its inertia, up to the largest for which there are enough different rows.
+    """
+    x = _to_unit(_sample(rows, *_MAX_CLUSTERED, seed))
+    curve: list[tuple[int, float]] = []
+    for k in ks:
+        if k > len(x):
+            break
+        # Sums of several threads would depend on who comes first.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
+            warnings.simplefilter("error", ConvergenceWarning)
+            try:
+                curve.append((k, float(KMeans(k, n_init=4, random_state=seed).fit(x).inertia_)))
+            except ConvergenceWarning:
+                break
+    return curve
+
+
+def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Floats, str]:
+    """Place rows in two dimensions, similar ones near each other.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n, size)]
+        At most a few thousand.
+    method
+        `t-sne` (scikit-learn's, from up to 50 principal components) keeps neighbours together; `pca` shows the two
+        directions of largest variance.
+    seed
+        Of t-SNE.
+
+    Returns
+    -------
+    xy : np.ndarray [shape=(n, 2)]
+        Each axis from 0 to 1.
+    method : str
+        What was done: `pca` also where there are fewer than ten rows or two components, or all rows are the same.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method.
+    """
+    if method not in MAP_METHODS:
+        raise ValueError(f"map={method!r}: choose one of {', '.join(MAP_METHODS)}")
+    x = _decompose(_to_unit(rows), _MAP_COMPONENTS)[0]
+    if len(x) < _MIN_NEIGHBOURS or x.shape[1] < 2 or x[:, 0].std() < _NO_SPREAD:
+        method = "pca"
+    if method == "t-sne":
+        with threadpool_limits(1, user_api="openmp"):
+            tsne = TSNE(2, perplexity=min(_PERPLEXITY, (len(x) - 1) / 3), init="pca", random_state=seed)
+            x = tsne.fit_transform(x.astype(np.float32)).astype(np.float64)
+    xy = np.pad(x, ((0, 0), (0, max(0, 2 - x.shape[1]))))[:, :2]
+    return np.clip(_to_unit(xy), 0.0, 1.0), method
+
+
+def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Indices of all of `n`, or of `most` that are drawn with the seed, rising."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+
+
+def _sample(rows: Rows, most: int, most_values: int, seed: int) -> Rows:
+    return rows[sample(len(rows), min(most, most_values // rows.shape[1]), seed)]
+
+
+def _to_unit(rows: Rows) -> Floats:
+    scaling = Scaling.fit(rows, mode="features", method="minmax")
+    unit: Floats = rows * np.asarray(scaling.gain) + np.asarray(scaling.offset)
+    return unit
+
+
+def _decompose(x: Floats, n_components: int) -> tuple[Floats, Floats]:
+    """Give principal components of rows, and the share of the variance that each explains."""
+    n_components = min(n_components, *x.shape)
+    # Of rows that are all the same, or a single one, shares are 0 / 0.
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="invalid value", category=RuntimeWarning)
+        pca = PCA(n_components, random_state=0)
+        components = pca.fit_transform(x)
+        shares = np.nan_to_num(pca.explained_variance_ratio_, posinf=0.0)
+    return components.astype(np.float64), shares.astype(np.float64)

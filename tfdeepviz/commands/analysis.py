@@ -1,0 +1,123 @@
+"""Commands that look at what runs and bundles make of music: analyze, quality."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar
+
+
+def register(add: Add) -> None:
+    """Add the commands."""
+    analyze = add(
+        "analyze",
+        _analyze,
+        "see what a run's encodings and their mappings are like",
+        "Fit every mapping to a run's encodings of one split and describe another: statistics of each component, raw "
+        "and mapped, of genres and tracks; explained variance, clusters, scatter plots, one song over time, and a map "
+        "of moments to listen to. Writes a page, and the numbers of its charts as CSV.",
+    )
+    analyze.add_argument("run", type=Path, metavar="RUN", help="a finished run")
+    analyze.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
+    analyze.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page and its numbers")
+    splits = ("training", "validation", "test")
+    analyze.add_argument("--fit", default="training", choices=splits, help="what mappings are fitted to")
+    analyze.add_argument("--split", default="test", choices=splits, help="what is described")
+    analyze.add_argument(
+        "--track",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="describe this track, at most four; repeatable. The first is shown over time",
+    )
+    analyze.add_argument("--genres", type=int, default=4, metavar="N", help="describe the N largest, at most four")
+    analyze.add_argument("--map", default="t-sne", choices=("t-sne", "pca"), help="how the map is made")
+    analyze.add_argument(
+        "--fma-root", type=Path, metavar="DIR", help="corpus for the players; by default where it was prepared from"
+    )
+    analyze.add_argument("--seed", type=int, default=0, help="another seed makes other choices")
+
+    quality = add(
+        "quality",
+        _quality,
+        "measure how well bundles show music",
+        "Measure on the tracks of a dataset how well bundles drive the picture: whether it follows the music, tells "
+        "songs and genres apart and uses its range; beside the original's settings, plain band energies and a random "
+        "walk. Writes a table and a page with pictures.",
+    )
+    quality.add_argument(
+        "bundles", type=Path, nargs="+", metavar="BUNDLE", help="made by `tfdeepviz export`, or a version in a registry"
+    )
+    quality.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`; says which tracks")
+    quality.add_argument(
+        "--split",
+        nargs="+",
+        default=["test"],
+        choices=("training", "validation", "test"),
+        help="which tracks; several are measured together",
+    )
+    quality.add_argument(
+        "--fma-root", type=Path, metavar="DIR", help="corpus for the sound; by default where it was prepared from"
+    )
+    quality.add_argument("--all-mappings", action="store_true", help="measure not only the default of each bundle")
+    quality.add_argument("--max-tracks", type=int, metavar="N", help="measure a random choice of so many")
+    quality.add_argument("--seed", type=int, default=0, help="another seed makes other choices")
+    quality.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the table and the page")
+
+
+def _analyze(args: argparse.Namespace) -> None:
+    from tfdeepviz.analysis.report import analyze, write_report
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.models.training import Run
+
+    dataset = PreparedDataset.load(args.dataset)
+    with bar(None) as working:
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what != working.desc.removesuffix(": "):
+                working.set_description(what, refresh=False)
+                working.reset(total)
+            advance(working, done)
+
+        analysis = analyze(
+            Run.load(args.run),
+            dataset,
+            fit=args.fit,
+            split=args.split,
+            track_ids=args.track,
+            n_genres=args.genres,
+            map_method=args.map,
+            seed=args.seed,
+            progress=progress,
+        )
+    for name, reason in analysis.mappings.left_out.items():
+        print(f"left out: {name} ({reason})")
+    page = write_report(analysis, args.out, fma_root=args.fma_root or dataset.origin)
+    print(f"{page}: open it in a browser")
+
+
+def _quality(args: argparse.Namespace) -> None:
+    from tfdeepviz.analysis.drivers import bundle_sources
+    from tfdeepviz.analysis.quality_table import markdown, measure, write
+    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.export.bundle import Bundle
+
+    at_least_one("max-tracks", args.max_tracks)
+    dataset = PreparedDataset.load(args.dataset)
+    sources = bundle_sources([Bundle.load(path) for path in args.bundles], all_mappings=args.all_mappings)
+    with bar(None, unit="track") as measuring:
+        table = measure(
+            sources,
+            dataset,
+            args.split,
+            fma_root=args.fma_root,
+            max_tracks=args.max_tracks,
+            seed=args.seed,
+            progress=advance_of(measuring),
+        )
+    print(markdown(table))
+    write(table, args.out)
+    print(f"{args.out}: quality.csv, quality.json, quality.md")
+    print(f"{args.out / 'quality.html'}: open it in a browser")

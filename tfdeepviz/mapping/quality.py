@@ -1,0 +1,341 @@
+"""How well parameters show music, in numbers: do they follow it, tell songs and genres apart, and use their range?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, silhouette_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tfdeepviz.models.scores import Interval, interval_of_mean, interval_of_share
+
+#: Of all parameters and onset strengths that are measured.
+FRAMES_PER_SECOND = 50
+
+#: Shorter tracks have too few places that their onsets could be moved to.
+MIN_SECONDS = 3.0
+
+#: A parameter that varies less within tracks shows next to nothing.
+DEAD_STD = 0.05
+
+_SMOOTHING_SECONDS = 0.02
+_MAX_LAG_SECONDS = 0.14
+#: Onsets that were moved by less may still go with the same beat.
+_LEAST_SHIFT_SECONDS = 1.0
+#: So near to 0 or 1, nobody sees the difference; smoothed parameters come close without arriving.
+_AT_END = 0.001
+#: What varies less does not vary; the rest is rounding.
+_CONSTANT = 1e-9
+_MAX_FOLDS = 20
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Responsiveness:
+    """How far the picture moves when the music does.
+
+    Attributes
+    ----------
+    r
+        Spearman correlation of the parameters' speed with the onset strength, at the best lag.
+    lag_seconds
+        How much later the picture is.
+    z
+        Distance of `r` from what the same onsets give in other places of the track, in standard deviations of that.
+    """
+
+    r: float
+    lag_seconds: float
+    z: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrackQuality:
+    """What is kept of one track to measure many.
+
+    Attributes
+    ----------
+    responsiveness
+        Of this track.
+    mean, std : np.ndarray [shape=(n_parameters,)]
+        Over time.
+    halves : np.ndarray [shape=(2, 2 * n_parameters)]
+        The same of its first and its second half: means, then standard deviations.
+    clipped
+        Share of time that a parameter spends at 0 or 1, mean over the parameters.
+    """
+
+    responsiveness: Responsiveness
+    mean: Floats
+    std: Floats
+    halves: Floats
+    clipped: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a set of tracks says of whatever drives the parameters.
+
+    Attributes
+    ----------
+    responsiveness, z
+        Means over the tracks; see `Responsiveness`.
+    lag_seconds
+        Median over the tracks.
+    between_share
+        Share of the variance that is between tracks, mean over the parameters.
+    self_retrieval
+        Share of tracks whose second half is nearer to its own first half than to any other's; see `self_retrieval`.
+    silhouette, probe_accuracy
+        Of genres; None where `comparable_genres` are fewer than two. See `genre_separation`.
+    std : [length=n_parameters]
+        Standard deviation within a track, mean over the tracks.
+    clipped
+        Share of time at 0 or 1, mean over the tracks.
+    responsiveness_interval, self_retrieval_interval, std_interval
+        95 % intervals: bootstrap over tracks, Wilson, bootstrap over tracks (of the mean of `std`).
+    """
+
+    responsiveness: float
+    responsiveness_interval: Interval
+    z: float
+    lag_seconds: float
+    between_share: float
+    self_retrieval: float
+    self_retrieval_interval: Interval
+    silhouette: float | None
+    probe_accuracy: float | None
+    std: tuple[float, ...]
+    std_interval: Interval
+    clipped: float
+
+    @property
+    def mean_std(self) -> float:
+        """Mean of `std`."""
+        return float(np.mean(self.std))
+
+    @property
+    def min_std(self) -> float:
+        """The least of `std`."""
+        return min(self.std)
+
+    @property
+    def n_dead(self) -> int:
+        """Parameters with a `std` below `DEAD_STD`."""
+        return sum(std < DEAD_STD for std in self.std)
+
+
+def speed(parameters: npt.ArrayLike) -> Floats:
+    """How fast all parameters together change, smoothed over 20 ms.
+
+    Parameters
+    ----------
+    parameters : [shape=(n, n_parameters)]
+        At `FRAMES_PER_SECOND`.
+
+    Returns
+    -------
+    np.ndarray [shape=(n - 1,)]
+        Euclidean distance of each frame, from the second on, to the one before.
+    """
+    distances = np.linalg.norm(np.diff(np.asarray(parameters, np.float64), axis=0), axis=1)
+    smoothed: Floats = gaussian_filter1d(distances, _SMOOTHING_SECONDS * FRAMES_PER_SECOND)
+    return smoothed
+
+
+def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiveness:
+    """Correlate a track's parameters with its onsets.
+
+    Both are taken as a circle, so that a Fourier transform gives the correlations at all shifts at once: the largest
+    within 140 ms either way is `r`, and the largest within 140 ms of every shift by at least a second is what chance
+    gives. Of what never changes, all three numbers are 0.
+
+    Parameters
+    ----------
+    parameters : [shape=(n, n_parameters)]
+        At `FRAMES_PER_SECOND`.
+    onset : [shape=(n,)]
+        Onset strength at the same times.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other, a value is not finite, or the track is shorter than `MIN_SECONDS`.
+    """
+    p, strength = np.asarray(parameters, np.float64), np.asarray(onset, np.float64)
+    if p.ndim != 2 or strength.shape != p.shape[:1]:
+        raise ValueError(f"parameters of shape {p.shape} and onsets of shape {strength.shape}: one onset for each row")
+    if len(p) < MIN_SECONDS * FRAMES_PER_SECOND:
+        raise ValueError(f"{len(p) / FRAMES_PER_SECOND:g} s of parameters: at least {MIN_SECONDS:g} s are needed")
+    if not (np.isfinite(p).all() and np.isfinite(strength).all()):
+        raise ValueError("parameters or onsets with NaN or infinity")
+    moved, heard = speed(p), strength[1:]
+    if moved.std() < _CONSTANT or heard.std() < _CONSTANT:
+        return Responsiveness(0.0, 0.0, 0.0)
+    n, max_lag = len(moved), round(_MAX_LAG_SECONDS * FRAMES_PER_SECOND)
+    spectra = [np.fft.rfft(_standardized(rankdata(values))) for values in (moved, heard)]
+    correlations = np.fft.irfft(spectra[0] * np.conj(spectra[1]), n) / n
+    best = maximum_filter1d(correlations, 2 * max_lag + 1, mode="wrap")
+    least_shift = round(_LEAST_SHIFT_SECONDS * FRAMES_PER_SECOND)
+    chance = best[least_shift : n - least_shift + 1]
+    lags = np.arange(-max_lag, max_lag + 1)
+    lag = lags[correlations[lags].argmax()] / FRAMES_PER_SECOND
+    spread = chance.std()
+    z = (best[0] - chance.mean()) / spread if spread > _CONSTANT else 0.0
+    return Responsiveness(float(best[0]), float(lag), float(z))
+
+
+def measure_track(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> TrackQuality:
+    """Measure one track; arguments and errors as of `responsiveness`."""
+    p = np.asarray(parameters, np.float64)
+    followed = responsiveness(p, onset)
+    middle = len(p) // 2
+    return TrackQuality(
+        responsiveness=followed,
+        mean=p.mean(axis=0),
+        std=p.std(axis=0),
+        halves=np.stack([np.concatenate([half.mean(axis=0), half.std(axis=0)]) for half in (p[:middle], p[middle:])]),
+        clipped=float(((p <= _AT_END) | (p >= 1 - _AT_END)).mean()),
+    )
+
+
+def summarize(
+    tracks: Sequence[TrackQuality], *, genres: Sequence[str], artists: Sequence[str], seed: int = 0
+) -> Quality:
+    """Put tracks together.
+
+    Parameters
+    ----------
+    tracks
+        Of different pieces of music.
+    genres, artists
+        Of each track; "" is no genre.
+    seed
+        Of resampling.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two tracks, or not as many genres or artists.
+    """
+    if len(tracks) < 2 or not len(tracks) == len(genres) == len(artists):
+        raise ValueError(
+            f"{len(tracks)} tracks, {len(genres)} genres and {len(artists)} artists: give at least two tracks, with a "
+            "genre and an artist each"
+        )
+    means, stds = (np.stack(values) for values in ([track.mean for track in tracks], [track.std for track in tracks]))
+    halves = np.stack([track.halves for track in tracks])
+    followed = [track.responsiveness for track in tracks]
+    found = self_retrieval(halves[:, 0], halves[:, 1])
+    silhouette, probe_accuracy = genre_separation(np.concatenate([means, stds], axis=1), genres, artists)
+    return Quality(
+        responsiveness=float(np.mean([one.r for one in followed])),
+        responsiveness_interval=interval_of_mean([one.r for one in followed], seed),
+        z=float(np.mean([one.z for one in followed])),
+        lag_seconds=float(np.median([one.lag_seconds for one in followed])),
+        between_share=between_share(means, stds),
+        self_retrieval=float(found.mean()),
+        self_retrieval_interval=interval_of_share(int(found.sum()), len(found)),
+        silhouette=silhouette,
+        probe_accuracy=probe_accuracy,
+        std=tuple(stds.mean(axis=0).tolist()),
+        std_interval=interval_of_mean(stds.mean(axis=1), seed),
+        clipped=float(np.mean([track.clipped for track in tracks])),
+    )
+
+
+def between_share(means: Floats, stds: Floats) -> float:
+    """Share of variance between tracks (their means' variance against the mean of their variances).
+
+    Parameters
+    ----------
+    means, stds : [shape=(n_tracks, n_parameters)]
+
+    Returns
+    -------
+    float
+        Mean over the parameters; one that never varies counts as 0.
+    """
+    between, within = means.var(axis=0), np.square(stds).mean(axis=0)
+    total = between + within
+    return float(np.divide(between, total, out=np.zeros_like(total), where=total > _CONSTANT**2).mean())
+
+
+def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
+    """Tell of which tracks the second half is nearest to its own first half, among the first halves of all.
+
+    Parameters
+    ----------
+    first, second : [shape=(n_tracks, n_numbers)]
+        What describes the halves.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks,)]
+        A track that is as near to another one is not found.
+    """
+    distances = cdist(second, first)
+    own = distances.diagonal().copy()
+    np.fill_diagonal(distances, np.inf)
+    found: npt.NDArray[np.bool_] = own < distances.min(axis=1)
+    return found
+
+
+def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str]:
+    """Give the genres that at least two artists share, in order: what is learnt from one can be tried on another."""
+    pairs = {(genre, artist) for genre, artist in zip(genres, artists, strict=True) if genre}
+    counted = [genre for genre, _ in pairs]
+    return sorted(genre for genre in set(counted) if counted.count(genre) > 1)
+
+
+def genre_separation(
+    descriptors: Floats, genres: Sequence[str], artists: Sequence[str]
+) -> tuple[float, float] | tuple[None, None]:
+    """Tell how far genres are apart, of the tracks whose genre is among `comparable_genres`.
+
+    Parameters
+    ----------
+    descriptors : [shape=(n_tracks, n_numbers)]
+        What describes the tracks.
+    genres, artists
+        Of each track; "" is no genre.
+
+    Returns
+    -------
+    silhouette
+        From -1 to 1: 0 where the genres lie over each other.
+    probe_accuracy
+        Balanced accuracy of a logistic regression that is tried on artists that it was not fitted to. Chance gives
+        one by the number of genres.
+
+    Both are None where there are fewer than two such genres.
+    """
+    offers = comparable_genres(genres, artists)
+    if len(offers) < 2:
+        return None, None
+    chosen = [i for i, genre in enumerate(genres) if genre in offers]
+    x = descriptors[chosen]
+    genre, artist = (np.array([values[i] for i in chosen]) for values in (genres, artists))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2_000))
+    answers = genre.copy()
+    for known, tried in GroupKFold(min(_MAX_FOLDS, len(set(artist)))).split(x, genre, artist):
+        if len(set(genre[known])) > 1:
+            answers[tried] = probe.fit(x[known], genre[known]).predict(x[tried])
+        else:
+            answers[tried] = genre[known][0]
+    return float(silhouette_score(x, genre)), float(balanced_accuracy_score(genre, answers))
+
+
+def _standardized(values: Floats) -> Floats:
+    standardized: Floats = (values - values.mean()) / values.std()
+    return standardized
