@@ -30,6 +30,7 @@ def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
         *("download", "demo-corpus", "index", "prepare", "inspect"),
         *("presets", "train", "distill", "evaluate", "batch", "tune"),
         *("export", "push", "extract"),
+        *("quality", "analyze"),
     ):
         assert command in result.stdout
 
@@ -119,7 +120,7 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["batch", "ae", "--out", "x"], "--dataset"),
         (["batch", "--out", "x"], "tfdeepviz batch"),
         (["tune", "/nowhere.json", "--dataset", "/nowhere", "--out", "x", "--trials", "0"], "--trials 0"),
-        (["export", "/nowhere", "--out", "x"], "tfdeepviz train"),
+        (["export", "/nowhere", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz train"),
         (["push", "/nowhere"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.json"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.txt"], ".npz"),

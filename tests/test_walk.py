@@ -18,7 +18,7 @@ _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _PRESETS = _ROOT / "tfdeepviz" / "models" / "presets"
 
 # In a hurry: as few steps on five minutes of music as bring both encoders to life.
-_HURRY = {"ae-time": {"batch_size": 8, "epochs": 6}, "song": {"batch_size": 8, "epochs": 2}}
+_HURRY = {"ae-time": {"batch_size": 8, "epochs": 5}, "song": {"batch_size": 8, "epochs": 1}}
 
 
 def tfdeepviz(*arguments: str | Path) -> str:

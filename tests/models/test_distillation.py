@@ -79,6 +79,12 @@ def test_a_student_learns_what_its_teacher_says(student: Run, autoencoder: Run, 
     np.testing.assert_allclose(np.asarray(student.load_encoder()(segments)), mine[:8], atol=1e-4)
 
 
+def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path) -> None:
+    for name, reason in (("vgg11-compact", "of the teacher's kind"), ("ae-time", "train it itself")):
+        with pytest.raises(ValueError, match=reason):
+            train(load_preset(name), two_genres, tmp_path / name, teacher=autoencoder)
+
+
 def test_a_run_names_its_teacher(student: Run, autoencoder: Run, two_genres: PreparedDataset) -> None:
     teacher = student.config["teacher"]
     assert teacher["path"] == str(autoencoder.path.resolve())

@@ -135,6 +135,8 @@ class DistillationTask(Task):
         targets: Targets,
     ) -> None:
         super().__init__(preset, dataset, teacher.scaler)
+        if preset.scaler == "coefficients":
+            raise ValueError(f"{preset.name}: says something else than whole segments; train it itself")
         if preset.kind != teacher.preset.kind:
             raise ValueError(
                 f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "

@@ -1,0 +1,148 @@
+"""The pictures of docs/mapping.md: what each way of mapping makes of one song.
+
+    python -m benchmarks.mapping_pictures webapp/tracks/rock.mp3 --out docs/images
+
+Each row of a picture is one of the ten parameters over time, dark at 0 and bright at 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import librosa
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from tfdeepviz.data.decode import decode_file
+from tfdeepviz.data.files import atomic_path
+from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.extract import Extractor
+from tfdeepviz.mapping.time import TimeSettings, play
+
+_REGISTRY = Path(__file__).resolve().parent.parent / "webapp" / "registry"
+_FRAMES_PER_SECOND = 100
+
+Floats = npt.NDArray[np.float64]
+#: A caption and parameters at 100 frames a second [shape=(n_frames, n_parameters)].
+Row = tuple[str, Floats]
+
+
+class Song:
+    """One track, as bundles of a registry hear it."""
+
+    def __init__(self, track: Path, registry: Path) -> None:
+        self.registry = registry
+        self._extractors: dict[str, Extractor] = {}
+        self.pcm = decode_file(track, sample_rate_hz=44_100)
+        self.seconds = self.pcm.size / 44_100
+
+    def shown(
+        self,
+        bundle: str,
+        projection: str | None = None,
+        mode: str | None = None,
+        method: str | None = None,
+        *,
+        hop_seconds: float | None = None,
+        settings: TimeSettings | None = None,
+    ) -> Floats:
+        """Give what the player shows [shape=(n_frames, n_parameters)]."""
+        if bundle not in self._extractors:
+            newest = max((self.registry / bundle).iterdir(), key=lambda version: int(version.name))
+            self._extractors[bundle] = Extractor(Bundle.load(newest))
+        extractor = self._extractors[bundle]
+        analysis = extractor.analyze(self.pcm, projection=projection, mode=mode, method=method, hop_seconds=hop_seconds)
+        return analysis.played(_FRAMES_PER_SECOND, settings or extractor.bundle.mappings.time).parameters
+
+    def bands(self) -> Floats:
+        """Ten log-spaced band energies, as common visualisers show them, from their 5th to their 95th percentile."""
+        hop = 44_100 // _FRAMES_PER_SECOND
+        power = np.abs(librosa.stft(self.pcm, n_fft=1_102, hop_length=hop)) ** 2
+        edges = np.geomspace(40, 16_000, 11)
+        bins = np.digitize(librosa.fft_frequencies(sr=44_100, n_fft=1_102), edges) - 1
+        level = np.stack([librosa.power_to_db(power[bins == band].sum(axis=0) + 1e-6) for band in range(10)], axis=1)
+        low, high = np.percentile(level, (5, 95), axis=0)
+        scaled = np.clip((level - low) / np.maximum(high - low, 1), 0, 1)
+        times = np.arange(len(scaled)) / _FRAMES_PER_SECOND
+        _, shown = play(
+            times,
+            scaled,
+            duration_seconds=self.seconds,
+            frames_per_second=_FRAMES_PER_SECOND,
+            settings=TimeSettings(attack=float(np.exp(-1 / 8)), release=float(np.exp(-1 / 8))),
+        )
+        return shown
+
+
+def draw(rows: Sequence[Row], out: Path, *, first: float = 0, last: float = 30) -> None:
+    """Draw rows one above the other, from `first` to `last` in seconds."""
+    figure = Figure(figsize=(9, 0.95 * len(rows) + 0.5), layout="constrained")
+    for axes, (caption, parameters) in zip(
+        figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0], rows, strict=True
+    ):
+        part = parameters[round(first * _FRAMES_PER_SECOND) : round(last * _FRAMES_PER_SECOND)]
+        axes.imshow(
+            part.T, aspect="auto", cmap="magma", vmin=0, vmax=1, extent=(first, last, 10.5, 0.5), interpolation="none"
+        )
+        axes.set_title(caption, loc="left", fontsize=9, pad=3)
+        axes.set_yticks([1, 10])
+        axes.tick_params(labelsize=7, length=2)
+    axes.set_xlabel("seconds", fontsize=8)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": "tfdeepviz"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("track", type=Path)
+    parser.add_argument("--registry", type=Path, default=_REGISTRY)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    song = Song(args.track, args.registry)
+    names = ("raw", "random", "pca", "kmeans", "kmeans-pca")
+    draw(
+        [(name, song.shown("ae-shared", name, "features", "robust")) for name in names],
+        args.out / "mapping-projections.png",
+    )
+    scalings = [("features", method) for method in ("standard", "minmax", "robust", "per-track")]
+    scalings += [("across", "standard"), ("across", "per-track")]
+    draw(
+        [(f"pca, {mode}, {method}", song.shown("ae-shared", "pca", mode, method)) for mode, method in scalings],
+        args.out / "mapping-scalings.png",
+    )
+    base = TimeSettings()
+    times = [
+        ("hold, not smoothed", replace(base, interpolation="hold", attack=0, release=0)),
+        ("linear, not smoothed", replace(base, attack=0, release=0)),
+        ("0.5 a tick, the original's", base),
+        ("0.9 a tick", replace(base, attack=0.9, release=0.9)),
+        ("attack 0.37, release 0.88 a tick: up within 10 ms, down within 80", None),
+    ]
+    draw(
+        [(caption, song.shown("ae-time", settings=settings)) for caption, settings in times],
+        args.out / "mapping-time.png",
+        first=8,
+        last=12,
+    )
+    original = song.shown("ae-shared", "raw", "features", "standard", hop_seconds=0.96, settings=base)
+    draw(
+        [
+            ("the original's settings: an encoding every 0.96 s", original),
+            ("ten band energies, as common visualisers", song.bands()),
+            ("two-scale, the default: 1 to 6 follow the beat, 7 to 10 the song", song.shown("two-scale")),
+        ],
+        args.out / "mapping-scales.png",
+        first=5,
+        last=15,
+    )
+
+
+if __name__ == "__main__":
+    main()
