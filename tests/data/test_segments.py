@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfdeepviz.data.segments import cut_segments, segment_starts, Windows
+from tfdeepviz.data.segments import Windows, cut_segments, segment_starts
 from tfdeepviz.params import LIVE
 
 

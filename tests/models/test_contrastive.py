@@ -72,7 +72,7 @@ def test_songs_that_agree_with_themselves_cost_less() -> None:
 def test_moments_are_from_one_track_and_no_track_is_twice_in_a_batch(two_genres: PreparedDataset) -> None:
     n_tracks = two_genres.n_tracks("training")
     rows = dict(two_genres.tracks("training"))
-    options = {"n_moments": 4, "batch_size": n_tracks, "seed": 3}
+    options: dict[str, Any] = {"n_moments": 4, "batch_size": n_tracks, "seed": 3}
     (batch,) = two_genres.moments("training", **options).as_numpy_iterator()
     assert batch.shape == (n_tracks, 4, *two_genres.features.segment_shape)
 

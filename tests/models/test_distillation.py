@@ -11,6 +11,7 @@ from tests.models.test_training import TINY
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.models.distillation import Targets
+from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.training import EpochProgress, Run, train
 
 STUDENT = replace(TINY, name="student", model={"n_initial_filters": 2, "n_dense": 1}, batch_size=4, epochs=12)
