@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tfdeepviz.commands.common import Add, advance_of, assignments, bar
@@ -123,6 +124,7 @@ def _push(args: argparse.Namespace) -> None:
 def _extract(args: argparse.Namespace) -> None:
     from tfdeepviz.export.bundle import Bundle
     from tfdeepviz.export.extract import FORMATS, Extractor, write_analysis
+    from tfdeepviz.mapping.projections import warning_for
 
     if args.out.suffix not in FORMATS:
         raise ValueError(f"--out {args.out}: has to end in {', '.join(FORMATS)}")
@@ -132,6 +134,9 @@ def _extract(args: argparse.Namespace) -> None:
         **{"projection": args.projection, "mode": args.mode, "method": args.method},
         **{"hop_seconds": args.hop_seconds, "max_seconds": args.max_seconds},
     )
+    used = bundle.mappings.find(args.projection, args.mode, args.method)
+    if args.projection is not None and (warning := warning_for(used.projection.name, used.scaling.mode)):
+        print(f"note: {warning}", file=sys.stderr)
     if args.fps is not None:
         analysis = analysis.played(args.fps, bundle.mappings.time)
     write_analysis(analysis, args.out, bundle=bundle)
