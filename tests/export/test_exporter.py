@@ -81,7 +81,7 @@ def test_several_encoders_share_the_parameters(two_scales: Bundle) -> None:
     assert (song.name, song.window_frames, song.step_seconds) == ("song", 96, 0.24)
     assert beat.time_offset_seconds == pytest.approx(0.045)
     mappings = two_scales.mappings
-    assert str(mappings.default) == "pca/features/standard"
+    assert str(mappings.default) == "pca/features/robust"
     for mapping in mappings.offers.values():
         assert [(part.encoder, part.n_out) for part in mapping.projection.parts] == [("ae-time", 6), ("song", 4)]
     assert "needs an encoding of 6" in two_scales.manifest["provenance"]["mappings"]["left_out"]["raw"]

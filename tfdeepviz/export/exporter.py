@@ -30,7 +30,6 @@ from tfdeepviz.export.tfjs import (
 )
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Mappings, fit_mappings
-from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.evaluation import refuse_collapsed
@@ -76,9 +75,9 @@ def export_bundle(
     parameters
         How many of the ten parameters each encoder drives, by its name; needed for several.
     default
-        Projection, mode and method of the mapping that a player begins with. By default standard scaling of each
-        feature, after `raw` for one encoder that looks at a whole segment at a time and `pca` otherwise; or after the
-        first projection that is possible.
+        Projection, mode and method of the mapping that a player begins with. By default the paper's
+        raw/features/standard for one encoder that looks at a whole segment at a time, otherwise pca/features/robust
+        (docs/mapping.md); where that is not possible, standard scaling after the first projection that is.
     quantization
         How the encoders' kernels are stored for the browser: `none`, `float16` or `uint8`. Kernels that would push the
         goldens' encodings out of the tolerance stay float32.
@@ -215,12 +214,13 @@ def _fit(
 
         encodings[name] = encode_run(run, dataset, split, max_tracks=MAX_FITTED_TRACKS, progress=advance)
     segment_at_a_time = len(runs) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
+    if default is None and not segment_at_a_time:
+        is_possible = all(model.output_shape[-1] >= counts[name] for name, (model, _) in encoders.items())
+        default = ("pca", "features", "robust") if is_possible else None
     steps = [windows.hop_frames * windows.params.frame_seconds for _, windows in encoders.values()]
     return fit_mappings(
         encodings,
         n_parameters=counts,
-        # The first that is possible is the default.
-        projections=PROJECTIONS if segment_at_a_time else ("pca", *(name for name in PROJECTIONS if name != "pca")),
         default=default,
         time=_BEAT_TIME if min(steps) <= _BEAT_SECONDS else TimeSettings(),
     )

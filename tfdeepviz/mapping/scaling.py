@@ -23,7 +23,7 @@ MAX_PARAMETERS = 100
 _STANDARD_SPREAD = 0.4
 
 #: What `robust` and `per-track` put at 0 and 1.
-_PERCENTILES = (2.5, 97.5)
+_PERCENTILES = (5.0, 95.0)
 
 #: How much larger than in training `per-track` lets a narrow track move.
 _MAX_BOOST = 4.0
@@ -65,7 +65,7 @@ class Scaling:
             their order of variance.
         method
             `standard`: mean to 0.5, one standard deviation to 0.4 from it, clipped. `minmax`: the range to [0, 1].
-            `robust`: percentiles 2.5 and 97.5 to 0 and 1, clipped, so that outliers do not squeeze the rest.
+            `robust`: percentiles 5 and 95 to 0 and 1, clipped, so that outliers do not squeeze the rest.
             `per-track`: robust, and fitted again to each track.
 
         Raises
