@@ -29,7 +29,7 @@ def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
     for command in (
         *("download", "demo-corpus", "index", "prepare", "inspect"),
         *("presets", "train", "distill", "evaluate", "batch", "tune"),
-        *("export", "push", "extract"),
+        *("export", "push", "registry", "extract"),
         *("quality", "analyze"),
     ):
         assert command in result.stdout

@@ -1,4 +1,4 @@
-"""Commands about bundles: export, push, extract."""
+"""Commands about bundles: export, push, registry, extract."""
 
 from __future__ import annotations
 
@@ -50,6 +50,28 @@ def register(add: Add) -> None:
     push.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
     push.add_argument("--first", action="store_true", help="put it first in the registry, where the playground begins")
     push.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
+
+    registry = add(
+        "registry",
+        _registry,
+        "look after a registry: list, show, rollback, prune, verify",
+        "What a registry holds, and which version of each bundle readers take.",
+    )
+    actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "every bundle, its versions and the one that readers take"),
+        ("show", "one version: where it comes from and what is in it"),
+        ("rollback", "let readers take another version; nothing is deleted"),
+        ("prune", "delete old versions, but never the one that readers take"),
+        ("verify", "check every file of every version, and the index"),
+    ):
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in ("show", "rollback"):
+            action.add_argument("name", metavar="NAME", help="of the bundle")
+            action.add_argument("--version", type=int, required=name == "rollback", help="by default the latest")
+        if name == "prune":
+            action.add_argument("--keep", type=int, default=1, metavar="N", help="newest versions to keep of each name")
+        action.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
 
     extract = add(
         "extract",
@@ -115,10 +137,44 @@ def _counts(texts: list[str]) -> dict[str, int]:
 
 
 def _push(args: argparse.Namespace) -> None:
-    from tfdeepviz.export.push import push
+    from tfdeepviz.export.registry import push
 
     target = push(args.bundle, args.registry, first=args.first)
     print(f"{target}: pushed as {target.parent.name}/{target.name}")
+
+
+def _registry(args: argparse.Namespace) -> None:
+    from tfdeepviz.export.registry import entries, find, prune, rollback, verify
+
+    if args.action == "list":
+        for entry in entries(args.registry):
+            versions = ", ".join(f"[{v}]" if v == entry.latest else str(v) for v in entry.versions)
+            print(f"{entry.name:<20} {versions:<16} {entry.title}")
+    elif args.action == "show":
+        bundle = find(args.registry, args.name, args.version)
+        files = bundle.manifest["files"]
+        size = sum(entry["bytes"] for entry in files.values())
+        print(f"{bundle.label}: {bundle.manifest['title']}, {bundle.manifest['created']}")
+        print(f"{bundle.path}: {len(files)} files, {size / 1e6:.2f} MB, {bundle.manifest['quantization']}")
+        for encoder in bundle.encoders:
+            print(
+                f"encoder {encoder.name}: {encoder.encoding_size} components of {encoder.window_seconds:.2f} s, "
+                f"every {encoder.step_seconds:g} s"
+            )
+        print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
+        print(f"default: {bundle.mappings.default}")
+    elif args.action == "rollback":
+        rollback(args.registry, args.name, args.version)
+        print(f"{args.registry}: readers take {args.name}/{args.version}")
+    elif args.action == "prune":
+        for path in prune(args.registry, keep=args.keep):
+            print(f"{path}: deleted")
+    else:
+        found = list(verify(args.registry))
+        for name, problem in found:
+            print(f"{name}: {problem or 'right'}")
+        if wrong := [name for name, problem in found if problem is not None]:
+            raise ValueError(f"{args.registry}: {len(wrong)} of {len(found)} are wrong: {', '.join(wrong)}")
 
 
 def _extract(args: argparse.Namespace) -> None:

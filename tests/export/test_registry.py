@@ -9,7 +9,7 @@ import pytest
 
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.export.push import push
+from tfdeepviz.export.registry import entries, find, prune, push, rollback, verify
 
 
 def index(registry: Path) -> list[dict[str, object]]:
@@ -77,3 +77,65 @@ def test_two_pushers_get_two_versions(bundle: Bundle, tmp_path: Path) -> None:
         targets = list(pool.map(lambda _: push(bundle.path, tmp_path / "registry"), range(4)))
     assert sorted(target.name for target in targets) == ["1", "2", "3", "4"]
     assert index(tmp_path / "registry")[0]["versions"] == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def registry(bundle: Bundle, tmp_path: Path) -> Path:
+    """Three versions of one bundle."""
+    for _ in range(3):
+        push(bundle.path, tmp_path / "registry")
+    return tmp_path / "registry"
+
+
+def test_readers_take_what_a_rollback_says_until_the_next_push(registry: Path, bundle: Bundle) -> None:
+    rollback(registry, "tiny", 1)
+    (entry,) = entries(registry)
+    assert (entry.versions, entry.latest) == ((1, 2, 3), 1)
+    assert find(registry, "tiny").label == "tiny/1"
+    assert find(registry, "tiny", 3).label == "tiny/3"
+    with pytest.raises(FormatError, match="no version 9; there are 1, 2, 3"):
+        rollback(registry, "tiny", 9)
+    with pytest.raises(FormatError, match="holds no 'huge'; choose one of tiny"):
+        find(registry, "huge")
+    push(bundle.path, registry)
+    assert entries(registry)[0].latest == 4
+
+
+def test_pruning_keeps_the_newest_and_what_readers_take(registry: Path) -> None:
+    rollback(registry, "tiny", 1)
+    assert prune(registry, keep=1) == [registry / "tiny" / "2"]
+    (entry,) = entries(registry)
+    assert (entry.versions, entry.latest) == ((1, 3), 1)
+    assert sorted(path.name for path in (registry / "tiny").iterdir()) == ["1", "3"]
+    assert prune(registry, keep=2) == []
+    with pytest.raises(ValueError, match="keep=0"):
+        prune(registry, keep=0)
+
+
+def test_verifying_names_what_is_wrong(registry: Path) -> None:
+    assert list(verify(registry)) == [("tiny/1", None), ("tiny/2", None), ("tiny/3", None), ("index.json", None)]
+    (registry / "tiny" / "2" / "mappings.json").write_text("{}")
+    shutil.rmtree(registry / "tiny" / "3")
+    problems = dict(verify(registry))
+    assert problems["tiny/1"] is None
+    assert "mappings.json" in str(problems["tiny/2"])
+    assert "no bundle" in str(problems["tiny/3"])
+    assert "tiny" in str(problems["index.json"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema_version": 9},
+        {"bundles": [{"name": "../x", "title": "", "versions": [1], "latest": 1}]},
+        {"bundles": [{"name": "tiny", "title": "", "versions": ["1"], "latest": 1}]},
+        {"bundles": [{"name": "tiny"}]},
+        {"bundles": 3},
+    ],
+)
+def test_a_broken_index_is_refused(change: dict[str, object], tmp_path: Path) -> None:
+    write_json(tmp_path / "index.json", {"schema_version": 1, "bundles": [], **change})
+    with pytest.raises(FormatError, match=r"index\.json"):
+        entries(tmp_path)
+    with pytest.raises(FormatError, match="tfdeepviz push"):
+        entries(tmp_path / "nowhere")
