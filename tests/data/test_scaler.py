@@ -97,3 +97,14 @@ def test_arrays_that_numpy_did_not_write_are_refused(tmp_path: Path, member: str
         forged.writestr(member, b"\x93NUMPY\1\0" + len(line).to_bytes(2, "little") + line + bytes(96), method)
     with pytest.raises(FormatError, match="forged"):
         SegmentStatistics.load(path)
+
+
+def test_an_archive_that_claims_gigabytes_is_refused_before_there_is_room_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "scaler.npz"
+    SegmentStatistics.of(np.random.default_rng(1).normal(size=(5, 3, 4))).save(path)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")  # the first of the central directory; its compressed size stands at 20
+    content[entry + 20 : entry + 24] = (3 << 30).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match="larger than the file"):
+        SegmentStatistics.load(path)

@@ -92,9 +92,14 @@ def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[A
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > max_bytes:
                 raise FormatError(f"{path}: holds more than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
-            return {entry.filename.removesuffix(".npy"): _read_array(archive, entry) for entry in archive.infolist()}
+            # `np.savez` does not compress, and zipfile would make room for whatever an archive claims.
+            n_bytes = path.stat().st_size
+            if any(max(entry.file_size, entry.compress_size) > n_bytes for entry in entries):
+                raise ValueError("an array claims to be larger than the file")
+            return {entry.filename.removesuffix(".npy"): _read_array(archive, entry) for entry in entries}
     except _NPZ_ERRORS as error:
         if isinstance(error, FormatError):
             raise
@@ -117,7 +122,6 @@ _NPY_HEADER = re.compile(
 
 
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    # `np.savez` does not compress: no array is larger than the file, whatever the archive claims.
     header = None
     if entry.compress_type == zipfile.ZIP_STORED:
         content = archive.read(entry)
