@@ -8,6 +8,7 @@ Each row of a picture is one of the ten parameters over time, dark at 0 and brig
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,16 +16,18 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from tfdeepviz.analysis.drivers import TEN_BANDS_HZ, band_levels
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.files import atomic_path
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
+from tfdeepviz.mapping.scaling import Scaling
 from tfdeepviz.mapping.time import TimeSettings, play
+from tfdeepviz.params import LIVE
 
 _REGISTRY = Path(__file__).resolve().parent.parent / "webapp" / "registry"
 _FRAMES_PER_SECOND = 100
@@ -62,21 +65,15 @@ class Song:
         return analysis.played(_FRAMES_PER_SECOND, settings or extractor.bundle.mappings.time).parameters
 
     def bands(self) -> Floats:
-        """Ten log-spaced band energies, as common visualisers show them, from their 5th to their 95th percentile."""
-        hop = 44_100 // _FRAMES_PER_SECOND
-        power = np.abs(librosa.stft(self.pcm, n_fft=1_102, hop_length=hop)) ** 2
-        edges = np.geomspace(40, 16_000, 11)
-        bins = np.digitize(librosa.fft_frequencies(sr=44_100, n_fft=1_102), edges) - 1
-        level = np.stack([librosa.power_to_db(power[bins == band].sum(axis=0) + 1e-6) for band in range(10)], axis=1)
-        low, high = np.percentile(level, (5, 95), axis=0)
-        scaled = np.clip((level - low) / np.maximum(high - low, 1), 0, 1)
-        times = np.arange(len(scaled)) / _FRAMES_PER_SECOND
+        """Ten log-spaced band energies, as common visualisers show them, over the range that they have in this song."""
+        levels = band_levels(self.pcm, TEN_BANDS_HZ, floor_db=LIVE.floor_db)
+        kept = math.exp(-1 / 8)  # 80 ms
         _, shown = play(
-            times,
-            scaled,
+            np.arange(len(levels)) / _FRAMES_PER_SECOND,
+            Scaling.fit(levels, mode="features", method="robust").apply(levels),
             duration_seconds=self.seconds,
             frames_per_second=_FRAMES_PER_SECOND,
-            settings=TimeSettings(attack=float(np.exp(-1 / 8)), release=float(np.exp(-1 / 8))),
+            settings=TimeSettings(attack=kept, release=kept),
         )
         return shown
 

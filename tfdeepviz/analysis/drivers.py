@@ -33,7 +33,8 @@ _ONSET_RATE_HZ, _ONSET_HOP = 22_050, 512
 # Frames of 25 ms, one every 10 ms.
 _N_FFT, _HOP = 1_102, 441
 _ROW_SECONDS = _HOP / RATE_HZ
-_TEN_BANDS_HZ = tuple(zip(np.geomspace(40, 16_000, 11)[:-1], np.geomspace(40, 16_000, 11)[1:], strict=True))
+#: Of ten bands that are equally wide to the ear: from where to where each reaches.
+TEN_BANDS_HZ = tuple(zip(np.geomspace(40, 16_000, 11)[:-1], np.geomspace(40, 16_000, 11)[1:], strict=True))
 _THREE_BANDS_HZ = ((20.0, 250.0), (250.0, 4_000.0), (4_000.0, 16_000.0))
 
 #: How fast the random walk returns to its middle.
@@ -248,7 +249,7 @@ _TEN, _THREE, _WALK = slice(0, 10), slice(10, 13), slice(13, 13 + N_PARAMETERS)
 
 def _features(sound: Sound, floor_db: float) -> Floats:
     """What all baselines are made of, every 10 ms."""
-    levels = band_levels(sound.pcm, [*_TEN_BANDS_HZ, *_THREE_BANDS_HZ], floor_db=floor_db)
+    levels = band_levels(sound.pcm, [*TEN_BANDS_HZ, *_THREE_BANDS_HZ], floor_db=floor_db)
     steps = np.random.default_rng(sound.track_id).normal(size=(len(levels), N_PARAMETERS))
     # Left to itself, a walk ends its first half where it begins its second, and is found again by that.
     walk = lfilter([1], [1, -math.exp(-_ROW_SECONDS / _WALK_SECONDS)], steps, axis=0)
