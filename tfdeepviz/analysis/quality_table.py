@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tfdeepviz.analysis.drivers import RATE_HZ, BaselineSource, Driver, Sound, Source
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
-from tfdeepviz.data.files import FormatError, atomic_path, write_json
+from tfdeepviz.data.files import FormatError, atomic_path, inside, write_json
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
     MIN_SECONDS,
@@ -282,12 +282,13 @@ def _root(dataset: PreparedDataset, fma_root: Path | None) -> Path:
 
 def _file(root: Path, track: _Track) -> Path:
     """Where a track's sound is; the manifest that says so comes from other people."""
-    relative = PurePosixPath(track["path"])
-    if relative.is_absolute() or ".." in relative.parts or "\0" in track["path"]:
-        raise FormatError(f"track {track['track_id']}: {track['path']!r} leads out of the corpus")
-    if not (root / relative).is_file():
-        raise FormatError(f"{root / relative}: missing; say where the dataset's sound is with --fma-root")
-    return root / relative
+    try:
+        path = inside(root, track["path"])
+    except FormatError as error:
+        raise FormatError(f"track {track['track_id']}: {track['path']!r} leads out of the corpus") from error
+    if not path.is_file():
+        raise FormatError(f"{path}: missing; say where the dataset's sound is with --fma-root")
+    return path
 
 
 def _sound(root: Path, track: _Track) -> Sound:

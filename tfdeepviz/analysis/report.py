@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from tfdeepviz import __version__
 from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows, sample
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import atomic_path
+from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, Mappings, Offer, fit_mappings
@@ -977,7 +977,10 @@ def _address(out: Path, fma_root: Path | None, track: Track) -> str:
 
     Manifests come from other people: nothing outside the corpus is referred to.
     """
-    path = PurePosixPath(track["path"])
-    if fma_root is None or path.is_absolute() or ".." in path.parts or not (fma_root / path).is_file():
+    if fma_root is None:
         return ""
-    return quote(os.path.relpath(fma_root.resolve() / path, out.resolve()))
+    try:
+        path = inside(fma_root.resolve(), track["path"])
+    except FormatError:
+        return ""
+    return quote(os.path.relpath(path, out.resolve())) if path.is_file() else ""

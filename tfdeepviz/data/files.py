@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from typing import Any
 
@@ -137,6 +137,22 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """Where a relative path leads that a file of other people names, if that is inside a folder.
+
+    Links are followed. They are the user's own, and large corpora are often made of them.
+
+    Raises
+    ------
+    FormatError
+        If it leads out.
+    """
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or "\0" in relative:
+        raise FormatError(f"{relative!r} leads out of {folder}")
+    return folder / path
 
 
 def sha256_file(path: Path) -> str:

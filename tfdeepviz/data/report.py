@@ -7,7 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
-from tfdeepviz.data.files import FormatError, atomic_path
+from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
 
@@ -472,7 +472,10 @@ class _NoSoundError(Exception):
 
 def _sound(fma_root: Path, track: _Entry, start_seconds: float, stop_seconds: float) -> Rows:
     """Exactly the sound of a segment, decoded from the corpus."""
-    path = _inside(fma_root, track["path"])
+    try:
+        path = inside(fma_root, track["path"])
+    except FormatError:
+        raise _NoSoundError("outside the corpus") from None
     try:
         # A longer file is not the one that the dataset was prepared from.
         pcm = decode_file(path, sample_rate_hz=_PLAYER_RATE_HZ, max_seconds=track["seconds"] + 1)
@@ -487,17 +490,6 @@ def _sound(fma_root: Path, track: _Entry, start_seconds: float, stop_seconds: fl
     if len(pcm) <= start:
         raise _NoSoundError("too-short")
     return pcm[start:stop]
-
-
-def _inside(fma_root: Path, relative: str) -> Path:
-    """Where a manifest's path leads, if that is inside the corpus: manifests come from other people.
-
-    Links are followed. They are the user's own, and large corpora are often made of them.
-    """
-    path = PurePosixPath(relative)
-    if path.is_absolute() or ".." in path.parts or "\0" in relative:
-        raise _NoSoundError("outside the corpus")
-    return fma_root / path
 
 
 def _mp3(pcm: Rows) -> bytes:
