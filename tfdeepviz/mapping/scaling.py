@@ -111,7 +111,8 @@ class Scaling:
             return self
         low, high = np.percentile(y, self.percentiles, axis=0 if self.mode == "features" else None)
         with np.errstate(divide="ignore", over="ignore"):
-            gain = np.minimum(1 / (high - low), self.max_boost * np.abs(self.gain)) * np.sign(self.gain)
+            widest = np.where(high > low, 1 / (high - low), np.inf)  # -0.0 - 0.0 would come to minus infinity
+            gain = np.minimum(widest, self.max_boost * np.abs(self.gain)) * np.sign(self.gain)
         offset = 0.5 - gain * (low + high) / 2
         return Scaling(self.mode, "robust", tuple(gain.tolist()), tuple(offset.tolist()))
 
