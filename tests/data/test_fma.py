@@ -19,6 +19,10 @@ from hypothesis import strategies as st
 from tests.conftest import make_fma
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import (
+    MAX_LICENCE_CHARACTERS,
+    MAX_LICENCES,
+    NO_LICENCE,
+    OTHER_LICENCES,
     PUBLISHED_BAD,
     SPLITS,
     SUBSETS,
@@ -290,6 +294,25 @@ def test_licences_match_whole_or_by_their_terms(licence: str, ids: list[int]) ->
 def test_licences_that_are_unknown() -> None:
     with pytest.raises(ValueError, match="nearest: CC-BY-3"):
         load([{"track.license": "CC-BY-3.0"}]).select(Selection(licences=("CC-BY-4.0",)))
+
+
+def test_licences_are_counted_as_they_are_written() -> None:
+    metadata = load([{"track.license": text} for text in ("CC-BY-3.0", "", "CC0-1.0", "CC-BY-3.0", " CC \n0 ", "GPL")])
+    *tracks, _ = metadata.select(Selection())
+    licences = metadata.licences(tracks)
+    assert licences == {"CC-BY-3.0": 2, "CC 0": 1, "CC0-1.0": 1, NO_LICENCE: 1}
+    assert next(iter(licences)) == "CC-BY-3.0"
+    assert load([{}]).licences(load([{}]).select(Selection())) is None
+
+
+def test_very_many_licences_are_bounded() -> None:
+    metadata = load([{"track.license": f"No {i // 2:03d} {'x' * 300}"} for i in range(2 * MAX_LICENCES)])
+    licences = metadata.licences(metadata.select(Selection()))
+    assert licences is not None
+    assert len(licences) == MAX_LICENCES
+    assert licences[OTHER_LICENCES] == 2
+    assert sum(licences.values()) == 2 * MAX_LICENCES
+    assert {len(name) for name in licences} == {MAX_LICENCE_CHARACTERS, len(OTHER_LICENCES)}
 
 
 def test_durations() -> None:

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import make_fma
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.dataset import ORIGIN, Origin, PreparedDataset, describe
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import MODES, Features
-from tfdeepviz.data.files import FormatError
-from tfdeepviz.data.fma import Selection, audio_path
+from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.data.fma import NO_LICENCE, Selection, audio_path
 from tfdeepviz.data.prepare import plan, prepare
 from tfdeepviz.params import LIVE, PAPER, ParameterError
+from tfdeepviz.provenance import code_version
 
 OPTIONS: dict[str, Any] = {"selection": Selection(), "features": Features(LIVE)}
 
@@ -58,6 +59,51 @@ def test_a_relative_root_gives_the_same_dataset(
     other = prepare(Path(fma_root.name), tmp_path / "ds", tracks_per_shard=2, **OPTIONS)
     assert other.digest == undisturbed.digest
     assert other.origin == fma_root
+
+
+def test_where_it_comes_from_is_noted_and_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_fma(tmp_path / "fma", {2: "training", 3: "training", 4: "test"}, seconds=1.5)
+    plain = prepare(root, tmp_path / "ds", **OPTIONS)
+    assert plain.notes == Origin(str(root), None, None, code_version())
+    assert describe(plain) == {
+        **{"name": "fma_small", "digest": plain.digest, "path": str(tmp_path / "ds")},
+        **{"licences": None, "command": None},
+    }
+    # The same corpus, whose metadata has learnt something that no byte of the dataset depends on.
+    table = root / "fma_metadata" / "tracks.csv"
+    lines = zip(table.read_text().splitlines(), (",track", ",license", ",", ",CC0-1.0", ",", ",CC0-1.0"), strict=True)
+    table.write_text("".join(f"{line}{more}\n" for line, more in lines))
+    monkeypatch.setattr(sys, "argv", ["/bin/tfdeepviz", "prepare", "--out", "ds"])
+    shard = plain.path / plain.shards[0]["file"]
+    before = shard.stat().st_mtime_ns
+    again = prepare(root, tmp_path / "ds", **OPTIONS)
+    assert again.notes == Origin(str(root), {"CC0-1.0": 2, NO_LICENCE: 1}, "tfdeepviz prepare --out ds", code_version())
+    assert describe(again)["licences"] == {"CC0-1.0": 2, NO_LICENCE: 1}
+    assert (again.digest, shard.stat().st_mtime_ns) == (plain.digest, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "flaw"),
+    [
+        ({"fma_root": None}, "fma_root"),
+        ({"command": ["tfdeepviz"]}, "command"),
+        ({"code_version": 1}, "code_version"),
+        *(({"licences": value}, "licences") for value in (["CC0"], {"CC0": 0}, {"CC0": True}, {"CC0": "1"})),
+        ({"licences": {"CC0": 1.5}}, "licences"),
+        ({"licences": {"x" * 201: 1}}, "licences"),
+        ({"licences": {str(i): 1 for i in range(257)}}, "licences"),
+    ],
+)
+def test_notes_that_are_none_are_refused(
+    undisturbed: PreparedDataset, tmp_path: Path, change: dict[str, Any], flaw: str
+) -> None:
+    moved = replace(undisturbed, path=tmp_path)
+    assert (moved.notes, moved.origin) == (None, None)
+    write_json(tmp_path / ORIGIN, {"fma_root": str(tmp_path)})
+    assert (moved.notes, moved.origin) == (Origin(str(tmp_path)), tmp_path)
+    write_json(tmp_path / ORIGIN, {"fma_root": str(tmp_path), **change})
+    with pytest.raises(FormatError, match=rf"origin\.json: {flaw}.*again"):
+        describe(moved)
 
 
 def test_shards_are_named_as_tensorflow_names_them(undisturbed: PreparedDataset) -> None:

@@ -24,7 +24,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
-from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 
 #: Of all counters.
@@ -136,7 +136,7 @@ def prepare_on_beam(
             _fetch(_join(fma_root, "fma_metadata", name), here / "fma_metadata" / name)
         _fetch_notes(out, dataset)
         job = plan(here, dataset, **options)
-        write_json(dataset / ORIGIN, {"fma_root": fma_root})
+        write_json(dataset / ORIGIN, {**read_json(dataset / ORIGIN), "fma_root": fma_root})
         _publish(dataset, out, ["settings.json", ORIGIN])
         counters: dict[str, int] = {}
         if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):

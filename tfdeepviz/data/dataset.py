@@ -21,14 +21,15 @@ import tensorflow as tf
 from tfdeepviz.data.augment import Augmentation, Augmenter
 from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, read_json, sha256_file
-from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.fma import MAX_LICENCE_CHARACTERS, MAX_LICENCES, SPLITS
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.params import AudioParams
 
 SCHEMA_VERSION = 2
 
-#: Notes where the corpus was when the dataset was prepared.
+#: Notes where a dataset comes from; no part of it, so that its digest depends on none of that.
 ORIGIN = "origin.json"
+_MAX_ORIGIN_BYTES = 16 << 20
 
 _FEATURES = {
     "track_id": tf.io.FixedLenFeature([], tf.int64),
@@ -237,6 +238,65 @@ class SegmentSource(ABC):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a dataset comes from, as its last `prepare` noted it.
+
+    Attributes
+    ----------
+    fma_root
+        Folder or URL of the corpus.
+    licences
+        Selected tracks by licence, as the corpus's metadata states it; None where it states none, or where nobody noted
+        it.
+    command
+        The command line; None where the package was used as a library, or where nobody noted it.
+    code_version
+        Of tfdeepviz; None where nobody noted it.
+    """
+
+    fma_root: str
+    licences: dict[str, int] | None = None
+    command: str | None = None
+    code_version: str | None = None
+
+    @classmethod
+    def load(cls, dataset: Path) -> Origin | None:
+        """Read the notes beside a dataset; None where there are none.
+
+        Raises
+        ------
+        FormatError
+            If they are not what `prepare` writes.
+        """
+        path = dataset / ORIGIN
+        if not path.is_file():
+            return None
+        notes = read_json(path, max_bytes=_MAX_ORIGIN_BYTES)
+        for name in ("fma_root", "command", "code_version"):
+            value = notes.get(name)
+            if not isinstance(value, str) and (value is not None or name == "fma_root"):
+                raise FormatError(
+                    f"{path}: {name}: a text is expected, not {type(value).__name__}; run `tfdeepviz prepare` again"
+                )
+        licences = notes.get("licences")
+        if licences is not None and not _are_licences(licences):
+            raise FormatError(
+                f"{path}: licences: at most {MAX_LICENCES} names with numbers of tracks are expected; run `tfdeepviz "
+                "prepare` again"
+            )
+        return cls(notes["fma_root"], licences, notes.get("command"), notes.get("code_version"))
+
+
+def _are_licences(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) <= MAX_LICENCES
+        and all(len(name) <= MAX_LICENCE_CHARACTERS for name in value)
+        and all(type(count) is int and 0 < count < 1 << 31 for count in value.values())
+    )
+
+
+@dataclass(frozen=True)
 class PreparedDataset(SegmentSource):
     """A dataset on disk; open it with `load`.
 
@@ -332,10 +392,20 @@ class PreparedDataset(SegmentSource):
     @property
     def origin(self) -> Path | None:
         """The corpus that it was prepared from, if that is known and still there."""
-        if not (self.path / ORIGIN).is_file():
-            return None
-        root = Path(str(read_json(self.path / ORIGIN).get("fma_root", "")))
-        return root if root.is_dir() else None
+        notes = self.notes
+        root = None if notes is None else Path(notes.fma_root)
+        return root if root is not None and root.is_dir() else None
+
+    @property
+    def notes(self) -> Origin | None:
+        """What is noted of where it comes from.
+
+        Raises
+        ------
+        FormatError
+            If the notes are not what `prepare` writes.
+        """
+        return Origin.load(self.path)
 
     def n_tracks(self, split: str) -> int:
         """Tracks of a split that can be used."""
@@ -437,6 +507,27 @@ class PreparedDataset(SegmentSource):
             }
 
         return records.map(parse, num_parallel_calls=N_CALLS, deterministic=True)
+
+
+def describe(dataset: PreparedDataset) -> dict[str, Any]:
+    """Name a dataset and where it comes from, for the manifests of what is made from it.
+
+    Returns
+    -------
+    dict
+        For JSON: `name`, `digest`, `path`; `licences` and `command` as `Origin` has them, None where nobody noted them.
+
+    Raises
+    ------
+    FormatError
+        If its notes are not what `prepare` writes.
+    """
+    notes = dataset.notes
+    return {
+        **{"name": dataset.name, "digest": dataset.digest, "path": str(dataset.path.resolve())},
+        "licences": None if notes is None else notes.licences,
+        "command": None if notes is None else notes.command,
+    }
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:

@@ -74,6 +74,11 @@ _MAX_TRACKS_BYTES = 1 << 30
 _MAX_GENRES_BYTES = 1 << 20
 _MAX_LIST_CHARACTERS = 1 << 16
 
+#: What licences of tracks are counted under that state none, and those beyond the commonest.
+NO_LICENCE, OTHER_LICENCES = "none stated", "others"
+MAX_LICENCES = 256
+MAX_LICENCE_CHARACTERS = 200
+
 
 @dataclass(frozen=True)
 class Track:
@@ -432,6 +437,25 @@ class Metadata:
             tracks = _sample(tracks, selection, selection.max_tracks)
         return _split(sorted(tracks, key=lambda track: track.track_id), selection)
 
+    def licences(self, tracks: Iterable[Track]) -> dict[str, int] | None:
+        """Count tracks by licence, as it is written in the metadata, the commonest first.
+
+        Tracks without one count as `NO_LICENCE`; of more than 256 licences the rarest count as `OTHER_LICENCES`. None
+        where the metadata has no licences at all.
+        """
+        if _LICENCE not in self.tracks:
+            return None
+        ids = [track.track_id for track in tracks]
+        stated = map(str, self.tracks[_LICENCE].astype(object).fillna("").loc[ids])
+        counts = Counter(" ".join(text.split())[:MAX_LICENCE_CHARACTERS] or NO_LICENCE for text in stated)
+        # Equally common ones by name, so that the order does not depend on the tracks'.
+        order = sorted(counts, key=lambda licence: (-counts[licence], licence))
+        common, rare = order[: MAX_LICENCES - 1], order[MAX_LICENCES - 1 :]
+        found = {licence: counts[licence] for licence in common}
+        if rare:
+            found[OTHER_LICENCES] = found.get(OTHER_LICENCES, 0) + sum(counts[licence] for licence in rare)
+        return found
+
     def _of_genres(self, table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[bool]:
         known = self.tracks[_GENRE_TOP].cat.categories
         if self.genres is None:
@@ -451,7 +475,7 @@ class Metadata:
 
     def _of_licences(self, table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[bool]:
         known = self._column(self.tracks, _LICENCE).cat.categories
-        forms = {licence: {licence.casefold(), _terms(licence).casefold()} for licence in known}
+        forms = {licence: {licence.casefold(), licence_terms(licence).casefold()} for licence in known}
         return table[_LICENCE].isin(_known("licence", names, forms))
 
     def _column(self, table: pd.DataFrame, column: _Column) -> pd.Series[Any]:
@@ -488,7 +512,7 @@ class Metadata:
 # --- choosing ----------------------------------------------------------------------------------------------------
 
 
-def _terms(licence: str) -> str:
+def licence_terms(licence: str) -> str:
     """A licence without its version, country and remark: what it allows."""
     return re.sub(r"[\s-]+[\d(].*", "", licence, flags=re.DOTALL)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock
@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, PreparedDataset, check_shard, shard_sizes
+from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, Origin, PreparedDataset, check_shard, shard_sizes
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
 from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.provenance import code_version, command
 
 TRACKS_PER_SHARD = 32
 
@@ -219,8 +220,9 @@ def plan(
         "tracks_sha256": hashlib.sha256(ids.encode()).hexdigest(),
     }
     _claim(out, settings)
-    # For looking and listening later; no part of the dataset, whose bytes do not depend on where the corpus lies.
-    write_json(out / ORIGIN, {"fma_root": str(metadata.root)})
+    # For people who look, listen or ask later; no part of the dataset, whose bytes depend on none of it.
+    origin = Origin(str(metadata.root), metadata.licences(tracks), command(), code_version())
+    write_json(out / ORIGIN, asdict(origin))
     return Job(metadata.root, out, recipe, max_seconds, settings, tuple(shards))
 
 
