@@ -55,6 +55,8 @@ class Autoencoder(Bottleneck):
     bypass_dropout
         Share of the training segments whose decoder gets no positions (even unpooling instead), and, drawn by itself,
         no skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
+    skip_dropout
+        The share without skipped values, if it is another than `bypass_dropout`.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Autoencoder(Bottleneck):
         dense_initial_std: float | None = 0.01,
         normalize_encoding: bool = False,
         bypass_dropout: float = 0.0,
+        skip_dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +101,7 @@ class Autoencoder(Bottleneck):
         self.dense_initial_std = dense_initial_std
         self.normalize_encoding = normalize_encoding
         self.bypass_dropout = bypass_dropout
+        self.skip_dropout = skip_dropout
         self._validate()
         self.seed_generator = keras.random.SeedGenerator()
 
@@ -141,8 +145,11 @@ class Autoencoder(Bottleneck):
         for name, offered in (("decoder", DECODERS), ("unpooling", UNPOOLINGS)):
             if getattr(self, name) not in offered:
                 raise ParameterError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(offered)}")
-        if not 0 <= self.bypass_dropout < 1:
-            raise ParameterError(f"bypass_dropout={self.bypass_dropout}: give a share in [0, 1)")
+        for name in ("bypass_dropout", "skip_dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ParameterError(f"{name}={getattr(self, name)}: give a share in [0, 1)")
+        if self.skip_dropout is not None and not self.skip:
+            raise ParameterError(f"skip_dropout={self.skip_dropout}, skip={self.skip}: there is nothing to drop")
         if self.skip and self.decoder != "shared":
             raise ParameterError(
                 f"skip={self.skip}, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP"
@@ -267,12 +274,13 @@ class Autoencoder(Bottleneck):
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Reconstruct scaled segments."""
         encoding, bypass = self.encode(x, training=training)
-        if training and self.bypass_dropout:
+        if training:
+            skipped = self.bypass_dropout if self.skip_dropout is None else self.skip_dropout
             # Even positions are a quarter of each place; drawn by themselves, so that any part may be what is missing.
-            for name, absent in (("positions", 0.25), ("skipped", 0.0)):
-                if name in bypass:
+            for name, share, absent in (("positions", self.bypass_dropout, 0.25), ("skipped", skipped, 0.0)):
+                if share and name in bypass:
                     draws = keras.random.uniform((ops.shape(encoding)[0],), seed=self.seed_generator)
-                    bypass[name] = [_without(draws < self.bypass_dropout, kept, absent) for kept in bypass[name]]
+                    bypass[name] = [_without(draws < share, kept, absent) for kept in bypass[name]]
         return self.decode(encoding, bypass, training=training)
 
     def get_config(self) -> dict[str, Any]:
@@ -280,7 +288,7 @@ class Autoencoder(Bottleneck):
         names = [
             *("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down"),
             *("kernel_size", "decoder", "skip", "unpooling", "batch_norm", "dense_initial_std", "normalize_encoding"),
-            "bypass_dropout",
+            *("bypass_dropout", "skip_dropout"),
         ]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -16,8 +16,9 @@ from tfdeepviz.models.bottleneck import Bypass
 
 #: A component with less spread over a split is dead.
 MIN_ENCODING_STD = 0.05
-#: An encoding that may be exchanged at less cost is not used by the decoder.
-MIN_SHUFFLE_RISE = 0.2
+#: An encoding that may be exchanged at less cost is not used by the decoder. How much a model has to make of it to be
+#: published is for its preset's thresholds to say.
+MIN_SHUFFLE_RISE = 0.1
 
 #: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB at the paper's grid.
 MAX_PCA_SEGMENTS = 20_000

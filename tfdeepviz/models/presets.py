@@ -59,6 +59,14 @@ class Preset:
         Arguments of `tfdeepviz.data.augment.Augmentation`; None leaves segments as they are.
     step_seconds
         Hop at which a player should run the encoder.
+    thresholds
+        What `tfdeepviz validate` asks of metrics on the test split, by their names; nothing is blessed without. Each is
+        at least `min` or at most `max`, a number or the name of another metric, and `may_worsen` by such a share
+        compared with the version to be replaced. The smallest of a list of figures is called `min_` and its name. Of a
+        distilled run `min_correlation` alone counts, the teacher having been judged by the rest.
+    budget
+        What a bundle may cost: `megabytes` to download, and `milliseconds` of analysis on WebAssembly for each second
+        of audio.
 
     Raises
     ------
@@ -84,6 +92,8 @@ class Preset:
     precision: str = "float32"
     augmentation: dict[str, Any] | None = field(default=None)
     step_seconds: float = 0.1
+    thresholds: dict[str, dict[str, Any]] | None = field(default=None)
+    budget: dict[str, float] = field(default_factory=lambda: {"megabytes": 2.5, "milliseconds": 50.0})
 
     def __post_init__(self) -> None:
         _validate(self.to_dict())

@@ -19,7 +19,6 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, sha256_file, write_json
 from tfdeepviz.data.scaler import SegmentScaler
@@ -32,9 +31,13 @@ from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, ContrastiveTask, Task
 from tfdeepviz.params import AudioParams
+from tfdeepviz.provenance import code_version, command
 
 #: Principal components of a teacher's encoding that are distilled: as many as a picture has parameters.
 N_COMPONENTS = 10
+
+#: Values of a preset that may change while it is trained.
+_NOT_LEARNT = ("epochs", "patience", "thresholds", "budget")
 
 _CHECKPOINTS_KEPT = 2
 _TARGETS = "targets.npz"
@@ -76,9 +79,30 @@ class Run:
         """The whole finished model, which takes scaled segments."""
         return self.path / "model.keras"
 
-    def load_encoder(self) -> keras.Model:
-        """Load the finished encoder, unscaled segments to encodings."""
-        return _load_model(self._finished(self.encoder_path))
+    def load_encoder(self, layer: str | None = None) -> keras.Model:
+        """Load the finished encoder, unscaled segments to encodings.
+
+        Parameters
+        ----------
+        layer
+            Of a classifier, if not the preset's `encoder_layer`.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to choose, or no such layer.
+        """
+        encoder = _load_model(self._finished(self.encoder_path))
+        if layer in (None, self.preset.encoder_layer):
+            return encoder
+        if not self.classifies:
+            raise ValueError(f"layer={layer!r}: {self.preset.name} has one encoding only; leave it away")
+        return self.load_model().encoder(encoder.get_layer("scaler"), layer)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the finished model knows genres; what was distilled from a classifier knows its encoding only."""
+        return self.preset.kind == "classifier" and not self.config.get("teacher")
 
     def load_model(self) -> keras.Model:
         """Load the finished model: of a distilled run the student."""
@@ -215,7 +239,7 @@ def train(
     Parameters
     ----------
     preset
-        What to train. On resuming only `epochs` and `patience` may differ.
+        What to train. On resuming only `epochs`, `patience`, `thresholds` and `budget` may differ.
     dataset
         A prepared dataset; its training split is fitted, its validation split watched.
     out
@@ -353,6 +377,7 @@ def _claim(
         "genres": list(dataset.recipe.genres),
         "dataset": dataset.name,
         "dataset_digest": dataset.digest,
+        "dataset_path": str(dataset.path.resolve()),
         "seed": seed,
         "deterministic": deterministic,
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
@@ -364,7 +389,8 @@ def _claim(
             "n_components": n_components,
         },
         "backend": keras.backend.backend(),
-        "code_version": __version__,
+        "command": command(),
+        "code_version": code_version(),
     }
     path = out / "config.json"
     if path.exists():
@@ -375,12 +401,12 @@ def _claim(
         changed += [
             f"preset.{name}"
             for name, value in config["preset"].items()
-            if name not in ("epochs", "patience") and old.get(name) != value
+            if name not in _NOT_LEARNT and old.get(name) != value
         ]
         if changed:
             raise FormatError(f"{out}: holds a run with another {', '.join(changed)}; give another --out to train anew")
-        if "parameters" in before:
-            config["parameters"] = before["parameters"]
+        # Who resumes a run did not begin it.
+        config |= {name: before[name] for name in ("parameters", "command", "code_version") if name in before}
     elif out.exists() and any(out.iterdir()):
         raise FormatError(f"{out}: not empty and not a training run; give another --out")
     write_json(path, config)
