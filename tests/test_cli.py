@@ -29,8 +29,8 @@ def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
     for command in (
         *("download", "demo-corpus", "index", "prepare", "inspect"),
         *("presets", "train", "distill", "evaluate", "batch", "tune"),
-        *("export", "push", "registry", "extract"),
-        *("quality", "analyze"),
+        *("export", "validate", "push", "registry", "serving", "site", "extract"),
+        *("quality", "analyze", "lineage", "pipeline"),
     ):
         assert command in result.stdout
 

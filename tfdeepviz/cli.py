@@ -10,16 +10,19 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tfdeepviz import __version__
-from tfdeepviz.commands import analysis, bundles, data, training
+from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, training
 
 _EPILOG = """\
 from music to a model in the browser:
   tfdeepviz demo-corpus data/demo            (or: tfdeepviz download --subset small --out data/fma)
   tfdeepviz prepare --fma-root data/demo --out data/demo-live
   tfdeepviz train ae-shared-compact --dataset data/demo-live --out runs/demo
-  tfdeepviz export runs/demo --out build/ae-demo --name ae-demo
+  tfdeepviz export runs/demo --dataset data/demo-live --out build/ae-demo --name ae-demo
+  tfdeepviz validate build/ae-demo
   tfdeepviz push build/ae-demo --registry webapp/registry
   make play
+or all of it by one command, which skips what has not changed:
+  tfdeepviz pipeline configs/demo.toml
 """
 
 
@@ -86,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    for family in (data, training, bundles, analysis):
+    for family in (data, training, bundles, analysis, lineage, pipeline):
         family.register(add)
     return parser
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import write_json
+from tfdeepviz.data.files import sha256_file, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
-from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import Run, train
@@ -71,3 +73,33 @@ def two_scales(two_runs: tuple[Run, Run], dataset: PreparedDataset, tmp_path_fac
         title="Two scales",
         parameters={"ae-time": 6, "song": 4},
     )
+
+
+@pytest.fixture(scope="session")
+def classifier(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small finished classifier."""
+    small = {"epochs": 1, "batch_size": 8, "model.width": 0.03125, "model.dense_units": 12}
+    preset = override(load_preset("vgg16-compact"), small)
+    return alive(train(preset, two_genres, tmp_path_factory.mktemp("classifiers") / "run"))
+
+
+@pytest.fixture(scope="session")
+def genre_bundle(classifier: Run, two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A classifier's bundle, which gives probabilities of genres as well."""
+    return export_bundle([classifier], two_genres, tmp_path_factory.mktemp("bundles") / "vgg16")
+
+
+def blessed(bundle: Bundle, copy: Path) -> Path:
+    """Copy a bundle and declare the copy blessed, without asking a browser."""
+    shutil.copytree(bundle.path, copy)
+    check = Check("declared by a test", 0.0, "<= 1", True)
+    Blessing(Bundle.load(copy).digest, "2026-01-01T00:00:00Z", "0.1.0", "a test", None, (check,)).write(copy)
+    return copy
+
+
+def reseal(bundle: Path) -> None:
+    """Let the manifest of a bundle list what is there now, as somebody would who wants to hide a change."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for name, entry in manifest["files"].items():
+        entry |= {"bytes": (bundle / name).stat().st_size, "sha256": sha256_file(bundle / name)}
+    write_json(bundle / "manifest.json", manifest)

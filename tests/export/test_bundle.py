@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.export.conftest import blessed, reseal
 from tfdeepviz.data.files import FormatError, write_json
-from tfdeepviz.export.bundle import Bundle, list_files
+from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle, Check
 
 
 def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert (manifest["name"], manifest["version"], bundle.label) == ("tiny", None, "tiny")
-    assert set(manifest["files"]) == set(list_files(bundle.path))
+    there = {path.relative_to(bundle.path).as_posix() for path in bundle.path.rglob("*") if path.is_file()}
+    frontend = {f"frontend/{name}" for name in manifest["frontend"]["files"]}
+    assert there == {"manifest.json", *manifest["files"], *frontend}
+    assert bundle.n_bytes == sum((bundle.path / name).stat().st_size for name in there - {"manifest.json"})
     (encoder,) = manifest["encoders"]
     assert (encoder["window_seconds"], encoder["step_seconds"]) == (pytest.approx(0.96), 0.1)
     assert manifest["frontend"]["pad_samples"] == 551
-    for graph in (manifest["frontend"], encoder):
-        model = json.loads((bundle.path / graph["model"]).read_text())
+    for graph, file in ((manifest["frontend"], "frontend/model.json"), (encoder, encoder["model"])):
+        model = json.loads((bundle.path / file).read_text())
         names = {node["name"] for node in model["modelTopology"]["node"]}
         assert set(graph["inputs"].values()) <= names
         assert {name.split(":")[0] for name in graph["outputs"].values()} <= names
@@ -45,7 +49,7 @@ def test_mappings_are_the_default_and_all_others(bundle: Bundle) -> None:
 
 
 def test_a_changed_file_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    for name in bundle.manifest["files"]:
+    for name in (*bundle.manifest["files"], "frontend/model.json"):
         copy = tmp_path / name.replace("/", "_")
         shutil.copytree(bundle.path, copy)
         data = bytearray((copy / name).read_bytes())
@@ -82,7 +86,11 @@ def _set(path: str, value: Any) -> Any:
         (_set("encoders.0.name", "Tiny"), "small letters"),
         (_set("encoders.0.window_frames", 95), "window_seconds"),
         (_set("encoders.0.time_offset_seconds", 0.3), "time_offset_seconds"),
-        (_set("encoders.0.keras", "encoders/other.keras"), "other.keras"),
+        (_set("encoders.0.model", "encoders/other.json"), "other.json"),
+        (_set("encoders.0.genres", ["Rock", 3]), "genres"),
+        (_set("frontend.path", "../other/"), "frontend: path"),
+        (_set("frontend.digest", "0" * 64), "frontend: digest"),
+        (_set("frontend.files", {}), "frontend: digest"),
         (_set("files", {}), "files"),
         (_set("files", {"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "leads out"),
         (_set("mappings", "other.json"), "mappings.json"),
@@ -105,7 +113,7 @@ def test_numbers_that_are_none_are_refused(bundle: Bundle, tmp_path: Path) -> No
     mappings = json.loads(path.read_text())
     mappings["projections"][0]["scalings"][0]["gain"][3] = float("nan")
     path.write_text(json.dumps(mappings))
-    write_json(copy / "manifest.json", {**bundle.manifest, "files": list_files(copy)})
+    reseal(copy)
     with pytest.raises(FormatError, match=r"gain\[3\]|NaN"):
         Bundle.load(copy)
 
@@ -113,3 +121,45 @@ def test_numbers_that_are_none_are_refused(bundle: Bundle, tmp_path: Path) -> No
 def test_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="tfdeepviz export"):
         Bundle.load(tmp_path)
+
+
+def test_the_digest_is_the_bundles_wherever_it_lies(bundle: Bundle, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle.path, tmp_path / "copy")
+    assert Bundle.load(copy).digest == bundle.digest
+    write_json(copy / "manifest.json", {**bundle.manifest, "version": 7})
+    assert Bundle.load(copy).digest == bundle.digest
+    write_json(copy / "manifest.json", {**bundle.manifest, "title": "Another"})
+    assert Bundle.load(copy).digest != bundle.digest
+
+
+def test_a_judgement_holds_for_what_was_judged(bundle: Bundle, tmp_path: Path) -> None:
+    copy = blessed(bundle, tmp_path / "copy")
+    loaded = Bundle.load(copy)
+    assert loaded.blessing is not None
+    assert loaded.blessing.is_blessed
+    write_json(copy / "manifest.json", {**bundle.manifest, "title": "Changed since"})
+    assert Bundle.load(copy).blessing is None
+    assert bundle.blessing is None
+
+
+@pytest.mark.parametrize(
+    ("checks", "is_blessed"),
+    [((), False), ((Check("a", 1.0, "<= 2", True),), True), ((Check("a", None, "<= 2", False, "why"),), False)],
+)
+def test_a_judgement_replaces_the_one_before(
+    checks: tuple[Check, ...], is_blessed: bool, bundle: Bundle, tmp_path: Path
+) -> None:
+    copy = blessed(bundle, tmp_path / "copy")
+    blessing = Blessing(bundle.digest, "2026-01-01T00:00:00Z", "0.1.0", "here", None, checks)
+    assert blessing.is_blessed == is_blessed
+    blessing.write(copy)
+    assert {path.name for path in copy.iterdir()} & {BLESSED, NOT_BLESSED} == {BLESSED if is_blessed else NOT_BLESSED}
+    assert Bundle.load(copy).blessing == blessing
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 1, "checks": 3}', '{"schema_version": 2}', "[]"])
+def test_a_broken_judgement_is_refused(text: str, bundle: Bundle, tmp_path: Path) -> None:
+    copy = blessed(bundle, tmp_path / "copy")
+    (copy / BLESSED).write_text(text)
+    with pytest.raises(FormatError, match=BLESSED):
+        _ = Bundle.load(copy).blessing

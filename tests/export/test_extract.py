@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import RATE_HZ, music
+from tests.export.conftest import reseal
 from tfdeepviz.data.decode import AudioTooLongError, AudioTooShortError
-from tfdeepviz.data.files import FormatError, write_json
-from tfdeepviz.export.bundle import Bundle, list_files
+from tfdeepviz.data.files import FormatError
+from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor, write_analysis
-from tfdeepviz.export.goldens import SCALE
+from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, read_goldens
 from tfdeepviz.mapping.time import play
 
 Write = Callable[..., Path]
@@ -41,21 +42,21 @@ def test_a_finer_hop_meets_the_coarse_one(extractor: Extractor, write_sound: Wri
     np.testing.assert_allclose(np.diff(extractor.extract(track).times), 0.1)
 
 
-@pytest.mark.parametrize("name", ["bundle", "two_scales"])
+@pytest.mark.parametrize("name", ["bundle", "two_scales", "genre_bundle"])
 def test_it_gives_the_bundles_goldens(name: str, write_sound: Write, request: pytest.FixtureRequest) -> None:
     bundle: Bundle = request.getfixturevalue(name)
-    folder = bundle.path
-    goldens = json.loads((folder / "goldens" / "goldens.json").read_text())
-    stages = {
-        name: np.fromfile(folder / stage["file"], stage["dtype"]).reshape(stage["shape"])
-        for name, stage in {**goldens["stages"], **goldens["encodings"]}.items()
-    }
-    track = write_sound("golden.flac", stages["pcm"].astype(np.float32) / SCALE)
-    analysis = Extractor(bundle).extract(track)
-    np.testing.assert_allclose(analysis.mfcc, stages["mfcc"], atol=1e-3)
+    goldens, quantization = read_goldens(bundle), bundle.manifest["quantization"]
+    analysis = Extractor(bundle).extract(write_sound("golden.flac", goldens.pcm.astype(np.float32) / SCALE))
+    np.testing.assert_allclose(analysis.mfcc, goldens.mfcc, atol=1e-3)
     for encoder, encodings in analysis.encodings.items():
-        np.testing.assert_allclose(encodings.values, stages[encoder], atol=1e-5)
-    np.testing.assert_allclose(analysis.parameters, stages["parameters"], atol=1e-4)
+        expected = goldens.encodings[encoder]
+        np.testing.assert_allclose(encodings.values, expected, atol=allowed_error(quantization, expected))
+        if encodings.genres is not None:
+            np.testing.assert_allclose(
+                encodings.genres, goldens.genres[encoder], atol=TOLERANCES[quantization]["genres"]
+            )
+    tolerance = TOLERANCES[quantization]["parameters"]
+    np.testing.assert_allclose(analysis.parameters, goldens.parameters, atol=tolerance)
 
 
 def test_silence_does_not_move(extractor: Extractor, write_sound: Write) -> None:
@@ -75,7 +76,8 @@ def test_all_formats_hold_the_same_numbers(extractor: Extractor, write_sound: Wr
     for extension in (".json", ".npz", ".csv"):
         write_analysis(analysis, tmp_path / f"out{extension}", bundle=extractor.bundle)
     value = json.loads((tmp_path / "out.json").read_text())
-    assert set(value) == {"bundle", "times", "encodings", "parameters"}
+    assert set(value) == {"bundle", "times", "encodings", "genres", "parameters"}
+    assert value["genres"] == {}
     assert value["bundle"] == "tiny"
     np.testing.assert_allclose(value["parameters"], analysis.parameters)
     with (tmp_path / "out.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -88,14 +90,25 @@ def test_all_formats_hold_the_same_numbers(extractor: Extractor, write_sound: Wr
         write_analysis(analysis, tmp_path / "out.xlsx", bundle=extractor.bundle)
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04" + bytes(60)])
-def test_an_encoder_that_cannot_be_loaded_is_refused(bundle: Bundle, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"modelTopology": {"node": []}}'])
+def test_an_encoder_that_cannot_be_loaded_is_refused(bundle: Bundle, tmp_path: Path, content: str) -> None:
     copy = tmp_path / "bundle"
     shutil.copytree(bundle.path, copy)
-    (copy / "encoders" / "tiny.keras").write_bytes(content)
-    write_json(copy / "manifest.json", {**bundle.manifest, "files": list_files(copy)})
+    (copy / "encoders" / "tiny" / "model.json").write_text(content)
+    reseal(copy)
     extractor = Extractor(Bundle.load(copy))
-    with pytest.raises(FormatError, match=r"tiny\.keras"):
+    with pytest.raises(FormatError, match=r"tiny/model\.json"):
+        _ = extractor.encoders
+
+
+def test_an_encoder_of_another_size_is_refused(bundle: Bundle, genre_bundle: Bundle, tmp_path: Path) -> None:
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle.path, copy)
+    for name in ("model.json", "group1-shard1of1.bin"):
+        shutil.copyfile(genre_bundle.path / "encoders" / "vgg16" / name, copy / "encoders" / "tiny" / name)
+    reseal(copy)
+    extractor = Extractor(Bundle.load(copy))
+    with pytest.raises(FormatError, match="instead of"):
         _ = extractor.encoders
 
 
@@ -132,3 +145,20 @@ def test_a_mapping_is_chosen_by_its_names(extractor: Extractor, write_sound: Wri
     assert np.ptp(pca.parameters, axis=0).min() > np.ptp(raw.parameters, axis=0).min()
     with pytest.raises(ValueError, match="umap/features/standard: the bundle offers raw/features/standard"):
         extractor.extract(track, projection="umap")
+
+
+def test_probabilities_of_genres_are_written(genre_bundle: Bundle, write_sound: Write, tmp_path: Path) -> None:
+    analysis = Extractor(genre_bundle).extract(write_sound("a.wav", music(3.0)))
+    genres, names = analysis.encodings["vgg16"].genres, list(genre_bundle.encoders[0].genres)
+    assert genres is not None
+    for extension in (".json", ".npz", ".csv"):
+        write_analysis(analysis, tmp_path / f"out{extension}", bundle=genre_bundle)
+    value = json.loads((tmp_path / "out.json").read_text())["genres"]["vgg16"]
+    assert value["names"] == names
+    np.testing.assert_allclose(value["probabilities"], genres)
+    with (tmp_path / "out.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        assert arrays["vgg16/genres"].tolist() == names
+        np.testing.assert_array_equal(arrays["vgg16/probabilities"], genres)
+    with (tmp_path / "out.csv").open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert [float(row[f"vgg16_{names[0]}"]) for row in rows] == pytest.approx(genres[:, 0].tolist())

@@ -1,4 +1,4 @@
-"""Commands about bundles: export, push, registry, extract."""
+"""Commands about bundles: export, validate, push, registry, serving, site, extract."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def register(add: Add) -> None:
         _export,
         "write runs as a bundle for the browser",
         "Write a bundle: TensorFlow.js graphs of front end and encoders, every mapping that they allow, fitted to a "
-        "dataset, and golden values of every stage. Several runs drive one picture together, each on its own time "
-        "axis. A run whose encoding is collapsed is refused.",
+        "dataset, golden values of every stage, and a model card. Several runs drive one picture together, each on its "
+        "own time axis. A run whose encoding is collapsed is refused.",
     )
     export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="made by `tfdeepviz train`")
     export.add_argument("--dataset", type=Path, required=True, help="what the mappings are fitted to")
@@ -38,14 +38,35 @@ def register(add: Add) -> None:
         choices=("none", "float16", "uint8"),
         help="how the browser's kernels are stored",
     )
+    export.add_argument("--layer", help="of a classifier, as L14; by default its preset's")
+    export.add_argument("--note", metavar="TEXT", help="what the model card shall say of the data besides")
     export.add_argument("--name", help="name in a registry; by default the first preset's")
     export.add_argument("--title", help="what people read; by default the first preset's")
+
+    validate = add(
+        "validate",
+        _validate,
+        "prove that a bundle may be pushed",
+        "Check a bundle and write BLESSED or NOT_BLESSED into it, with every figure: the same numbers in TensorFlow, "
+        "as SavedModel and in Chromium on WebAssembly, WebGL and WebGPU; metrics against the thresholds of its presets "
+        "and against the version that it would replace; size and speed against their budgets. Needs Chromium and a "
+        "built front end (make build).",
+    )
+    validate.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
+    validate.add_argument(
+        "--baseline",
+        metavar="VERSION",
+        help="of the same name in the registry; by default the one that readers take. `none` compares with nothing",
+    )
+    validate.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="where the baseline lies")
+    validate.add_argument("--static", type=Path, default=Path("webapp/static"), help="build of the front end")
 
     push = add(
         "push",
         _push,
-        "publish a bundle in a registry",
-        "Check a bundle and copy it into a registry under the next version of its name, all or nothing.",
+        "publish a blessed bundle in a registry",
+        "Check a bundle and copy it into a registry under the next version of its name, all or nothing. What "
+        "`tfdeepviz validate` has not blessed is refused.",
     )
     push.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
     push.add_argument("--first", action="store_true", help="put it first in the registry, where the playground begins")
@@ -72,6 +93,29 @@ def register(add: Add) -> None:
         if name == "prune":
             action.add_argument("--keep", type=int, default=1, metavar="N", help="newest versions to keep of each name")
         action.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
+
+    serving = add(
+        "serving",
+        _serving,
+        "write a bundle as a SavedModel for TensorFlow Serving",
+        "Write a SavedModel that needs nothing of ours: `serving_default` takes PCM and gives encodings and visual "
+        "parameters, `serve_bytes` takes the bytes of a WAV file, `transform` gives MFCC segments.",
+    )
+    serving.add_argument("bundle", type=Path, metavar="BUNDLE", help="or a version in a registry")
+    serving.add_argument("models", type=Path, metavar="MODELS", help="folder of NAME/VERSION/saved_model.pb")
+
+    site = add(
+        "site",
+        _site,
+        "write the playground as plain files for a static host",
+        "Write the built playground with registry and tracks as plain files, for any static host and below any path. "
+        "Where the host sends no isolation headers, a service worker adds them.",
+    )
+    site.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    site.add_argument("--replace", action="store_true", help="replace a site that was written there before")
+    site.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
+    site.add_argument("--tracks", type=Path, default=Path("webapp/tracks"), help="folder of demo tracks")
+    site.add_argument("--static", type=Path, default=Path("webapp/static"), help="build of the front end (make build)")
 
     extract = add(
         "extract",
@@ -118,10 +162,12 @@ def _export(args: argparse.Namespace) -> None:
             PreparedDataset.load(args.dataset),
             args.out,
             **{"name": args.name, "title": args.title, "quantization": args.quantize},
-            **{"split": args.split, "parameters": counts, "default": default, "progress": progress},
+            **{"layer": args.layer, "note": args.note, "split": args.split},
+            parameters=counts,
+            default=default,
+            progress=progress,
         )
-    size = sum(entry["bytes"] for entry in bundle.manifest["files"].values())
-    print(f"{bundle.path}: bundle {bundle.label}, {size / 1e6:.2f} MB, {args.quantize}")
+    print(f"{bundle.path}: bundle {bundle.label}, {bundle.n_bytes / 1e6:.2f} MB, {args.quantize}")
     print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
     print(f"default: {bundle.mappings.default}")
     for projection, reason in bundle.manifest["provenance"]["mappings"]["left_out"].items():
@@ -134,6 +180,41 @@ def _counts(texts: list[str]) -> dict[str, int]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"--parameters {name}={value}: give a whole number of at least 1")
     return counts
+
+
+def _validate(args: argparse.Namespace) -> None:
+    from tfdeepviz.export.registry import NotBlessedError
+    from tfdeepviz.export.validate import summary, validate
+
+    compare = args.baseline != "none"
+    if compare and args.baseline is not None and not args.baseline.isdecimal():
+        raise ValueError(f"--baseline {args.baseline}: give the number of a version, or none")
+    blessing = validate(
+        args.bundle,
+        **{"static": args.static, "registry": args.registry, "compare": compare},
+        baseline=int(args.baseline) if compare and args.baseline is not None else None,
+        progress=lambda what: print(f"checking {what} ...", file=sys.stderr),
+    )
+    print(summary(blessing))
+    failed = sum(not check.passed for check in blessing.checks)
+    if not blessing.is_blessed:
+        raise NotBlessedError(f"{args.bundle}: NOT_BLESSED, {failed} of {len(blessing.checks)} checks failed")
+    print(f"{args.bundle}: BLESSED by {len(blessing.checks)} checks; publish it with `tfdeepviz push {args.bundle}`")
+
+
+def _serving(args: argparse.Namespace) -> None:
+    from tfdeepviz.export.bundle import Bundle
+    from tfdeepviz.export.serving import write_serving
+
+    path = write_serving(Bundle.load(args.bundle), args.models)
+    print(f"{path}: saved_model.pb with serving_default, serve_bytes and transform")
+
+
+def _site(args: argparse.Namespace) -> None:
+    from tfdeepviz.export.site import write_site
+
+    site = write_site(args.out, static=args.static, registry=args.registry, tracks=args.tracks, replace=args.replace)
+    print(f"{site}: put it on any static host; to look at it here: python3 -m http.server --directory {site}")
 
 
 def _push(args: argparse.Namespace) -> None:
@@ -152,10 +233,10 @@ def _registry(args: argparse.Namespace) -> None:
             print(f"{entry.name:<20} {versions:<16} {entry.title}")
     elif args.action == "show":
         bundle = find(args.registry, args.name, args.version)
-        files = bundle.manifest["files"]
-        size = sum(entry["bytes"] for entry in files.values())
+        blessing = bundle.blessing
         print(f"{bundle.label}: {bundle.manifest['title']}, {bundle.manifest['created']}")
-        print(f"{bundle.path}: {len(files)} files, {size / 1e6:.2f} MB, {bundle.manifest['quantization']}")
+        print(f"{bundle.path}: {bundle.n_bytes / 1e6:.2f} MB with its front end, {bundle.manifest['quantization']}")
+        print(f"blessed: {f'by {len(blessing.checks)} checks, {blessing.created}' if blessing else 'no'}")
         for encoder in bundle.encoders:
             print(
                 f"encoder {encoder.name}: {encoder.encoding_size} components of {encoder.window_seconds:.2f} s, "

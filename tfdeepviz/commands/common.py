@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,6 +44,53 @@ def advance_of(progress_bar: tqdm[Any]) -> Callable[[int, int], None]:
         advance(progress_bar, done)
 
     return progress
+
+
+class EpochBars:
+    """Shows an `EpochProgress`: a bar an epoch, whose description tells when all of them will be done."""
+
+    bar: tqdm[Any]
+    first = 0
+    started = 0.0
+
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+        """Open the epoch's bar."""
+        description = f"epoch {epoch}/{n_epochs}"
+        if self.first < epoch and self.first:
+            done = epoch - self.first
+            left = (time.monotonic() - self.started) / done * (n_epochs - epoch + 1)
+            description += f", {duration(left)} left"
+        else:
+            self.first, self.started = epoch, time.monotonic()
+        self.bar = bar(n_steps, unit="batch", desc=description)
+
+    def step(self, loss: float) -> None:
+        """Move it."""
+        self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
+        self.bar.update()
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """Close it with what was measured."""
+        values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
+        if "val_polled_accuracy" in row:
+            values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
+        if "val_self_retrieval" in row:
+            values["songs"] = f"{row['val_self_retrieval']:.0%}"
+        if "shuffle_rise" in row:
+            values["code"] = f"{row['shuffle_rise']:+.0%}"
+        if "min_correlation" in row:
+            values["teacher"] = f"{row['min_correlation']:.3f}"
+        values["std"] = f"{row['min_encoding_std']:.2f}"
+        self.bar.set_postfix(values)
+        self.bar.close()
+        if row["dead_components"]:
+            self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
+
+
+def duration(seconds: float) -> str:
+    """Minutes, and hours where there are any."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def at_least_one(name: str, value: int | None) -> None:

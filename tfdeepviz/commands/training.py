@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfdeepviz.commands.common import Add, assignments, at_least_one, bar
+from tfdeepviz.commands.common import Add, EpochBars, assignments, at_least_one
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from tfdeepviz.models.presets import Preset
     from tfdeepviz.models.training import Run
 
@@ -213,7 +210,7 @@ def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
     from tfdeepviz.models.training import EpochProgress, train
     from tfdeepviz.notify import notifying
 
-    class Progress(_Bars, EpochProgress):
+    class Progress(EpochBars, EpochProgress):
         pass
 
     preset = _preset(name, args)
@@ -223,49 +220,6 @@ def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
         lines += _table(run)
     print("\n".join(lines))
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
-
-
-class _Bars:
-    """A bar an epoch; its description tells when all of them will be done."""
-
-    bar: tqdm[Any]
-    first = 0
-    started = 0.0
-
-    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
-        description = f"epoch {epoch}/{n_epochs}"
-        if self.first < epoch and self.first:
-            done = epoch - self.first
-            left = (time.monotonic() - self.started) / done * (n_epochs - epoch + 1)
-            description += f", {_duration(left)} left"
-        else:
-            self.first, self.started = epoch, time.monotonic()
-        self.bar = bar(n_steps, unit="batch", desc=description)
-
-    def step(self, loss: float) -> None:
-        self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
-        self.bar.update()
-
-    def end_epoch(self, row: dict[str, float]) -> None:
-        values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
-        if "val_polled_accuracy" in row:
-            values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
-        if "val_self_retrieval" in row:
-            values["songs"] = f"{row['val_self_retrieval']:.0%}"
-        if "shuffle_rise" in row:
-            values["code"] = f"{row['shuffle_rise']:+.0%}"
-        if "min_correlation" in row:
-            values["teacher"] = f"{row['min_correlation']:.3f}"
-        values["std"] = f"{row['min_encoding_std']:.2f}"
-        self.bar.set_postfix(values)
-        self.bar.close()
-        if row["dead_components"]:
-            self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 #: Columns of the table after a training: metric, heading and format.
@@ -341,7 +295,7 @@ def _tune(args: argparse.Namespace) -> None:
     from tfdeepviz.models.tuning_report import report
     from tfdeepviz.notify import notifying
 
-    class Progress(_Bars, TrialProgress):
+    class Progress(EpochBars, TrialProgress):
         def start_trial(self, number: int, values: dict[str, Any], trainable_parameters: int) -> None:
             drawn = ", ".join(f"{name}={value}" for name, value in values.items())
             print(f"trial {number}: {drawn} ({trainable_parameters:,} parameters)")

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tfdeepviz.data.files import FormatError, read_json, sha256_file, write_json
+from tfdeepviz.data.files import FormatError, inside, read_json, sha256_file, write_json
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION, Mappings
 from tfdeepviz.params import AudioParams, ParameterError
 
 MANIFEST = "manifest.json"
 MAPPINGS = "mappings.json"
+CARD = "card.md"
+GOLDENS = "goldens/goldens.json"
+#: Where the front end's files are: inside a bundle by itself, or in a registry shared by all that have the same.
+FRONTEND = "frontend/"
+FRONTENDS = "frontends"
+FRONTEND_MODEL = "model.json"
+BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 
 _MAX_FILE_BYTES = 1 << 30
 _MAX_FILES = 1_000
 _MAX_ENCODERS = 16
 _MAX_WINDOW_FRAMES = 1 << 16
+_MAX_GENRES = 256
+_MAX_CHECKS = 1_000
 
 
 @dataclass(frozen=True)
@@ -31,10 +42,12 @@ class EncoderInfo:
     ----------
     name
         In the bundle.
-    keras
-        Its file for Python, relative to the bundle.
+    model
+        Its TensorFlow.js graph, relative to the bundle.
     encoding_size
         Components of an encoding.
+    genres
+        Of which a classifier's graph gives the probabilities as well; empty where it is no classifier's.
     window_frames, window_seconds
         What an encoding sees.
     step_seconds
@@ -44,8 +57,9 @@ class EncoderInfo:
     """
 
     name: str
-    keras: str
+    model: str
     encoding_size: int
+    genres: tuple[str, ...]
     window_frames: int
     window_seconds: float
     step_seconds: float
@@ -64,8 +78,9 @@ class EncoderInfo:
         """
         info = cls(
             name=_name(values),
-            keras=_text(values, "keras"),
+            model=_text(values, "model"),
             encoding_size=_whole(values, "encoding_size"),
+            genres=_genres(values),
             window_frames=_whole(values, "window_frames"),
             **{name: _positive(values, name) for name in ("window_seconds", "step_seconds")},
             time_offset_seconds=float(values["time_offset_seconds"]),
@@ -90,6 +105,90 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One figure that a bundle was judged by.
+
+    Attributes
+    ----------
+    name
+        What was measured.
+    value
+        The figure; None where there is none, or where it is no finite number.
+    limit
+        What it has to be, in words.
+    passed
+        Whether it is.
+    reason
+        Why not, and what to do about it; empty where it passed.
+    """
+
+    name: str
+    value: float | None
+    limit: str
+    passed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Blessing:
+    """What `tfdeepviz validate` found out about a bundle; a bundle without a check is not blessed.
+
+    Attributes
+    ----------
+    bundle_digest
+        Of the bundle that was judged.
+    created, code_version, machine
+        When, by what and where.
+    baseline
+        Label of the version that it was compared with, if any.
+    checks
+        Every figure.
+    """
+
+    bundle_digest: str
+    created: str
+    code_version: str
+    machine: str
+    baseline: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def is_blessed(self) -> bool:
+        """Whether it may be pushed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def write(self, bundle: Path) -> Path:
+        """Write the bundle's BLESSED or NOT_BLESSED, instead of what was there."""
+        name, other = (BLESSED, NOT_BLESSED) if self.is_blessed else (NOT_BLESSED, BLESSED)
+        (bundle / other).unlink(missing_ok=True)
+        write_json(bundle / name, {"schema_version": 1, **asdict(self)})
+        return bundle / name
+
+    @classmethod
+    def read(cls, path: Path) -> Blessing:
+        """Inverse of `write`.
+
+        Raises
+        ------
+        FormatError
+            If the file is not what `write` writes.
+        """
+        values = read_json(path)
+        try:
+            if values.pop("schema_version") != 1:
+                raise ValueError("another schema_version")
+            if len(values["checks"]) > _MAX_CHECKS:
+                raise ValueError(f"more than {_MAX_CHECKS} checks")
+            checks = tuple(Check(**entry) for entry in values.pop("checks"))
+            blessing = cls(**values, checks=checks)
+            if any(type(check.passed) is not bool for check in checks):
+                raise ValueError("checks: passed is true or false")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"{path}: not a judgement of `tfdeepviz validate` ({error})") from error
+        return blessing
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A bundle on disk; open it with `load`, which checks it whole."""
 
@@ -97,6 +196,7 @@ class Bundle:
     manifest: dict[str, Any]
     params: AudioParams
     encoders: tuple[EncoderInfo, ...]
+    frontend: Path
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
@@ -125,20 +225,19 @@ class Bundle:
                 raise FormatError(f"{path / MANIFEST}: encoders: a name is there twice")
             _name(manifest)
             files = manifest["files"]
-            if not 0 < len(files) <= _MAX_FILES:
-                raise FormatError(f"{path / MANIFEST}: files: between 1 and {_MAX_FILES} are expected")
-            for name, entry in files.items():
-                _check_file(path, name, entry)
+            check_files(path, files)
+            frontend = path / _frontend_path(manifest["frontend"])
+            check_files(frontend, manifest["frontend"]["files"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, FormatError):
                 raise
             if isinstance(error, ParameterError):
                 raise FormatError(f"{path / MANIFEST}: audio: {error}") from error
             raise FormatError(f"{path / MANIFEST}: a field is missing or of the wrong type ({error!r})") from error
-        needed = {MAPPINGS, *(encoder.keras for encoder in encoders)}
+        needed = {MAPPINGS, CARD, GOLDENS, *(encoder.model for encoder in encoders)}
         if manifest.get("mappings") != MAPPINGS or needed - set(files):
             raise FormatError(f"{path / MANIFEST}: files: {', '.join(sorted(needed))} have to be listed")
-        bundle = cls(path, manifest, params, encoders)
+        bundle = cls(path, manifest, params, encoders, frontend)
         _ = bundle.mappings  # reads and checks them
         return bundle
 
@@ -152,6 +251,33 @@ class Bundle:
         """Name and version for people and results."""
         version = self.manifest.get("version")
         return f"{self.name}/{version}" if version is not None else self.name
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all that it needs, the front end included."""
+        files = [*self.manifest["files"].values(), *self.manifest["frontend"]["files"].values()]
+        return sum(entry["bytes"] for entry in files)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of what it is, wherever it lies: pushing changes neither."""
+        frontend = {name: value for name, value in self.manifest["frontend"].items() if name != "path"}
+        return _digest({**self.manifest, "version": None, "frontend": frontend})
+
+    @property
+    def blessing(self) -> Blessing | None:
+        """What `tfdeepviz validate` found out about it; None where it was not asked, or about another state of it.
+
+        Raises
+        ------
+        FormatError
+            If the file is broken.
+        """
+        for name in (NOT_BLESSED, BLESSED):
+            if (self.path / name).is_file():
+                blessing = Blessing.read(self.path / name)
+                return blessing if blessing.bundle_digest == self.digest else None
+        return None
 
     @cached_property
     def mappings(self) -> Mappings:
@@ -189,11 +315,42 @@ def _positive(values: dict[str, Any], name: str) -> float:
     return value
 
 
+def _genres(values: dict[str, Any]) -> tuple[str, ...]:
+    if "genres" not in values:
+        return ()
+    genres, outputs = values["genres"], values["outputs"]
+    texts = isinstance(genres, list) and all(isinstance(genre, str) and genre for genre in genres)
+    if not texts or not 2 <= len(set(genres)) == len(genres) <= _MAX_GENRES or "genres" not in outputs:
+        raise FormatError(f"genres: 2 to {_MAX_GENRES} different names are expected, and an output of the graph")
+    return tuple(genres)
+
+
+def _frontend_path(values: dict[str, Any]) -> str:
+    digest, path = _digest(values["files"]), values["path"]
+    if values["digest"] != digest:
+        raise FormatError(f"frontend: digest={values['digest']!r} is not that of its files ({digest})")
+    if path not in (FRONTEND, f"../../{FRONTENDS}/{digest}/"):
+        raise FormatError(f"frontend: path={path!r}: neither in the bundle nor where a registry has it")
+    if FRONTEND_MODEL not in values["files"]:
+        raise FormatError(f"frontend: {FRONTEND_MODEL} has to be listed")
+    return str(path)
+
+
+def _digest(values: dict[str, Any]) -> str:
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    """Raise FormatError unless a folder holds what a manifest lists, each with its size and SHA-256."""
+    if not 0 < len(files) <= _MAX_FILES:
+        raise FormatError(f"{folder}: between 1 and {_MAX_FILES} files are expected to be listed")
+    for name, entry in files.items():
+        _check_file(folder, name, entry)
+
+
 def _check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name:
-        raise FormatError(f"{folder / MANIFEST}: files: {name!r} leads out of the bundle")
-    file = folder / pure
+    file = inside(folder, name)
     if file.is_symlink() or not file.is_file():
         raise FormatError(f"{file}: missing; export or pull the bundle again")
     size = file.stat().st_size
@@ -204,14 +361,18 @@ def _check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file of a bundle but the manifest, with size and hash."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    """Every file below a folder, with size and hash."""
     return {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        for path in paths
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Complete a bundle: list its files and write the manifest last."""
-    write_json(folder / MANIFEST, {"schema_version": SCHEMA_VERSION, **manifest, "files": list_files(folder)})
+    """Complete a new bundle: list its files and write the manifest last."""
+    files = list_files(folder / FRONTEND)
+    frontend = {**manifest["frontend"], "path": FRONTEND, "digest": _digest(files), "files": files}
+    others = {name: entry for name, entry in list_files(folder).items() if not name.startswith(FRONTEND)}
+    complete = {"schema_version": SCHEMA_VERSION, **manifest, "frontend": frontend, "files": others}
+    write_json(folder / MANIFEST, complete)

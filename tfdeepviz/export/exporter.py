@@ -13,14 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfdeepviz import __version__
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.dataset import PreparedDataset, describe
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
-from tfdeepviz.export.bundle import MAPPINGS, Bundle, write_manifest
+from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest
+from tfdeepviz.export.card import model_card
 from tfdeepviz.export.extract import analyze
-from tfdeepviz.export.goldens import SCALE, TOLERANCES, golden_pcm, write_goldens
+from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, golden_pcm, write_goldens
 from tfdeepviz.export.tfjs import (
     QUANTIZATIONS,
     QuantizationPlan,
@@ -28,12 +28,13 @@ from tfdeepviz.export.tfjs import (
     convert_frontend,
     plan_quantization,
 )
-from tfdeepviz.mapping.encodings import encode_run
-from tfdeepviz.mapping.mappings import Mappings, fit_mappings
+from tfdeepviz.mapping.encodings import encode_run, keras_encode
+from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 from tfdeepviz.mapping.time import TimeSettings
-from tfdeepviz.models.evaluation import refuse_collapsed
+from tfdeepviz.models.evaluation import MIN_ENCODING_STD, CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.training import Run
+from tfdeepviz.provenance import code_version, command
 
 # The rest is left to the client's own rounding.
 _QUANTIZATION_SHARE = 0.8
@@ -58,6 +59,8 @@ def export_bundle(
     default: tuple[str, str, str] | None = None,
     split: str = "training",
     quantization: str = "float16",
+    layer: str | None = None,
+    note: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Bundle:
     """Write a bundle from finished runs, whose encoders drive one picture together.
@@ -65,7 +68,8 @@ def export_bundle(
     Parameters
     ----------
     runs
-        One, or several with the same features. An encoder's name is its preset's without `-compact`.
+        One, or several with the same features. An encoder's name is its preset's without `-compact`, and a layer's
+        after it where one is chosen.
     dataset, split
         What the mappings are fitted to: of more than 512 tracks a sample, spread evenly.
     out
@@ -79,8 +83,12 @@ def export_bundle(
         raw/features/standard for one encoder that looks at a whole segment at a time, otherwise pca/features/robust
         (docs/mapping.md); where that is not possible, standard scaling after the first projection that is.
     quantization
-        How the encoders' kernels are stored for the browser: `none`, `float16` or `uint8`. Kernels that would push the
-        goldens' encodings out of the tolerance stay float32.
+        How the encoders' kernels are stored: `none`, `float16` or `uint8`. Kernels that would push the goldens'
+        encodings out of the tolerance stay float32.
+    layer
+        Of the classifier among the runs, if not its preset's.
+    note
+        What the model card shall say of the data besides what datasets know.
     progress
         Called with (encoder, tracks encoded, tracks in all).
 
@@ -101,7 +109,8 @@ def export_bundle(
         raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
     if out.exists():
         raise FileExistsError(f"{out}: exists; give another --out or delete it")
-    by_name = {run.preset.name.removesuffix("-compact"): run for run in runs}
+    layers = _choose_layer(runs, layer)
+    by_name = {_encoder_name(run, layers.get(run.path)): run for run in runs}
     if len(by_name) < len(runs):
         raise ValueError(
             f"two of the runs are called {', '.join(sorted(by_name))}; encoders of a bundle differ in name"
@@ -118,62 +127,78 @@ def export_bundle(
     encoders = {
         encoder: (model, run.windows(model, run.preset.step_seconds))
         for encoder, run in by_name.items()
-        for model in [run.load_encoder()]
+        for model in [_exported(run, layers.get(run.path))]
     }
     counts = _share_parameters(by_name, parameters)
-    mappings = _fit(by_name, dataset, split, encoders, counts, default, progress)
+    encodings = {
+        encoder: _encode(encoder, run, dataset, split, layers.get(run.path), progress)
+        for encoder, run in by_name.items()
+    }
+    mappings = _fit(encodings, encoders, counts, default)
     frontend = MfccFrontend(params)
     pcm = golden_pcm(params)
-    golden = analyze(pcm.astype(np.float32) / SCALE, frontend=frontend, encoders=encoders, mapping=mappings.find())
+    golden = analyze(
+        pcm.astype(np.float32) / SCALE,
+        frontend=frontend,
+        encoders={encoder: (keras_encode(model), windows) for encoder, (model, windows) in encoders.items()},
+        mapping=mappings.find(),
+    )
 
     out.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
-        frontend_tensors = convert_frontend(frontend, staging / "frontend")
+        frontend_tensors = convert_frontend(frontend, staging / FRONTEND)
         entries, plans = [], {}
         for encoder, (model, windows) in encoders.items():
             plans[encoder] = plan_quantization(
                 model,
                 windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
                 quantization=quantization,
-                max_error=_QUANTIZATION_SHARE * TOLERANCES[quantization]["encoding"],
+                allowed={
+                    "encoding": _QUANTIZATION_SHARE
+                    * allowed_error(quantization, golden.encodings[encoder].values.astype(np.float32)),
+                    "genres": _QUANTIZATION_SHARE * TOLERANCES[quantization]["genres"],
+                },
             )
-            entries.append(_write_encoder(encoder, by_name[encoder], model, windows, plans[encoder], staging))
+            run = by_name[encoder]
+            entries.append(_write_encoder(encoder, run, layers.get(run.path), model, windows, plans[encoder], staging))
         write_json(staging / MAPPINGS, mappings.to_dict())
         write_goldens(staging / "goldens", pcm, golden, quantization=quantization)
-        write_manifest(
-            staging,
-            {
-                "name": name,
-                "version": None,
-                "title": title or first.preset.title,
-                "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "audio": params.to_dict(),
-                "frontend": {
-                    "model": "frontend/model.json",
-                    **frontend_tensors,
-                    "pad_samples": params.pad_samples,
-                    "overlap_hops": params.overlap_hops,
-                },
-                "encoders": entries,
-                "mappings": MAPPINGS,
-                "goldens": "goldens/goldens.json",
-                "quantization": quantization,
-                "provenance": {
-                    "code_version": __version__,
-                    "mappings": {"dataset_digest": dataset.digest, "split": split, "left_out": mappings.left_out},
-                    "encoders": {
-                        encoder: {
-                            "run_config": run.config,
-                            "dataset_digest": run.config["dataset_digest"],
-                            "metrics": run.metrics(),
-                            "quantization": {"dtypes": plans[encoder].dtypes, "max_error": plans[encoder].max_error},
-                        }
-                        for encoder, run in by_name.items()
-                    },
+        manifest = {
+            "name": name,
+            "version": None,
+            "title": title or first.preset.title,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "audio": params.to_dict(),
+            "frontend": {
+                **frontend_tensors,
+                "pad_samples": params.pad_samples,
+                "overlap_hops": params.overlap_hops,
+            },
+            "encoders": entries,
+            "mappings": MAPPINGS,
+            "goldens": GOLDENS,
+            "card": CARD,
+            "quantization": quantization,
+            "provenance": {
+                "code_version": code_version(),
+                "command": command(),
+                "mappings": {"dataset": describe(dataset), "split": split, "left_out": mappings.left_out},
+                "encoders": {
+                    encoder: {
+                        "run": {"path": str(run.path), "config": run.config},
+                        "dataset": _dataset_of(run),
+                        "layer": layers.get(run.path) or run.preset.encoder_layer,
+                        "metrics": run.metrics(),
+                        "quantization": {"dtypes": plans[encoder].dtypes, "max_error": plans[encoder].max_error},
+                    }
+                    for encoder, run in by_name.items()
                 },
             },
-        )
+        }
+        card = model_card({**manifest, "files": list_files(staging)}, note=note)
+        (staging / CARD).write_text(card, encoding="utf-8")
+        write_manifest(staging, manifest)
         staging.chmod(0o755)
         Bundle.load(staging)
         staging.rename(out)
@@ -196,26 +221,76 @@ def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | N
     return {name: given[name] for name in runs}
 
 
-def _fit(
-    runs: Mapping[str, Run],
+def _choose_layer(runs: Sequence[Run], layer: str | None) -> dict[Path, str]:
+    """The layer of the run that it is meant for."""
+    if layer is None:
+        return {}
+    classifiers = [run.path for run in runs if run.classifies]
+    if len(classifiers) != 1:
+        raise ValueError(f"layer={layer!r}: is chosen where there is one classifier; here are {len(classifiers)}")
+    return {classifiers[0]: layer}
+
+
+def _encoder_name(run: Run, layer: str | None) -> str:
+    name = run.preset.name.removesuffix("-compact")
+    return name if layer is None else f"{name}-{layer.lower()}"
+
+
+def _exported(run: Run, layer: str | None) -> keras.Model:
+    """Give the finished encoder with its outputs by name: `encoding`, and of a classifier `genres`."""
+    encoder = run.load_encoder(layer)
+    if not run.classifies:
+        return keras.Model(encoder.input, {"encoding": encoder.output}, name="encoder")
+    scaled = encoder.get_layer("scaler")(encoder.input)
+    encoding, logits = run.load_model().encode_and_classify(scaled, layer or run.preset.encoder_layer)
+    genres = keras.layers.Softmax(name="genres", dtype="float32")(logits)
+    return keras.Model(encoder.input, {"encoding": encoding, "genres": genres}, name="encoder")
+
+
+def _dataset_of(run: Run) -> dict[str, Any]:
+    """What is known of the data that a run was trained on."""
+    path = Path(str(run.config.get("dataset_path", "")))
+    if run.config.get("dataset_path") and path.is_dir():
+        dataset = PreparedDataset.load(path)
+        if dataset.digest == run.config["dataset_digest"]:
+            return describe(dataset)
+    name, digest = run.config["dataset"], run.config["dataset_digest"]
+    return {"name": name, "digest": digest, "path": None, "licences": None, "command": None}
+
+
+def _encode(
+    name: str,
+    run: Run,
     dataset: PreparedDataset,
     split: str,
+    layer: str | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> list[Encodings]:
+    """Encode what mappings are fitted to; of a layer that no metrics tell of, refuse what is dead there."""
+
+    def advance(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    encodings = encode_run(run, dataset, split, layer=layer, max_tracks=MAX_FITTED_TRACKS, progress=advance)
+    std = np.concatenate([track.values for track in encodings]).std(axis=0)
+    if layer is not None and (n_dead := int((std < MIN_ENCODING_STD).sum())):
+        raise CollapsedEncoderError(
+            f"{run.path}: {n_dead} of {len(std)} components of its encodings are dead on the {split} split (standard "
+            f"deviation below {MIN_ENCODING_STD}); train longer, or with --recipe modern (docs/models.md)"
+        )
+    return encodings
+
+
+def _fit(
+    encodings: Mapping[str, list[Encodings]],
     encoders: Mapping[str, tuple[keras.Model, Windows]],
     counts: Mapping[str, int],
     default: tuple[str, str, str] | None,
-    progress: Callable[[str, int, int], None] | None,
 ) -> Mappings:
-    encodings = {}
-    for name, run in runs.items():
-
-        def advance(done: int, total: int, name: str = name) -> None:
-            if progress is not None:
-                progress(name, done, total)
-
-        encodings[name] = encode_run(run, dataset, split, max_tracks=MAX_FITTED_TRACKS, progress=advance)
-    segment_at_a_time = len(runs) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
+    segment_at_a_time = len(encoders) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
     if default is None and not segment_at_a_time:
-        is_possible = all(model.output_shape[-1] >= counts[name] for name, (model, _) in encoders.items())
+        is_possible = all(track.values.shape[1] >= counts[name] for name, (track, *_) in encodings.items())
         default = ("pca", "features", "robust") if is_possible else None
     steps = [windows.hop_frames * windows.params.frame_seconds for _, windows in encoders.values()]
     return fit_mappings(
@@ -227,19 +302,23 @@ def _fit(
 
 
 def _write_encoder(
-    name: str, run: Run, model: keras.Model, windows: Windows, plan: QuantizationPlan, bundle: Path
+    name: str,
+    run: Run,
+    layer: str | None,
+    model: keras.Model,
+    windows: Windows,
+    plan: QuantizationPlan,
+    bundle: Path,
 ) -> dict[str, Any]:
-    """Write one encoder's files; returns its entry in the manifest."""
+    """Write one encoder's graph; returns its entry in the manifest."""
     tensors = convert_encoder(model, bundle / "encoders" / name, plan=plan)
-    keras_file = f"encoders/{name}.keras"
-    shutil.copyfile(run.encoder_path, bundle / keras_file)
     return {
         "name": name,
         "model": f"encoders/{name}/model.json",
-        "keras": keras_file,
-        "layer": run.preset.encoder_layer or "encoding",
+        "layer": layer or run.preset.encoder_layer or "encoding",
+        **({"genres": run.config["genres"]} if run.classifies else {}),
         **tensors,
-        "encoding_size": model.output_shape[-1],
+        "encoding_size": model.output["encoding"].shape[-1],
         "window_frames": windows.frames,
         "window_seconds": windows.frames * windows.params.frame_seconds,
         "step_seconds": run.preset.step_seconds,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-import zipfile
 from collections import abc
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
 from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.frontend import MfccFrontend
-from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.mapping.encodings import encode_track
+from tfdeepviz.export.graph import Graph, load_graph
+from tfdeepviz.mapping.encodings import Encode, encode_track
 from tfdeepviz.mapping.mappings import Encodings, Mapping
 from tfdeepviz.mapping.time import TimeSettings, interpolate, play
 
@@ -36,7 +35,7 @@ class Analysis:
     ----------
     mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
     encodings
-        Of each encoder, by its name, on its own time axis.
+        Of each encoder, by its name, on its own time axis; a classifier's with probabilities of genres.
     times : np.ndarray [shape=(n,)]
         Of the parameters, in seconds: the finest encoder's.
     parameters : np.ndarray [shape=(n, n_parameters)]
@@ -67,7 +66,7 @@ def analyze(
     pcm: npt.NDArray[np.float32],
     *,
     frontend: MfccFrontend,
-    encoders: abc.Mapping[str, tuple[keras.Model, Windows]],
+    encoders: abc.Mapping[str, tuple[Encode, Windows]],
     mapping: Mapping,
 ) -> Analysis:
     """Run the whole way from mono PCM [shape=(n_samples,)] to parameters.
@@ -85,7 +84,7 @@ def analyze(
             f"({longest * params.frame_seconds:.2f} s); give a longer track"
         )
     mfcc = frontend.mfcc(pcm)
-    encodings = {name: encode_track(encoder, mfcc, windows) for name, (encoder, windows) in encoders.items()}
+    encodings = {name: encode_track(encode, mfcc, windows) for name, (encode, windows) in encoders.items()}
     times, parameters = mapping.parameters(encodings)
     return Analysis(mfcc, encodings, times, parameters, pcm.size / params.sample_rate_hz)
 
@@ -98,31 +97,31 @@ class Extractor:
         self.frontend = MfccFrontend(bundle.params)
 
     @cached_property
-    def encoders(self) -> dict[str, keras.Model]:
-        """The bundle's Keras encoders.
+    def encoders(self) -> dict[str, Encode]:
+        """The bundle's encoders, as the browser executes them.
 
         Raises
         ------
         FormatError
-            If one cannot be loaded safely or does not fit the manifest.
+            If one cannot be loaded or does not fit the manifest.
         """
-        loaded = {}
+        loaded: dict[str, Encode] = {}
         for info in self.bundle.encoders:
-            path = self.bundle.path / info.keras
+            path = self.bundle.path / info.model
+            graph = load_graph(path)
+            windows = np.zeros((1, info.window_frames, self.bundle.params.n_mfcc), np.float32)
+            expected = {"encoding": (1, info.encoding_size)} | (
+                {"genres": (1, len(info.genres))} if info.genres else {}
+            )
             try:
-                encoder = keras.saving.load_model(
-                    path, custom_objects={"SegmentScaler": SegmentScaler}, compile=False, safe_mode=True
-                )
-            except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+                shapes = {name: value.shape for name, value in graph(segments=windows).items()}
+            except (tf.errors.OpError, TypeError, ValueError) as error:
                 raise FormatError(
-                    f"{path}: not an encoder that can be loaded ({error}); export the bundle again"
+                    f"{path}: not an encoder that can be run ({error}); export the bundle again"
                 ) from error
-            expected = ((None, self.bundle.params.n_mfcc, info.window_frames, 1), (None, info.encoding_size))
-            if (encoder.input_shape, encoder.output_shape) != expected:
-                raise FormatError(
-                    f"{path}: {encoder.input_shape} to {encoder.output_shape} instead of {expected[0]} to {expected[1]}"
-                )
-            loaded[info.name] = encoder
+            if shapes != expected:
+                raise FormatError(f"{path}: gives {shapes} instead of {expected}; export the bundle again")
+            loaded[info.name] = _encoding_with(graph)
         return loaded
 
     def analyze(
@@ -141,7 +140,7 @@ class Extractor:
         return analyze(
             pcm,
             frontend=self.frontend,
-            encoders={name: (encoder, windows[name]) for name, encoder in self.encoders.items()},
+            encoders={name: (encode, windows[name]) for name, encode in self.encoders.items()},
             mapping=self.bundle.mappings.find(projection, mode, method),
         )
 
@@ -182,8 +181,12 @@ class Extractor:
             raise AudioTooShortError(f"{track}: {error}") from error
 
 
+def _encoding_with(graph: Graph) -> Encode:
+    return lambda windows: graph(segments=windows)
+
+
 def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
-    """Write times, parameters, encodings and the bundle's label as .json, .npz or .csv.
+    """Write times, parameters, encodings, probabilities of genres and the bundle's label as .json, .npz or .csv.
 
     A table has one time axis only: there, the encodings stand interpolated at the parameters' times.
 
@@ -193,6 +196,7 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
         For another extension.
     """
     label = bundle.label
+    genres = {info.name: list(info.genres) for info in bundle.encoders}
     with atomic_path(out) as temporary:
         if out.suffix == ".json":
             value: dict[str, Any] = {
@@ -200,6 +204,11 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
                 "encodings": {
                     name: {"times": encodings.times.tolist(), "values": encodings.values.tolist()}
                     for name, encodings in analysis.encodings.items()
+                },
+                "genres": {
+                    name: {"names": genres[name], "probabilities": encodings.genres.tolist()}
+                    for name, encodings in analysis.encodings.items()
+                    if encodings.genres is not None
                 },
             }
             temporary.write_text(json.dumps(value, allow_nan=False) + "\n", encoding="utf-8")
@@ -209,6 +218,8 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
             }
             for name, encodings in analysis.encodings.items():
                 arrays |= {f"{name}/times": encodings.times, f"{name}/values": encodings.values}
+                if encodings.genres is not None:
+                    arrays |= {f"{name}/genres": np.array(genres[name]), f"{name}/probabilities": encodings.genres}
             with temporary.open("wb") as file:
                 np.savez(file, **arrays)
         elif out.suffix == ".csv":
@@ -217,6 +228,9 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
             for name, encodings in analysis.encodings.items():
                 values = interpolate(encodings.times, encodings.values, analysis.times)
                 columns |= {f"{name}_{i}": column for i, column in enumerate(values.T)}
+                if encodings.genres is not None:
+                    values = interpolate(encodings.times, encodings.genres, analysis.times)
+                    columns |= {f"{name}_{genre}": column for genre, column in zip(genres[name], values.T, strict=True)}
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(columns)

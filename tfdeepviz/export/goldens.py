@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import write_json
+from tfdeepviz.data.files import FormatError, read_json, write_json
+from tfdeepviz.export.bundle import GOLDENS, Bundle
 from tfdeepviz.export.extract import Analysis
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION
 from tfdeepviz.params import AudioParams
@@ -16,11 +18,12 @@ from tfdeepviz.params import AudioParams
 SECONDS = 2.0
 SCALE = 32_768
 
-#: Largest absolute difference that a client may show, by quantisation of the encoder.
+#: Largest difference that a client may show, by quantisation of the encoder. Of MFCC and probabilities it is absolute;
+#: of encodings, whose units differ, in shares of the largest component that the goldens have.
 TOLERANCES = {
-    "none": {"mfcc": 2e-3, "encoding": 1e-3},
-    "float16": {"mfcc": 2e-3, "encoding": 1e-3},
-    "uint8": {"mfcc": 2e-3, "encoding": 2e-2},
+    "none": {"mfcc": 2e-3, "encoding": 1e-3, "genres": 1e-3, "parameters": 5e-3},
+    "float16": {"mfcc": 2e-3, "encoding": 4e-3, "genres": 1e-2, "parameters": 2e-2},
+    "uint8": {"mfcc": 2e-3, "encoding": 3e-2, "genres": 5e-2, "parameters": 8e-2},
 }
 
 
@@ -45,6 +48,68 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
     return rounded
 
 
+@dataclass(frozen=True)
+class Goldens:
+    """What `write_goldens` wrote.
+
+    Attributes
+    ----------
+    pcm : np.ndarray [shape=(n_samples,), dtype=int16]
+    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
+    encodings, genres
+        By encoder [shape=(n, size)]; genres of classifiers only.
+    parameters : np.ndarray [shape=(n, n_parameters)]
+        By the default mapping.
+    tolerance
+        As a client reads it.
+    """
+
+    pcm: npt.NDArray[np.int16]
+    mfcc: npt.NDArray[np.float32]
+    encodings: dict[str, npt.NDArray[np.float32]]
+    genres: dict[str, npt.NDArray[np.float32]]
+    parameters: npt.NDArray[np.float32]
+    tolerance: dict[str, float]
+
+
+def read_goldens(bundle: Bundle) -> Goldens:
+    """Read a bundle's goldens.
+
+    Raises
+    ------
+    FormatError
+        If they are broken.
+    """
+    path = bundle.path / GOLDENS
+    values = read_json(path)
+
+    def read(entry: dict[str, Any], dtype: str) -> npt.NDArray[Any]:
+        if entry["dtype"] != dtype or entry["file"] not in bundle.manifest["files"]:
+            raise ValueError(f"{entry['file']!r} of {entry['dtype']!r}")
+        array = np.frombuffer((bundle.path / entry["file"]).read_bytes(), np.dtype(dtype).newbyteorder("<"))
+        return array.reshape(entry["shape"])
+
+    try:
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version={values['schema_version']!r}")
+        stages = values["stages"]
+        return Goldens(
+            pcm=read(stages["pcm"], "int16"),
+            mfcc=read(stages["mfcc"], "float32"),
+            encodings={name: read(entry, "float32") for name, entry in values["encodings"].items()},
+            genres={name: read(entry, "float32") for name, entry in values["genres"].items()},
+            parameters=read(stages["parameters"], "float32"),
+            tolerance=dict(values["tolerance"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"{path}: not goldens that can be read ({error}); export the bundle again") from error
+
+
+def allowed_error(quantization: str, encoding: npt.NDArray[np.floating[Any]]) -> float:
+    """Largest absolute difference from golden encodings [shape=(n, encoding_size)]."""
+    return TOLERANCES[quantization]["encoding"] * float(np.abs(encoding).max())
+
+
 def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, quantization: str) -> None:
     """Write `goldens.json` and one binary file a stage into `folder`, which is `goldens/` of a bundle."""
     folder.mkdir(parents=True)
@@ -65,6 +130,11 @@ def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, 
             "encodings": {
                 name: write(f"encoding-{name}", encodings.values.astype("<f4"))
                 for name, encodings in analysis.encodings.items()
+            },
+            "genres": {
+                name: write(f"genres-{name}", encodings.genres.astype("<f4"))
+                for name, encodings in analysis.encodings.items()
+                if encodings.genres is not None
             },
             "tolerance": TOLERANCES[quantization],
         },

@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tfdeepviz.data.files import FormatError, read_json, write_json
-from tfdeepviz.export.bundle import MANIFEST, Bundle
+from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files
 
 SCHEMA_VERSION = 1
 INDEX = "index.json"
+
+_INCOMING = ".incoming-"
+
+
+class NotBlessedError(RuntimeError):
+    """A bundle of which `tfdeepviz validate` has not proven that it may be pushed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     Parameters
     ----------
     bundle
-        A complete bundle; every hash is checked first.
+        A blessed bundle; every hash is checked first.
     registry
         Folder of `<name>/<version>/` with `index.json`; made if missing.
     first
@@ -60,27 +66,70 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     ------
     FormatError
         If the bundle is broken.
+    NotBlessedError
+        If it is not blessed, or was changed since.
     """
     source = Bundle.load(bundle)
+    _refuse_unblessed(source)
+    if source.name == FRONTENDS:
+        raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export under another")
     registry.mkdir(parents=True, exist_ok=True)
     with _locked(registry):
         home = registry / source.name
         version = max(_versions(home), default=0) + 1
-        # Beside the versions, so that the rename stays within one file system; readers ignore names that are no number.
-        staging = Path(tempfile.mkdtemp(dir=registry, prefix=".incoming-"))
+        for left in registry.glob(f"{_INCOMING}*"):
+            shutil.rmtree(left)  # by a writer that was killed: nobody else can be at work now
+        # Inside, so that renames stay within one file system; readers ignore names with a dot.
+        staging = Path(tempfile.mkdtemp(dir=registry, prefix=_INCOMING))
         try:
-            for name in source.manifest["files"]:
-                (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(bundle / name, staging / name)
-            write_json(staging / MANIFEST, {**source.manifest, "version": version})
-            Bundle.load(staging)
-            staging.chmod(0o755)
+            copy, frontend = _copy(source, staging, version)
+            _share(source, frontend, registry / FRONTENDS)
             home.mkdir(exist_ok=True)
-            target = staging.rename(home / str(version))
+            target = copy.rename(home / str(version))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         _write_index(registry, {source.name: version}, first=source.name if first else None)
     return target
+
+
+def _refuse_unblessed(bundle: Bundle) -> None:
+    blessing = bundle.blessing
+    if blessing is None:
+        raise NotBlessedError(f"{bundle.path}: not blessed; run `tfdeepviz validate {bundle.path}` first")
+    if not blessing.is_blessed:
+        failed = [check for check in blessing.checks if not check.passed]
+        why = "; ".join(f"{check.name}: {check.reason}" for check in failed) or "nothing was checked"
+        raise NotBlessedError(f"{bundle.path}: {NOT_BLESSED} ({why})")
+
+
+def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:
+    """Copy a bundle as a registry has it, and check the copy; returns it and its front end."""
+    digest = source.manifest["frontend"]["digest"]
+    frontend, copy = staging / FRONTENDS / digest, staging / source.name / str(version)
+    for origin, names, to in (
+        (source.frontend, source.manifest["frontend"]["files"], frontend),
+        (source.path, [*source.manifest["files"], BLESSED], copy),
+    ):
+        for name in names:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin / name, to / name)
+    shared = {**source.manifest["frontend"], "path": f"../../{FRONTENDS}/{digest}/"}
+    write_json(copy / MANIFEST, {**source.manifest, "version": version, "frontend": shared})
+    _refuse_unblessed(Bundle.load(copy))
+    return copy, frontend
+
+
+def _share(source: Bundle, frontend: Path, shared: Path) -> None:
+    """Put a checked front end where all bundles find it, unless it is there already."""
+    shared.mkdir(exist_ok=True)
+    place = shared / frontend.name
+    if place.exists():
+        try:
+            check_files(place, source.manifest["frontend"]["files"])
+            return
+        except FormatError:
+            place.rename(frontend.parent / "broken")
+    frontend.rename(place)
 
 
 def entries(registry: Path) -> list[Entry]:
@@ -101,7 +150,8 @@ def entries(registry: Path) -> list[Entry]:
         listed = [Entry(**{**entry, "versions": tuple(entry["versions"])}) for entry in values["bundles"]]
         for entry in listed:
             # A name becomes a path.
-            if not isinstance(entry.name, str) or Path(entry.name).name != entry.name or entry.name.startswith("."):
+            name = entry.name
+            if not isinstance(name, str) or Path(name).name != name or name.startswith(".") or name == FRONTENDS:
                 raise ValueError(f"name={entry.name!r}")
             if not all(type(version) is int and version > 0 for version in (*entry.versions, entry.latest)):
                 raise ValueError(f"{entry.name}: versions={entry.versions}, latest={entry.latest!r}")
@@ -141,7 +191,7 @@ def rollback(registry: Path, name: str, version: int) -> None:
 
 
 def prune(registry: Path, *, keep: int = 1) -> list[Path]:
-    """Delete old versions: of each name all but the newest `keep` and the one that readers take.
+    """Delete old versions: of each name all but the newest `keep` and the one that readers take; and lone front ends.
 
     Returns
     -------
@@ -168,6 +218,14 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
         _write_index(registry, {})
         for path in old:
             shutil.rmtree(path)
+        used = {
+            read_json(home / str(version) / MANIFEST)["frontend"]["digest"]
+            for home in _homes(registry)
+            for version in _versions(home)
+        }
+        for frontend in (registry / FRONTENDS).glob("*"):
+            if frontend.name not in used:
+                shutil.rmtree(frontend)
     return old
 
 
@@ -201,7 +259,11 @@ def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
 
 
 def _homes(registry: Path) -> list[Path]:
-    return [path for path in registry.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [
+        path
+        for path in registry.iterdir()
+        if path.is_dir() and path.name != FRONTENDS and not path.name.startswith(".")
+    ]
 
 
 def _versions(home: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -41,7 +42,8 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
     Parameters
     ----------
     encoder
-        From unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to encodings.
+        From unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding` and, where
+        there are probabilities of genres, `genres`.
     out
         Folder to make.
     plan
@@ -50,7 +52,8 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
     _, n_mfcc, segment_frames, _ = encoder.input_shape
 
     def encode(segments: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"encoding": encoder(tf.transpose(segments, [0, 2, 1])[..., None], training=False)}
+        outputs: dict[str, tf.Tensor] = encoder(tf.transpose(segments, [0, 2, 1])[..., None], training=False)
+        return outputs
 
     spec = tf.TensorSpec([None, segment_frames, n_mfcc], tf.float32, name="segments")
     module = tf.Module()
@@ -80,25 +83,25 @@ class QuantizationPlan:
 
 
 def plan_quantization(
-    encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, max_error: float
+    encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, allowed: Mapping[str, float]
 ) -> QuantizationPlan:
-    """Store each kernel with the fewest bits that the error allows, the largest kernel first.
+    """Store each kernel with the fewest bits that the errors allow, the largest kernel first.
 
     Small kernels save nothing and stay as they are, as does the scaler, whose values range too widely.
 
     Parameters
     ----------
     encoder
-        A Keras encoder.
+        As `convert_encoder` takes it.
     segments
-        What the error is measured on [shape=(n, n_mfcc, segment_frames, 1)].
+        What errors are measured on [shape=(n, n_mfcc, segment_frames, 1)].
     quantization
         One of `QUANTIZATIONS`; with `uint8`, kernels too sensitive for it may still become float16.
-    max_error
-        Largest absolute difference that an encoding may show.
+    allowed
+        Largest absolute difference that each output may show.
     """
     ladder = {"none": (), "float16": ("float16",), "uint8": ("uint8", "float16")}[quantization]
-    exact = np.asarray(encoder(segments, training=False))
+    exact = encoder(segments, training=False)
     sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in encoder.layers if hasattr(layer, "kernel")}
     plan = QuantizationPlan({}, 0.0)
     for name in sorted(sizes, key=lambda name: -sizes[name]):
@@ -106,10 +109,10 @@ def plan_quantization(
             break
         for dtype in ladder:
             dtypes = {**plan.dtypes, name: dtype}
-            rounded = quantized_encoder(encoder, dtypes)
-            error = float(np.abs(np.asarray(rounded(segments, training=False)) - exact).max())
-            if error <= max_error:
-                plan = QuantizationPlan(dtypes, error)
+            rounded = quantized_encoder(encoder, dtypes)(segments, training=False)
+            errors = {output: float(np.abs(np.subtract(rounded[output], exact[output])).max()) for output in exact}
+            if all(error <= allowed[output] for output, error in errors.items()):
+                plan = QuantizationPlan(dtypes, errors["encoding"])
                 break
     return plan
 
@@ -133,7 +136,10 @@ def _convert(module: tf.Module, function: Any, out: Path, patterns: dict[str, li
     with tempfile.TemporaryDirectory() as temporary:
         tf.saved_model.save(module, temporary, signatures=function.get_concrete_function())
         convert_tf_saved_model(temporary, str(out), quantization_dtype_map=patterns)
-    signature = read_json(out / "model.json")["signature"]
+    model = read_json(out / "model.json")
+    # The converter's order of attributes is chance; files that are found by their content must not be.
+    (out / "model.json").write_text(json.dumps(model, sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8")
+    signature = model["signature"]
     inputs = {name: info["name"].removesuffix(":0") for name, info in signature["inputs"].items()}
     outputs = {name: info["name"] for name, info in signature["outputs"].items()}
     return {"inputs": inputs, "outputs": outputs}

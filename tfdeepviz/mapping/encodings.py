@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import keras
@@ -19,13 +19,29 @@ from tfdeepviz.models.training import Run
 _FRAMES_AT_ONCE = 24_576
 
 
-def encode_track(encoder: keras.Model, rows: npt.NDArray[np.float32], windows: Windows) -> Encodings:
+#: Unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, where a classifier gives
+#: them, the probabilities `genres` [shape=(n, n_genres)].
+Encode = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[np.float32]]]
+
+
+def keras_encode(encoder: keras.Model) -> Encode:
+    """Let a Keras model encode, whose one output are encodings, or whose outputs are called as `Encode` says."""
+
+    def encode(windows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        outputs = encoder(windows.transpose(0, 2, 1)[..., None], training=False)
+        named = outputs if isinstance(outputs, dict) else {"encoding": outputs}
+        return {name: keras.ops.convert_to_numpy(value) for name, value in named.items()}
+
+    return encode
+
+
+def encode_track(encode: Encode, rows: npt.NDArray[np.float32], windows: Windows) -> Encodings:
     """Encode every complete window of a track.
 
     Parameters
     ----------
-    encoder
-        From unscaled windows [shape=(batch, width, frames, 1)] to encodings.
+    encode
+        The encoder.
     rows : np.ndarray [shape=(n_frames, width)]
         At least one window of them.
     windows
@@ -33,10 +49,9 @@ def encode_track(encoder: keras.Model, rows: npt.NDArray[np.float32], windows: W
     """
     cut = windows.cut(rows)
     batches = np.array_split(cut, -(-len(cut) * windows.frames // _FRAMES_AT_ONCE))
-    encodings = [
-        keras.ops.convert_to_numpy(encoder(batch.transpose(0, 2, 1)[..., None], training=False)) for batch in batches
-    ]
-    return Encodings(windows.times(len(cut)), np.concatenate(encodings))
+    outputs = [encode(batch) for batch in batches]
+    values = {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
+    return Encodings(windows.times(len(cut)), values["encoding"], genres=values.get("genres"))
 
 
 def encode_run(
@@ -44,6 +59,7 @@ def encode_run(
     dataset: PreparedDataset,
     split: str,
     *,
+    layer: str | None = None,
     hop_seconds: float | None = None,
     max_tracks: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -56,6 +72,8 @@ def encode_run(
         With the same features.
     split
         Of the dataset.
+    layer
+        Of a classifier, if not the preset's.
     hop_seconds
         Time between encodings. By default the run's own step where its windows are shorter than a segment; longer ones
         are put side by side.
@@ -77,14 +95,15 @@ def encode_run(
     run.check_features(dataset)
     if dataset.recipe.segments_per_track is not None:
         raise FormatError(f"{dataset.path}: holds chosen segments only; prepare a dataset without --segments-per-track")
-    encoder = run.load_encoder()
+    encoder = run.load_encoder(layer)
+    encode = keras_encode(encoder)
     windows = run.windows(encoder, hop_seconds)
     n = dataset.n_tracks(split)
     taken = set(range(n) if max_tracks is None else np.linspace(0, n - 1, min(n, max_tracks)).round().astype(int))
     encodings = []
     for i, (_, rows) in enumerate(dataset.tracks(split)):
         if i in taken:
-            encoded = encode_track(encoder, rows, windows)
+            encoded = encode_track(encode, rows, windows)
             if dataset.features.mode == "mfcc":
                 # The first coefficient is the mean level of all bands.
                 encoded = replace(encoded, loudness=windows.cut(rows)[:, :, 0].mean(axis=1))

@@ -29,7 +29,7 @@ from tfdeepviz.mapping.scaling import (
 )
 from tfdeepviz.mapping.time import TimeSettings, interpolate
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _MAX_PARTS = 16
 _MAX_STEPS = 4
@@ -48,6 +48,8 @@ class Encodings:
     values : np.ndarray [shape=(n, encoding_size)]
     loudness : np.ndarray [shape=(n,)], optional
         Of what each encoding stands for, in any unit. Mappings are fitted with it, but do without when they are used.
+    genres : np.ndarray [shape=(n, n_genres)], optional
+        Probabilities that a classifier gave. No mapping looks at them.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class Encodings:
     times: npt.NDArray[np.floating[Any]]
     values: npt.NDArray[np.floating[Any]]
     loudness: npt.NDArray[np.floating[Any]] | None = None
+    genres: npt.NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         times, values = self.times, self.values

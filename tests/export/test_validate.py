@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.export.conftest import reseal
+from tfdeepviz.cli import main
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.export import exporter
+from tfdeepviz.export import validate as module
+from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle
+from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.export.goldens import TOLERANCES
+from tfdeepviz.export.registry import push
+from tfdeepviz.export.tfjs import QuantizationPlan
+from tfdeepviz.export.validate import summary, validate
+from tfdeepviz.models.training import Run
+
+_STATIC = Path(__file__).parents[2] / "webapp" / "static"
+
+Report = dict[str, Any]
+
+
+def perfect(bundle: Bundle, **_: object) -> Report:
+    """What the check page reports of a bundle that is right on every backend but WebGPU, which is not there."""
+    nothing = dict.fromkeys((encoder.name for encoder in bundle.encoders), 0.0)
+    genres = dict.fromkeys((encoder.name for encoder in bundle.encoders if encoder.genres), 0.0)
+    differences = {"mfcc": 0.0, "encodings": nothing, "genres": genres, "parameters": 0.0}
+    ok = {"status": "ok", "reason": "", "differences": differences, "ms_per_second": 10.0}
+    backends = {name: {**ok, "name": name} for name in ("wasm", "webgl")}
+    backends["webgpu"] = {"name": "webgpu", "status": "unsupported", "reason": "no adapter"}
+    return {"user_agent": "a stand-in", "backends": backends}
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Blessing]:
+    """Validate with a stand-in for the browser, whose report can be changed."""
+
+    def run(bundle: Path, change: Callable[[Report], None] = lambda _: None, **options: Any) -> Blessing:
+        def report(loaded: Bundle, **_: object) -> Report:
+            values = perfect(loaded)
+            change(values)
+            return values
+
+        monkeypatch.setattr(module, "check_in_browser", report)
+        return validate(bundle, static=tmp_path, **options)
+
+    return run
+
+
+def failures(blessing: Blessing) -> list[str]:
+    return [check.name for check in blessing.checks if not check.passed]
+
+
+@pytest.fixture
+def good(run: Run, dataset: PreparedDataset, tmp_path: Path, measured: dict[str, float]) -> Path:
+    """A bundle that deserves to be blessed."""
+    return with_metrics(run, dataset, tmp_path, "good", measured)
+
+
+@pytest.fixture
+def measured() -> dict[str, float]:
+    return {"mse": 0.004, "mean_mse": 0.01, "shuffle_rise": 0.5}
+
+
+def with_metrics(run: Run, dataset: PreparedDataset, tmp_path: Path, name: str, test: dict[str, float]) -> Path:
+    """Export a run whose preset has thresholds, and whose metrics on the test split are these."""
+    copy = shutil.copytree(run.path, tmp_path / f"run-{name}")
+    config = json.loads((copy / "config.json").read_text())
+    config["preset"]["thresholds"] = {
+        "mse": {"max": "mean_mse", "may_worsen": 0.05},
+        "shuffle_rise": {"min": 0.2, "may_worsen": 0.25},
+        "min_correlation": {"min": 0.9},
+    }
+    write_json(copy / "config.json", config)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    write_json(copy / "metrics.json", {**metrics, "test": {**metrics["test"], **test}})
+    return export_bundle([Run.load(copy)], dataset, tmp_path / name, name="tiny").path
+
+
+def test_a_good_bundle_is_blessed_with_all_figures(good: Path, judge: Callable[..., Blessing]) -> None:
+    blessing = judge(good)
+    assert failures(blessing) == []
+    assert (good / BLESSED).is_file()
+    assert Bundle.load(good).blessing == blessing
+    names = [check.name for check in blessing.checks]
+    for where in ("TensorFlow", "SavedModel", "Chromium, wasm", "Chromium, webgl"):
+        assert f"{where}: encodings of tiny" in names
+        assert f"{where}: parameters" in names
+    assert {"front end: this version's", "tiny: mse (test)", "size in MB"} <= set(names)
+    (webgpu,) = [check for check in blessing.checks if check.name == "Chromium, webgpu"]
+    assert (webgpu.value, webgpu.passed, webgpu.reason) == (None, True, "unsupported: no adapter")
+    assert "tiny: shuffle_rise (test)" in summary(blessing)
+
+
+def test_two_encoders_and_genres_are_all_judged(
+    two_scales: Bundle, genre_bundle: Bundle, judge: Callable[..., Blessing], tmp_path: Path
+) -> None:
+    for bundle in (two_scales, genre_bundle):
+        copy = shutil.copytree(bundle.path, tmp_path / bundle.name)
+        blessing = judge(copy)
+        names = [check.name for check in blessing.checks if check.passed]
+        for encoder in bundle.encoders:
+            for where in ("TensorFlow", "SavedModel", "Chromium, wasm"):
+                assert f"{where}: encodings of {encoder.name}" in names
+                assert (f"{where}: genres of {encoder.name}" in names) == bool(encoder.genres)
+
+
+# --- refusals, each for the right reason ---------------------------------------------------------------------------
+
+
+def test_a_swapped_weight_shard_is_refused(good: Path, judge: Callable[..., Blessing]) -> None:
+    shard = good / "encoders" / "tiny" / "group1-shard1of1.bin"
+    weights = shard.read_bytes()
+    shard.write_bytes(weights[::-1])
+    with pytest.raises(FormatError, match=r"group1-shard1of1\.bin.*SHA-256"):
+        judge(good)
+    # And if somebody hides it in the manifest:
+    half = len(weights) // 2
+    shard.write_bytes(weights[:half] + bytes(len(weights) - half))
+    reseal(good)
+    blessing = judge(good)
+    assert {"TensorFlow: encodings of tiny", "SavedModel: encodings of tiny"} <= set(failures(blessing))
+    assert "weights" in next(check.reason for check in blessing.checks if not check.passed)
+    assert (good / NOT_BLESSED).is_file()
+    shard.write_bytes(b"\xff" * len(weights))  # NaN throughout
+    reseal(good)
+    blessing = judge(good)
+    assert {"TensorFlow", "SavedModel"} <= set(failures(blessing))
+
+
+def test_a_mapping_with_nan_is_refused(good: Path, judge: Callable[..., Blessing]) -> None:
+    mappings = json.loads((good / "mappings.json").read_text())
+    mappings["projections"][0]["scalings"][0]["offset"][2] = float("nan")
+    (good / "mappings.json").write_text(json.dumps(mappings))
+    reseal(good)
+    with pytest.raises(FormatError, match=r"mappings\.json.*NaN"):
+        judge(good)
+
+
+def test_mappings_of_another_model_are_refused(good: Path, judge: Callable[..., Blessing]) -> None:
+    mappings = json.loads((good / "mappings.json").read_text())
+    for projection in mappings["projections"]:
+        for scaling in projection["scalings"]:
+            scaling["offset"] = [offset + 0.3 for offset in scaling["offset"]]
+    write_json(good / "mappings.json", mappings)
+    reseal(good)
+    assert failures(judge(good)) == ["TensorFlow: parameters", "SavedModel: parameters"]
+
+
+def test_a_stale_front_end_is_refused(
+    good: Path, judge: Callable[..., Blessing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version's, which had another scale for its MFCC, say."""
+
+    class Newer(module.MfccFrontend):  # type: ignore[misc, name-defined, unused-ignore]
+        def mfcc(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            scaled: npt.NDArray[np.float32] = super().mfcc(pcm) * np.float32(1.01)
+            return scaled
+
+    monkeypatch.setattr(module, "MfccFrontend", Newer)
+    blessing = judge(good)
+    assert failures(blessing) == ["front end: this version's"]
+    assert "stale" in next(check.reason for check in blessing.checks if not check.passed)
+
+
+def test_goldens_with_an_easier_tolerance_are_refused(good: Path, judge: Callable[..., Blessing]) -> None:
+    goldens = json.loads((good / "goldens" / "goldens.json").read_text())
+    goldens["tolerance"]["encoding"] = 1.0
+    write_json(good / "goldens" / "goldens.json", goldens)
+    reseal(good)
+    assert failures(judge(good)) == ["goldens: tolerances"]
+
+
+def test_a_quantisation_that_breaks_parity_is_refused(
+    run: Run,
+    dataset: PreparedDataset,
+    tmp_path: Path,
+    measured: dict[str, float],
+    judge: Callable[..., Blessing],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def careless(encoder: Any, *_: Any, **__: Any) -> QuantizationPlan:
+        return QuantizationPlan(dict.fromkeys((x.name for x in encoder.layers if hasattr(x, "kernel")), "uint8"), 0.0)
+
+    monkeypatch.setattr(exporter, "plan_quantization", careless)
+    bundle = with_metrics(run, dataset, tmp_path, "careless", measured)
+    found = failures(judge(bundle))
+    assert found[:1] == ["TensorFlow: encodings of tiny"]
+    assert "SavedModel: encodings of tiny" in found
+
+
+@pytest.mark.parametrize(
+    ("stage", "value", "name"),
+    [
+        ("mfcc", TOLERANCES["float16"]["mfcc"] * 1.1, "Chromium, webgl: mfcc"),
+        ("mfcc", None, "Chromium, webgl: mfcc"),
+        ("encodings", {"tiny": 9.0}, "Chromium, webgl: encodings of tiny"),
+        ("encodings", {}, "Chromium, webgl: encodings of tiny"),
+        ("parameters", 0.1, "Chromium, webgl: parameters"),
+    ],
+)
+def test_what_another_backend_computes_otherwise_is_refused(
+    stage: str, value: Any, name: str, good: Path, judge: Callable[..., Blessing]
+) -> None:
+    def change(report: Report) -> None:
+        report["backends"]["webgl"]["differences"] = {**report["backends"]["webgl"]["differences"], stage: value}
+
+    assert failures(judge(good, change)) == [name]
+
+
+def test_a_backend_that_does_not_run_is_refused_where_it_is_needed(good: Path, judge: Callable[..., Blessing]) -> None:
+    def change(report: Report) -> None:
+        report["backends"]["webgl"] |= {"status": "unsupported", "reason": "no WebGL"}
+        report["backends"]["webgpu"] |= {"status": "failed", "reason": "device lost"}
+
+    assert failures(judge(good, change)) == ["Chromium, webgl", "Chromium, webgpu"]
+
+
+def test_a_worse_model_than_the_one_it_replaces_is_refused(
+    good: Path,
+    run: Run,
+    dataset: PreparedDataset,
+    tmp_path: Path,
+    measured: dict[str, float],
+    judge: Callable[..., Blessing],
+) -> None:
+    registry = tmp_path / "registry"
+    judge(good, registry=registry)
+    push(good, registry)
+    worse = with_metrics(run, dataset, tmp_path, "worse", {**measured, "mse": 0.0043})
+    blessing = judge(worse, registry=registry)
+    assert blessing.baseline == "tiny/1"
+    assert failures(blessing) == ["tiny: mse (test) against tiny/1"]
+    assert failures(judge(worse, registry=registry, compare=False)) == []
+    slightly = with_metrics(run, dataset, tmp_path, "slightly", {**measured, "mse": 0.0041, "shuffle_rise": 0.4})
+    assert failures(judge(slightly, registry=registry, baseline=1)) == []
+    with pytest.raises(FormatError, match="no version 7"):
+        judge(slightly, registry=registry, baseline=7)
+
+
+def test_figures_of_other_data_are_not_compared(
+    good: Path, judge: Callable[..., Blessing], bundle: Bundle, tmp_path: Path
+) -> None:
+    registry = tmp_path / "registry"
+    judge(good, registry=registry)
+    push(good, registry)
+    manifest = json.loads((good / "manifest.json").read_text())
+    manifest["provenance"]["encoders"]["tiny"]["dataset"]["digest"] = "sha256:other"
+    write_json(good / "manifest.json", manifest)
+    blessing = judge(good, registry=registry)
+    assert failures(blessing) == ["tiny: data of tiny/1"]
+    assert "--baseline none" in blessing.checks[-3].reason
+
+
+def test_thresholds_are_asked_for_and_kept(
+    run: Run,
+    dataset: PreparedDataset,
+    bundle: Bundle,
+    tmp_path: Path,
+    measured: dict[str, float],
+    judge: Callable[..., Blessing],
+) -> None:
+    without = shutil.copytree(bundle.path, tmp_path / "without")
+    assert failures(judge(without)) == ["tiny: thresholds"]
+    weak = with_metrics(run, dataset, tmp_path, "weak", {**measured, "shuffle_rise": 0.1, "mse": 0.02})
+    assert failures(judge(weak)) == ["tiny: mse (test)", "tiny: shuffle_rise (test)"]
+
+
+def test_a_student_is_judged_by_its_teacher(good: Path, judge: Callable[..., Blessing]) -> None:
+    manifest = json.loads((good / "manifest.json").read_text())
+    trained = manifest["provenance"]["encoders"]["tiny"]
+    trained["run"]["config"]["teacher"] = {"path": "runs/large", "sha256": "0" * 64}
+    trained["metrics"]["test"]["correlation"] = [0.99, 0.8]
+    write_json(good / "manifest.json", manifest)
+    (check,) = [check for check in judge(good).checks if check.name.endswith("(test)")]
+    assert (check.name, check.value, check.passed) == ("tiny: min_correlation (test)", 0.8, False)
+
+
+def test_size_and_speed_have_budgets(good: Path, judge: Callable[..., Blessing]) -> None:
+    def change(report: Report) -> None:
+        report["backends"]["wasm"]["ms_per_second"] = 51.0
+
+    assert failures(judge(good, change)) == ["milliseconds for a second of audio"]
+    manifest = json.loads((good / "manifest.json").read_text())
+    manifest["provenance"]["encoders"]["tiny"]["run"]["config"]["preset"]["budget"] |= {"megabytes": 0.1}
+    write_json(good / "manifest.json", manifest)
+    assert failures(judge(good)) == ["size in MB"]
+
+
+# --- for real ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_a_bundle_is_judged_in_real_chromium(
+    genre_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(genre_bundle.path, tmp_path / "bundle")
+    status = main(["validate", str(copy), "--static", str(_STATIC), "--registry", str(tmp_path / "none")])
+    blessing = Blessing.read(copy / (NOT_BLESSED if status else BLESSED))
+    # Trained for one epoch, it is worth nothing; but it computes the same everywhere.
+    assert all("(test)" in name for name in failures(blessing)), failures(blessing)
+    for backend in ("wasm", "webgl"):
+        found = {check.name: check for check in blessing.checks if check.name.startswith(f"Chromium, {backend}:")}
+        assert {name.split(": ")[1] for name in found} == {
+            *("mfcc", "encodings of vgg16", "genres of vgg16", "parameters")
+        }
+        assert all(check.value is not None and check.value < 1 for check in found.values())
+    assert "Chromium" in blessing.machine
+    assert ("BLESSED" in capsys.readouterr().out) == (status == 0)

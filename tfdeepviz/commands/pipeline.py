@@ -1,0 +1,75 @@
+"""The command that does all of it: pipeline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfdeepviz.commands.common import Add, EpochBars, advance_of, bar, duration
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def register(add: Add) -> None:
+    """Add the command."""
+    pipeline = add(
+        "pipeline",
+        _pipeline,
+        "do all of it, from a corpus to pushed bundles",
+        "Index a corpus, prepare it, train and distill, evaluate, fit mappings and export, validate and push: all that "
+        "a configuration in TOML says (configs/demo.toml shows how). What is done is not done again unless something "
+        "that it depends on has changed, and a stopped pipeline goes on where it was. Bundles that are not good enough "
+        "are not pushed.",
+    )
+    pipeline.add_argument("config", type=Path, metavar="CONFIG", help="a .toml file")
+    pipeline.add_argument("--dry-run", action="store_true", help="only tell what would be done, and why")
+
+
+def _pipeline(args: argparse.Namespace) -> None:
+    from tfdeepviz.pipeline import Config, PipelineProgress, run_pipeline
+
+    class Progress(EpochBars, PipelineProgress):
+        working: tqdm[Any] | None = None
+
+        def skip(self, step: str, result: Path) -> None:
+            print(f"{step}: nothing has changed: {_shown(result)}", flush=True)
+
+        def begin(self, step: str, reason: str) -> None:
+            # The next training's time has nothing to do with the last one's.
+            self.first = 0
+            print(f"{step}: {reason}", flush=True)
+
+        def advance(self, what: str, done: int, total: int) -> None:
+            if self.working is None or self.working.desc.removesuffix(": ") != what:
+                self._close()
+                self.working = bar(None, desc=what)
+            advance_of(self.working)(done, total)
+            if done >= total:
+                self._close()  # what the step does after it is not the bar's time
+
+        def say(self, what: str) -> None:
+            self._close()
+            print(f"  {what}", flush=True)
+
+        def end(self, step: str, seconds: float, summary: str, result: Path) -> None:
+            self._close()
+            took = f"{seconds:.0f} s" if seconds < 90 else duration(seconds)
+            print(f"{step}: done in {took}: {summary}: {_shown(result)}", flush=True)
+
+        def refuse(self, step: str, reason: str) -> None:
+            self._close()
+            print(f"{step}: {reason}", flush=True)
+
+        def _close(self) -> None:
+            if self.working is not None:
+                self.working.close()
+            self.working = None
+
+    run_pipeline(Config.load(args.config), dry_run=args.dry_run, progress=Progress())
+
+
+def _shown(path: Path) -> Path:
+    """Short where that is as clear."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,130 @@
+"""TensorFlow.js graph models, executed by TensorFlow: in Python what the browser runs, to the last weight."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow.core.framework import graph_pb2
+
+from tfdeepviz.data.files import FormatError, inside, read_json
+
+#: A graph is a program. Ours are made of these operations only, none of which reaches beyond its tensors.
+# fmt: off
+_ALLOWED = frozenset((
+    "Add", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Elu",
+    "Exp", "ExpandDims", "GatherV2", "Identity", "Log", "MatMul", "Max", "MaxPool", "Maximum", "Mean", "Min",
+    "Minimum", "Mul", "Neg", "Pack", "Pad", "PadV2", "Placeholder", "Prod", "RealDiv", "Relu", "Reshape", "Rsqrt",
+    "Shape", "Sigmoid", "Softmax", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum",
+    "Tanh", "Tile", "Transpose", "_FusedConv2D", "_FusedDepthwiseConv2dNative", "_FusedMatMul",
+))
+# fmt: on
+_MAX_NODES = 10_000
+_MAX_WEIGHT_BYTES = 1 << 30
+_MAX_MODEL_BYTES = 16 << 20
+
+#: How weights of a dtype may be stored.
+_STORED = {"float32": ("float32", "float16", "uint8"), "int32": ("int32",), "bool": ("bool",)}
+
+
+class Graph:
+    """A graph model with its weights.
+
+    Parameters
+    ----------
+    definition
+        The graph, weights inside.
+    inputs, outputs
+        Tensors of the graph by the names of its signature.
+    """
+
+    def __init__(self, definition: graph_pb2.GraphDef, inputs: dict[str, str], outputs: dict[str, str]) -> None:
+        wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
+        element = wrapped.graph.as_graph_element
+        self._function = wrapped.prune(
+            {name: element(tensor) for name, tensor in inputs.items()},
+            {name: element(tensor) for name, tensor in outputs.items()},
+        )
+
+    def tensors(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Outputs by name, inside of another graph as well."""
+        outputs: dict[str, tf.Tensor] = self._function(**inputs)
+        return outputs
+
+    def __call__(self, **inputs: npt.ArrayLike) -> dict[str, npt.NDArray[np.float32]]:
+        """Run it on arrays; inputs and outputs by name."""
+        tensors = {name: tf.convert_to_tensor(value, tf.float32) for name, value in inputs.items()}
+        return {name: np.asarray(value) for name, value in self.tensors(**tensors).items()}
+
+
+def load_graph(model: Path) -> Graph:
+    """Load a graph model.
+
+    Parameters
+    ----------
+    model
+        Its `model.json`; the weights lie beside it.
+
+    Raises
+    ------
+    FormatError
+        If it is broken, or holds an operation that none of our graphs has: a graph may name operations that read and
+        write files.
+    """
+    values = read_json(model, max_bytes=_MAX_MODEL_BYTES)
+    try:
+        nodes = values["modelTopology"]["node"]
+        if not 0 < len(nodes) <= _MAX_NODES:
+            raise ValueError(f"{len(nodes)} nodes")
+        if strange := {str(node["op"]) for node in nodes} - _ALLOWED:
+            raise ValueError(f"operations that no encoder of ours has: {', '.join(sorted(strange))}")
+        if values["modelTopology"].get("library", {}).get("function"):
+            raise ValueError("functions inside of the graph")
+        definition = json_format.ParseDict(values["modelTopology"], graph_pb2.GraphDef())
+        weights = _read_weights(model, values["weightsManifest"])
+        for node in definition.node:
+            if node.op == "Const":
+                # The converter lists a scalar as a vector of one; the node knows.
+                shape = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
+                node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name].reshape(shape)))
+        signature = values["signature"]
+        inputs, outputs = (
+            {name: str(info["name"]) for name, info in signature[kind].items()} for kind in ("inputs", "outputs")
+        )
+        return Graph(definition, inputs, outputs)
+    except (KeyError, TypeError, AttributeError, ValueError, OSError, tf.errors.OpError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{model}: not a graph that can be loaded ({error!r}); export the bundle again") from error
+
+
+def _read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Weights by name; those stored with fewer bits as TensorFlow.js reads them."""
+    weights: dict[str, npt.NDArray[Any]] = {}
+    for group in manifest:
+        paths = [inside(model.parent, name) for name in group["paths"]]
+        if sum(path.stat().st_size for path in paths) > _MAX_WEIGHT_BYTES:
+            raise ValueError(f"weightsManifest: more than {_MAX_WEIGHT_BYTES} bytes")
+        data = b"".join(path.read_bytes() for path in paths)
+        offset = 0
+        for entry in group["weights"]:
+            quantization = entry.get("quantization", {})
+            dtype, stored = entry["dtype"], quantization.get("dtype", entry["dtype"])
+            if stored not in _STORED.get(dtype, ()):
+                raise ValueError(f"weightsManifest: {entry['name']} of dtype {dtype} stored as {stored}")
+            shape = tuple(int(size) for size in entry["shape"])
+            if any(size < 0 for size in shape):
+                raise ValueError(f"weightsManifest: {entry['name']} of shape {shape}")
+            raw = np.frombuffer(data, np.dtype(stored).newbyteorder("<"), math.prod(shape), offset).reshape(shape)
+            offset += raw.nbytes
+            if stored == "uint8":
+                raw = raw * float(quantization["scale"]) + float(quantization["min"])
+            weights[entry["name"]] = np.ascontiguousarray(raw, np.dtype(dtype))
+        if offset != len(data):
+            raise ValueError(f"weightsManifest: {len(data)} bytes of weights instead of {offset}")
+    return weights

@@ -1,0 +1,403 @@
+"""A bundle as a SavedModel for TensorFlow Serving: the whole way from sound to parameters in one graph.
+
+The graph is made of the bundle alone: its own TensorFlow.js graphs, and its default mapping written in TensorFlow.
+Nothing of it needs this package, or any operation that TensorFlow itself lacks.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfdeepviz.data.decode import MAX_SECONDS
+from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.segments import Windows
+from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
+from tfdeepviz.export.graph import Graph, load_graph
+from tfdeepviz.mapping import mappings
+from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
+from tfdeepviz.mapping.scaling import Scaling
+from tfdeepviz.params import AudioParams
+
+#: Frames that go through the front end at once, and through an encoder: 64 segments of the paper's, and as much work
+#: of shorter windows. Memory does not grow with the track beyond what it holds and what it gets.
+_BLOCK_FRAMES = 1_024
+_FRAMES_AT_ONCE = 6_144
+
+#: As `decode_file` allows: what follows stays finite.
+_MAX_AMPLITUDE = 1e4
+
+_WAV_HEADER_BYTES = 36
+
+Tensors = dict[str, tf.Tensor]
+
+
+def output_name(kind: str, encoder: str) -> str:
+    """Name of an encoder's output: `kind` is `encoding`, `times`, `genres` or `genre_names`."""
+    return f"{kind}_{encoder.replace('-', '_')}"
+
+
+def write_serving(bundle: Bundle, models: Path) -> Path:
+    """Write a bundle as a SavedModel in TensorFlow Serving's layout, `<models>/<name>/<version>/saved_model.pb`.
+
+    It appears complete or not at all, so that a server may be watching the folder. It computes what
+    `tfdeepviz.export.extract` does, from constants: no variables, no custom operations, no Python. Its signatures:
+
+    `serving_default`
+        `pcm` [shape=(batch, n_samples), float32], mono at the bundle's rate in [-1, 1], to `parameters`
+        [shape=(batch, n, n_parameters)] in [0, 1] by the bundle's default mapping, not smoothed, and their `times`
+        [shape=(n,), float64] in seconds; of every encoder, hyphens in its name become underscores, `encoding_<name>`
+        [shape=(batch, n, encoding_size)] and `times_<name>` [shape=(n,)]; of a classifier also the probabilities
+        `genres_<name>` [shape=(batch, n, n_genres)] and what they are of, `genre_names_<name>` [shape=(n_genres,)].
+    `serve_bytes`
+        `audio` [a string, or one in a list], the bytes of one file, to the same with a batch of 1. The file has to be
+        16-bit PCM WAV at the bundle's rate; channels are averaged. This is what TensorFlow decodes safely. The decoders
+        of tensorflow-io are not offered: they would need its custom operations in the server, `decode_mp3` fails on
+        clips that were cut from a stream, as all of FMA's are, and `resample` drifts. Decode other files before asking.
+    `transform`
+        `pcm` as above to `mfcc` [shape=(batch, n_frames, n_mfcc)] and `segments`
+        [shape=(batch, n_segments, n_mfcc, segment_frames, 1)], side by side, as datasets hold and models take them. A
+        track shorter than a segment has none.
+
+    Tracks are worked on one after the other, and in chunks, so memory grows by what a request and its answer hold
+    themselves: 11 MB for a minute of PCM at 44.1 kHz. A track may last up to 30 minutes; how many are in a batch, only
+    the server's own limit on messages bounds. A track shorter than an encoder's window, or not of finite samples, is
+    refused with INVALID_ARGUMENT and a sentence that says what to do. Over REST, ask column by column (`inputs`): rows
+    (`instances`), and batching by the server, need every output to be of one row a track, and times are of all.
+
+    Parameters
+    ----------
+    bundle
+        Its version is the served one; one that was not pushed is served as version 1.
+    models
+        Folder of all models; made if missing.
+
+    Returns
+    -------
+    Path
+        The folder of the version.
+
+    Raises
+    ------
+    FileExistsError
+        If the version is there already.
+    FormatError
+        If a graph cannot be loaded, or does not fit the manifest.
+    """
+    version = bundle.manifest.get("version")
+    if version is None:
+        version = 1
+    if type(version) is not int or version < 1:
+        raise FormatError(
+            f"{bundle.path}: version={version!r}: a whole number from 1 is expected; push the bundle again"
+        )
+    target = models / bundle.name / str(version)
+    if target.exists():
+        raise FileExistsError(f"{target}: exists, and may be in use; push the bundle for a new version, or delete it")
+    signatures = _signatures(bundle)
+    models.mkdir(parents=True, exist_ok=True)
+    # Servers look for whole numbers only.
+    staging = Path(tempfile.mkdtemp(dir=models, prefix=f".{bundle.name}-"))
+    try:
+        tf.saved_model.save(tf.Module(), str(staging), signatures=signatures)
+        staging.chmod(0o755)
+        target.parent.mkdir(exist_ok=True)
+        staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    served = _Served(bundle)
+    pcm = tf.TensorSpec([None, None], tf.float32, name="pcm")
+    # In serve_bytes by its name, so that the graphs are there once.
+    served.analyze = tf.function(served.analyze, input_signature=[pcm])  # type: ignore[method-assign]
+    functions = {
+        "serving_default": served.analyze,
+        "serve_bytes": tf.function(served.analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
+        "transform": tf.function(served.transform, input_signature=[pcm]),
+    }
+    try:
+        return {name: function.get_concrete_function() for name, function in functions.items()}
+    except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+        raise FormatError(
+            f"{bundle.path}: its graphs do not fit its manifest ({error}); export the bundle again"
+        ) from error
+
+
+class _Served:
+    """What the signatures compute."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._params = bundle.params
+        self._frontend = load_graph(bundle.frontend / FRONTEND_MODEL)
+        self._encoders = [
+            (info, info.windows(bundle.params), load_graph(bundle.path / info.model)) for info in bundle.encoders
+        ]
+        self._mapping = bundle.mappings.find()
+        self._n_parameters = bundle.mappings.n_parameters
+
+    def analyze(self, pcm: tf.Tensor) -> Tensors:
+        pcm = self._checked(pcm, max(windows.frames for _, windows, _ in self._encoders))
+        n_frames = _n_frames(self._params, tf.shape(pcm)[1])
+        times = {info.name: _times(windows, n_frames) for info, windows, _ in self._encoders}
+
+        def analyze_track(track: tf.Tensor) -> Tensors:
+            mfcc = mfcc_in_graph(self._frontend, self._params, track)
+            outputs: Tensors = {}
+            encodings = {}
+            for info, windows, graph in self._encoders:
+                encoded = _encode(graph, info, windows, mfcc)
+                encodings[info.name] = (times[info.name], encoded["encoding"])
+                outputs |= {output_name(kind, info.name): values for kind, values in encoded.items()}
+            outputs["times"], parameters = parameters_in_graph(self._mapping, encodings)
+            return {**outputs, "parameters": tf.cast(parameters, tf.float32)}
+
+        spec = {
+            "times": tf.TensorSpec([None], tf.float64),
+            "parameters": tf.TensorSpec([None, self._n_parameters], tf.float32),
+            **{
+                output_name(kind, info.name): tf.TensorSpec([None, width], tf.float32)
+                for info, _, _ in self._encoders
+                for kind, width in _widths(info).items()
+            },
+        }
+        outputs = tf.map_fn(analyze_track, pcm, parallel_iterations=1, fn_output_signature=spec)
+        return {
+            **outputs,
+            "times": outputs["times"][0],
+            **{output_name("times", name): values for name, values in times.items()},
+            **{
+                output_name("genre_names", info.name): tf.constant(info.genres)
+                for info, _, _ in self._encoders
+                if info.genres
+            },
+        }
+
+    def analyze_file(self, audio: tf.Tensor) -> Tensors:
+        file = tf.reshape(_if(tf.size(audio) == 1, "Give the bytes of one file.", audio), [])
+        rate = self._params.sample_rate_hz
+        remedy = f"give 16-bit PCM WAV at {rate} Hz, or decode the file yourself and ask serving_default"
+        file = _if(_is_wav(file), f"The bytes are of no file that is decoded here: {remedy}.", file)
+        channels, rate_hz = tf.audio.decode_wav(file)
+        sentence = tf.strings.format(f"The file has {{}} Hz, and nothing is resampled here: {remedy}.", rate_hz)
+        pcm = tf.reduce_mean(_if(rate_hz == rate, sentence, channels), axis=1)
+        return self.analyze(pcm[tf.newaxis])
+
+    def transform(self, pcm: tf.Tensor) -> Tensors:
+        p = self._params
+        mfcc = tf.map_fn(
+            lambda track: mfcc_in_graph(self._frontend, p, track),
+            self._checked(pcm, 1),
+            parallel_iterations=1,
+            fn_output_signature=tf.TensorSpec([None, p.n_mfcc], tf.float32),
+        )
+        n_segments = tf.shape(mfcc)[1] // p.segment_frames
+        rows = mfcc[:, : n_segments * p.segment_frames]
+        segments = tf.reshape(rows, [tf.shape(mfcc)[0], n_segments, p.segment_frames, p.n_mfcc])
+        return {"mfcc": mfcc, "segments": tf.transpose(segments, [0, 1, 3, 2])[..., tf.newaxis]}
+
+    def _checked(self, pcm: tf.Tensor, n_frames: int) -> tf.Tensor:
+        """Refuse a batch without tracks, tracks of less than some frames or too many, and what is no sound."""
+        p = self._params
+        n_samples = tf.shape(pcm)[1]
+        seconds = tf.strings.as_string(n_samples / p.sample_rate_hz, precision=2)
+        least = f"{n_frames * p.frame_seconds:.2f}"
+        too_short = (seconds, f" s of sound is less than the model looks at ({least} s); give a longer track.")
+        too_long = (seconds, f" s is longer than {MAX_SECONDS:g} s; cut the track.")
+        pcm = _if(tf.shape(pcm)[0] > 0, "The batch is empty; give at least one track.", pcm)
+        pcm = _if(_n_frames(p, n_samples) >= n_frames, tf.strings.join(too_short), pcm)
+        pcm = _if(n_samples <= int(MAX_SECONDS * p.sample_rate_hz), tf.strings.join(too_long), pcm)
+        # NaN is not in range either.
+        is_sound = tf.reduce_all(tf.abs(pcm) < _MAX_AMPLITUDE)
+        return _if(is_sound, "Samples are NaN, infinite or far out of range; give sound in [-1, 1].", pcm)
+
+
+def _if(condition: tf.Tensor, sentence: str | tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """Give the value if the condition holds; otherwise the request fails with the sentence."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [sentence])]):
+        return tf.identity(value)
+
+
+def _is_wav(file: tf.Tensor) -> tf.Tensor:
+    """Whether a file begins as WAV of 16-bit PCM; `tf.audio.decode_wav` judges the rest."""
+    padded = tf.strings.join((tf.strings.substr(file, 0, _WAV_HEADER_BYTES), b"\0" * _WAV_HEADER_BYTES))
+    header = tf.io.decode_raw(padded, tf.uint8)
+
+    def has(text: bytes, at: int) -> tf.Tensor:
+        return tf.reduce_all(header[at : at + len(text)] == tf.constant(list(text), tf.uint8))
+
+    # Other chunks may come before the format.
+    is_pcm = has(b"\x01\x00", 20) & has(b"\x10\x00", 34)
+    return has(b"RIFF", 0) & has(b"WAVE", 8) & (is_pcm | ~has(b"fmt ", 12))
+
+
+def _n_frames(params: AudioParams, n_samples: tf.Tensor) -> tf.Tensor:
+    return 1 + n_samples // params.hop_length
+
+
+def _in_chunks(
+    function: Callable[[tf.Tensor, tf.Tensor], Tensors], n: tf.Tensor, n_at_once: int, widths: Mapping[str, int]
+) -> Tensors:
+    """Rows [shape=(n, width)] of a function that makes `count` of them from the one numbered `first` on."""
+    rows = tf.map_fn(
+        lambda first: function(first, tf.minimum(n_at_once, n - first)),
+        tf.range(0, n, n_at_once),
+        parallel_iterations=1,
+        fn_output_signature={
+            name: tf.RaggedTensorSpec([None, width], tf.float32, ragged_rank=0) for name, width in widths.items()
+        },
+    )
+    return {name: chunks.values for name, chunks in rows.items()}
+
+
+def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Tensor:
+    """MFCC of a track [shape=(n_samples,)] by a bundle's front end [shape=(n_frames, n_mfcc)].
+
+    As `tfdeepviz.data.frontend.MfccFrontend.mfcc`: frames are centred, with zeros beyond the track's ends.
+    """
+    n_samples = tf.size(pcm)
+    n_frames = _n_frames(params, n_samples)
+    n_padded = (n_frames + params.overlap_hops) * params.hop_length
+    padded = tf.pad(pcm, [[params.pad_samples, tf.maximum(0, n_padded - params.pad_samples - n_samples)]])
+
+    def run(first: tf.Tensor, count: tf.Tensor, floor_db: float | tf.Tensor) -> Tensors:
+        start = first * params.hop_length
+        samples = padded[start : start + (count + params.overlap_hops) * params.hop_length]
+        return frontend.tensors(pcm=samples, floor_db=tf.convert_to_tensor(floor_db, tf.float32))
+
+    def peak_db(first: tf.Tensor, count: tf.Tensor) -> Tensors:
+        return {"peak_db": tf.reshape(run(first, count, params.floor_db)["peak_db"], [1, 1])}
+
+    def mfcc(first: tf.Tensor, count: tf.Tensor) -> Tensors:
+        return {"mfcc": tf.ensure_shape(run(first, count, floor_db)["mfcc"], [None, params.n_mfcc])}
+
+    floor_db: float | tf.Tensor = params.floor_db
+    if params.top_db is not None:
+        peaks_db = _in_chunks(peak_db, n_frames, _BLOCK_FRAMES, {"peak_db": 1})["peak_db"]
+        floor_db = tf.maximum(params.floor_db, tf.reduce_max(peaks_db) - params.top_db)
+    return _in_chunks(mfcc, n_frames, _BLOCK_FRAMES, {"mfcc": params.n_mfcc})["mfcc"]
+
+
+def _widths(info: EncoderInfo) -> dict[str, int]:
+    """Outputs of an encoder's graph, by name with their sizes."""
+    return {"encoding": info.encoding_size} | ({"genres": len(info.genres)} if info.genres else {})
+
+
+def _count(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
+    return 1 + (n_frames - windows.frames) // windows.hop_frames
+
+
+def _times(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
+    """As `Windows.times`, of all windows of a track."""
+    starts = tf.range(_count(windows, n_frames)) * windows.hop_frames
+    return tf.cast(starts, tf.float64) * windows.params.frame_seconds + windows.time_offset_seconds
+
+
+def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) -> Tensors:
+    """As `tfdeepviz.mapping.encodings.encode_track`, without times."""
+    widths = _widths(info)
+
+    def encode(first: tf.Tensor, count: tf.Tensor) -> Tensors:
+        starts = (first + tf.range(count)) * windows.hop_frames
+        segments = tf.gather(mfcc, starts[:, tf.newaxis] + tf.range(windows.frames))
+        outputs = graph.tensors(segments=segments)
+        return {name: tf.ensure_shape(outputs[name], [None, width]) for name, width in widths.items()}
+
+    return _in_chunks(encode, _count(windows, tf.shape(mfcc)[0]), max(1, _FRAMES_AT_ONCE // windows.frames), widths)
+
+
+def parameters_in_graph(
+    mapping: mappings.Mapping, encodings: Mapping[str, tuple[tf.Tensor, tf.Tensor]]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`tfdeepviz.mapping.mappings.Mapping.parameters` as part of a graph.
+
+    Parameters
+    ----------
+    mapping
+        The mapping.
+    encodings
+        Of each encoder times [shape=(n,), float64] and values [shape=(n, encoding_size)].
+
+    Returns
+    -------
+    times : tf.Tensor [shape=(n,), dtype=float64]
+    parameters : tf.Tensor [shape=(n, n_parameters), dtype=float64]
+        In [0, 1].
+    """
+    parts = mapping.projection.parts
+    given = [encodings[part.encoder] for part in parts]
+    steps = tf.stack([_step_seconds(times) for times, _ in given])
+    # The first of equal ones.
+    finest = tf.cast(tf.where(steps <= tf.reduce_min(steps))[0, 0], tf.int32)
+    at = tf.switch_case(finest, [lambda times=times: tf.identity(times) for times, _ in given])
+    aligned = [
+        _interpolate(times, _project(part.steps, values), at)
+        for part, (times, values) in zip(parts, given, strict=True)
+    ]
+    return at, _scale(mapping.scaling, tf.concat(aligned, axis=1))
+
+
+def _step_seconds(times: tf.Tensor) -> tf.Tensor:
+    """As `tfdeepviz.mapping.mappings.Encodings.step_seconds`."""
+    n = tf.size(times)
+    mean = (times[-1] - times[0]) / tf.cast(tf.maximum(n - 1, 1), tf.float64)
+    return tf.where(n > 1, tf.round(mean * 1e9), float("inf"))
+
+
+def _constant(values: Sequence[float] | Sequence[Sequence[float]]) -> tf.Tensor:
+    return tf.constant(values, tf.float64)
+
+
+def _project(steps: Sequence[Step], values: tf.Tensor) -> tf.Tensor:
+    """As `tfdeepviz.mapping.projections.project`."""
+    x = tf.cast(values, tf.float64)
+    for step in steps:
+        if isinstance(step, Select):
+            x = tf.gather(x, step.indices, axis=1)
+        elif isinstance(step, Scale):
+            x = x * _constant(step.gain) + _constant(step.offset)
+        elif isinstance(step, Affine):
+            x = tf.matmul(x, _constant(step.matrix)) + _constant(step.offset)
+        else:
+            distances = [tf.norm(x - _constant(centroid), axis=1) for centroid in step.centroids]
+            x = 1 / tf.maximum(_constant([step.floor]), tf.stack(distances, axis=1))
+    return x
+
+
+def _interpolate(times: tf.Tensor, rows: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """As `tfdeepviz.mapping.time.interpolate`, linearly."""
+    last = tf.size(times) - 1
+    wanted = tf.clip_by_value(at, times[0], times[-1])
+    left = tf.searchsorted(times, wanted, side="right") - 1
+    right = tf.minimum(left + 1, last)
+    start, end = tf.gather(times, left), tf.gather(times, right)
+    share = tf.math.divide_no_nan(wanted - start, end - start)[:, tf.newaxis]
+    before, after = tf.gather(rows, left), tf.gather(rows, right)
+    return before + share * (after - before)
+
+
+def _scale(scaling: Scaling, y: tf.Tensor) -> tf.Tensor:
+    """As `Scaling.apply` after `Scaling.for_track`."""
+    gain, offset = _constant(scaling.gain), _constant(scaling.offset)
+    if scaling.percentiles is not None and scaling.max_boost is not None:
+        columns = y if scaling.mode == "features" else tf.reshape(y, [-1, 1])
+        low, high = (_percentile(columns, percentile) for percentile in scaling.percentiles)
+        widest = tf.where(high > low, 1 / (high - low), float("inf"))
+        gain = tf.minimum(widest, scaling.max_boost * tf.abs(gain)) * tf.sign(gain)
+        offset = 0.5 - gain * (low + high) / 2
+    return tf.clip_by_value(y * gain + offset, 0.0, 1.0)
+
+
+def _percentile(columns: tf.Tensor, percentile: float) -> tf.Tensor:
+    """As `np.percentile` of each column [shape=(n, k)], interpolated linearly [shape=(k,)]."""
+    ordered, last = tf.sort(columns, axis=0), tf.shape(columns)[0] - 1
+    place = tf.cast(last, tf.float64) * (percentile / 100)
+    below = tf.cast(tf.floor(place), tf.int32)
+    low, high = ordered[below], ordered[tf.minimum(below + 1, last)]
+    return low + (high - low) * (place - tf.floor(place))

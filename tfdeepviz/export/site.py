@@ -1,0 +1,168 @@
+"""The playground with its models and its music as plain files, for hosts that only serve files."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+
+from tfdeepviz.data.files import FormatError, inside, read_json, write_json
+from tfdeepviz.export import registry as registries
+from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
+from tfdeepviz.provenance import code_version
+
+SCHEMA_VERSION = 1
+#: Lists what a site consists of, so that it can be replaced without deleting anything else.
+SITE = "site.json"
+REGISTRY, TRACKS = "registry", "tracks"
+
+# The page, and the service worker that isolates it where the host sends no headers.
+_BUILT = ("index.html", "isolation.js")
+# GitHub Pages passes what it publishes through Jekyll unless told not to, and that drops files like `__vite-*.js`.
+_NO_JEKYLL = ".nojekyll"
+
+
+def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace: bool = False) -> Path:
+    """Write a site that any host of plain files can serve, below any path.
+
+    Parameters
+    ----------
+    out
+        Folder to make; it appears complete or not at all.
+    static
+        Build of the front end; all of it is taken, except names that begin with a dot.
+    registry
+        Registry of bundles, of which the versions are taken that readers take; every file is checked against its
+        manifest.
+    tracks
+        Folder of demo tracks, of which those are taken that its index.json lists.
+    replace
+        Replace a site that was written to `out` before. It stays as it is until the new one is complete; then there
+        is none for the moment between two renames.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    FileExistsError
+        If `out` exists and is not to be replaced, or holds what is not of a site.
+    FormatError
+        If the front end is not built, a bundle or a list is broken, or a symbolic link leads out of its folder.
+    """
+    if out.exists():
+        if not replace:
+            raise FileExistsError(
+                f"{out}: exists; give another folder, or --replace where `tfdeepviz site` wrote it before"
+            )
+        _refuse_foreign(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    try:
+        site, old = staging / "new", staging / "old"
+        _copy_static(static, site)
+        _copy_registry(registry, site / REGISTRY)
+        _copy_tracks(tracks, site / TRACKS)
+        (site / _NO_JEKYLL).touch()
+        files = [path.relative_to(site).as_posix() for path in _files(site)]
+        write_json(site / SITE, {"schema_version": SCHEMA_VERSION, "code_version": code_version(), "files": files})
+        try:
+            if replace and out.exists():
+                out.rename(old)
+            site.rename(out)
+        except BaseException:
+            if old.exists() and not out.exists():
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return out
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder of which something would be lost that `write_site` did not write."""
+    try:
+        values = read_json(out / SITE)
+        if out.is_symlink() or values["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"a link, or of another schema_version than {SCHEMA_VERSION}")
+        known = {str(name) for name in values["files"]}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise FileExistsError(f"{out}: is no site that `tfdeepviz site` wrote; give another folder") from error
+    there = {path.relative_to(out).as_posix() for path in _files(out)}
+    if foreign := sorted(there - known - {SITE}):
+        raise FileExistsError(
+            f"{out}: holds {foreign[0]!r}, which `tfdeepviz site` did not write ({len(foreign)} such files); move them "
+            "away, or give another folder and copy from there"
+        )
+
+
+def _copy_static(static: Path, to: Path) -> None:
+    for name in _BUILT:
+        if not (static / name).is_file():
+            raise FormatError(f"{static}: the front end is not built here ({name} is missing); run `make build`")
+    for name in (REGISTRY, TRACKS, SITE):
+        if (static / name).exists():
+            raise FormatError(f"{static}: holds {name!r}, so it is no build of the front end; run `make build`")
+    for path in _files(static):
+        relative = path.relative_to(static)
+        if not any(part.startswith(".") for part in relative.parts):
+            _copy(static, path, to / relative)
+
+
+def _copy_registry(registry: Path, to: Path) -> None:
+    listed = []
+    for entry in registries.entries(registry):
+        _copy_bundle(registry, registries.find(registry, entry.name), to / entry.name / str(entry.latest))
+        listed.append(dataclasses.asdict(dataclasses.replace(entry, versions=(entry.latest,))))
+    if not listed:
+        raise FormatError(f"{registry}: holds no bundle; add one with `tfdeepviz push`")
+    write_json(to / registries.INDEX, {"schema_version": registries.SCHEMA_VERSION, "bundles": listed})
+
+
+def _copy_bundle(registry: Path, bundle: Bundle, to: Path) -> None:
+    """Copy one version, and the front end to where its manifest says that it is."""
+    blessed = [BLESSED] if bundle.blessing is not None and bundle.blessing.is_blessed else []
+    for name in (*bundle.manifest["files"], *blessed, MANIFEST):
+        _copy(registry, bundle.path / name, to / name)
+    frontend = bundle.manifest["frontend"]
+    for name in frontend["files"]:
+        _copy(registry, bundle.frontend / name, (to / frontend["path"]).resolve() / name)
+    # The copy is what is published, so it is what has to be right.
+    label = Bundle.load(to).label
+    if label != f"{to.parent.name}/{to.name}":
+        raise FormatError(f"{bundle.path}: says of itself that it is {label}; delete it and push the bundle again")
+
+
+def _copy_tracks(tracks: Path, to: Path) -> None:
+    index = tracks / "index.json"
+    if not index.is_file():
+        raise FormatError(f"{tracks}: no list of tracks (index.json is missing); webapp/tracks has one")
+    values = read_json(index, max_bytes=1 << 20)
+    try:
+        if values["schema_version"] != 1:
+            raise ValueError(f"schema_version={values['schema_version']!r}, this version reads 1")
+        files = [inside(tracks, entry["file"]) for entry in values["tracks"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{index}: not a list of demo tracks ({error!r}); compare it with webapp/tracks") from error
+    for path in (*files, index):
+        _copy(tracks, path, to / path.relative_to(tracks))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Everything below a folder that is no folder; links are told, not followed."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+
+
+def _copy(root: Path, path: Path, to: Path) -> None:
+    """Copy one file, through links as long as they stay below the root."""
+    try:
+        file = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise FormatError(f"{path}: missing; add it, or take it off the list") from error
+    if not file.is_relative_to(root.resolve()) or not file.is_file():
+        raise FormatError(f"{path}: no file of {root}, but a link out of it or something special; put the file there")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)
