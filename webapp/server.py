@@ -10,6 +10,7 @@ import argparse
 import errno
 import importlib
 import importlib.util
+import re
 import socket
 import sys
 from http import HTTPStatus
@@ -29,6 +30,9 @@ ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 # Parts that pages of other origins may embed.
 SHARED = ("lib", "registry", "tracks")
+
+# A pushed version never changes, nor does what is called by its own hash; the index above them does.
+PUSHED = re.compile(r"(?:[^/]+/[0-9]+|frontends/[0-9a-f]{64})/")
 
 # Where the machine's own table is wrong or empty, browsers refuse scripts, WebAssembly and sound (nosniff).
 MEDIA_TYPES = {
@@ -134,9 +138,7 @@ def create_app(
         return serve(roots["static"], name, immutable=name.startswith("assets/"))
 
     def registry_file(name: str) -> Response:
-        # A pushed version never changes; the index above the versions does.
-        parts = name.split("/")
-        return serve(roots["registry"], name, immutable=len(parts) > 2 and parts[1].isdecimal())
+        return serve(roots["registry"], name, immutable=PUSHED.match(name) is not None)
 
     def track_file(name: str) -> Response:
         return serve(roots["tracks"], name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AUDIO = bytes(range(256)) * 8
+DIGEST = "0123456789abcdef" * 4
 
 
 @pytest.fixture
@@ -40,6 +41,8 @@ def site(tmp_path: Path) -> Path:
         "registry/index.json": b'{"schema_version": 1, "bundles": []}',
         "registry/ae/1/manifest.json": b"{}",
         "registry/ae/1/encoder/group1-shard1of1.bin": AUDIO,
+        f"registry/frontends/{DIGEST}/model.json": b"{}",
+        "registry/frontends/newest/model.json": b"{}",
         "tracks/index.json": b'{"schema_version": 1, "tracks": []}',
         "tracks/electronic.mp3": AUDIO,
         "fma/fma_small/000/000002.mp3": AUDIO,
@@ -151,6 +154,8 @@ def test_only_what_is_meant_for_others_can_be_embedded(client: Client, address: 
         ("/lib/tfdeepviz.js", False),
         ("/registry/index.json", False),
         ("/registry/ae/1/manifest.json", True),
+        (f"/registry/frontends/{DIGEST}/model.json", True),
+        ("/registry/frontends/newest/model.json", False),
         ("/tracks/index.json", False),
         ("/tracks/electronic.mp3", False),
         ("/fma/2.mp3", False),

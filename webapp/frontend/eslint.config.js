@@ -26,7 +26,7 @@ export default defineConfig(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ["eslint.config.js", "*.mjs", "scripts/*.mjs"] },
+        projectService: { allowDefaultProject: ["eslint.config.js"] },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -77,7 +77,17 @@ export default defineConfig(
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: {
       globals: Object.fromEntries(
-        ["console", "fetch", "performance", "process", "URL", "window"].map((name) => [name, "readonly"]),
+        [
+          "Buffer",
+          "console",
+          "fetch",
+          "Headers",
+          "process",
+          "Response",
+          "self",
+          "URL",
+          "URLSearchParams",
+        ].map((name) => [name, "readonly"]),
       ),
     },
     rules: { "no-console": "off", "@typescript-eslint/explicit-module-boundary-types": "off" },

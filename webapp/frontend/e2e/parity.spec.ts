@@ -46,28 +46,41 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
   const cores = await page.evaluate(() => navigator.hardwareConcurrency);
   for (const url of await bundleUrls(page)) {
     const result = await page.evaluate(async (bundleUrl) => {
-      const { AnalysisClient, analyzeAll, largestDifference, parametersOf, readGolden, sensitivity } =
+      const { AnalysisClient, allowedBy, analyzeAll, largestDifference, parametersOf, readGolden } =
         window.analysisHarness;
       const seen: [number, string][] = [];
       const client = await AnalysisClient.start(bundleUrl, (fraction, what) => seen.push([fraction, what]));
       const { bundle, backend } = client;
-      const { stages, encodings: golden, tolerance } = bundle.goldens;
+      const { stages, tolerance } = bundle.goldens;
       const pcm = await readGolden(bundle, stages.pcm);
-      const encodings = await analyzeAll(client, pcm);
+      const genres: Record<string, number[]> = {};
+      const encodings = await analyzeAll(client, pcm, (block) => {
+        const size = (block.genres?.length ?? 0) / block.count;
+        block.genres?.forEach((value, i) => ((genres[block.encoder] ??= [])[block.first * size + i] = value));
+      });
       const parameters = parametersOf(bundle, encodings, pcm.length);
       client.dispose();
-      const differences: Record<string, number> = {};
-      for (const [name, stage] of Object.entries(golden)) {
-        differences[name] = largestDifference(encodings[name] ?? [], await readGolden(bundle, stage));
-      }
+      const compare = async (
+        given: Readonly<Record<string, ArrayLike<number>>>,
+        goldens: typeof bundle.goldens.encodings,
+      ) => {
+        const differences: Record<string, number> = {};
+        for (const [name, stage] of Object.entries(goldens)) {
+          differences[name] = largestDifference(given[name] ?? [], await readGolden(bundle, stage));
+        }
+        return differences;
+      };
       return {
         backend,
         seen,
         tolerance,
+        allowed: await allowedBy(bundle),
         names: bundle.encoders.map(({ name }) => name),
-        differences,
+        classifiers: bundle.encoders.filter(({ genres }) => genres).map(({ name }) => name),
+        encodings: await compare(encodings, bundle.goldens.encodings),
+        genres: await compare(genres, bundle.goldens.genres),
+        unexpected: Object.keys(genres).filter((name) => !(name in bundle.goldens.genres)),
         parameters: largestDifference(parameters, await readGolden(bundle, stages.parameters)),
-        sensitivity: sensitivity(bundle),
       };
     }, url);
     expect(result.backend.name).toBe("wasm");
@@ -76,13 +89,18 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
     // One core is left to the page.
     expect(result.backend.threads).toBe(Math.max(1, Math.min(4, cores - 1)));
     expect(result.backend.selfTest.mfcc).toBeLessThanOrEqual(result.tolerance.mfcc);
-    for (const differences of [result.backend.selfTest.encodings, result.differences]) {
-      expect(Object.keys(differences).sort()).toEqual(result.names.toSorted());
-      for (const [name, difference] of Object.entries(differences)) {
-        expect(difference, name).toBeLessThanOrEqual(result.tolerance.encoding);
+    for (const { encodings, genres } of [result.backend.selfTest, result]) {
+      expect(Object.keys(encodings).sort()).toEqual(result.names.toSorted());
+      for (const [name, difference] of Object.entries(encodings)) {
+        expect(difference, name).toBeLessThanOrEqual(result.allowed.encodings[name]!);
+      }
+      expect(Object.keys(genres).sort()).toEqual(result.classifiers.toSorted());
+      for (const [name, difference] of Object.entries(genres)) {
+        expect(difference, name).toBeLessThanOrEqual(result.tolerance.genres);
       }
     }
-    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * result.sensitivity);
+    expect(result.unexpected).toEqual([]);
+    expect(result.parameters).toBeLessThanOrEqual(result.allowed.parameters);
     expect(result.seen.at(-1)?.[0]).toBe(1);
     test.info().annotations.push({ type: url, description: JSON.stringify(result.backend) });
   }
@@ -196,14 +214,23 @@ test("a damaged file is refused", async ({ page, baseURL }) => {
   expect(flipped?.name).toBe("BundleError");
   expect(flipped?.field).toMatch(/^encoders\/.*\.bin$/);
   expect(flipped?.message).toContain("SHA-256");
-  await context.unrouteAll();
+  await context.unrouteAll({ behavior: "wait" });
+
+  await context.route(`${origin}/registry/frontends/**/*.bin`, async (route) => {
+    const response = await route.fetch();
+    const body = await response.body();
+    body[100] = (body[100] ?? 0) ^ 1;
+    await route.fulfill({ response, body });
+  });
+  expect((await start())?.field).toMatch(/^\.\.\/\.\.\/frontends\/[0-9a-f]{64}\/.*\.bin$/);
+  await context.unrouteAll({ behavior: "wait" });
 
   await context.route(`${origin}/registry/**/encoders/**/*.bin`, async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: (await response.body()).subarray(0, 1000) });
   });
   expect((await start())?.message).toContain("has 1000 bytes");
-  await context.unrouteAll();
+  await context.unrouteAll({ behavior: "wait" });
 
   await context.route(`${origin}/registry/**/manifest.json`, (route) => route.fulfill({ status: 404 }));
   expect((await start())?.message).toContain("HTTP 404");
@@ -212,12 +239,10 @@ test("a damaged file is refused", async ({ page, baseURL }) => {
 test("the library gives the goldens in a page of another origin", async ({ page, baseURL }) => {
   await openHarness(page, baseURL);
   const urls = await bundleUrls(page);
-  const sensitivityByUrl = new Map<string, number>();
-  for (const url of urls) {
-    const read = (bundleUrl: string) =>
-      window.analysisHarness.loadBundle(bundleUrl).then(window.analysisHarness.sensitivity);
-    sensitivityByUrl.set(url, await page.evaluate(read, url));
-  }
+  const readAllowed = (bundleUrl: string) =>
+    window.analysisHarness.loadBundle(bundleUrl).then(window.analysisHarness.allowedBy);
+  const allowedByUrl = new Map<string, Awaited<ReturnType<typeof readAllowed>>>();
+  for (const url of urls) allowedByUrl.set(url, await page.evaluate(readAllowed, url));
   // A page without any of our headers, which cannot have threads. A real server: Chromium keeps pages that have no
   // address of their own (`page.route`) away from this machine.
   const embedder = createServer((_, response) => {
@@ -232,7 +257,7 @@ test("the library gives the goldens in a page of another origin", async ({ page,
       async ({ library, bundleUrl }) => {
         const { loadBundle, analyze, ParameterTrack } = (await import(library)) as typeof Library;
         const bundle = await loadBundle(bundleUrl);
-        const { stages, encodings, tolerance } = bundle.goldens;
+        const { stages, encodings, genres, tolerance } = bundle.goldens;
         const read = async (file: string) => (await fetch(new URL(file, bundle.url))).arrayBuffer();
         const pcm = Float32Array.from(new Int16Array(await read(stages.pcm.file)), (value) => value / 32768);
         const progress: number[] = [];
@@ -251,10 +276,14 @@ test("the library gives the goldens in a page of another origin", async ({ page,
           bundle.encoders.map(async ({ name, timeOffsetSeconds, stepSeconds }) => {
             const series = result.encodings[name];
             const golden = encodings[name];
+            const goldenGenres = genres[name];
             if (!series || !golden) throw new Error(`no encodings by ${name}`);
             return {
               name,
               difference: difference(flat(series.values), new Float32Array(await read(golden.file))),
+              genres: goldenGenres
+                ? difference(flat(series.genres ?? []), new Float32Array(await read(goldenGenres.file)))
+                : (series.genres?.length ?? 0),
               first: Math.abs((series.times[0] ?? NaN) - timeOffsetSeconds),
               // Steps are rounded to whole frames.
               step: Math.abs((series.times[1] ?? NaN) - (series.times[0] ?? NaN) - stepSeconds),
@@ -284,14 +313,16 @@ test("the library gives the goldens in a page of another origin", async ({ page,
       { library: `${baseURL ?? ""}/lib/tfdeepviz.js`, bundleUrl },
     );
     expect(result.backend).toMatchObject({ name: "wasm", simd: true, threads: 1 });
-    for (const { name, difference, first, step } of result.encoders) {
-      expect(difference, name).toBeLessThanOrEqual(result.tolerance.encoding);
+    const allowed = allowedByUrl.get(url)!;
+    for (const { name, difference, genres, first, step } of result.encoders) {
+      expect(difference, name).toBeLessThanOrEqual(allowed.encodings[name]!);
+      expect(genres, name).toBeLessThanOrEqual(result.tolerance.genres);
       expect(first, name).toBeLessThan(1e-9);
       expect(step, name).toBeLessThanOrEqual(result.frameSeconds / 2 + 1e-9);
     }
     expect(result.nRows).toBe(result.nTimes);
     expect(result.sameRows).toBe(0);
-    expect(result.parameters).toBeLessThanOrEqual(result.tolerance.encoding * sensitivityByUrl.get(url)!);
+    expect(result.parameters).toBeLessThanOrEqual(allowed.parameters);
     expect(result.ready).toBe(true);
     for (const value of result.shown) expect(value >= 0 && value <= 1).toBe(true);
     expect(result.progress.at(-1)).toBe(1);

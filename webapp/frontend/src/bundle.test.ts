@@ -34,7 +34,8 @@ describe("a good bundle", () => {
     expect(bundle.url).toBe(TOY_URL);
     expect(bundle.version).toBeNull();
     expect(bundle.audio).toMatchObject({ sampleRateHz: 100, hopLength: 4, topDb: null });
-    expect(bundle.frontend).toMatchObject({ padSamples: 4, overlapHops: 1 });
+    expect(bundle.frontend).toMatchObject({ padSamples: 4, overlapHops: 1, url: `${TOY_URL}frontend/` });
+    expect(bundle.card).toBe("card.md");
     expect(longestWindowSeconds(bundle)).toBeCloseTo(0.12, 9);
     expect(structuredClone(bundle)).toEqual(bundle);
   });
@@ -53,6 +54,32 @@ describe("a good bundle", () => {
       { encoder: "wide", encodingSize: 2, steps: [{ kind: "select", indices: [1] }], size: 1 },
     ]);
     expect(kmeans!.parts[0]!.steps.map(({ kind }) => kind)).toEqual(["scale", "inverse-distance", "affine"]);
+  });
+
+  it("may share its front end with the others of a registry", async () => {
+    const alone = await load();
+    const bundle = await load({ sharedFrontend: true });
+    const { digest } = bundle.frontend;
+    expect(bundle.frontend.url).toBe(`http://toy.test/registry/frontends/${digest}/`);
+    expect({ ...bundle.frontend, url: "", path: "" }).toEqual({ ...alone.frontend, url: "", path: "" });
+    const shard = await readBundleFile(bundle.frontend, "shard.bin");
+    expect(shard.byteLength).toBe(bundle.frontend.files["shard.bin"]!.bytes);
+    // What Python makes of the same list: hashlib.sha256(json.dumps(files, sort_keys=True, separators=(",", ":"))).
+    expect(digest).toBe("66ecfc6c2b6fc5eb18ef93fb9c5fd0933e3d8eda3c3e31f979c8faa42121dfcc");
+  });
+
+  it("names a classifier's genres, and only a classifier's", async () => {
+    const { encoders, goldens } = await load({ wide: true, classifier: true });
+    const [wide, toy] = encoders;
+    expect(toy).toMatchObject({
+      outputs: { encoding: "Identity:0", genres: "Identity_1:0" },
+      genres: ["Calm", "Loud", "Odd"],
+    });
+    expect(wide!.outputs).toEqual({ encoding: "Identity:0" });
+    expect(wide).not.toHaveProperty("genres");
+    expect(Object.keys(goldens.genres)).toEqual(["toy"]);
+    expect(goldens.genres.toy!.shape).toEqual([goldens.encodings.toy!.shape[0], 3]);
+    expect((await load()).goldens.genres).toEqual({});
   });
 
   it("gives its mappings by name", async () => {
@@ -80,11 +107,12 @@ describe("a good bundle", () => {
 });
 
 const REMOVED = Symbol("removed");
+const GENRES = "goldens/genres-toy.bin";
 
 /** A file, the field that the error must name, its wrong value; the path of the damage where it is another one. */
 const damages: [file: string, field: string, value: unknown, path?: string][] = [
-  ["manifest.json", "schema_version", 1],
-  ["manifest.json", "schema_version", 3],
+  ["manifest.json", "schema_version", 2],
+  ["manifest.json", "schema_version", 4],
   ["manifest.json", "schema_version", REMOVED],
   ["manifest.json", "name", ""],
   ["manifest.json", "version", 0],
@@ -107,8 +135,16 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["manifest.json", "audio.top_db", 0],
   ["manifest.json", "audio.top_db", REMOVED],
   ["manifest.json", "audio.segment_frames", 0],
-  ["manifest.json", "frontend.model", "../frontend/model.json"],
-  ["manifest.json", "frontend.model", "other.json"],
+  ["manifest.json", "frontend.path", REMOVED],
+  ["manifest.json", "frontend.path", "frontend"],
+  ["manifest.json", "frontend.path", "../frontend/"],
+  ["manifest.json", "frontend.path", `../../frontends/${"0".repeat(64)}/`],
+  ["manifest.json", "frontend.path", "http://other.test/"],
+  ["manifest.json", "frontend.digest", REMOVED],
+  ["manifest.json", "frontend.digest", "0".repeat(63)],
+  ["manifest.json", "frontend.digest", "0".repeat(64)],
+  ["manifest.json", "frontend.files", REMOVED],
+  ["manifest.json", "frontend.files", {}],
   ["manifest.json", "frontend.inputs.pcm", REMOVED],
   ["manifest.json", "frontend.inputs.floor_db", ""],
   ["manifest.json", "frontend.outputs.mfcc", 1],
@@ -122,6 +158,15 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["manifest.json", "encoders[0].layer", REMOVED],
   ["manifest.json", "encoders[0].inputs.segments", REMOVED],
   ["manifest.json", "encoders[0].outputs", null],
+  ["manifest.json", "encoders[0].outputs.genres", ""],
+  ["manifest.json", "encoders[0].genres", REMOVED],
+  ["manifest.json", "encoders[0].genres", REMOVED, "encoders[0].outputs.genres"],
+  ["manifest.json", "encoders[0].genres", "Calm"],
+  ["manifest.json", "encoders[0].genres", ["Calm"]],
+  ["manifest.json", "encoders[0].genres", Array.from({ length: 257 }, (_, i) => String(i))],
+  ["manifest.json", "encoders[0].genres", ["Calm", "Loud", "Calm"]],
+  ["manifest.json", "encoders[0].genres[1]", ""],
+  ["manifest.json", "encoders[0].genres[2]", 3],
   ["manifest.json", "encoders[0].encoding_size", 0],
   ["manifest.json", "encoders[0].window_frames", 0],
   ["manifest.json", "encoders[0].window_seconds", 1],
@@ -129,7 +174,10 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["manifest.json", "encoders[0].time_offset_seconds", 9],
   ["manifest.json", "mappings", "/etc/passwd"],
   ["manifest.json", "goldens", "goldens\\goldens.json"],
-  ["mappings.json", "schema_version", 1],
+  ["manifest.json", "card", REMOVED],
+  ["manifest.json", "card", "../card.md"],
+  ["manifest.json", "card", "other.md"],
+  ["mappings.json", "schema_version", 2],
   ["mappings.json", "n_parameters", 0],
   ["mappings.json", "n_parameters", 1e4],
   ["mappings.json", "default", "none", "default.method"],
@@ -175,7 +223,20 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["goldens/goldens.json", "encodings.toy", REMOVED],
   ["goldens/goldens.json", "encodings.toy.file", "none.bin"],
   ["goldens/goldens.json", "encodings.toy.shape", [6, 3]],
+  ["goldens/goldens.json", "genres", REMOVED],
+  ["goldens/goldens.json", "genres.toy", REMOVED],
+  ["goldens/goldens.json", "genres.other", {}],
+  ["goldens/goldens.json", "genres.toy.file", "goldens/none.bin"],
+  ["goldens/goldens.json", "genres.toy.shape", [7, 2]],
+  [
+    "goldens/goldens.json",
+    "genres.toy.shape",
+    { file: GENRES, dtype: "int16", shape: [14, 3] },
+    "genres.toy",
+  ],
   ["goldens/goldens.json", "tolerance.encoding", 0],
+  ["goldens/goldens.json", "tolerance.genres", REMOVED],
+  ["goldens/goldens.json", "tolerance.genres", -1],
 ];
 
 /** Set what `path` (`a.b[0].c`) names. */
@@ -189,7 +250,9 @@ function damage(json: Json, path: string, value: unknown): void {
 
 describe("a wrong field is named", () => {
   it.each(damages)("%s: %s", async (file, field, value, path = field) => {
-    const error = await failure(load({ edit: { [file]: (json) => damage(json, path, value) } }));
+    const error = await failure(
+      load({ classifier: true, edit: { [file]: (json) => damage(json, path, value) } }),
+    );
     expect(error.field).toBe(`${file}: ${field}`);
     expect(error.message).toContain(error.problem);
     expect(error.remedy).toMatch(/[.]$/);
@@ -204,10 +267,27 @@ describe("a wrong field is named", () => {
     expect((await failure(load({ edit }))).field).toBe(`manifest.json: ${field}`);
   });
 
+  it.each([
+    ["../x", { bytes: 1, sha256: "0".repeat(64) }, "files.../x"],
+    ["shard.bin", { bytes: 0.5, sha256: "0".repeat(64) }, "files.shard.bin.bytes"],
+    ["shard.bin", { bytes: 1, sha256: "0".repeat(64) }, "digest"],
+    ["more.bin", { bytes: 1, sha256: "0".repeat(64) }, "digest"],
+  ])("manifest.json: the front end's %s", async (path, file, field) => {
+    const edit = (json: Json) => Object.assign((json.frontend as Json).files as Json, { [path]: file });
+    const error = await failure(load({ edit: { "manifest.json": edit } }));
+    expect(error.field).toBe(`manifest.json: frontend.${field}`);
+  });
+
+  it("goldens/goldens.json: genres of an encoder that has none", async () => {
+    const edit = { "goldens/goldens.json": (json: Json) => damage(json, "genres.toy", {}) };
+    const error = await failure(load({ edit }));
+    expect(error.field).toBe("goldens/goldens.json: genres.toy");
+  });
+
   it("an old schema, with what to do", async () => {
-    const old = (json: Json) => (json.schema_version = 1);
+    const old = (json: Json) => (json.schema_version = 2);
     const error = await failure(load({ edit: { "manifest.json": old } }));
-    expect(error.message).toContain("is 1, this reader knows 2. Update the playground, or export the bundle");
+    expect(error.message).toContain("is 2, this reader knows 3. Update the playground, or export the bundle");
   });
 
   it("mappings.json: two parts of one encoder", async () => {
@@ -265,6 +345,29 @@ describe("a damaged download is refused", () => {
     changed.set(bytes.subarray(0, changed.length));
     files.set("encoders/toy/shard.bin", changed);
     expect((await failure(readBundleFile(bundle, "encoders/toy/shard.bin"))).message).toMatch(/bytes/);
+  });
+
+  it("of a front end that is shared, by its place", async () => {
+    const files = await toyFiles({ sharedFrontend: true });
+    vi.stubGlobal("fetch", toyFetch(files));
+    const { frontend } = await loadBundle(TOY_URL);
+    const path = `../../frontends/${frontend.digest}/shard.bin`;
+    files.get(path)![0]! ^= 1;
+    expect((await failure(readBundleFile(frontend, "shard.bin"))).field).toBe(path);
+    files.delete(path);
+    expect((await failure(readBundleFile(frontend, "shard.bin"))).message).toMatch(/^\.\.\/.*HTTP 404/);
+  });
+
+  it("but its length alone is checked where the browser has no crypto.subtle", async () => {
+    const digest = "0".repeat(64);
+    const edit = (json: Json) => Object.assign(json.frontend as Json, { digest });
+    const files = await toyFiles({ edit: { "manifest.json": edit } });
+    vi.stubGlobal("fetch", toyFetch(files));
+    vi.stubGlobal("crypto", {});
+    const bundle = await loadBundle(TOY_URL);
+    expect(bundle.frontend.digest).toBe(digest);
+    files.get("frontend/shard.bin")![0]! ^= 1;
+    expect((await readBundleFile(bundle.frontend, "shard.bin")).byteLength).toBeGreaterThan(0);
   });
 
   it("no JSON", async () => {

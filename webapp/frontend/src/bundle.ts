@@ -3,7 +3,7 @@
  * What comes out is plain data that can be posted to a worker; no other file knows the JSON's names.
  */
 
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 const REGISTRY_SCHEMA_VERSION = 1;
 /** JSON files are small; a server that sends more is not sending a bundle. */
 const MAX_JSON_BYTES = 16 * 2 ** 20;
@@ -12,10 +12,16 @@ const MAX_FILE_BYTES = 2 ** 30;
 const MAX_SAMPLE_RATE_HZ = 768_000;
 const MAX_SIZE = 2 ** 20;
 const MAX_PARAMETERS = 100;
+const MAX_GENRES = 256;
 /** Longer chains than any projection needs would only cost time. */
 const MAX_STEPS = 4;
 /** Of the numbers of a mapping: what is computed from a few of them stays finite. */
 const MAX_NUMBER = 1e38;
+
+/** The front end of a bundle that is not in a registry. */
+const OWN_FRONTEND = "frontend/";
+/** The front end's graph, by its path in its folder. */
+const FRONTEND_MODEL = "model.json";
 
 /** A bundle or registry that cannot be used: which field of which file, what is wrong, and a way on. */
 export class BundleError extends Error {
@@ -56,8 +62,29 @@ export interface AudioParams {
   readonly segmentFrames: number;
 }
 
+/** A file as the manifest lists it. */
+export interface BundleFile {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A folder of files that the manifest lists: the bundle itself, or its front end. */
+export interface BundleFolder {
+  /** Absolute address, with a slash at its end. */
+  readonly url: string;
+  /** Where it is, relative to the bundle, as errors call it; the bundle itself has none. */
+  readonly path?: string;
+  /** By the path in the folder. */
+  readonly files: Readonly<Record<string, BundleFile>>;
+}
+
 /** The front end's graph: PCM -> MFCC. The names are tensors of the graph. */
-export interface FrontendGraph {
+export interface FrontendGraph extends BundleFolder {
+  /** In the bundle by itself, or where a registry keeps it for all bundles that have the same one. */
+  readonly path: string;
+  /** SHA-256 of the list of its files: equal digests, equal front ends. */
+  readonly digest: string;
+  /** Path in its folder. */
   readonly model: string;
   readonly inputs: { readonly pcm: string; readonly floorDb: string };
   readonly outputs: { readonly mfcc: string; readonly peakDb: string };
@@ -67,15 +94,18 @@ export interface FrontendGraph {
   readonly overlapHops: number;
 }
 
-/** One encoder's graph: segments of MFCC -> encodings. */
+/** One encoder's graph: segments of MFCC -> encodings, and a classifier's probabilities of genres. */
 export interface Encoder {
   /** Small letters, digits and hyphens. */
   readonly name: string;
   readonly model: string;
   readonly layer: string;
   readonly inputs: { readonly segments: string };
-  readonly outputs: { readonly encoding: string };
+  /** `genres` if and only if it is a classifier's. */
+  readonly outputs: { readonly encoding: string; readonly genres?: string };
   readonly encodingSize: number;
+  /** A classifier's genres, in the order of its probabilities. */
+  readonly genres?: readonly string[];
   readonly windowFrames: number;
   readonly windowSeconds: number;
   /** The hop at which a player runs this encoder. */
@@ -189,20 +219,22 @@ export interface Goldens {
   readonly stages: Readonly<Record<"pcm" | "mfcc" | "parameters", GoldenStage>>;
   /** By the encoder's name; each runs at its own step. */
   readonly encodings: Readonly<Record<string, GoldenStage>>;
-  /** Largest absolute difference that a client may show. */
-  readonly tolerance: { readonly mfcc: number; readonly encoding: number };
+  /** By the name of each classifier's encoder: probabilities of its genres, row by row beside its encodings. */
+  readonly genres: Readonly<Record<string, GoldenStage>>;
+  /**
+   * Largest difference that a client may show. Of MFCC, probabilities and parameters it is absolute; of encodings,
+   * whose units differ, in shares of the largest component that the encoder's goldens have.
+   */
+  readonly tolerance: {
+    readonly mfcc: number;
+    readonly encoding: number;
+    readonly genres: number;
+    readonly parameters: number;
+  };
 }
 
-/** A file of the bundle as the manifest lists it; `path` is relative to the bundle. */
-export interface BundleFile {
-  readonly bytes: number;
-  readonly sha256: string;
-}
-
-/** A validated bundle: plain data, safe to post to a worker. */
-export interface Bundle {
-  /** Absolute address of the bundle's folder, with a slash at its end. */
-  readonly url: string;
+/** A validated bundle: plain data, safe to post to a worker. Its `files` are those outside of its front end. */
+export interface Bundle extends BundleFolder {
   readonly name: string;
   /** Null until it is pushed to a registry. */
   readonly version: number | null;
@@ -213,10 +245,11 @@ export interface Bundle {
   readonly encoders: readonly Encoder[];
   readonly mappings: Mappings;
   readonly goldens: Goldens;
+  /** Path of the model card (Markdown). */
+  readonly card: string;
   readonly quantization: string;
   /** Where it came from, for people; nothing is computed from it. */
   readonly provenance: Readonly<Record<string, unknown>>;
-  readonly files: Readonly<Record<string, BundleFile>>;
 }
 
 export interface RegistryEntry {
@@ -248,6 +281,7 @@ export async function loadBundle(url: string, signal?: AbortSignal): Promise<Bun
     signal,
   );
   const partial = parseManifest(parseObject(manifest, "manifest.json"), folder);
+  await checkDigest(partial.frontend);
   const [mappings, goldens] = await Promise.all([
     readBundleFile(partial, partial.mappingsPath, signal),
     readBundleFile(partial, partial.goldensPath, signal),
@@ -274,32 +308,40 @@ export async function loadRegistry(url: string, signal?: AbortSignal): Promise<R
 }
 
 /**
- * Download one file of a bundle and check its length and SHA-256 against the manifest. The hash needs `crypto.subtle`,
- * which browsers give to secure contexts (https and localhost) only; elsewhere the length alone is checked.
+ * Download one file of a bundle or its front end and check its length and SHA-256 against the manifest. The hash needs
+ * `crypto.subtle`, which browsers give to secure contexts (https and localhost) only; elsewhere the length alone is
+ * checked.
  *
+ * @param folder the bundle, or its `frontend`
  * @param path a path that the manifest lists
  * @throws BundleError when the file is missing, of another length, or has another hash
  */
 export async function readBundleFile(
-  bundle: Pick<Bundle, "url" | "files">,
+  folder: BundleFolder,
   path: string,
   signal?: AbortSignal,
 ): Promise<ArrayBuffer> {
-  const file = Object.hasOwn(bundle.files, path) ? bundle.files[path] : undefined;
-  if (file === undefined) throw new BundleError(`files["${path}"]`, "is not listed in the manifest");
-  const bytes = await fetchBytes(new URL(path, bundle.url).href, path, file.bytes, signal);
+  const name = nameOf(folder, path);
+  const file = Object.hasOwn(folder.files, path) ? folder.files[path] : undefined;
+  if (file === undefined) throw new BundleError(`files["${name}"]`, "is not listed in the manifest");
+  const bytes = await fetchBytes(new URL(path, folder.url).href, name, file.bytes, signal);
   if (bytes.byteLength !== file.bytes) {
     throw new BundleError(
-      path,
+      name,
       `has ${bytes.byteLength} bytes where the manifest lists ${file.bytes}`,
       REMEDY_RELOAD,
     );
   }
   const digest = await sha256(bytes);
   if (digest !== null && digest !== file.sha256) {
-    throw new BundleError(path, "is not the file that the manifest lists (SHA-256 differs)", REMEDY_RELOAD);
+    throw new BundleError(name, "is not the file that the manifest lists (SHA-256 differs)", REMEDY_RELOAD);
   }
   return bytes;
+}
+
+/** What errors call a file: its path relative to the bundle. */
+export function nameOf(folder: Pick<BundleFolder, "path">, path: string): string {
+  return `${folder.path ?? ""}${path}`;
 }
 
 /**
@@ -309,7 +351,7 @@ export async function readBundleFile(
  * @throws BundleError as `readBundleFile`
  */
 export async function readGolden(
-  bundle: Pick<Bundle, "url" | "files">,
+  bundle: BundleFolder,
   stage: GoldenStage,
   signal?: AbortSignal,
 ): Promise<Float32Array> {
@@ -424,6 +466,23 @@ async function sha256(bytes: ArrayBuffer): Promise<string | null> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * Whether the digest of a front end is that of its list of files, as Python writes it: JSON with sorted keys and no
+ * spaces. Without `crypto.subtle` it is taken as it is.
+ *
+ * @throws BundleError when it is another
+ */
+async function checkDigest({ files, digest }: FrontendGraph): Promise<void> {
+  // Not by JSON.stringify of the whole: objects put names that are numbers first.
+  const entries = Object.entries(files)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, { bytes, sha256: sha }]) => `"${path}":{"bytes":${bytes},"sha256":"${sha}"}`);
+  const actual = await sha256(new TextEncoder().encode(`{${entries.join(",")}}`).buffer);
+  if (actual !== null && actual !== digest) {
+    throw new BundleError("manifest.json: frontend.digest", `is not that of frontend.files (${actual})`);
+  }
+}
+
 function parseObject(bytes: ArrayBuffer, file: string): Fields {
   return Fields.of(parseJson(bytes, file), `${file}:`, "");
 }
@@ -465,8 +524,12 @@ class Fields {
   }
 
   raw(name: string): unknown {
-    if (!Object.hasOwn(this.values, name)) this.fail(name, "is missing");
+    if (!this.has(name)) this.fail(name, "is missing");
     return this.values[name];
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.values, name);
   }
 
   keys(): string[] {
@@ -510,6 +573,13 @@ class Fields {
   filePath(name: string): string {
     const value = this.text(name);
     if (!isSafePath(value)) this.fail(name, `is "${value}", it must be a relative path inside the bundle`);
+    return value;
+  }
+
+  /** A SHA-256. */
+  digest(name: string): string {
+    const value = this.text(name);
+    if (!/^[0-9a-f]{64}$/.test(value)) this.fail(name, "must be 64 hexadecimal digits");
     return value;
   }
 
@@ -593,10 +663,11 @@ function parseManifest(manifest: Fields, url: string): Manifest {
     title: manifest.text("title"),
     created: manifest.text("created"),
     audio,
-    frontend: parseFrontend(manifest.object("frontend"), audio),
+    frontend: parseFrontend(manifest.object("frontend"), audio, url),
     encoders,
     mappingsPath: manifest.filePath("mappings"),
     goldensPath: manifest.filePath("goldens"),
+    card: manifest.filePath("card"),
     quantization: manifest.text("quantization"),
     provenance: parseProvenance(manifest.raw("provenance"), manifest),
     files,
@@ -604,7 +675,7 @@ function parseManifest(manifest: Fields, url: string): Manifest {
   const named: [string, string][] = [
     ["mappings", result.mappingsPath],
     ["goldens", result.goldensPath],
-    ["frontend.model", result.frontend.model],
+    ["card", result.card],
     ...encoders.map(({ model }, i): [string, string] => [`encoders[${i}].model`, model]),
   ];
   for (const [field, path] of named) {
@@ -632,7 +703,11 @@ function parseAudio(fields: Fields): AudioParams {
   };
 }
 
-function parseFrontend(fields: Fields, audio: AudioParams): FrontendGraph {
+function parseFrontend(fields: Fields, audio: AudioParams, bundleUrl: string): FrontendGraph {
+  const digest = fields.digest("digest");
+  const path = fields.oneOf("path", [OWN_FRONTEND, `../../frontends/${digest}/`]);
+  const files = parseFiles(fields.object("files"));
+  if (!Object.hasOwn(files, FRONTEND_MODEL)) fields.fail("files", `must list "${FRONTEND_MODEL}"`);
   const inputs = fields.object("inputs");
   const outputs = fields.object("outputs");
   const overlapHops = fields.integer("overlap_hops", 0, MAX_SIZE);
@@ -643,7 +718,11 @@ function parseFrontend(fields: Fields, audio: AudioParams): FrontendGraph {
     );
   }
   return {
-    model: fields.filePath("model"),
+    url: new URL(path, bundleUrl).href,
+    path,
+    digest,
+    files,
+    model: FRONTEND_MODEL,
     inputs: { pcm: inputs.text("pcm"), floorDb: inputs.text("floor_db") },
     outputs: { mfcc: outputs.text("mfcc"), peakDb: outputs.text("peak_db") },
     padSamples: fields.integer("pad_samples", 0, audio.nFft),
@@ -662,18 +741,40 @@ function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
   if (Math.abs(windowSeconds - expected) > 1e-6) {
     fields.fail("window_seconds", `is ${windowSeconds}, but ${windowFrames} frames last ${expected} s`);
   }
+  const outputs = fields.object("outputs");
+  if (outputs.has("genres") !== fields.has("genres")) {
+    fields.fail("genres", "and outputs.genres must both be there or both be absent");
+  }
   return {
     name,
     model: fields.filePath("model"),
     layer: fields.text("layer"),
     inputs: { segments: fields.object("inputs").text("segments") },
-    outputs: { encoding: fields.object("outputs").text("encoding") },
+    outputs: {
+      encoding: outputs.text("encoding"),
+      ...(outputs.has("genres") && { genres: outputs.text("genres") }),
+    },
     encodingSize: fields.integer("encoding_size", 1, MAX_SIZE),
+    ...(fields.has("genres") && { genres: parseGenres(fields) }),
     windowFrames,
     windowSeconds,
     stepSeconds: fields.positive("step_seconds"),
     timeOffsetSeconds: fields.number("time_offset_seconds", { min: 0, max: windowSeconds }),
   };
+}
+
+function parseGenres(fields: Fields): readonly string[] {
+  const genres = fields.list("genres").map((genre, i) => {
+    if (typeof genre !== "string" || genre === "") {
+      fields.fail(`genres[${i}]`, "must be a text that is not empty");
+    }
+    return genre;
+  });
+  if (genres.length < 2 || genres.length > MAX_GENRES) {
+    fields.fail("genres", `has ${genres.length} entries, it must have 2 ... ${MAX_GENRES}`);
+  }
+  if (new Set(genres).size < genres.length) fields.fail("genres", "has a genre twice");
+  return genres;
 }
 
 function parseProvenance(value: unknown, manifest: Fields): Readonly<Record<string, unknown>> {
@@ -688,9 +789,7 @@ function parseFiles(fields: Fields): Readonly<Record<string, BundleFile>> {
     fields.keys().map((path) => {
       if (!isSafePath(path)) fields.fail(path, "must be a relative path inside the bundle");
       const file = fields.object(path);
-      const sha = file.text("sha256");
-      if (!/^[0-9a-f]{64}$/.test(sha)) file.fail("sha256", "must be 64 hexadecimal digits");
-      return [path, { bytes: file.integer("bytes", 0, MAX_FILE_BYTES), sha256: sha }];
+      return [path, { bytes: file.integer("bytes", 0, MAX_FILE_BYTES), sha256: file.digest("sha256") }];
     }),
   );
 }
@@ -828,6 +927,7 @@ function parseGoldens(
   fields.schema();
   const stages = fields.object("stages");
   const encodings = fields.object("encodings");
+  const genres = fields.object("genres");
   const tolerance = fields.object("tolerance");
   /** @param columns size of the rows; null for a single list of numbers */
   const stage = (entry: Fields, columns: number | null): GoldenStage => {
@@ -848,16 +948,38 @@ function parseGoldens(
     }
     return { file, dtype, shape };
   };
+  const encodingStages = Object.fromEntries(
+    manifest.encoders.map(({ name, encodingSize }) => [name, stage(encodings.object(name), encodingSize)]),
+  );
+  const classifiers = manifest.encoders.filter((encoder) => encoder.genres !== undefined);
+  for (const name of genres.keys()) {
+    if (!classifiers.some((encoder) => encoder.name === name)) {
+      genres.fail(name, "belongs to no encoder that has genres");
+    }
+  }
+  const genreStage = ({ name, genres: names = [] }: Encoder): GoldenStage => {
+    const entry = genres.object(name);
+    const golden = stage(entry, names.length);
+    const [rows = 0] = encodingStages[name]?.shape ?? [];
+    if (golden.shape[0] !== rows) {
+      entry.fail("shape", `has ${golden.shape[0] ?? 0} rows, the encodings have ${rows}`);
+    }
+    return golden;
+  };
   return {
     stages: {
       pcm: stage(stages.object("pcm"), null),
       mfcc: stage(stages.object("mfcc"), manifest.audio.nMfcc),
       parameters: stage(stages.object("parameters"), nParameters),
     },
-    encodings: Object.fromEntries(
-      manifest.encoders.map(({ name, encodingSize }) => [name, stage(encodings.object(name), encodingSize)]),
-    ),
-    tolerance: { mfcc: tolerance.positive("mfcc"), encoding: tolerance.positive("encoding") },
+    encodings: encodingStages,
+    genres: Object.fromEntries(classifiers.map((encoder) => [encoder.name, genreStage(encoder)])),
+    tolerance: {
+      mfcc: tolerance.positive("mfcc"),
+      encoding: tolerance.positive("encoding"),
+      genres: tolerance.positive("genres"),
+      parameters: tolerance.positive("parameters"),
+    },
   };
 }
 

@@ -51,6 +51,11 @@ export interface EncodingSeries {
   readonly times: Float64Array;
   /** One encoding per time, shape [count][encodingSize]. */
   readonly values: Float32Array[];
+  /**
+   * A classifier's probabilities, one row per time in the order of its names (`genres` of the encoder in
+   * `bundle.encoders`), shape [count][number of genres]. Other encoders have none.
+   */
+  readonly genres?: Float32Array[];
 }
 
 export interface Analysis {
@@ -83,12 +88,16 @@ export async function analyze(
   const series = new Map(
     bundle.encoders.map((encoder) => {
       const axis = timeAxis(bundle.audio, encoder, pcm.length);
-      return [encoder.name, { axis, values: new Float32Array(axis.count * encoder.encodingSize) }];
+      const values = new Float32Array(axis.count * encoder.encodingSize);
+      const genres = encoder.genres && new Float32Array(axis.count * encoder.genres.length);
+      return [encoder.name, { axis, values, genres }];
     }),
   );
   const analysis = new TrackAnalysis(bundle, pcm, {
     onBlock: (block) => {
-      series.get(block.encoder)?.values.set(block.encodings, block.first * block.size);
+      const whole = series.get(block.encoder);
+      whole?.values.set(block.encodings, block.first * block.size);
+      if (block.genres) whole?.genres?.set(block.genres, (block.first * block.genres.length) / block.count);
       onBlock?.(block);
     },
     ...(onProgress && { onProgress }),
@@ -103,7 +112,7 @@ export async function analyze(
     },
     encode: async (request) => {
       await breathe();
-      return analyzer.encode(request).blocks;
+      return (await analyzer.encode(request)).blocks;
     },
   });
 
@@ -116,9 +125,13 @@ export async function analyze(
     times: timesOf(track.axis),
     parameters: rowsOf(track.rows, track.axis.count),
     encodings: Object.fromEntries(
-      Array.from(series, ([name, { axis, values }]) => [
+      Array.from(series, ([name, { axis, values, genres }]) => [
         name,
-        { times: timesOf(axis), values: rowsOf(values, axis.count) },
+        {
+          times: timesOf(axis),
+          values: rowsOf(values, axis.count),
+          ...(genres && { genres: rowsOf(genres, axis.count) }),
+        },
       ]),
     ),
     backend,

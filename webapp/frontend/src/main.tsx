@@ -2,6 +2,7 @@ import { render } from "preact";
 import { AnalysisClient } from "./analysis/client";
 import { decodeTrack } from "./analysis/decode";
 import { loadRegistry } from "./bundle";
+import { isolate } from "./isolation";
 import { AudioPlayer } from "./player/audio-player";
 import { App } from "./ui/app";
 import { Playground } from "./ui/playground";
@@ -15,6 +16,9 @@ import { Scope } from "./player/scope";
 // Relative to the page, which may be served under any path.
 const registryUrl = new URL("registry/", document.baseURI).href;
 const tracksUrl = new URL("tracks/index.json", document.baseURI).href;
+
+// Before anything that a reload would cut off.
+await isolate();
 
 const scope = new Scope();
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;

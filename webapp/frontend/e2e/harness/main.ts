@@ -1,10 +1,11 @@
-/** Hands the analysis to the tests in e2e/ and to scripts/bench.mjs: `window.analysisHarness`. */
+/** Hands the analysis to the tests in e2e/: `window.analysisHarness`. */
 import * as tf from "@tensorflow/tfjs-core";
 import { startAnalyzer } from "../../src/analysis/backend";
 import { AnalysisClient } from "../../src/analysis/client";
 import { decodeTrack } from "../../src/analysis/decode";
 import { encodeRequest } from "../../src/analysis/analyzer";
 import { timeAxis } from "../../src/analysis/segments";
+import { allowedErrors, loadGoldens } from "../../src/analysis/self-test";
 import { findMapping, loadBundle, loadRegistry, readGolden, type Bundle, type Step } from "../../src/bundle";
 import { ParameterTrack, type EncodingBlock } from "../../src/mapping/track";
 
@@ -43,18 +44,30 @@ function parametersOf(bundle: Bundle, encodings: AllEncodings, nSamples: number)
   return track.rows;
 }
 
-/**
- * How much an error in every number of an encoding can grow on its way through the default mapping: for each parameter
- * the sum of what each number may add, the largest of all.
- */
-function sensitivity(bundle: Bundle): number {
+/** Largest absolute differences from the goldens. */
+interface Allowed {
+  /** By the encoder's name. */
+  readonly encodings: Readonly<Record<string, number>>;
+  /**
+   * What these can grow to on their way through the default mapping: for each parameter the sum of what each number of
+   * an encoding may add, the largest of all.
+   */
+  readonly parameters: number;
+}
+
+async function allowedBy(bundle: Bundle): Promise<Allowed> {
+  const encodings = allowedErrors(bundle, await loadGoldens(bundle));
   const { projection, scaling } = findMapping(bundle);
-  const growth = projection.parts.flatMap(({ steps, encodingSize }) =>
-    steps.reduce((errors, step) => grow(step, errors), Array<number>(encodingSize).fill(1)),
+  const errors = projection.parts.flatMap(({ encoder, steps, encodingSize }) =>
+    steps.reduce(
+      (before, step) => grow(step, before),
+      Array<number>(encodingSize).fill(encodings[encoder] ?? NaN),
+    ),
   );
   // What is fitted to the track may have a larger gain, and both of its percentiles move with the numbers.
   const fitted = scaling.method === "per-track" ? 3 * scaling.maxBoost : 1;
-  return Math.max(...growth.map((bound, i) => bound * fitted * Math.abs(scaling.gain[i] ?? NaN)));
+  const parameters = Math.max(...errors.map((error, i) => error * fitted * Math.abs(scaling.gain[i] ?? NaN)));
+  return { encodings, parameters };
 }
 
 /** @param errors of each number before the step @returns their bounds after it */
@@ -84,9 +97,9 @@ async function countTensors(bundleUrl: string, rounds: number): Promise<number[]
   for (let round = 1; round <= rounds; round++) {
     const runs = bundle.encoders.map(({ name }) => ({ encoder: name, first: 0, count: round }));
     const request = encodeRequest(bundle, pcm, runs, floorDb);
-    analyzer.encode(request);
-    analyzer.peakDb(request.pcm);
-    analyzer.mfcc(request.pcm, floorDb);
+    await analyzer.encode(request);
+    await analyzer.peakDb(request.pcm);
+    await analyzer.mfcc(request.pcm, floorDb);
     counts.push(tf.memory().numTensors);
   }
   analyzer.dispose();
@@ -101,6 +114,7 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 const harness = {
   AnalysisClient,
+  allowedBy,
   analyzeAll,
   countTensors,
   decodeTrack,
@@ -110,7 +124,6 @@ const harness = {
   loadRegistry,
   parametersOf,
   readGolden,
-  sensitivity,
 };
 
 declare global {

@@ -11,14 +11,15 @@ import {
   toyEncodings,
   toyFetch,
   toyFiles,
+  toyGenres,
   toyParameters,
   type ToyOptions,
 } from "../testing/toy-bundle";
-import { Analyzer, loadGraphs } from "./analyzer";
+import { Analyzer, encodeRequest, loadGraphs } from "./analyzer";
 import { fromWire, toWire } from "./messages";
 import { BlockPlan, countWith } from "./plan";
 import { TrackAnalysis, type BlockExecutor } from "./run";
-import { loadGoldens, passes, selfTest } from "./self-test";
+import { allowedErrors, loadGoldens, passes, selfTest, type SelfTest } from "./self-test";
 import {
   countFrames,
   countSegments,
@@ -40,8 +41,8 @@ async function load(options: ToyOptions = {}): Promise<{ bundle: Bundle; analyze
 
 const executor = (analyzer: Analyzer, depth = 2): BlockExecutor => ({
   depth,
-  peakDb: (pcm) => Promise.resolve(analyzer.peakDb(pcm)),
-  encode: (request) => Promise.resolve(analyzer.encode(request).blocks),
+  peakDb: (pcm) => analyzer.peakDb(pcm),
+  encode: async (request) => (await analyzer.encode(request)).blocks,
 });
 
 const noise = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i * 0.37));
@@ -179,32 +180,99 @@ function collect(blocks: readonly EncodingBlock[]): Record<string, number[][]> {
 
 describe("the graphs", () => {
   it.each([
-    [null, false],
-    [1, false],
-    [null, true],
-  ])("pass the self-test, top_db %s, second encoder %s", async (topDb, wide) => {
-    const { bundle, analyzer } = await load({ topDb, wide });
-    const result = selfTest(bundle, analyzer, await loadGoldens(bundle));
+    { topDb: null },
+    { topDb: 1 },
+    { wide: true },
+    { classifier: true },
+    { topDb: 1, wide: true, classifier: true, sharedFrontend: true },
+  ])("pass the self-test: %o", async (options: ToyOptions) => {
+    const { bundle, analyzer } = await load(options);
+    const goldens = await loadGoldens(bundle);
+    const result = await selfTest(bundle, analyzer, goldens);
+    const accepts = (change: Partial<SelfTest>) => passes(bundle, { ...result, ...change }, goldens);
     expect(result.mfcc).toBeLessThan(1e-5);
-    expect(Object.keys(result.encodings).sort()).toEqual(wide ? ["toy", "wide"] : ["toy"]);
-    for (const difference of Object.values(result.encodings)) expect(difference).toBeLessThan(1e-5);
-    expect(passes(bundle, result)).toBe(true);
-    expect(passes(bundle, { ...result, mfcc: NaN })).toBe(false);
-    for (const { name } of bundle.encoders) {
-      expect(passes(bundle, { ...result, encodings: { ...result.encodings, [name]: 1 } })).toBe(false);
-      expect(passes(bundle, { ...result, encodings: { ...result.encodings, [name]: NaN } })).toBe(false);
+    expect(Object.keys(result.encodings)).toEqual(options.wide ? ["wide", "toy"] : ["toy"]);
+    expect(Object.keys(result.genres)).toEqual(options.classifier ? ["toy"] : []);
+    for (const differences of [result.encodings, result.genres]) {
+      for (const difference of Object.values(differences)) expect(difference).toBeLessThan(1e-5);
     }
-    expect(passes(bundle, { ...result, encodings: {} })).toBe(false);
+    expect(accepts({})).toBe(true);
+    expect(accepts({ mfcc: NaN })).toBe(false);
+    for (const bad of [1, NaN]) {
+      for (const { name, genres } of bundle.encoders) {
+        expect(accepts({ encodings: { ...result.encodings, [name]: bad } })).toBe(false);
+        expect(accepts({ genres: { ...result.genres, [name]: bad } })).toBe(genres === undefined);
+      }
+    }
+    expect(accepts({ encodings: {} })).toBe(false);
+    expect(accepts({ genres: {} })).toBe(!options.classifier);
+  });
+
+  it("may differ in encodings by a share of the largest number", async () => {
+    const { bundle, analyzer } = await load({ wide: true });
+    const goldens = await loadGoldens(bundle);
+    const result = await selfTest(bundle, analyzer, goldens);
+    const toy = goldens.encodings.get("toy")!;
+    const limit = 1e-5 * Math.max(...toy.map(Math.abs));
+    expect(allowedErrors(bundle, goldens).toy).toBeCloseTo(limit, 12);
+    for (const [difference, accepted] of [
+      [0.99 * limit, true],
+      [1.01 * limit, false],
+    ] as const) {
+      const encodings = { ...result.encodings, toy: difference };
+      expect(passes(bundle, { ...result, encodings }, goldens)).toBe(accepted);
+    }
+  });
+
+  it("fail the self-test when a classifier's genres are off", async () => {
+    const { bundle, analyzer } = await load({ classifier: true });
+    const goldens = await loadGoldens(bundle);
+    goldens.genres.get("toy")![4]! += 0.01;
+    const result = await selfTest(bundle, analyzer, goldens);
+    expect(result.encodings.toy).toBeLessThan(1e-5);
+    expect(result.genres.toy).toBeCloseTo(0.01, 4);
+    expect(passes(bundle, result, goldens)).toBe(false);
+  });
+
+  it("give a classifier's genres beside its encodings, whatever the blocks, and no others'", async () => {
+    const { bundle, analyzer } = await load({ wide: true, classifier: true });
+    const pcm = noise(1001);
+    const options = collector();
+    const analysis = new TrackAnalysis(bundle, pcm, options);
+    analysis.focus(3);
+    await analysis.run(executor(analyzer));
+    for (const { encoder, count, genres } of options.blocks) {
+      expect(genres?.length).toBe(encoder === "toy" ? 3 * count : undefined);
+    }
+    const classified = options.blocks.filter(({ encoder }) => encoder === "toy");
+    expect(classified.length).toBeGreaterThan(1);
+    const rows = collect(classified.map((block) => ({ ...block, encodings: block.genres!, size: 3 }))).toy!;
+    const toy = toyEncoders({ classifier: true })[0]!;
+    const expected = toyGenres(toyEncodings(pcm, toy));
+    expect(rows).toHaveLength(expected.length);
+    expected.flat().forEach((value, i) => expect(rows.flat()[i]).toBeCloseTo(value, 5));
+    for (const row of rows) expect(row.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+  });
+
+  it("give genres of more segments than an encoder is given at once", async () => {
+    const { bundle, analyzer } = await load({ classifier: true, stepSeconds: 0.04 });
+    const pcm = noise(6000);
+    const expected = toyGenres(toyEncodings(pcm, toyEncoders({ stepSeconds: 0.04 })[0]!));
+    const runs = [{ encoder: "toy", first: 0, count: expected.length }];
+    const { blocks } = await analyzer.encode(encodeRequest(bundle, pcm, runs, -40));
+    const genres = [...blocks[0]!.genres!];
+    expect(genres).toHaveLength(3 * expected.length);
+    expected.flat().forEach((value, i) => expect(genres[i]).toBeCloseTo(value, 5));
   });
 
   it("fail the self-test when one of several encoders is off", async () => {
     const { bundle, analyzer } = await load({ wide: true });
     const goldens = await loadGoldens(bundle);
     goldens.encodings.get("wide")![3]! += 0.01;
-    const result = selfTest(bundle, analyzer, goldens);
+    const result = await selfTest(bundle, analyzer, goldens);
     expect(result.encodings.toy).toBeLessThan(1e-5);
     expect(result.encodings.wide).toBeCloseTo(0.01, 4);
-    expect(passes(bundle, result)).toBe(false);
+    expect(passes(bundle, result, goldens)).toBe(false);
   });
 
   it.each([
@@ -248,9 +316,9 @@ describe("the graphs", () => {
     const stretches: Record<string, number>[] = [];
     const once: BlockExecutor = {
       ...executor(analyzer, 1),
-      encode: (request) => {
+      encode: async (request) => {
         stretches.push(Object.fromEntries(request.runs.map(({ encoder, count }) => [encoder, count])));
-        return Promise.resolve(analyzer.encode(request).blocks);
+        return (await analyzer.encode(request)).blocks;
       },
     };
     const analysis = new TrackAnalysis(bundle, pcm, {
@@ -288,7 +356,7 @@ describe("the graphs", () => {
 
   it("leave no tensor behind", async () => {
     const before = tf.memory().numTensors;
-    const { bundle, analyzer } = await load({ wide: true });
+    const { bundle, analyzer } = await load({ wide: true, classifier: true });
     const loaded = tf.memory().numTensors;
     for (let round = 0; round < 3; round++) {
       await new TrackAnalysis(bundle, noise(500), collector()).run(executor(analyzer));
@@ -301,6 +369,7 @@ describe("the graphs", () => {
   it.each([
     ["frontend/model.json", "manifest.json", "frontend.outputs", "mfcc"],
     ["encoders/toy/model.json", "manifest.json", "encoders.0.outputs", "encoding"],
+    ["encoders/toy/model.json", "manifest.json", "encoders.0.outputs", "genres"],
   ])("are refused when they lack a tensor: %s", async (field, file, path, name) => {
     const edit = {
       [file]: (json: Json) => {
@@ -308,7 +377,7 @@ describe("the graphs", () => {
         Object.assign(outputs, { [name]: "Missing:0" });
       },
     };
-    await expect(load({ edit })).rejects.toMatchObject({ name: "BundleError", field });
+    await expect(load({ classifier: true, edit })).rejects.toMatchObject({ name: "BundleError", field });
   });
 
   it("are refused when they are no graph model", async () => {
@@ -324,8 +393,25 @@ describe("the graphs", () => {
       "goldens/goldens.json": (json: Json) => (((json.stages as Json).mfcc as Json).shape = [32, 1]),
     };
     const { analyzer } = await load({ edit });
-    expect(() => analyzer.mfcc(new Float32Array(16), -40)).toThrow(BundleError);
-    expect(() => analyzer.mfcc(new Float32Array(17), -40)).toThrow(RangeError);
+    await expect(analyzer.mfcc(new Float32Array(16), -40)).rejects.toThrow(BundleError);
+    await expect(analyzer.mfcc(new Float32Array(17), -40)).rejects.toThrow(RangeError);
+  });
+
+  it("are refused when they give other genres than the manifest says", async () => {
+    const edit = {
+      "manifest.json": (json: Json) => ((json.encoders as Json[])[0]!.genres = ["Calm", "Loud"]),
+      "goldens/goldens.json": (json: Json) => {
+        const golden = (json.genres as Record<string, Json>).toy!;
+        Object.assign(golden, { file: "goldens/encoding-toy.bin", shape: [7, 2] });
+      },
+    };
+    const { bundle, analyzer } = await load({ classifier: true, edit });
+    const before = tf.memory().numTensors;
+    const goldens = await loadGoldens(bundle);
+    await expect(selfTest(bundle, analyzer, goldens)).rejects.toThrow(
+      "encoders/toy/model.json gives genres of shape [7, 3] where [7, 2] is expected",
+    );
+    expect(tf.memory().numTensors).toBe(before);
   });
 });
 

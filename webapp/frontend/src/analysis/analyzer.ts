@@ -1,7 +1,15 @@
-/** Executes a bundle's graphs: PCM -> MFCC -> segments -> encodings. Knows no DSP, only shapes. */
+/** Executes a bundle's graphs: PCM -> MFCC -> segments -> encodings and genres. Knows no DSP, only shapes. */
 import { GraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
-import { BundleError, findEncoder, readBundleFile, type Bundle, type Encoder } from "../bundle";
+import {
+  BundleError,
+  findEncoder,
+  nameOf,
+  readBundleFile,
+  type Bundle,
+  type BundleFolder,
+  type Encoder,
+} from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { frameRun, hopFramesOf, sliceWithZeros, type SegmentRun } from "./segments";
 
@@ -13,7 +21,8 @@ const BATCH_ROWS = 1536;
 
 /** The verified files of one graph. */
 interface GraphFiles {
-  readonly path: string;
+  /** What errors call it. */
+  readonly name: string;
   readonly artifacts: tf.io.ModelArtifacts;
 }
 
@@ -71,41 +80,34 @@ export async function loadGraphs(
   onProgress?: (fraction: number) => void,
   signal?: AbortSignal,
 ): Promise<BundleGraphs> {
-  const paths = [bundle.frontend.model, ...bundle.encoders.map(({ model }) => model)];
+  const nGraphs = 1 + bundle.encoders.length;
   let done = 0;
-  const [frontend, ...encoders] = await Promise.all(
-    paths.map(async (path) => {
-      const files = await loadGraph(bundle, path, signal);
-      onProgress?.(++done / paths.length);
-      return files;
-    }),
-  );
-  if (frontend === undefined) throw new BundleError("frontend", "is missing");
-  return {
-    frontend,
-    encoders: new Map(
-      encoders.map((files, i) => {
-        const encoder = bundle.encoders[i];
-        if (encoder === undefined) throw new BundleError(`encoders[${i}]`, "is missing");
-        return [encoder.name, files];
-      }),
-    ),
+  const load = async (folder: BundleFolder, path: string) => {
+    const files = await loadGraph(folder, path, signal);
+    onProgress?.(++done / nGraphs);
+    return files;
   };
+  const [frontend, encoders] = await Promise.all([
+    load(bundle.frontend, bundle.frontend.model),
+    Promise.all(bundle.encoders.map(async ({ name, model }) => [name, await load(bundle, model)] as const)),
+  ]);
+  return { frontend, encoders: new Map(encoders) };
 }
 
 /** model.json and its shards, from verified bytes: TensorFlow.js is never given an address. */
-async function loadGraph(bundle: Bundle, path: string, signal?: AbortSignal): Promise<GraphFiles> {
-  const json = parseModelJson(await readBundleFile(bundle, path, signal), path);
-  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+async function loadGraph(folder: BundleFolder, path: string, signal?: AbortSignal): Promise<GraphFiles> {
+  const name = nameOf(folder, path);
+  const json = parseModelJson(await readBundleFile(folder, path, signal), name);
+  const beside = path.slice(0, path.lastIndexOf("/") + 1);
   const specs: tf.io.WeightsManifestEntry[] = [];
   const shards: string[] = [];
   for (const group of json.weightsManifest) {
     specs.push(...group.weights);
-    shards.push(...group.paths.map((name) => folder + name));
+    shards.push(...group.paths.map((shard) => beside + shard));
   }
-  const weightData = await Promise.all(shards.map((shard) => readBundleFile(bundle, shard, signal)));
+  const weightData = await Promise.all(shards.map((shard) => readBundleFile(folder, shard, signal)));
   return {
-    path,
+    name,
     artifacts: {
       modelTopology: json.modelTopology,
       weightSpecs: specs,
@@ -138,8 +140,9 @@ function parseModelJson(bytes: ArrayBuffer, path: string): tf.io.ModelJSON {
 }
 
 /**
- * A bundle's graphs on TensorFlow.js' current backend. Synchronous, as WASM and the CPU are; whoever calls it divides
- * the work. No tensor outlives a call.
+ * A bundle's graphs on TensorFlow.js' current backend. WASM and the CPU block the thread meanwhile, so whoever calls it
+ * divides the work; results are awaited for the sake of graphics cards, which cannot be read at once. No tensor
+ * outlives a call.
  */
 export class Analyzer {
   private constructor(
@@ -162,7 +165,8 @@ export class Analyzer {
       const encoders = new Map<string, GraphModel>();
       for (const [name, files] of graphs.encoders) {
         const encoder = findEncoder(bundle, name);
-        encoders.set(name, await build(files, [encoder.inputs.segments, encoder.outputs.encoding]));
+        const names = [...Object.values(encoder.inputs), ...Object.values(encoder.outputs)];
+        encoders.set(name, await build(files, names));
       }
       return new Analyzer(bundle, frontend, encoders);
     } catch (error) {
@@ -177,33 +181,35 @@ export class Analyzer {
    * @param pcm shape [n], n a multiple of the hop length
    * @returns mfcc of shape [n / hopLength - overlapHops, nMfcc], flattened, and the largest log-mel value
    */
-  mfcc(pcm: Float32Array, floorDb: number): { mfcc: Float32Array; peakDb: number } {
+  async mfcc(pcm: Float32Array, floorDb: number): Promise<{ mfcc: Float32Array; peakDb: number }> {
     const [mfcc, peak] = this.runFrontend(pcm, floorDb);
     try {
-      return { mfcc: mfcc.dataSync<"float32">(), peakDb: peak.dataSync<"float32">()[0] ?? NaN };
+      const [values, [peakDb = NaN]] = await Promise.all([mfcc.data<"float32">(), peak.data<"float32">()]);
+      return { mfcc: values, peakDb };
     } finally {
       tf.dispose([mfcc, peak]);
     }
   }
 
   /** The largest log-mel value of a run of PCM, for `top_db`. */
-  peakDb(pcm: Float32Array): number {
+  async peakDb(pcm: Float32Array): Promise<number> {
     const [mfcc, peak] = this.runFrontend(pcm, this.bundle.audio.floorDb);
     try {
-      return peak.dataSync<"float32">()[0] ?? NaN;
+      return (await peak.data<"float32">())[0] ?? NaN;
     } finally {
       tf.dispose([mfcc, peak]);
     }
   }
 
   /** The front end once, then every encoder on its segments of the result. */
-  encode({ pcm, firstFrame, floorDb, runs }: EncodeRequest): EncodeResult {
+  async encode({ pcm, firstFrame, floorDb, runs }: EncodeRequest): Promise<EncodeResult> {
     const start = performance.now();
     const [mfcc, peak] = this.runFrontend(pcm, floorDb);
     peak.dispose();
     const middle = performance.now();
     try {
-      const blocks = runs.map((run) => this.encodeRun(run, mfcc, firstFrame));
+      const blocks: EncodingBlock[] = [];
+      for (const run of runs) blocks.push(await this.encodeRun(run, mfcc, firstFrame));
       return { blocks, frontendMs: middle - start, encoderMs: performance.now() - middle };
     } finally {
       mfcc.dispose();
@@ -227,11 +233,11 @@ export class Analyzer {
       return this.frontend.execute(feeds, [outputs.mfcc, outputs.peakDb]) as tf.Tensor[];
     });
     if (mfcc === undefined || peak?.size !== 1) {
-      throw new BundleError(frontend.model, "does not give MFCC and a peak");
+      throw new BundleError(nameOf(frontend, frontend.model), "does not give MFCC and a peak");
     }
     if (mfcc.shape[0] !== nFrames || mfcc.shape[1] !== audio.nMfcc || mfcc.rank !== 2) {
       throw new BundleError(
-        frontend.model,
+        nameOf(frontend, frontend.model),
         `gives MFCC of shape [${mfcc.shape.join(", ")}] where [${nFrames}, ${audio.nMfcc}] is expected`,
       );
     }
@@ -239,63 +245,82 @@ export class Analyzer {
   }
 
   /** @param mfcc the frames from `firstFrame` on */
-  private encodeRun(
+  private async encodeRun(
     { encoder: name, first, count }: SegmentRun,
     mfcc: tf.Tensor2D,
     firstFrame: number,
-  ): EncodingBlock {
+  ): Promise<EncodingBlock> {
     const encoder = findEncoder(this.bundle, name);
     const model = this.encoders.get(name);
     if (model === undefined) throw new RangeError(`The encoder "${name}" is not loaded.`);
-    const { encodingSize: size, stepSeconds, windowFrames } = encoder;
+    const { encodingSize: size, genres: names, stepSeconds, windowFrames } = encoder;
     const hopFrames = hopFramesOf(this.bundle.audio, stepSeconds);
     const batch = Math.max(1, Math.round(BATCH_ROWS / windowFrames));
     const encodings = new Float32Array(count * size);
+    const genres = names && new Float32Array(count * names.length);
     for (let done = 0; done < count; done += batch) {
       const starts = Array.from(
         { length: Math.min(batch, count - done) },
         (_, i) => (first + done + i) * hopFrames - firstFrame,
       );
-      encodings.set(this.runEncoder(model, encoder, mfcc, starts), done * size);
+      const [encoded, probabilities] = await this.runEncoder(model, encoder, mfcc, starts);
+      encodings.set(encoded, done * size);
+      if (names && probabilities) genres?.set(probabilities, done * names.length);
     }
-    return { encoder: name, first, count, encodings, size };
+    return { encoder: name, first, count, encodings, size, ...(genres && { genres }) };
   }
 
-  /** Encode the segments that start at these rows. @returns shape [starts.length, encodingSize], flattened */
-  private runEncoder(
+  /**
+   * Encode the segments that start at these rows.
+   *
+   * @returns encodings of shape [starts.length, encodingSize], flattened, and a classifier's probabilities of its
+   *   genres, one row for each encoding
+   */
+  private async runEncoder(
     model: GraphModel,
-    { windowFrames, encodingSize, inputs, outputs, model: path }: Encoder,
+    { windowFrames, encodingSize, genres, inputs, outputs, model: path }: Encoder,
     mfcc: tf.Tensor2D,
     starts: readonly number[],
-  ): Float32Array {
+  ): Promise<[encodings: Float32Array, genres?: Float32Array]> {
     const batch = starts.length;
     const rows = Int32Array.from(
       { length: batch * windowFrames },
       (_, i) => (starts[Math.floor(i / windowFrames)] ?? 0) + (i % windowFrames),
     );
-    const encoding = tf.tidy(() => {
+    const names = outputs.genres === undefined ? [outputs.encoding] : [outputs.encoding, outputs.genres];
+    const tensors = tf.tidy(() => {
       const segments = tf.reshape(tf.gather(mfcc, tf.tensor1d(rows, "int32")), [
         batch,
         windowFrames,
         mfcc.shape[1],
       ]); // [batch, windowFrames, nMfcc]
-      return model.execute({ [inputs.segments]: segments }, outputs.encoding) as tf.Tensor;
+      return [model.execute({ [inputs.segments]: segments }, names)].flat();
     });
-    try {
-      if (encoding.size !== batch * encodingSize) {
+    const [encoding, probabilities] = tensors;
+    /** @param size of its rows */
+    const valuesOf = async (tensor: tf.Tensor | undefined, what: string, size: number) => {
+      if (tensor?.size !== batch * size) {
+        const shape = tensor?.shape.join(", ") ?? "";
         throw new BundleError(
           path,
-          `gives encodings of shape [${encoding.shape.join(", ")}] where [${batch}, ${encodingSize}] is expected`,
+          `gives ${what} of shape [${shape}] where [${batch}, ${size}] is expected`,
         );
       }
-      return encoding.dataSync<"float32">();
+      return tensor.data<"float32">();
+    };
+    try {
+      const encodings = await valuesOf(encoding, "encodings", encodingSize);
+      return genres ? [encodings, await valuesOf(probabilities, "genres", genres.length)] : [encodings];
     } finally {
-      encoding.dispose();
+      tf.dispose(tensors);
     }
   }
 }
 
-async function buildGraph({ path, artifacts }: GraphFiles, tensors: readonly string[]): Promise<GraphModel> {
+async function buildGraph(
+  { name: graph, artifacts }: GraphFiles,
+  tensors: readonly string[],
+): Promise<GraphModel> {
   const model = new GraphModel({ load: () => Promise.resolve(artifacts) });
   try {
     await model.load();
@@ -304,7 +329,7 @@ async function buildGraph({ path, artifacts }: GraphFiles, tensors: readonly str
     if (missing !== undefined) throw new Error(`no input or output is called "${missing}"`);
     return model;
   } catch (error) {
-    throw new BundleError(path, `cannot be used as a graph (${String(error)})`);
+    throw new BundleError(graph, `cannot be used as a graph (${String(error)})`);
   }
 }
 

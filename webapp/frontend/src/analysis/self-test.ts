@@ -1,4 +1,4 @@
-import { readGolden, type Bundle } from "../bundle";
+import { readGolden, type Bundle, type GoldenStage } from "../bundle";
 import { encodeRequest, type Analyzer } from "./analyzer";
 import { countFrames, frameRun, sliceWithZeros, timeAxis } from "./segments";
 
@@ -7,6 +7,8 @@ export interface SelfTest {
   readonly mfcc: number;
   /** By the encoder's name. */
   readonly encodings: Readonly<Record<string, number>>;
+  /** Of probabilities, by the name of each classifier's encoder. */
+  readonly genres: Readonly<Record<string, number>>;
 }
 
 /** The goldens' numbers that the self-test needs. */
@@ -15,51 +17,77 @@ export interface GoldenValues {
   readonly mfcc: Float32Array;
   /** By the encoder's name. */
   readonly encodings: ReadonlyMap<string, Float32Array>;
+  /** By the name of each classifier's encoder. */
+  readonly genres: ReadonlyMap<string, Float32Array>;
 }
 
 /** @throws BundleError */
 export async function loadGoldens(bundle: Bundle, signal?: AbortSignal): Promise<GoldenValues> {
-  const { stages, encodings } = bundle.goldens;
-  const [pcm, mfcc, ...rows] = await Promise.all([
+  const { stages, encodings, genres } = bundle.goldens;
+  const readAll = async (named: Readonly<Record<string, GoldenStage>>) =>
+    new Map(
+      await Promise.all(
+        Object.entries(named).map(
+          async ([name, stage]) => [name, await readGolden(bundle, stage, signal)] as const,
+        ),
+      ),
+    );
+  const [pcm, mfcc, encodingValues, genreValues] = await Promise.all([
     readGolden(bundle, stages.pcm, signal),
     readGolden(bundle, stages.mfcc, signal),
-    ...Object.entries(encodings).map(
-      async ([name, stage]) => [name, await readGolden(bundle, stage, signal)] as const,
-    ),
+    readAll(encodings),
+    readAll(genres),
   ]);
-  return { pcm, mfcc, encodings: new Map(rows) };
+  return { pcm, mfcc, encodings: encodingValues, genres: genreValues };
 }
 
 /** Run the goldens' PCM through all graphs and compare every stage with Python's. */
-export function selfTest(bundle: Bundle, analyzer: Analyzer, goldens: GoldenValues): SelfTest {
+export async function selfTest(bundle: Bundle, analyzer: Analyzer, goldens: GoldenValues): Promise<SelfTest> {
   const { audio, frontend, encoders } = bundle;
   const nSamples = goldens.pcm.length;
   const whole = sliceWithZeros(goldens.pcm, frameRun(audio, frontend, 0, countFrames(audio, nSamples)));
-  const floorDb = floorOf(audio, analyzer.peakDb(whole));
-  const { mfcc } = analyzer.mfcc(whole, floorDb);
+  const floorDb = floorOf(audio, await analyzer.peakDb(whole));
+  const { mfcc } = await analyzer.mfcc(whole, floorDb);
   const runs = encoders.map((encoder) => {
     const { count } = timeAxis(audio, encoder, nSamples);
     return { encoder: encoder.name, first: 0, count };
   });
-  const { blocks } = analyzer.encode(encodeRequest(bundle, goldens.pcm, runs, floorDb));
+  const { blocks } = await analyzer.encode(encodeRequest(bundle, goldens.pcm, runs, floorDb));
+  const compare = (what: "encodings" | "genres") =>
+    Object.fromEntries(
+      Array.from(goldens[what], ([name, expected]) => {
+        const given = blocks.find(({ encoder }) => encoder === name)?.[what];
+        return [name, given ? largestDifference(given, expected) : Infinity];
+      }),
+    );
   return {
     mfcc: largestDifference(mfcc, goldens.mfcc),
-    encodings: Object.fromEntries(
-      blocks.map(({ encoder, encodings }) => [
-        encoder,
-        largestDifference(encodings, goldens.encodings.get(encoder) ?? new Float32Array()),
-      ]),
-    ),
+    encodings: compare("encodings"),
+    genres: compare("genres"),
   };
 }
 
-/** Whether the differences of every encoder are within what the bundle allows. A NaN is not. */
-export function passes(
-  { encoders, goldens: { tolerance } }: Pick<Bundle, "encoders" | "goldens">,
-  { mfcc, encodings }: SelfTest,
-): boolean {
+/** Whether every difference is within what the bundle allows. A NaN is not. */
+export function passes(bundle: Pick<Bundle, "goldens">, result: SelfTest, goldens: GoldenValues): boolean {
+  const { tolerance } = bundle.goldens;
+  const allowed = allowedErrors(bundle, goldens);
   return (
-    mfcc <= tolerance.mfcc && encoders.every(({ name }) => (encodings[name] ?? NaN) <= tolerance.encoding)
+    result.mfcc <= tolerance.mfcc &&
+    Object.entries(allowed).every(([name, limit]) => (result.encodings[name] ?? NaN) <= limit) &&
+    Object.keys(bundle.goldens.genres).every((name) => (result.genres[name] ?? NaN) <= tolerance.genres)
+  );
+}
+
+/** Largest absolute difference that encodings may show, by the encoder's name. */
+export function allowedErrors(
+  { goldens: { tolerance } }: Pick<Bundle, "goldens">,
+  { encodings }: Pick<GoldenValues, "encodings">,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Array.from(encodings, ([name, values]) => {
+      const largest = values.reduce((soFar, value) => Math.max(soFar, Math.abs(value)), 0);
+      return [name, tolerance.encoding * largest];
+    }),
   );
 }
 
@@ -69,7 +97,7 @@ export function floorOf(audio: Pick<Bundle["audio"], "floorDb" | "topDb">, peakD
 }
 
 /** NaN when any number is, infinite when the lengths differ. */
-function largestDifference(a: Float32Array, b: Float32Array): number {
+export function largestDifference(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return Infinity;
   let largest = 0;
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs((a[i] ?? NaN) - (b[i] ?? NaN)));

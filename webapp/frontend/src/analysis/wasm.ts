@@ -44,6 +44,8 @@ interface FactoryConfig {
 
 type Factory = (config: FactoryConfig) => Promise<Module>;
 
+let running: Module | undefined;
+
 /** Whether this browser runs the variant's instructions, and shares memory for its threads. */
 export async function isWasmSupported({ simd, threads }: WasmVariant): Promise<boolean> {
   if (simd && !(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"))) return false;
@@ -76,14 +78,15 @@ export async function startWasm(variant: WasmVariant): Promise<number> {
     return new BackendWasm(module as unknown as BackendWasm["wasm"]);
   });
   if (!(await tf.setBackend("wasm"))) throw new Error("TensorFlow.js refused the WASM backend");
-  const threads = threadsOf(variant);
+  const threads = variant.threads === 1 ? 1 : getThreadsCount();
   if (threads !== variant.threads) throw new Error(`the pool has ${threads} instead`);
+  running = module;
   return threads;
 }
 
-/** Threads that the started variant's pool really has. */
-export function threadsOf({ threads }: WasmVariant): number {
-  return threads === 1 ? 1 : getThreadsCount();
+/** Memory of the variant that runs: it grows with the largest block and never shrinks. */
+export function wasmHeapBytes(): number {
+  return running?.HEAPU8.buffer.byteLength ?? 0;
 }
 
 /**

@@ -14,11 +14,7 @@ self.onmessage = (event: MessageEvent<Request>) => {
     );
     return;
   }
-  try {
-    compute(request);
-  } catch (error) {
-    reply({ kind: "failed", id: request.id, error: toWire(error) });
-  }
+  compute(request).catch((error: unknown) => reply({ kind: "failed", id: request.id, error: toWire(error) }));
 };
 
 async function start(bundleUrl: string, maxThreads: number | undefined): Promise<void> {
@@ -31,17 +27,17 @@ async function start(bundleUrl: string, maxThreads: number | undefined): Promise
   reply({ kind: "ready", bundle, backend: started.backend });
 }
 
-function compute(request: Exclude<Request, { kind: "start" }>): void {
+async function compute(request: Exclude<Request, { kind: "start" }>): Promise<void> {
   if (analyzer === undefined) throw new Error("the worker has not been started");
   const { id, kind } = request;
   if (kind === "peak") {
-    reply({ kind: "peak", id, peakDb: analyzer.peakDb(request.pcm) });
+    reply({ kind: "peak", id, peakDb: await analyzer.peakDb(request.pcm) });
     return;
   }
-  const result = analyzer.encode(request);
+  const result = await analyzer.encode(request);
   reply(
     { kind: "encoded", id, ...result },
-    result.blocks.map(({ encodings }) => encodings.buffer),
+    result.blocks.flatMap(({ encodings, genres }) => [encodings.buffer, ...(genres ? [genres.buffer] : [])]),
   );
 }
 

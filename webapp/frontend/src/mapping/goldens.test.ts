@@ -189,7 +189,7 @@ describe("rows to what the player shows", () => {
     const mapping: Mapping = { projection: { name: "raw", parts: [part], scalings: [scaling] }, scaling };
     const { time } = parseMappings(
       {
-        schema_version: 2,
+        schema_version: 3,
         n_parameters: size,
         default: { projection: "raw", mode: "features", method: "minmax" },
         time: settings,

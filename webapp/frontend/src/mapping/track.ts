@@ -23,6 +23,8 @@ export interface EncodingBlock {
   /** Shape [count, size], flattened. */
   readonly encodings: Float32Array;
   readonly size: number;
+  /** A classifier's probabilities of its genres, shape [count, number of genres], flattened. */
+  readonly genres?: Float32Array;
 }
 
 /** What every parameter is where nothing is known yet. */

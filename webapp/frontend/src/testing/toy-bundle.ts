@@ -1,6 +1,6 @@
 /**
  * A bundle small enough to read: its "MFCC" of a frame are the sums of its two halves, its encodings the first and the
- * last number of a segment. For tests only.
+ * last number of a segment, and its genres follow from them. For tests only.
  */
 import type { AnalysisOptions } from "../analysis/run";
 import type { EncodingBlock } from "../mapping/track";
@@ -12,6 +12,10 @@ export interface ToyOptions {
   readonly topDb?: number | null;
   /** A second encoder, `wide`, that looks at more at a time and less often: the default mapping takes both. */
   readonly wide?: boolean;
+  /** The encoder `toy` is a classifier's. */
+  readonly classifier?: boolean;
+  /** Where the front end is: in the bundle, or where a registry keeps it for several. */
+  readonly sharedFrontend?: boolean;
   /** Step of the encoder `toy`. */
   readonly stepSeconds?: number;
   /** Change the JSON of a file before it is listed: `edit("manifest.json", (json) => ...)`. */
@@ -21,21 +25,38 @@ export interface ToyOptions {
 export type Json = Record<string, unknown>;
 
 export const TOY_URL = "http://toy.test/registry/toy/1/";
+const FRONTEND = "frontend/";
 const HOP = 4;
 const N_FFT = 8;
 const SECONDS_PER_FRAME = 0.04;
 const SIZE = 2;
+const GENRES = ["Calm", "Loud", "Odd"];
+/** Logits of the genres by the numbers of an encoding, [SIZE, GENRES.length]. */
+const HEAD = [
+  [1, 0, -1],
+  [0, 2, 0.5],
+];
 
 /** What differs between the toy's encoders, in frames. */
 export interface ToyEncoder {
   readonly name: string;
   readonly windowFrames: number;
   readonly hopFrames: number;
+  readonly genres?: readonly string[];
 }
 
 /** The encoders of a toy, in the manifest's order. */
-export function toyEncoders({ wide = false, stepSeconds = 0.08 }: ToyOptions = {}): ToyEncoder[] {
-  const toy = { name: "toy", windowFrames: 3, hopFrames: Math.round(stepSeconds / SECONDS_PER_FRAME) };
+export function toyEncoders({
+  wide = false,
+  classifier = false,
+  stepSeconds = 0.08,
+}: ToyOptions = {}): ToyEncoder[] {
+  const toy = {
+    name: "toy",
+    windowFrames: 3,
+    hopFrames: Math.round(stepSeconds / SECONDS_PER_FRAME),
+    ...(classifier && { genres: GENRES }),
+  };
   return wide ? [{ name: "wide", windowFrames: 6, hopFrames: 5 }, toy] : [toy];
 }
 
@@ -48,6 +69,12 @@ const constant = (name: string, dtype: string, shape: number[]) => ({
     value: { tensor: { dtype, tensorShape: { dim: shape.map((size) => ({ size: String(size) })) } } },
   },
 });
+const matMul = (name: string, a: string, b: string) =>
+  node(name, "MatMul", [a, b], {
+    T: { type: "DT_FLOAT" },
+    transpose_a: { b: false },
+    transpose_b: { b: false },
+  });
 const node = (name: string, op: string, input: string[], attr: Json = { T: { type: "DT_FLOAT" } }) => ({
   name,
   op,
@@ -114,11 +141,7 @@ function frontendModel(): [Json, Uint8Array<ArrayBuffer>] {
       constant("axis", "DT_INT32", []),
       constant("axes", "DT_INT32", [2]),
       node("hops", "Reshape", ["pcm", "shape"]),
-      node("sums", "MatMul", ["hops", "weights"], {
-        T: { type: "DT_FLOAT" },
-        transpose_a: { b: false },
-        transpose_b: { b: false },
-      }),
+      matMul("sums", "hops", "weights"),
       slice("left", "zero", "minus", 2),
       slice("right", "one", "zero", 3),
       node("frames", "ConcatV2", ["left", "right", "axis"], { T: { type: "DT_FLOAT" }, N: { i: "2" } }),
@@ -140,28 +163,36 @@ function frontendModel(): [Json, Uint8Array<ArrayBuffer>] {
   );
 }
 
-/** Flatten [batch, windowFrames, 2] and pick the first and the last number. */
-function encoderModel(windowFrames: number): [Json, Uint8Array<ArrayBuffer>] {
+/** Flatten [batch, windowFrames, 2] and pick the first and the last number; of a classifier, their softmax by `HEAD`. */
+function encoderModel({
+  windowFrames,
+  genres,
+}: Pick<ToyEncoder, "windowFrames" | "genres">): [Json, Uint8Array<ArrayBuffer>] {
   const pick = Array<number>(windowFrames * 2 * SIZE).fill(0);
   pick[0] = 1;
   pick[pick.length - 1] = 1;
+  const head: Weight[] = genres
+    ? [{ name: "head", shape: [SIZE, genres.length], dtype: "float32", values: HEAD.flat() }]
+    : [];
   return model(
     [
       tensor("segments"),
       constant("flat", "DT_INT32", [2]),
       constant("pick", "DT_FLOAT", [windowFrames * 2, SIZE]),
       node("rows", "Reshape", ["segments", "flat"]),
-      node("Identity", "MatMul", ["rows", "pick"], {
-        T: { type: "DT_FLOAT" },
-        transpose_a: { b: false },
-        transpose_b: { b: false },
-      }),
+      matMul("Identity", "rows", "pick"),
+      ...head.flatMap(({ name, shape }) => [
+        constant(name, "DT_FLOAT", shape),
+        matMul("logits", "Identity", name),
+        node("Identity_1", "Softmax", ["logits"]),
+      ]),
     ],
     ["segments"],
-    ["Identity"],
+    ["Identity", ...(genres ? ["Identity_1"] : [])],
     [
       { name: "flat", shape: [2], dtype: "int32", values: [-1, windowFrames * 2] },
       { name: "pick", shape: [windowFrames * 2, SIZE], dtype: "float32", values: pick },
+      ...head,
     ],
   );
 }
@@ -189,6 +220,17 @@ export function toyEncodings(
   ]);
 }
 
+/** The probabilities of a classifier's genres for those encodings. @returns shape [count][GENRES.length] */
+export function toyGenres(encodings: readonly (readonly number[])[]): number[][] {
+  return encodings.map((row) => {
+    const powers = GENRES.map((_, j) =>
+      Math.exp(row.reduce((sum, value, i) => sum + value * (HEAD[i]?.[j] ?? NaN), 0)),
+    );
+    const sum = powers.reduce((a, b) => a + b, 0);
+    return powers.map((power) => power / sum);
+  });
+}
+
 /** What the default mapping makes of a track: rows of `toy`, the second number by `wide` where there is one. */
 export function toyParameters(pcm: ArrayLike<number>, options: ToyOptions = {}): number[][] {
   const [toy, wide] = toyEncoders(options).reverse();
@@ -206,7 +248,7 @@ export function toyParameters(pcm: ArrayLike<number>, options: ToyOptions = {}):
   });
 }
 
-/** Build the bundle's files. */
+/** The bundle's files, by their paths relative to it. */
 export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
   const { topDb = null, edit = {} } = options;
   const encoders = toyEncoders(options);
@@ -217,7 +259,7 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
   };
   for (const [folder, [json, shard]] of [
     ["frontend", frontendModel()] as const,
-    ...encoders.map(({ name, windowFrames }) => [`encoders/${name}`, encoderModel(windowFrames)] as const),
+    ...encoders.map((encoder) => [`encoders/${encoder.name}`, encoderModel(encoder)] as const),
   ]) {
     put(`${folder}/model.json`, json);
     files.set(`${folder}/shard.bin`, shard);
@@ -244,7 +286,7 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
   });
   const rowStage = (name: string, rows: number[][]) => {
     files.set(`goldens/${name}.bin`, new Uint8Array(Float32Array.from(rows.flat()).buffer));
-    return stage(name, "float32", [rows.length, SIZE]);
+    return stage(name, "float32", [rows.length, rows[0]?.length ?? 0]);
   };
   const identity = { gain: [1, 1], offset: [0, 0] };
   const half = { gain: [0.5, 0.5], offset: [0.5, 0.5] };
@@ -254,8 +296,9 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     { mode: "features", method: "per-track", ...half, percentiles: [2.5, 97.5], max_boost: 4 },
   ];
   const second = { encoder: "wide", steps: [{ kind: "select", indices: [1] }] };
+  files.set("card.md", new TextEncoder().encode("# Toy\n"));
   put("mappings.json", {
-    schema_version: 2,
+    schema_version: 3,
     n_parameters: SIZE,
     default: { projection: "raw", mode: "features", method: "standard" },
     time: {
@@ -306,7 +349,7 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     ],
   });
   put("goldens/goldens.json", {
-    schema_version: 2,
+    schema_version: 3,
     stages: {
       pcm: stage("pcm", "int16", [pcm.length]),
       mfcc: stage("mfcc", "float32", [nFrames, 2]),
@@ -318,18 +361,33 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
         rowStage(`encoding-${encoder.name}`, toyEncodings(samples, encoder, topDb)),
       ]),
     ),
-    tolerance: { mfcc: 1e-5, encoding: 1e-5 },
+    genres: Object.fromEntries(
+      encoders
+        .filter(({ genres }) => genres)
+        .map((encoder) => [
+          encoder.name,
+          rowStage(`genres-${encoder.name}`, toyGenres(toyEncodings(samples, encoder, topDb))),
+        ]),
+    ),
+    tolerance: { mfcc: 1e-5, encoding: 1e-5, genres: 1e-5, parameters: 1e-5 },
   });
   const listed: Json = {};
+  const frontend: Json = {};
   for (const [path, bytes] of files) {
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    listed[path] = {
-      bytes: bytes.length,
-      sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-    };
+    const list = path.startsWith(FRONTEND) ? frontend : listed;
+    list[path.replace(FRONTEND, "")] = { bytes: bytes.length, sha256: await sha256(bytes) };
+  }
+  const digest = await sha256(new TextEncoder().encode(JSON.stringify(frontend)));
+  const folder = options.sharedFrontend ? `../../frontends/${digest}/` : FRONTEND;
+  if (options.sharedFrontend) {
+    for (const path of Object.keys(frontend)) {
+      const bytes = files.get(FRONTEND + path);
+      if (bytes) files.set(folder + path, bytes);
+      files.delete(FRONTEND + path);
+    }
   }
   put("manifest.json", {
-    schema_version: 2,
+    schema_version: 3,
     name: "toy",
     version: null,
     title: "Toy",
@@ -348,19 +406,22 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
       segment_frames: 3,
     },
     frontend: {
-      model: "frontend/model.json",
+      path: folder,
+      digest,
+      files: frontend,
       inputs: { pcm: "pcm", floor_db: "floor_db" },
       outputs: { mfcc: "Identity:0", peak_db: "Identity_1:0" },
       pad_samples: N_FFT / 2,
       overlap_hops: 1,
     },
-    encoders: encoders.map(({ name, windowFrames, hopFrames }) => ({
+    encoders: encoders.map(({ name, windowFrames, hopFrames, genres }) => ({
       name,
       model: `encoders/${name}/model.json`,
       layer: "encoding",
       inputs: { segments: "segments" },
-      outputs: { encoding: "Identity:0" },
+      outputs: { encoding: "Identity:0", ...(genres && { genres: "Identity_1:0" }) },
       encoding_size: SIZE,
+      ...(genres && { genres: [...genres] }),
       window_frames: windowFrames,
       window_seconds: windowFrames * SECONDS_PER_FRAME,
       step_seconds: hopFrames * SECONDS_PER_FRAME,
@@ -368,6 +429,7 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     })),
     mappings: "mappings.json",
     goldens: "goldens/goldens.json",
+    card: "card.md",
     quantization: "none",
     provenance: { code_version: "test" },
     files: listed,
@@ -375,11 +437,17 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
   return files;
 }
 
-/** Stands in for `fetch`: gives the files below `TOY_URL`. */
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Stands in for `fetch`: gives the files, whose paths are relative to `TOY_URL`. */
 export function toyFetch(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): typeof fetch {
   return (input) => {
     const url = input instanceof Request ? input.url : String(input);
-    const bytes = files.get(url.replace(TOY_URL, ""));
+    const path = Array.from(files.keys()).find((candidate) => new URL(candidate, TOY_URL).href === url);
+    const bytes = path === undefined ? undefined : files.get(path);
     return Promise.resolve(bytes === undefined ? new Response(null, { status: 404 }) : new Response(bytes));
   };
 }

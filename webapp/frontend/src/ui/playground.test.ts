@@ -55,7 +55,7 @@ class FakeAnalyst implements Analyst {
     name: "wasm",
     simd: true,
     threads: 1,
-    selfTest: { mfcc: 0, encodings: { e: 0, slow: 0 } },
+    selfTest: { mfcc: 0, encodings: { e: 0, slow: 0 }, genres: {} },
     rejected: [],
   } as const;
   readonly focus = vi.fn();

@@ -1,0 +1,56 @@
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, expect, it, vi } from "vitest";
+import type { Bundle } from "../bundle";
+import { TOY_URL, toyFetch, toyFiles } from "../testing/toy-bundle";
+import { encodeRequest } from "./analyzer";
+import type { Reply, Request } from "./messages";
+
+// The choice of a backend needs a browser; what it starts does not.
+vi.mock("./backend", async () => {
+  const { Analyzer, loadGraphs } = await import("./analyzer");
+  return {
+    BackendError: Error,
+    startAnalyzer: async (bundle: Bundle) => ({
+      analyzer: await Analyzer.create(bundle, await loadGraphs(bundle)),
+      backend: {},
+    }),
+  };
+});
+
+afterEach(() => void vi.unstubAllGlobals());
+
+it("hands over encodings and genres without a copy", async () => {
+  await tf.setBackend("cpu");
+  vi.stubGlobal("fetch", toyFetch(await toyFiles({ wide: true, classifier: true })));
+  const posted: [Reply, Transferable[]][] = [];
+  const scope = {
+    onmessage: (event: { data: Request }): void => expect.unreachable(event.data.kind),
+    postMessage: (reply: Reply, { transfer }: { transfer: Transferable[] }) =>
+      void posted.push([reply, transfer]),
+  };
+  vi.stubGlobal("self", scope);
+  await import("./worker");
+  scope.onmessage({ data: { kind: "start", bundleUrl: TOY_URL } });
+  const bundle = await vi.waitFor(() => {
+    const reply = posted.at(-1)?.[0];
+    if (reply?.kind !== "ready") throw new Error("not ready");
+    return reply.bundle;
+  });
+
+  const pcm = new Float32Array(100).fill(0.1);
+  const runs = bundle.encoders.map(({ name }) => ({ encoder: name, first: 0, count: 2 }));
+  scope.onmessage({ data: { kind: "encode", id: 7, ...encodeRequest(bundle, pcm, runs, -40) } });
+  const [reply, transfer] = await vi.waitFor(() => {
+    const [last, transferred] = posted.at(-1)!;
+    if (last.kind !== "encoded") throw new Error("not encoded");
+    return [last, transferred] as const;
+  });
+  const [wide, toy] = reply.blocks;
+  expect(wide!.genres).toBeUndefined();
+  expect(toy!.genres).toHaveLength(6);
+  expect(transfer).toEqual([wide!.encodings.buffer, toy!.encodings.buffer, toy!.genres!.buffer]);
+  const received = structuredClone(reply, { transfer });
+  expect(received.blocks[1]!.genres).toHaveLength(6);
+  expect(toy!.genres).toHaveLength(0);
+});

@@ -1,0 +1,52 @@
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, beforeAll, expect, it, vi } from "vitest";
+import type { Bundle } from "./bundle";
+import { analyze, loadBundle } from "./lib";
+import {
+  TOY_URL,
+  toyEncoders,
+  toyEncodings,
+  toyFetch,
+  toyFiles,
+  toyGenres,
+  toyParameters,
+} from "./testing/toy-bundle";
+
+// The choice of a backend needs a browser; what it starts does not.
+vi.mock("./analysis/backend", async () => {
+  const { Analyzer, loadGraphs } = await import("./analysis/analyzer");
+  return {
+    startAnalyzer: async (bundle: Bundle) => ({
+      analyzer: await Analyzer.create(bundle, await loadGraphs(bundle)),
+      backend: { name: "cpu" },
+    }),
+  };
+});
+
+beforeAll(() => tf.setBackend("cpu"));
+afterEach(() => void vi.unstubAllGlobals());
+
+it("gives every encoder's series, a classifier's with its genres", async () => {
+  const options = { wide: true, classifier: true, sharedFrontend: true };
+  vi.stubGlobal("fetch", toyFetch(await toyFiles(options)));
+  const bundle = await loadBundle(TOY_URL);
+  const pcm = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i * i * 0.37));
+  const { encodings, parameters, times } = await analyze(pcm, bundle);
+  for (const encoder of toyEncoders(options)) {
+    const expected = toyEncodings(pcm, encoder);
+    const series = encodings[encoder.name]!;
+    expectNear(series.values, expected);
+    expect(series.times).toHaveLength(expected.length);
+    expect(series.genres?.length).toBe(encoder.genres && expected.length);
+    if (series.genres) expectNear(series.genres, toyGenres(expected));
+  }
+  expect(bundle.encoders.map(({ genres }) => genres)).toEqual([undefined, ["Calm", "Loud", "Odd"]]);
+  expect(times).toHaveLength(parameters.length);
+  expectNear(parameters, toyParameters(pcm, options));
+});
+
+function expectNear(given: readonly Float32Array[], expected: readonly (readonly number[])[]): void {
+  expect(given.map(({ length }) => length)).toEqual(expected.map(({ length }) => length));
+  given.forEach((row, k) => row.forEach((value, i) => expect(value).toBeCloseTo(expected[k]![i]!, 4)));
+}
