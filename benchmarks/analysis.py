@@ -1,8 +1,7 @@
-"""The browser's analysis of one track beside Python's, in one run: `make bench`.
+"""Python's analysis of one track, stage by stage: the half of `benchmarks/browser.mjs` that runs here.
 
-Python: soundfile + soxr, the TensorFlow front end, the Keras encoders, as `tfdeepviz extract` runs them. Browser:
-decodeAudioData, the same graphs in TensorFlow.js. Both warm, median of several runs, same track, every encoder at its
-own step. Machines are noisy: compare the ratios.
+soundfile + soxr, the TensorFlow front end, the bundle's encoders, as `tfdeepviz extract` runs them: warm, medians of
+several runs. As in the browser, a second of audio costs what lies between its samples and its encodings.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import resource
 import sys
 import time
 from pathlib import Path
@@ -27,13 +26,31 @@ from tfdeepviz.mapping.encodings import encode_track
 
 _ROOT = Path(__file__).resolve().parent.parent
 _REGISTRY = _ROOT / "webapp" / "registry"
-_RUNS = 5
+_RUNS = 3
+#: `ru_maxrss` is in kilobytes, on macOS in bytes.
+_RSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
-def python_times(bundle: Bundle, track: Path) -> dict[str, float]:
-    """Milliseconds of each stage, models loaded and warm; as in the browser, the total ends with the encodings."""
-    extractor, params = Extractor(bundle), bundle.params
-    windows = {info.name: info.windows(params) for info in bundle.encoders}
+def python_times(path: Path, track: Path, hops: list[float]) -> dict[str, Any]:
+    """Milliseconds of each stage at the encoders' own steps, and of a second of audio at other ones."""
+    start = time.perf_counter()
+    bundle = Bundle.load(path)
+    extractor = Extractor(bundle)
+    encoders = list(extractor.encoders)
+    load_ms = 1_000 * (time.perf_counter() - start)
+    own = _stages(extractor, track, None)
+    at_hops = [{"hop_seconds": hop, "ms_per_second": _stages(extractor, track, hop)["ms_per_second"]} for hop in hops]
+    peak_bytes = _RSS_BYTES * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        **{"bundle": bundle.label, "encoders": encoders, "cores": os.cpu_count(), "load_ms": load_ms},
+        **own,
+        **{"at_hops": at_hops, "peak_bytes": peak_bytes},
+    }
+
+
+def _stages(extractor: Extractor, track: Path, hop_seconds: float | None) -> dict[str, float]:
+    bundle, params = extractor.bundle, extractor.bundle.params
+    windows = {info.name: info.windows(params, hop_seconds=hop_seconds) for info in bundle.encoders}
     mapping = bundle.mappings.find()
     runs: list[dict[str, float]] = []
     for _ in range(_RUNS + 1):  # the first one traces
@@ -42,34 +59,15 @@ def python_times(bundle: Bundle, track: Path) -> dict[str, float]:
         t1 = time.perf_counter()
         mfcc = extractor.frontend.mfcc(pcm)
         t2 = time.perf_counter()
-        encodings = {name: encode_track(model, mfcc, windows[name]) for name, model in extractor.encoders.items()}
+        encodings = {name: encode_track(encode, mfcc, windows[name]) for name, encode in extractor.encoders.items()}
         t3 = time.perf_counter()
         mapping.parameters(encodings)
         t4 = time.perf_counter()
-        stages = {"decode_ms": t1 - t0, "frontend_ms": t2 - t1, "encoder_ms": t3 - t2, "total_ms": t3 - t0}
-        runs.append({name: 1_000 * seconds for name, seconds in {**stages, "mapping_ms": t4 - t3}.items()})
+        seconds = pcm.size / params.sample_rate_hz
+        stages = {"decode_ms": t1 - t0, "frontend_ms": t2 - t1, "encoder_ms": t3 - t2, "mapping_ms": t4 - t3}
+        in_ms = {name: 1_000 * elapsed for name, elapsed in stages.items()}
+        runs.append({**in_ms, "ms_per_second": 1_000 * (t3 - t1) / seconds, "audio_seconds": seconds})
     return {name: median(run[name] for run in runs[1:]) for name in runs[0]}
-
-
-def browser_times(bundle: Bundle, track: Path) -> dict[str, Any]:
-    """What the front end's own benchmark prints, in headless Chromium."""
-    registry, name = bundle.path.parent.parent, f"{bundle.path.parent.name}/{bundle.path.name}"
-    environment = {
-        **os.environ,
-        "TFDEEPVIZ_BENCH_AUDIO": str(track),
-        "TFDEEPVIZ_REGISTRY": str(registry),
-        "TFDEEPVIZ_PYTHON": sys.executable,
-    }
-    result = subprocess.run(
-        ["npm", "run", "--silent", "bench", "--", "--json", "--bundle", name],
-        cwd=_ROOT / "webapp" / "frontend",
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    values: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return values
 
 
 def default_bundle() -> Path:
@@ -82,17 +80,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--track", type=Path, default=_ROOT / "webapp" / "tracks" / "electronic.mp3")
     parser.add_argument("--bundle", type=Path, help="a version in a registry; by default the first that ships")
+    parser.add_argument("--hop-seconds", type=float, action="append", default=[], help="time this step as well")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
     args = parser.parse_args()
-    bundle = Bundle.load((args.bundle or default_bundle()).resolve())
-    track = args.track.resolve()
-    ours, theirs = python_times(bundle, track), browser_times(bundle, track)
-    print(f"{args.track.name}, {bundle.label}, {os.cpu_count()} cores; {theirs['encoders']}")
-    first = theirs["first_block_ms"]
-    print(f"browser: {theirs['backend']}, {theirs['threads']} thread(s); first encodings after {first:.0f} ms")
-    print(f"{'':12} {'Python':>10} {'browser':>10} {'ratio':>7}")
-    for name in ("decode_ms", "frontend_ms", "encoder_ms", "total_ms"):
-        print(f"{name:12} {ours[name]:10.1f} {theirs[name]:10.1f} {theirs[name] / ours[name]:7.2f}")
-    print(f"{'mapping_ms':12} {ours['mapping_ms']:10.1f} {'-':>10}  (after the total; the browser's runs as it plays)")
+    times = python_times((args.bundle or default_bundle()).resolve(), args.track.resolve(), args.hop_seconds)
+    if args.json:
+        print(json.dumps(times))
+        return
+    for name, value in times.items():
+        print(f"{name:14} {value:.1f}" if isinstance(value, float) else f"{name:14} {value}")
 
 
 if __name__ == "__main__":
