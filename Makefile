@@ -48,8 +48,8 @@ format: $(DEV) $(NODE) ## let ruff, eslint and prettier mend what they can
 	cd $(FRONTEND) && npm run format
 
 .PHONY: bench
-bench: $(DEV) $(STATIC) ## the browser's analysis beside Python's, in one run
-	$(BIN)/python -m benchmarks.analysis
+bench: $(DEV) $(NODE) $(STATIC) ## every shipped bundle in the browser beside Python, in one run
+	TFDEEPVIZ_PYTHON=$(abspath $(BIN)/python) node benchmarks/browser.mjs
 
 .PHONY: build
 build: $(STATIC) ## the front end and the embeddable library, into webapp/static

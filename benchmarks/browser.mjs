@@ -79,7 +79,12 @@ async function main() {
   });
   let browser;
   try {
-    const [line] = await once(createInterface(server.stdout), "line");
+    const [line] = await Promise.race([
+      once(createInterface(server.stdout), "line"),
+      once(server, "exit").then(([code]) =>
+        Promise.reject(new Error(`webapp.server ended with status ${code}`)),
+      ),
+    ]);
     const origin = /http:\S+(?=\/)/.exec(line)[0];
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
