@@ -243,6 +243,18 @@ def test_changed_settings_are_told_and_done_again(
     assert run(home).done == []
 
 
+def test_what_is_asked_of_a_model_may_change_without_training_it(
+    home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tfdeepviz.pipeline, "train", train)
+    write_json(home / "tiny.json", {**PRESET, "budget": {"megabytes": 3, "milliseconds": 50}})
+    log = run(home)
+    assert "train tiny" in log.skipped
+    assert log.reasons["export tiny"] == "settings changed (asked.tiny.budget.megabytes)"
+    assert Run.load(home / "work" / "runs" / "tiny").preset.budget == {"megabytes": 3, "milliseconds": 50}
+    assert run(home).done == []
+
+
 def test_a_changed_corpus_is_prepared_anew(home: Path, steps: Steps, fma_root: Path, tmp_path: Path) -> None:
     shutil.copytree(fma_root, tmp_path / "other")
     (home / "fma").unlink()

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.command(args)
     except KeyboardInterrupt:
         print(
-            "\ntfdeepviz: stopped; `download`, `prepare` and `train` go on where they were when you run them again",
+            "\ntfdeepviz: stopped; `download`, `prepare`, `train` and `pipeline` go on where they were when you run "
+            "them again",
             file=sys.stderr,
         )
         return 130

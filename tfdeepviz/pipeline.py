@@ -48,6 +48,8 @@ _MAX_NAMED_CHANGES = 4
 # A run counts as measured on the first of these that it has.
 _MEASURED = ("test", "validation", "training")
 _REMOVED = ".removed-"
+# What a preset asks of its model, without teaching it anything: of a finished run it may change.
+_ASKED = ("thresholds", "budget")
 _CORES = os.cpu_count() or 1
 
 
@@ -498,7 +500,8 @@ class _Pipeline:
 
     def _train(self, run: RunConfig, dataset: str | None, runs: Mapping[str, str | None]) -> str | None:
         out = self._run(run.name)
-        settings: dict[str, Any] = {"preset": run.preset.to_dict(), "seed": run.seed}
+        preset = {name: value for name, value in run.preset.to_dict().items() if name not in _ASKED}
+        settings: dict[str, Any] = {"preset": preset, "seed": run.seed}
         inputs = {"dataset": dataset}
         if run.teacher is not None:
             settings["components"] = run.n_components
@@ -520,9 +523,12 @@ class _Pipeline:
             best = trained.best_epoch()
             return f"{run.preset.name}, val_loss {trained.history()[best - 1]['val_loss']:.5f} after epoch {best}"
 
-        return self._step(
+        made = self._step(
             f"train {run.name}", make, result=out, settings=settings, inputs=inputs, digest=lambda: run_digest(out)
         )
+        if made is not None and not self.dry_run and _asked(Run.load(out).preset) != _asked(run.preset):
+            make()  # nothing is trained: the finished run only notes what is asked of it now
+        return made
 
     def _evaluate(self, run: RunConfig, digest: str | None, dataset: str | None) -> None:
         path = self._run(run.name)
@@ -572,7 +578,11 @@ class _Pipeline:
         return self._step(
             *(f"export {bundle.name}", make),
             result=out,
-            settings={"runs": list(bundle.runs), **bundle.options},
+            settings={
+                "runs": list(bundle.runs),
+                "asked": {run.name: _asked(run.preset) for run in self.config.runs if run.name in bundle.runs},
+                **bundle.options,
+            },
             inputs={"dataset": dataset, **{f"run {name}": runs[name] for name in bundle.runs}},
             digest=lambda: Bundle.load(out).digest if out.exists() else None,
         )
@@ -776,6 +786,11 @@ class _Pipeline:
             raise FormatError(f"{path}: not a pipeline's record ({place}: {error.message}); give another work")
         steps: dict[str, dict[str, Any]] = record["steps"]
         return steps
+
+
+def _asked(preset: Preset) -> dict[str, Any]:
+    values = preset.to_dict()
+    return {name: values[name] for name in _ASKED}
 
 
 def _whole(digest: Callable[[], str | None]) -> str | None:

@@ -60,30 +60,29 @@ def failures(blessing: Blessing) -> list[str]:
     return [check.name for check in blessing.checks if not check.passed]
 
 
+_THRESHOLDS = {
+    "mse": {"max": "mean_mse", "may_worsen": 0.05},
+    "shuffle_rise": {"min": 0.2, "may_worsen": 0.25},
+    "min_correlation": {"min": 0.9},
+}
+_MEASURED = {"mse": 0.004, "mean_mse": 0.01, "shuffle_rise": 0.5}
+
+
+def worth(bundle: Bundle, copy: Path, **test: float) -> Path:
+    """Copy a bundle whose preset has thresholds, and whose metrics on the test split are good, or these."""
+    shutil.copytree(bundle.path, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    trained = manifest["provenance"]["encoders"]["tiny"]
+    trained["run"]["config"]["preset"]["thresholds"] = _THRESHOLDS
+    trained["metrics"]["test"] |= {**_MEASURED, **test}
+    write_json(copy / "manifest.json", manifest)
+    return copy
+
+
 @pytest.fixture
-def good(run: Run, dataset: PreparedDataset, tmp_path: Path, measured: dict[str, float]) -> Path:
+def good(bundle: Bundle, tmp_path: Path) -> Path:
     """A bundle that deserves to be blessed."""
-    return with_metrics(run, dataset, tmp_path, "good", measured)
-
-
-@pytest.fixture
-def measured() -> dict[str, float]:
-    return {"mse": 0.004, "mean_mse": 0.01, "shuffle_rise": 0.5}
-
-
-def with_metrics(run: Run, dataset: PreparedDataset, tmp_path: Path, name: str, test: dict[str, float]) -> Path:
-    """Export a run whose preset has thresholds, and whose metrics on the test split are these."""
-    copy = shutil.copytree(run.path, tmp_path / f"run-{name}")
-    config = json.loads((copy / "config.json").read_text())
-    config["preset"]["thresholds"] = {
-        "mse": {"max": "mean_mse", "may_worsen": 0.05},
-        "shuffle_rise": {"min": 0.2, "may_worsen": 0.25},
-        "min_correlation": {"min": 0.9},
-    }
-    write_json(copy / "config.json", config)
-    metrics = json.loads((copy / "metrics.json").read_text())
-    write_json(copy / "metrics.json", {**metrics, "test": {**metrics["test"], **test}})
-    return export_bundle([Run.load(copy)], dataset, tmp_path / name, name="tiny").path
+    return worth(bundle, tmp_path / "good")
 
 
 def test_a_good_bundle_is_blessed_with_all_figures(good: Path, judge: Callable[..., Blessing]) -> None:
@@ -184,7 +183,6 @@ def test_a_quantisation_that_breaks_parity_is_refused(
     run: Run,
     dataset: PreparedDataset,
     tmp_path: Path,
-    measured: dict[str, float],
     judge: Callable[..., Blessing],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -192,8 +190,8 @@ def test_a_quantisation_that_breaks_parity_is_refused(
         return QuantizationPlan(dict.fromkeys((x.name for x in encoder.layers if hasattr(x, "kernel")), "uint8"), 0.0)
 
     monkeypatch.setattr(exporter, "plan_quantization", careless)
-    bundle = with_metrics(run, dataset, tmp_path, "careless", measured)
-    found = failures(judge(bundle))
+    bundle = export_bundle([run], dataset, tmp_path / "careless", quantization="float16")
+    found = failures(judge(bundle.path))
     assert found[:1] == ["TensorFlow: encodings of tiny"]
     assert "SavedModel: encodings of tiny" in found
 
@@ -226,22 +224,17 @@ def test_a_backend_that_does_not_run_is_refused_where_it_is_needed(good: Path, j
 
 
 def test_a_worse_model_than_the_one_it_replaces_is_refused(
-    good: Path,
-    run: Run,
-    dataset: PreparedDataset,
-    tmp_path: Path,
-    measured: dict[str, float],
-    judge: Callable[..., Blessing],
+    good: Path, bundle: Bundle, tmp_path: Path, judge: Callable[..., Blessing]
 ) -> None:
     registry = tmp_path / "registry"
     judge(good, registry=registry)
     push(good, registry)
-    worse = with_metrics(run, dataset, tmp_path, "worse", {**measured, "mse": 0.0043})
+    worse = worth(bundle, tmp_path / "worse", mse=0.0043)
     blessing = judge(worse, registry=registry)
     assert blessing.baseline == "tiny/1"
     assert failures(blessing) == ["tiny: mse (test) against tiny/1"]
     assert failures(judge(worse, registry=registry, compare=False)) == []
-    slightly = with_metrics(run, dataset, tmp_path, "slightly", {**measured, "mse": 0.0041, "shuffle_rise": 0.4})
+    slightly = worth(bundle, tmp_path / "slightly", mse=0.0041, shuffle_rise=0.4)
     assert failures(judge(slightly, registry=registry, baseline=1)) == []
     with pytest.raises(FormatError, match="no version 7"):
         judge(slightly, registry=registry, baseline=7)
@@ -261,17 +254,10 @@ def test_figures_of_other_data_are_not_compared(
     assert "--baseline none" in blessing.checks[-3].reason
 
 
-def test_thresholds_are_asked_for_and_kept(
-    run: Run,
-    dataset: PreparedDataset,
-    bundle: Bundle,
-    tmp_path: Path,
-    measured: dict[str, float],
-    judge: Callable[..., Blessing],
-) -> None:
+def test_thresholds_are_asked_for_and_kept(bundle: Bundle, tmp_path: Path, judge: Callable[..., Blessing]) -> None:
     without = shutil.copytree(bundle.path, tmp_path / "without")
     assert failures(judge(without)) == ["tiny: thresholds"]
-    weak = with_metrics(run, dataset, tmp_path, "weak", {**measured, "shuffle_rise": 0.1, "mse": 0.02})
+    weak = worth(bundle, tmp_path / "weak", shuffle_rise=0.1, mse=0.02)
     assert failures(judge(weak)) == ["tiny: mse (test)", "tiny: shuffle_rise (test)"]
 
 
