@@ -21,6 +21,8 @@ from tfdeepviz.params import LIVE
 
 RATE_HZ = 44_100
 
+_HERE = Path(__file__).parent
+
 
 Sound = npt.NDArray[np.float32]
 
@@ -29,6 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="write tests/mapping/goldens.json anew instead of comparing"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests together that share what is slow to make, where several workers divide them (`make test`)."""
+    for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(str(item.path if folder == _HERE else folder)))
 
 
 def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> Sound:

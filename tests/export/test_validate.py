@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pytest
 
 from tests.export.conftest import reseal
-from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export import exporter
@@ -280,25 +279,3 @@ def test_size_and_speed_have_budgets(good: Path, judge: Callable[..., Blessing])
     manifest["provenance"]["encoders"]["tiny"]["run"]["config"]["preset"]["budget"] |= {"megabytes": 0.1}
     write_json(good / "manifest.json", manifest)
     assert failures(judge(good)) == ["size in MB"]
-
-
-# --- for real ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.browser
-def test_a_bundle_is_judged_in_real_chromium(
-    genre_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    copy = shutil.copytree(genre_bundle.path, tmp_path / "bundle")
-    status = main(["validate", str(copy), "--static", str(_STATIC), "--registry", str(tmp_path / "none")])
-    blessing = Blessing.read(copy / (NOT_BLESSED if status else BLESSED))
-    # Trained for one epoch, it is worth nothing; but it computes the same everywhere.
-    assert all("(test)" in name for name in failures(blessing)), failures(blessing)
-    for backend in ("wasm", "webgl"):
-        found = {check.name: check for check in blessing.checks if check.name.startswith(f"Chromium, {backend}:")}
-        assert {name.split(": ")[1] for name in found} == {
-            *("mfcc", "encodings of vgg16", "genres of vgg16", "parameters")
-        }
-        assert all(check.value is not None and check.value < 1 for check in found.values())
-    assert "Chromium" in blessing.machine
-    assert ("BLESSED" in capsys.readouterr().out) == (status == 0)

@@ -110,7 +110,7 @@ def test_a_collapsed_encoder_is_named() -> None:
     with pytest.raises(CollapsedEncoderError, match=r"1 of 10 .*: 4;"):
         refuse_collapsed({"validation": {**alive, "encoding_std": [0.2] * 4 + [0.01] + [0.2] * 5}})
     with pytest.raises(CollapsedEncoderError, match="does not use"):
-        refuse_collapsed({"training": {**alive, "shuffle_rise": 0.19}})
+        refuse_collapsed({"training": {**alive, "shuffle_rise": 0.09}})
 
 
 _TRAIN = """

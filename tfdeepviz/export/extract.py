@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
-from tfdeepviz.data.files import FormatError, atomic_path
+from tfdeepviz.data.files import atomic_path
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
-from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.export.graph import Graph, load_graph
+from tfdeepviz.export.bundle import Bundle, EncoderInfo
+from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping.encodings import Encode, encode_track
 from tfdeepviz.mapping.mappings import Encodings, Mapping
 from tfdeepviz.mapping.time import TimeSettings, interpolate, play
@@ -105,24 +104,7 @@ class Extractor:
         FormatError
             If one cannot be loaded or does not fit the manifest.
         """
-        loaded: dict[str, Encode] = {}
-        for info in self.bundle.encoders:
-            path = self.bundle.path / info.model
-            graph = load_graph(path)
-            windows = np.zeros((1, info.window_frames, self.bundle.params.n_mfcc), np.float32)
-            expected = {"encoding": (1, info.encoding_size)} | (
-                {"genres": (1, len(info.genres))} if info.genres else {}
-            )
-            try:
-                shapes = {name: value.shape for name, value in graph(segments=windows).items()}
-            except (tf.errors.OpError, TypeError, ValueError) as error:
-                raise FormatError(
-                    f"{path}: not an encoder that can be run ({error}); export the bundle again"
-                ) from error
-            if shapes != expected:
-                raise FormatError(f"{path}: gives {shapes} instead of {expected}; export the bundle again")
-            loaded[info.name] = _encoding_with(graph)
-        return loaded
+        return {info.name: _encoding_with(load_encoder(self.bundle, info)) for info in self.bundle.encoders}
 
     def analyze(
         self,
@@ -179,6 +161,19 @@ class Extractor:
             return self.analyze(pcm, projection=projection, mode=mode, method=method, hop_seconds=hop_seconds)
         except AudioTooShortError as error:
             raise AudioTooShortError(f"{track}: {error}") from error
+
+
+def load_encoder(bundle: Bundle, info: EncoderInfo) -> Graph:
+    """Load an encoder's graph, unscaled windows `segments` [shape=(n, window_frames, n_mfcc)] to its outputs.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be loaded or does not fit the manifest.
+    """
+    windows = np.zeros((1, info.window_frames, bundle.params.n_mfcc), np.float32)
+    shapes = {"encoding": (1, info.encoding_size), **({"genres": (1, len(info.genres))} if info.genres else {})}
+    return load_checked(bundle.path / info.model, {"segments": windows}, shapes)
 
 
 def _encoding_with(graph: Graph) -> Encode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,33 @@ def load_graph(model: Path) -> Graph:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"{model}: not a graph that can be loaded ({error!r}); export the bundle again") from error
+
+
+def load_checked(model: Path, inputs: Mapping[str, npt.ArrayLike], shapes: Mapping[str, tuple[int, ...]]) -> Graph:
+    """Load a graph model and run it once, so that nothing is built on what does not fit.
+
+    Parameters
+    ----------
+    model
+        See `load_graph`.
+    inputs
+        To try it with.
+    shapes
+        Of every output that has to come of them.
+
+    Raises
+    ------
+    FormatError
+        If the graph cannot be loaded or run, or gives anything else.
+    """
+    graph = load_graph(model)
+    try:
+        found = {name: value.shape for name, value in graph(**inputs).items()}
+    except (tf.errors.OpError, TypeError, ValueError) as error:
+        raise FormatError(f"{model}: not a graph that can be run ({error}); export the bundle again") from error
+    if found != dict(shapes):
+        raise FormatError(f"{model}: gives {found} instead of {dict(shapes)}; export the bundle again")
+    return graph
 
 
 def _read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -11,13 +11,15 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_SECONDS
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
-from tfdeepviz.export.graph import Graph, load_graph
+from tfdeepviz.export.extract import load_encoder
+from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
 from tfdeepviz.mapping.scaling import Scaling
@@ -122,23 +124,22 @@ def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunct
         "serve_bytes": tf.function(served.analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
         "transform": tf.function(served.transform, input_signature=[pcm]),
     }
-    try:
-        return {name: function.get_concrete_function() for name, function in functions.items()}
-    except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
-        raise FormatError(
-            f"{bundle.path}: its graphs do not fit its manifest ({error}); export the bundle again"
-        ) from error
+    return {name: function.get_concrete_function() for name, function in functions.items()}
 
 
 class _Served:
     """What the signatures compute."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._params = bundle.params
-        self._frontend = load_graph(bundle.frontend / FRONTEND_MODEL)
-        self._encoders = [
-            (info, info.windows(bundle.params), load_graph(bundle.path / info.model)) for info in bundle.encoders
-        ]
+        self._params = p = bundle.params
+        # Checked first: an error inside of `tf.map_fn` leaves a variable scope behind that breaks what comes later.
+        silence = np.zeros((p.overlap_hops + 1) * p.hop_length, np.float32)
+        self._frontend = load_checked(
+            bundle.frontend / FRONTEND_MODEL,
+            {"pcm": silence, "floor_db": p.floor_db},
+            {"mfcc": (1, p.n_mfcc), "peak_db": ()},
+        )
+        self._encoders = [(info, info.windows(p), load_encoder(bundle, info)) for info in bundle.encoders]
         self._mapping = bundle.mappings.find()
         self._n_parameters = bundle.mappings.n_parameters
 
