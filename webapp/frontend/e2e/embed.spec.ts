@@ -50,6 +50,7 @@ test("draws what it hears, and nothing else", async ({ page, baseURL }) => {
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.message));
   await page.goto(await serve(new URL(baseURL!).origin));
+  await expect(page.locator(`canvas[width="480"]`)).toBeAttached(); // the page listens from now on
   const blank = await picture(page);
   await page.locator("input").setInputFiles(TRACK);
   await expect.poll(() => picture(page), { timeout: 30_000 }).not.toBe(blank);
