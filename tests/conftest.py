@@ -34,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that share what is slow to make, where several workers divide them (`make test`)."""
+    """Keep tests together that share what is slow to make, where several workers divide them; the longest one first."""
+    items.sort(key=lambda item: item.path.name != "test_walk.py")
     for item in items:
         folder = item.path.parent
         item.add_marker(pytest.mark.xdist_group(str(item.path if folder == _HERE else folder)))

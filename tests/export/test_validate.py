@@ -13,6 +13,7 @@ import pytest
 from tests.export.conftest import reseal
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export import exporter
 from tfdeepviz.export import validate as module
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle
@@ -159,7 +160,7 @@ def test_a_stale_front_end_is_refused(
 ) -> None:
     """An older version's, which had another scale for its MFCC, say."""
 
-    class Newer(module.MfccFrontend):  # type: ignore[misc, name-defined, unused-ignore]
+    class Newer(MfccFrontend):
         def mfcc(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
             scaled: npt.NDArray[np.float32] = super().mfcc(pcm) * np.float32(1.01)
             return scaled
