@@ -117,11 +117,16 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
 def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunction]:
     served = _Served(bundle)
     pcm = tf.TensorSpec([None, None], tf.float32, name="pcm")
-    # In serve_bytes by its name, so that the graphs are there once.
-    served.analyze = tf.function(served.analyze, input_signature=[pcm])  # type: ignore[method-assign]
+    # A function of its own in serve_bytes too, so that the graphs are there once.
+    analyze = tf.function(served.analyze, input_signature=[pcm])
+
+    def analyze_file(audio: tf.Tensor) -> Tensors:
+        outputs: Tensors = analyze(served.decode(audio)[tf.newaxis])
+        return outputs
+
     functions = {
-        "serving_default": served.analyze,
-        "serve_bytes": tf.function(served.analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
+        "serving_default": analyze,
+        "serve_bytes": tf.function(analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
         "transform": tf.function(served.transform, input_signature=[pcm]),
     }
     return {name: function.get_concrete_function() for name, function in functions.items()}
@@ -180,15 +185,15 @@ class _Served:
             },
         }
 
-    def analyze_file(self, audio: tf.Tensor) -> Tensors:
+    def decode(self, audio: tf.Tensor) -> tf.Tensor:
+        """Mono PCM [shape=(n_samples,)] of the bytes of one WAV file."""
         file = tf.reshape(_if(tf.size(audio) == 1, "Give the bytes of one file.", audio), [])
         rate = self._params.sample_rate_hz
         remedy = f"give 16-bit PCM WAV at {rate} Hz, or decode the file yourself and ask serving_default"
         file = _if(_is_wav(file), f"The bytes are of no file that is decoded here: {remedy}.", file)
         channels, rate_hz = tf.audio.decode_wav(file)
         sentence = tf.strings.format(f"The file has {{}} Hz, and nothing is resampled here: {remedy}.", rate_hz)
-        pcm = tf.reduce_mean(_if(rate_hz == rate, sentence, channels), axis=1)
-        return self.analyze(pcm[tf.newaxis])
+        return tf.reduce_mean(_if(rate_hz == rate, sentence, channels), axis=1)
 
     def transform(self, pcm: tf.Tensor) -> Tensors:
         p = self._params
