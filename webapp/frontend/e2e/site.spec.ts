@@ -71,11 +71,11 @@ const isIsolated = (page: Page): Promise<boolean> => page.evaluate(() => crossOr
 /** Let the analysis have two threads even of two cores, of which it would leave one to the page. */
 async function allowTwoThreads(page: Page): Promise<void> {
   await page.addInitScript(() => {
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with `this` below
-    const post = Worker.prototype.postMessage;
-    Worker.prototype.postMessage = function (message: { kind?: string }, options?: unknown) {
-      const changed = message.kind === "start" ? { ...message, maxThreads: 2 } : message;
-      post.call(this, changed, options as StructuredSerializeOptions);
+    globalThis.Worker = class extends Worker {
+      override postMessage(message: { kind?: string }, options?: unknown) {
+        const changed = message.kind === "start" ? { ...message, maxThreads: 2 } : message;
+        super.postMessage(changed, options as StructuredSerializeOptions);
+      }
     };
   });
 }
