@@ -571,9 +571,7 @@ class _Pipeline:
                 )
             except CollapsedEncoderError as error:
                 raise _RefusedError(str(error)) from error
-            files = [*made.manifest["files"].values(), *made.manifest["frontend"]["files"].values()]
-            size = sum(entry["bytes"] for entry in files)
-            return f"{size / 1e6:.2f} MB, {made.manifest['quantization']}, default {made.mappings.default}"
+            return f"{made.n_bytes / 1e6:.2f} MB, {made.manifest['quantization']}, default {made.mappings.default}"
 
         return self._step(
             *(f"export {bundle.name}", make),

@@ -25,7 +25,7 @@ np.empty(31 << 20, np.uint8)
 
 _MAX_CHANNELS = 64
 # 80 dB above full scale, which float files may exceed; what follows neither overflows nor leaves float16.
-_MAX_AMPLITUDE = 1e4
+MAX_AMPLITUDE = 1e4
 _RATES_HZ = (2_000, 768_000)
 _FFMPEG_TIMEOUT_SECONDS = 300
 
@@ -105,9 +105,9 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
     if pcm.size == 0:
         raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
     # Both are NaN if any sample is, and then not in range.
-    if not (pcm.min() > -_MAX_AMPLITUDE and pcm.max() < _MAX_AMPLITUDE):
+    if not (pcm.min() > -MAX_AMPLITUDE and pcm.max() < MAX_AMPLITUDE):
         raise CorruptAudioError(
-            f"{path}: the file holds samples that are no sound (NaN, infinite or beyond {_MAX_AMPLITUDE:g} times full "
+            f"{path}: the file holds samples that are no sound (NaN, infinite or beyond {MAX_AMPLITUDE:g} times full "
             "scale); encode it again"
         )
     return np.ascontiguousarray(pcm, dtype=np.float32)

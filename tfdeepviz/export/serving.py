@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfdeepviz.data.decode import MAX_SECONDS
+from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
@@ -29,9 +29,6 @@ from tfdeepviz.params import AudioParams
 #: of shorter windows. Memory does not grow with the track beyond what it holds and what it gets.
 _BLOCK_FRAMES = 1_024
 _FRAMES_AT_ONCE = 6_144
-
-#: As `decode_file` allows: what follows stays finite.
-_MAX_AMPLITUDE = 1e4
 
 _WAV_HEADER_BYTES = 36
 
@@ -220,7 +217,7 @@ class _Served:
         pcm = _if(_n_frames(p, n_samples) >= n_frames, tf.strings.join(too_short), pcm)
         pcm = _if(n_samples <= int(MAX_SECONDS * p.sample_rate_hz), tf.strings.join(too_long), pcm)
         # NaN is not in range either.
-        is_sound = tf.reduce_all(tf.abs(pcm) < _MAX_AMPLITUDE)
+        is_sound = tf.reduce_all(tf.abs(pcm) < MAX_AMPLITUDE)
         return _if(is_sound, "Samples are NaN, infinite or far out of range; give sound in [-1, 1].", pcm)
 
 
