@@ -1,13 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { expect, test, type Page } from "@playwright/test";
 import { createServer, type ViteDevServer } from "vite";
-import type { VisualFrame } from "../src/visuals/visual";
+import { VISUALS } from "../src/visuals";
+import { constant, music, PARAMETERS, type Moment } from "./visuals/frames";
 
 /** Visuals by themselves, on a page of their own (visuals/index.html): what they promise in src/visuals/visual.ts. */
 
 const root = fileURLToPath(new URL("visuals", import.meta.url));
-const IDS = ["bar", "real"] as const;
-const PARAMETERS = 10;
+const IDS = VISUALS.map(({ id }) => id);
 
 /** Small pictures: these tests run on processors, too. */
 const SIZE = { width: 384, height: 216 };
@@ -35,25 +35,6 @@ test.beforeEach(async ({ page }) => {
   await page.waitForFunction(() => "harness" in window);
 });
 
-/** A moment at which every parameter has stood where it is since the start. */
-function constantFrame(parameters: number[], timeSeconds: number): VisualFrame {
-  return { timeSeconds, parameters, travel: parameters.map((value) => value * timeSeconds) };
-}
-
-/** Parameters that move like smoothed music: each by itself, none faster than a few per second. */
-function musicFrame(timeSeconds: number): VisualFrame {
-  const speed = (index: number): number => 0.9 + 0.37 * index;
-  const each = (value: (index: number) => number): number[] =>
-    Array.from({ length: PARAMETERS }, (_, i) => value(i));
-  return {
-    timeSeconds,
-    parameters: each((i) => 0.5 + 0.4 * Math.sin(speed(i) * timeSeconds + i)),
-    travel: each(
-      (i) => 0.5 * timeSeconds + (0.4 / speed(i)) * (Math.cos(i) - Math.cos(speed(i) * timeSeconds + i)),
-    ),
-  };
-}
-
 async function open(page: Page, id: string, seed = 1, reducedMotion = false): Promise<void> {
   await page.evaluate(
     ({ id, seed, reducedMotion, width, height }) => {
@@ -64,8 +45,8 @@ async function open(page: Page, id: string, seed = 1, reducedMotion = false): Pr
   );
 }
 
-const render = (page: Page, frame: VisualFrame, name: string): Promise<void> =>
-  page.evaluate(({ frame, name }) => window.harness.render(frame, name), { frame, name });
+const render = (page: Page, moment: Moment, name: string): Promise<void> =>
+  page.evaluate(({ moment, name }) => window.harness.render(moment, name), { moment, name });
 
 const difference = (page: Page, first: string, second: string): Promise<{ mean: number; max: number }> =>
   page.evaluate(([first, second]) => window.harness.difference(first!, second!), [first, second]);
@@ -74,13 +55,13 @@ for (const id of IDS) {
   test.describe(id, () => {
     test("draws the same picture for the same frame, whatever was drawn before", async ({ page }) => {
       await open(page, id);
-      await render(page, musicFrame(4), "first");
-      await render(page, musicFrame(4), "again");
-      await render(page, musicFrame(90), "other");
+      await render(page, music(4), "first");
+      await render(page, music(4), "again");
+      await render(page, music(90), "other");
       await page.evaluate(() => window.harness.resize(200, 300, 2));
-      await render(page, musicFrame(1), "resized");
+      await render(page, music(1), "resized");
       await page.evaluate(({ width, height }) => window.harness.resize(width, height), SIZE);
-      await render(page, musicFrame(4), "later");
+      await render(page, music(4), "later");
       expect(await difference(page, "first", "again")).toEqual({ mean: 0, max: 0 });
       expect(await difference(page, "first", "later")).toEqual({ mean: 0, max: 0 });
       expect((await difference(page, "first", "other")).mean).toBeGreaterThan(1);
@@ -89,7 +70,7 @@ for (const id of IDS) {
       for (const next of [IDS.find((other) => other !== id) ?? id, id]) {
         await page.evaluate(() => window.harness.dispose());
         await open(page, next);
-        await render(page, musicFrame(4), next);
+        await render(page, music(4), next);
       }
       expect(await difference(page, "first", id)).toEqual({ mean: 0, max: 0 });
     });
@@ -97,7 +78,7 @@ for (const id of IDS) {
     test("looks different with another seed", async ({ page }) => {
       for (const seed of [1, 2, 3]) {
         await open(page, id, seed);
-        await render(page, musicFrame(4), `seed ${seed}`);
+        await render(page, music(4), `seed ${seed}`);
         await page.evaluate(() => window.harness.dispose());
       }
       const least = id === "real" ? 8 : 1;
@@ -108,12 +89,12 @@ for (const id of IDS) {
     test("shows each of its parameters", async ({ page }) => {
       await open(page, id);
       const rest = await page.evaluate((id) => window.harness.rest[id]!, id);
-      await render(page, constantFrame(rest, 6), "rest");
+      await render(page, constant(rest, 6), "rest");
       for (let index = 0; index < PARAMETERS; index++) {
         const moved = rest.map((value, i) =>
           i === index ? (value < 0.5 ? value + 0.45 : value - 0.45) : value,
         );
-        await render(page, constantFrame(moved, 6), "moved");
+        await render(page, constant(moved, 6), "moved");
         const { mean } = await difference(page, "rest", "moved");
         expect(mean, `mean difference of pixels when parameter ${index} moves`).toBeGreaterThan(0.4);
       }
@@ -124,7 +105,7 @@ for (const id of IDS) {
       const corners = [0, 1, 0.5, 0.03].map((value) => new Array<number>(PARAMETERS).fill(value));
       const alternating = [0, 1].map((odd) => Array.from({ length: PARAMETERS }, (_, i) => (i + odd) % 2));
       for (const parameters of [...corners, ...alternating]) {
-        await render(page, constantFrame(parameters, 20), "frame");
+        await render(page, constant(parameters, 20), "frame");
         const { mean, black, white } = await page.evaluate(() => window.harness.tones("frame"));
         const what = `at ${parameters.join(" ")}`;
         expect(mean, what).toBeGreaterThan(8);
@@ -138,7 +119,7 @@ for (const id of IDS) {
       await open(page, id);
       let previous = Number.NaN;
       for (let step = 0; step < 30; step++) {
-        await render(page, musicFrame(10 + step / 30), "frame");
+        await render(page, music(10 + step / 30), "frame");
         const { mean } = await page.evaluate(() => window.harness.tones("frame"));
         if (step > 0) expect(Math.abs(mean - previous), `step ${step}`).toBeLessThan(3);
         previous = mean;
@@ -151,8 +132,8 @@ for (const id of IDS) {
       for (const reducedMotion of [false, true]) {
         await open(page, id, 1, reducedMotion);
         // Music that has stopped: the parameters stand, time and travel go on.
-        await render(page, constantFrame(rest, 60), "now");
-        await render(page, constantFrame(rest, 60 + 1 / 30), "next");
+        await render(page, constant(rest, 60), "now");
+        await render(page, constant(rest, 60 + 1 / 30), "next");
         drift.push((await difference(page, "now", "next")).mean);
         await page.evaluate(() => window.harness.dispose());
       }
@@ -163,7 +144,7 @@ for (const id of IDS) {
     test("leaves nothing behind on the GPU", async ({ page }) => {
       const alive = async (): Promise<Record<string, number>> => {
         await open(page, id);
-        await render(page, musicFrame(2), "frame");
+        await render(page, music(2), "frame");
         await page.evaluate(() => window.harness.dispose());
         return page.evaluate(() => window.harness.alive());
       };
@@ -177,9 +158,9 @@ for (const id of IDS) {
 
     test("comes back when the browser has taken its context away", async ({ page }) => {
       await open(page, id);
-      await render(page, musicFrame(4), "before");
+      await render(page, music(4), "before");
       await page.evaluate(() => window.harness.loseContext());
-      await render(page, musicFrame(4), "after");
+      await render(page, music(4), "after");
       expect((await difference(page, "before", "after")).mean).toBeLessThan(0.01);
     });
 
@@ -217,10 +198,7 @@ test.describe("bars can be measured in a screenshot", () => {
         [400, [0, 0.01, 0.02, 0.05, 0.1, 0.5, 0.25, 0.98, 0.99, 0.73]],
         [700, new Array<number>(PARAMETERS).fill(0)],
       ] as const) {
-        await page.evaluate(
-          (frame) => window.harness.draw(frame),
-          constantFrame([...parameters], timeSeconds),
-        );
+        await page.evaluate((moment) => window.harness.draw(moment), constant([...parameters], timeSeconds));
         const png = (await page.screenshot()).toString("base64");
         const lengths = await page.evaluate((png) => window.harness.measureBars(png), png);
         const { fullLength } = await page.evaluate(

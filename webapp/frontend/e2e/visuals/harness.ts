@@ -1,7 +1,8 @@
 /** The page on which visuals.spec.ts looks at visuals without the rest of the playground. */
 import { barLayout, LIT_LUMA } from "../../src/visuals/bar";
 import { VISUALS } from "../../src/visuals";
-import type { Visual, VisualFrame } from "../../src/visuals/visual";
+import type { Visual } from "../../src/visuals/visual";
+import { frameAt, type Moment } from "./frames";
 
 /** Counts what is created on the GPU and not yet deleted: what `renderer.info` cannot see is seen here. */
 const alive = new Map<string, number>();
@@ -43,13 +44,13 @@ export const harness = {
   },
 
   /** Draw a frame as the page does. */
-  draw(frame: VisualFrame): void {
-    visual!.render(frame);
+  draw(moment: Moment): void {
+    visual!.render(frameAt(moment));
   },
 
   /** Draw a frame, wait until the GPU is done, and keep its pixels under a name. */
-  render(frame: VisualFrame, name?: string): void {
-    visual!.render(frame);
+  render(moment: Moment, name?: string): void {
+    visual!.render(frameAt(moment));
     const gl = canvas.getContext("webgl2")!;
     const pixels = new Uint8Array(
       name === undefined ? 4 : gl.drawingBufferWidth * gl.drawingBufferHeight * 4,
@@ -146,10 +147,10 @@ export const harness = {
   alive: (): Record<string, number> => Object.fromEntries(alive),
 
   /** Milliseconds that one frame takes, the GPU's work included. */
-  frameMilliseconds(frames: VisualFrame[]): number {
+  frameMilliseconds(moments: Moment[]): number {
     const start = performance.now();
-    for (const frame of frames) harness.render(frame);
-    return (performance.now() - start) / frames.length;
+    for (const moment of moments) harness.render(moment);
+    return (performance.now() - start) / moments.length;
   },
 };
 

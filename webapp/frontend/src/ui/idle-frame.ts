@@ -9,15 +9,18 @@ export function idleFrame(definition: VisualDefinition, seconds: number): Visual
   const omega = (2 * Math.PI) / PERIOD_SECONDS;
   const n = definition.parameters.length;
   const phase = (i: number) => (2 * Math.PI * i) / n;
+  const at = (time: number) =>
+    definition.parameters.map(({ rest }, i) =>
+      Math.min(1, Math.max(0, rest + DEPTH * Math.sin(omega * time + phase(i)))),
+    );
   return {
     timeSeconds: seconds,
-    parameters: definition.parameters.map(({ rest }, i) =>
-      Math.min(1, Math.max(0, rest + DEPTH * Math.sin(omega * seconds + phase(i)))),
-    ),
+    parameters: at(seconds),
     // The integral of the above where nothing is clipped.
     travel: definition.parameters.map(
       ({ rest }, i) =>
         rest * seconds + (DEPTH / omega) * (Math.cos(phase(i)) - Math.cos(omega * seconds + phase(i))),
     ),
+    recall: (time, out) => out.set(at(time)),
   };
 }

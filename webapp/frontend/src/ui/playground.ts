@@ -87,6 +87,7 @@ export class Playground {
 
   readonly #parameters = new Float32Array(N_PARAMETERS).fill(0.5);
   readonly #travel = new Float32Array(N_PARAMETERS);
+  readonly #recalledTravel = new Float32Array(N_PARAMETERS);
   /** The picture's parameters come from the track, not from its rest. */
   #heard = false;
   #idleSeconds = 0;
@@ -636,7 +637,12 @@ export class Playground {
     }
     if (this.#heard) {
       // Where the analysis has not been yet, the picture stands still as the music does.
-      frame = { timeSeconds: position, parameters: this.#parameters, travel: this.#travel };
+      frame = {
+        timeSeconds: position,
+        parameters: this.#parameters,
+        travel: this.#travel,
+        recall: (seconds, out) => this.#listening?.parameters.at(seconds, out, this.#recalledTravel),
+      };
     } else {
       this.#idleSeconds += sinceMs / 1000;
       frame = idleFrame(this.visual.value, this.#idleSeconds);

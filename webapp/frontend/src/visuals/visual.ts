@@ -32,6 +32,8 @@ export interface VisualFrame {
    * What a parameter drives as a *speed* reads its position here, so that no visual keeps a history of its own.
    */
   readonly travel: ArrayLike<number>;
+  /** Write the ten values of another moment of this music to `out`, for pictures that remember: `timeSeconds` or before. */
+  recall(timeSeconds: number, out: Float32Array): void;
 }
 
 export interface Visual {
