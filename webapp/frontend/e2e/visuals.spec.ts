@@ -214,3 +214,55 @@ test.describe("bars can be measured in a screenshot", () => {
     });
   }
 });
+
+test.describe("the flash limiter", () => {
+  /** Greatest number of flashes in any second: rises of a tenth of full luminance after falls of as much. */
+  function flashes(luminances: readonly number[]): number {
+    const rises: number[] = [];
+    let [low, high] = [luminances[0]!, luminances[0]!];
+    let rising = true;
+    luminances.forEach((light, frame) => {
+      if (rising) {
+        high = Math.max(high, light);
+        if (light <= high - 0.1) [rising, low] = [false, light];
+      } else {
+        low = Math.min(low, light);
+        if (light >= low + 0.1) {
+          [rising, high] = [true, light];
+          rises.push(frame);
+        }
+      }
+    });
+    return Math.max(
+      0,
+      ...rises.map((frame) => rises.filter((other) => other >= frame && other < frame + 60).length),
+    );
+  }
+
+  const strobe = (page: Page, lit: boolean[], share = 0.5) =>
+    page.evaluate(({ lit, share }) => window.harness.strobe(lit, share), { lit, share });
+  const blink = (everyFrames: number) =>
+    Array.from({ length: 300 }, (_, frame) => Math.floor(frame / everyFrames) % 2 === 1);
+
+  for (const everyFrames of [1, 2, 3, 5, 9]) {
+    test(`lets ${(30 / everyFrames).toFixed(1)} flashes a second through as two at most`, async ({
+      page,
+    }) => {
+      const lit = blink(everyFrames);
+      expect(flashes(lit.map(Number))).toBeGreaterThan(2);
+      const seen = await strobe(page, lit);
+      expect(flashes(seen.map(({ changing }) => changing))).toBeLessThanOrEqual(2);
+    });
+  }
+
+  test("leaves alone what is slow, and what does not change", async ({ page }) => {
+    const lit = blink(32); // a flash a second, about
+    const seen = await strobe(page, lit);
+    seen.forEach(({ changing, steady }, frame) => {
+      expect(changing, `frame ${frame}`).toBeCloseTo(lit[frame]! ? 1 : 0.02, 1);
+      expect(steady).toBeCloseTo(seen[0]!.steady, 2);
+    });
+    const fast = await strobe(page, blink(2), 0.25);
+    for (const { steady } of fast) expect(steady).toBeCloseTo(fast[0]!.steady, 2);
+  });
+});

@@ -1,8 +1,11 @@
 /** The page on which visuals.spec.ts looks at visuals without the rest of the playground. */
+import { Color } from "three";
 import { barLayout, LIT_LUMA } from "../../src/visuals/bar";
 import { VISUALS } from "../../src/visuals";
-import type { Visual } from "../../src/visuals/visual";
-import { frameAt, type Moment } from "./frames";
+import { createPicture } from "../../src/visuals/picture";
+import { rendererFor } from "../../src/visuals/renderer";
+import type { Visual, VisualDefinition, VisualFrame } from "../../src/visuals/visual";
+import { constant, frameAt, type Moment } from "./frames";
 
 /** Counts what is created on the GPU and not yet deleted: what `renderer.info` cannot see is seen here. */
 const alive = new Map<string, number>();
@@ -106,6 +109,56 @@ export const harness = {
       }
       return length / scale;
     });
+  },
+
+  /**
+   * A picture that is white where `lit` says so, as the limiter lets it through.
+   *
+   * @param lit whether each frame is bright, at 60 frames a second
+   * @param share of the picture's width that changes; the rest stays grey
+   * @returns each frame's mean luminance (linear light) in the changing part and in the rest
+   */
+  strobe(lit: boolean[], share: number): { changing: number; steady: number }[] {
+    const [width, height] = [160, 90];
+    let seconds = 0;
+    const renderer = rendererFor(canvas);
+    const strobe = {
+      create: () => ({
+        resize: () => renderer.setSize(width, height, false),
+        render({ parameters }: VisualFrame) {
+          const light = parameters[0] ?? 0;
+          renderer.setRenderTarget(null);
+          renderer.setClearColor(new Color(0.2, 0.2, 0.2));
+          renderer.clear();
+          renderer.setScissorTest(true);
+          renderer.setScissor(0, 0, width * share, height);
+          renderer.setClearColor(new Color(light, light, light));
+          renderer.clear();
+          renderer.setScissorTest(false);
+        },
+        dispose: () => undefined,
+      }),
+    } as unknown as VisualDefinition;
+    const picture = createPicture(strobe, { canvas, seed: 1, reducedMotion: false }, () => seconds);
+    picture.resize(width, height, 1);
+    const gl = canvas.getContext("webgl2")!;
+    const mean = (x: number, n: number) => {
+      const pixels = new Uint8Array(4 * n * height);
+      gl.readPixels(x, 0, n, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+      let sum = 0;
+      for (let index = 0; index < pixels.length; index += 4) {
+        const encoded = pixels[index]! / 255;
+        sum += encoded <= 0.04045 ? encoded / 12.92 : ((encoded + 0.055) / 1.055) ** 2.4;
+      }
+      return sum / (n * height);
+    };
+    const seen = lit.map((bright, frame) => {
+      seconds = frame / 60;
+      picture.render(frameAt(constant(new Array<number>(10).fill(bright ? 1 : 0.02), seconds)));
+      return { changing: mean(0, 16), steady: mean(width - 16, 16) };
+    });
+    picture.dispose();
+    return seen;
   },
 
   /** Let the browser take the canvas's context away, and give it back. */

@@ -12,6 +12,8 @@ import {
   OneMinusSrcAlphaFactor,
   RawShaderMaterial,
   Scene,
+  SrcColorFactor,
+  ZeroFactor,
   type IUniform,
   type WebGLRenderer,
   type WebGLRenderTarget,
@@ -25,9 +27,18 @@ export interface PassOptions {
   readonly vertexShader: string;
   readonly fragmentShader: string;
   readonly uniforms: Uniforms;
-  /** Lay the result over what is there: colours are premultiplied, and alpha 0 adds light. Otherwise replace it. */
-  readonly blend?: boolean;
+  /**
+   * True lays the result over what is there: colours are premultiplied, and alpha 0 adds light. "filter" multiplies what
+   * is there by it. Otherwise it replaces what is there.
+   */
+  readonly blend?: boolean | "filter";
 }
+
+const BLENDINGS = {
+  none: { blending: NoBlending },
+  over: { blending: CustomBlending, blendSrc: OneFactor, blendDst: OneMinusSrcAlphaFactor },
+  filter: { blending: CustomBlending, blendSrc: ZeroFactor, blendDst: SrcColorFactor },
+} as const;
 
 /** One draw call: a geometry, the shaders that paint it, and nothing else. */
 export class Pass {
@@ -43,9 +54,7 @@ export class Pass {
       depthTest: false,
       depthWrite: false,
       side: DoubleSide, // nothing is behind anything: which way round the corners go does not matter
-      ...(options.blend === true
-        ? { blending: CustomBlending, blendSrc: OneFactor, blendDst: OneMinusSrcAlphaFactor }
-        : { blending: NoBlending }),
+      ...BLENDINGS[options.blend === "filter" ? "filter" : options.blend === true ? "over" : "none"],
     });
     const mesh = new Mesh(scope.own(options.geometry), scope.own(material));
     mesh.frustumCulled = false;
@@ -69,14 +78,25 @@ void main() {
 }`;
 
 /** A shader that runs once for every pixel; it receives `in vec2 vClip`. */
-export function fullScreenPass(scope: ResourceScope, fragmentShader: string, uniforms: Uniforms): Pass {
+export function fullScreenPass(
+  scope: ResourceScope,
+  fragmentShader: string,
+  uniforms: Uniforms,
+  blend: PassOptions["blend"] = false,
+): Pass {
   const geometry = new BufferGeometry();
   // One triangle that is larger than the picture: no diagonal seam, no pixel shaded twice.
   geometry.setAttribute(
     "position",
     new BufferAttribute(new Float32Array([-1, -1, 0, 3, -1, 0, -1, 3, 0]), 3),
   );
-  return new Pass(scope, { geometry, vertexShader: FULL_SCREEN_VERTEX_SHADER, fragmentShader, uniforms });
+  return new Pass(scope, {
+    geometry,
+    vertexShader: FULL_SCREEN_VERTEX_SHADER,
+    fragmentShader,
+    uniforms,
+    blend,
+  });
 }
 
 /** `count` unit squares; the vertex shader tells them apart by `gl_InstanceID`. `position.xy` is in [0, 1]. */
