@@ -30,9 +30,21 @@ def test_help_and_import_are_quick_and_load_nothing_heavy() -> None:
         *("download", "demo-corpus", "index", "prepare", "inspect"),
         *("presets", "train", "distill", "evaluate", "batch", "tune"),
         *("export", "validate", "push", "registry", "serving", "site", "extract"),
-        *("quality", "analyze", "lineage", "pipeline"),
+        *("quality", "analyze", "lineage", "pipeline", "serve"),
     ):
         assert command in result.stdout
+
+
+def test_serve_passes_its_options_on_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, tfdeepviz.cli\n"
+        "try:\n    tfdeepviz.cli.main(['serve', '--port', '0', '--fma-root', '/nowhere'])\n"
+        "finally:\n    print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "error: --fma-root /nowhere is not a folder\n"
+    assert result.stdout == "set()\n"
 
 
 def test_prepare_prints_what_it_skipped_and_no_noise(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tfdeepviz import __version__
-from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, training
+from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, serve, training
 
 _EPILOG = """\
 from music to a model in the browser:
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    for family in (data, training, bundles, analysis, lineage, pipeline):
+    for family in (data, training, bundles, analysis, lineage, pipeline, serve):
         family.register(add)
     return parser
 

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
-import importlib.util
+import gzip
+import io
+import mimetypes
+import os
 import re
-import socket
 import sys
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
-from flask import Flask, Response, abort, request, send_file
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import wrap_file
+
+from webapp.connections import FileSlice, listen, run
+from webapp.fma import SUBSETS, Index, audio_name, build_index, empty_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
-FMA_SUBSETS = ("small", "medium", "large", "full")
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 # Parts that pages of other origins may embed.
@@ -33,6 +37,8 @@ SHARED = ("lib", "registry", "tracks")
 
 # A pushed version never changes, nor does what is called by its own hash; the index above them does.
 PUSHED = re.compile(r"(?:[^/]+/[0-9]+|frontends/[0-9a-f]{64})/")
+
+ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:-(?P<last>[0-9]+)\s*|[^,]*)", re.IGNORECASE)
 
 # Where the machine's own table is wrong or empty, browsers refuse scripts, WebAssembly and sound (nosniff).
 MEDIA_TYPES = {
@@ -76,8 +82,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": (
-        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
-        "microphone=(self), midi=(), payment=(), usb=(), autoplay=(self), fullscreen=(self)"
+        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), midi=(), payment=(), usb=(), "
+        "autoplay=(self), display-capture=(self), fullscreen=(self), microphone=(self), picture-in-picture=(self)"
     ),
 }
 
@@ -110,18 +116,21 @@ def create_app(
     static
         Build of the front end: ``index.html``, ``assets/``, ``lib/``.
     fma_root
-        Folder that holds ``fma_<subset>/NNN/NNNNNN.mp3``; without it ``/fma/`` is empty.
+        Folder that holds ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``; without it the
+        index of ``/fma/`` is empty. The index is built here and is in the application's configuration as ``FMA_INDEX``.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     roots = {"registry": Path(registry), "tracks": Path(tracks), "static": Path(static)}
     fma = None if fma_root is None else Path(fma_root)
+    fma_index = empty_index() if fma is None else build_index(fma)
+    app.config["FMA_INDEX"] = fma_index
 
     def serve(root: Path, name: str, *, immutable: bool = False) -> Response:
         path = find_file(root, name)
         if path is None:
             abort(HTTPStatus.NOT_FOUND)
-        response = send_file(path, MEDIA_TYPES.get(path.suffix.lower()), conditional=True, etag=True)
+        response = file_response(path)
         if immutable:
             response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_SECONDS}, immutable"
         else:
@@ -146,12 +155,14 @@ def create_app(
     def fma_file(track_id: int) -> Response:
         if fma is None or track_id > 999_999:
             abort(HTTPStatus.NOT_FOUND)
-        digits = f"{track_id:06d}"
-        for subset in FMA_SUBSETS:
-            name = f"fma_{subset}/{digits[:3]}/{digits}.mp3"
+        for subset in SUBSETS:
+            name = audio_name(subset, track_id)
             if find_file(fma, name) is not None:
                 return serve(fma, name)
         abort(HTTPStatus.NOT_FOUND)
+
+    def fma_list() -> Response:
+        return index_response(fma_index)
 
     for rule, view in (
         ("/", index),
@@ -159,6 +170,7 @@ def create_app(
         ("/registry/<path:name>", registry_file),
         ("/tracks/<path:name>", track_file),
         ("/fma/<int:track_id>.mp3", fma_file),
+        ("/fma/index.json", fma_list),
     ):
         app.add_url_rule(rule, view.__name__, view, methods=["GET"], provide_automatic_options=False)
 
@@ -199,8 +211,8 @@ def find_file(root: Path, name: str) -> Path | None:
     Returns
     -------
     Path or None
-        The file with all links resolved; None when there is none, when it lies outside of the folder after all, or
-        when a part of its name begins with a dot.
+        The file with all links resolved; None when there is none that may be read, when it lies outside of the folder
+        after all, or when a part of its name begins with a dot.
     """
     parts = name.split("/")
     if any(part == "" or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
@@ -208,7 +220,7 @@ def find_file(root: Path, name: str) -> Path | None:
     try:
         resolved_root = root.resolve(strict=True)
         path = resolved_root.joinpath(*parts).resolve(strict=True)
-        if not path.is_relative_to(resolved_root) or not path.is_file():
+        if not path.is_relative_to(resolved_root) or not path.is_file() or not os.access(path, os.R_OK):
             return None
     except (OSError, RuntimeError, ValueError):  # not there, a loop of links, a name that no file can have
         return None
@@ -217,39 +229,53 @@ def find_file(root: Path, name: str) -> Path | None:
     return path
 
 
-class _Handler(WSGIRequestHandler):
-    """Keep connections open and log in one plain line."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log only what went wrong."""
-        if not str(code).startswith(("2", "3")):
-            super().log_request(code, size)
-
-
-def run(app: Flask, listener: socket.socket) -> None:
-    """Serve until interrupted."""
-    if importlib.util.find_spec("waitress"):
-        importlib.import_module("waitress").serve(app, sockets=[listener], threads=8, ident=None)
-    else:
-        host, port = listener.getsockname()[:2]
-        make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno()).serve_forever()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket, for IPv4 or IPv6."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
+def file_response(path: Path) -> Response:
+    """Answer the current request with a file, or as much of it as was asked for."""
     try:
-        if sys.platform != "win32":  # there it would let two servers share a port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        found = path.stat()
+    except OSError:  # gone since it was found
+        abort(HTTPStatus.NOT_FOUND)
+    media_type = MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    response = Response(mimetype=media_type or "application/octet-stream", direct_passthrough=True)
+    response.content_length = found.st_size
+    response.last_modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    response.set_etag(f"{found.st_mtime_ns:x}-{found.st_size:x}")
+    length = found.st_size if _asks_for_part(found.st_size) else None
+    response.make_conditional(request, accept_ranges=True, complete_length=length)
+    start, stop = response.content_range.start, response.content_range.stop
+    if response.status_code != HTTPStatus.PARTIAL_CONTENT or start is None or stop is None:
+        start, stop = 0, found.st_size
+    response.response = wrap_file(request.environ, cast("IO[bytes]", FileSlice(path, start, stop)))
+    return response
+
+
+def _asks_for_part(size: int) -> bool:
+    """Tell whether the current request wants a part of a file of that many bytes.
+
+    Other units, several ranges and ranges of anything but GET are or may be ignored, and the last thousand bytes of a
+    hundred are all of them (RFC 9110, 14.1 and 14.2): the whole file is a right answer.
+    """
+    asked = ONE_RANGE.fullmatch(request.headers.get("Range", ""))
+    if asked is None or request.method != "GET":
+        return False
+    last = asked["last"]
+    return last is None or (len(last) < 19 and int(last) < size)
+
+
+def index_response(index: Index) -> Response:
+    """Answer the current request with FMA's index, compressed for everybody who takes that."""
+    compressed = request.accept_encodings.quality("gzip") > 0
+    content = index.compressed if compressed else gzip.decompress(index.compressed)
+    response = Response(mimetype="application/json", direct_passthrough=True)
+    response.content_length = len(content)
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept-Encoding")
+    if compressed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.set_etag(f"{index.etag}-gzip" if compressed else index.etag)
+    response.make_conditional(request)
+    response.response = wrap_file(request.environ, io.BytesIO(content))
+    return response
 
 
 def _port(text: str) -> int:
@@ -274,12 +300,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--registry", type=Path, default=HERE / "registry", help="folder of pushed bundles")
     parser.add_argument("--tracks", type=Path, default=HERE / "tracks", help="folder of demo tracks")
     parser.add_argument("--static", type=Path, default=HERE / "static", help="build of the front end")
-    parser.add_argument("--fma-root", type=Path, help="folder with fma_<subset>/NNN/NNNNNN.mp3")
+    parser.add_argument(
+        "--fma-root", type=Path, help="folder with fma_metadata/tracks.csv and fma_<subset>/NNN/NNNNNN.mp3"
+    )
     options = parser.parse_args(arguments)
     if options.fma_root is not None and not options.fma_root.is_dir():
         print(f"error: --fma-root {options.fma_root} is not a folder", file=sys.stderr)
         return 2
-    app = create_app(registry=options.registry, tracks=options.tracks, static=options.static, fma_root=options.fma_root)
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
@@ -289,9 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             problem = f"cannot listen on {options.host}, port {options.port}: {error}"
         print(f"error: {problem}", file=sys.stderr)
         return 2
+    app = create_app(registry=options.registry, tracks=options.tracks, static=options.static, fma_root=options.fma_root)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"tfdeepviz playground: http://{shown}:{port}/  (stop with Ctrl+C)", flush=True)
+    if options.fma_root is not None:
+        print(f"FMA: {app.config['FMA_INDEX'].text()}", flush=True)
     try:
         with listener:
             run(app, listener)

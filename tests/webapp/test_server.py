@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import http.client
+import io
+import json
 import os
 import re
 import socket
@@ -112,7 +115,8 @@ def test_every_answer_isolates_the_page(client: Client, address: str) -> None:
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
-    assert "camera=()" in headers["Permissions-Policy"]
+    allowed = set(headers["Permissions-Policy"].split(", "))
+    assert {"camera=()", "microphone=(self)", "display-capture=(self)", "picture-in-picture=(self)"} <= allowed
     assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
 
 
@@ -184,10 +188,92 @@ def test_ranges(client: Client, address: str, asked: str, first: int, last: int)
     assert response.data == AUDIO[first : last + 1]
 
 
-def test_range_outside_of_the_file(client: Client) -> None:
-    response = client.get("/tracks/electronic.mp3", headers={"Range": f"bytes={len(AUDIO)}-"})
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"bytes={len(AUDIO)}-",
+        "bytes=99999999999999999999999999-",
+        "bytes=20-10",
+        "bytes=-0",
+        "bytes=--5",
+        "bytes=5",
+        "bytes=",
+        "bytes=a-b",
+        "bytes=0x10-0x20",
+        "bytes=" + "9" * 5000 + "-",
+    ],
+)
+def test_ranges_that_cannot_be(client: Client, asked: str) -> None:
+    response = client.get("/tracks/electronic.mp3", headers={"Range": asked})
     assert response.status_code == 416
     assert response.headers["Content-Range"] == f"bytes */{len(AUDIO)}"
+    assert AUDIO not in response.data
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(
+            "seconds=0-9",
+            "none",
+            "bytes=0-9,20-29",
+            "bytes=" + ",".join(f"{i}-{i}" for i in range(5000)),
+            "bytes=0-,0-",
+        ),
+        *(f"bytes=-{len(AUDIO)}", "bytes=-" + "9" * 30, "bytes=-" + "9" * 5000),
+    ],
+)
+def test_ranges_that_are_not_for_us_give_the_whole(client: Client, asked: str) -> None:
+    response = client.get("/tracks/electronic.mp3", headers={"Range": asked})
+    assert (response.status_code, response.data) == (200, AUDIO)
+    assert response.headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-99999999999999999999999999", 0, len(AUDIO) - 1),
+        (" BYTES = 5-5", 5, 5),
+    ],
+)
+def test_ranges_are_cut_to_what_there_is(client: Client, asked: str, first: int, last: int) -> None:
+    response = client.get("/tracks/electronic.mp3", headers={"Range": asked})
+    assert (response.status_code, response.data) == (206, AUDIO[first : last + 1])
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/{len(AUDIO)}"
+
+
+def test_a_range_of_what_was_replaced_is_the_whole(client: Client) -> None:
+    etag = client.head("/tracks/electronic.mp3").headers["ETag"]
+    headers = {"Range": "bytes=0-9", "If-Range": etag}
+    assert client.get("/tracks/electronic.mp3", headers=headers).status_code == 206
+    response = client.get("/tracks/electronic.mp3", headers={**headers, "If-Range": '"another"'})
+    assert (response.status_code, response.data) == (200, AUDIO)
+
+
+def test_heads_have_no_ranges(client: Client) -> None:
+    response = client.head("/tracks/electronic.mp3", headers={"Range": "bytes=0-9"})
+    assert (response.status_code, response.content_length, response.data) == (200, len(AUDIO), b"")
+
+
+def test_empty_files(client: Client, site: Path) -> None:
+    (site / "tracks" / "empty.mp3").write_bytes(b"")
+    for headers in ({}, {"Range": "bytes=0-9"}):
+        response = client.get("/tracks/empty.mp3", headers=headers)
+        assert (response.status_code, response.data) == (200, b"")
+
+
+def test_answers_without_bytes_open_no_file(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    etag = client.head("/tracks/electronic.mp3").headers["ETag"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(io, "FileIO", refuse)
+    assert client.head("/tracks/electronic.mp3").status_code == 200
+    assert client.get("/tracks/electronic.mp3", headers={"If-None-Match": etag}).status_code == 304
+    assert client.get("/tracks/electronic.mp3", headers={"Range": "bytes=9-1"}).status_code == 416
+    with pytest.raises(AssertionError, match="opened"):
+        client.get("/tracks/electronic.mp3")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -285,6 +371,34 @@ def test_a_page_that_is_not_built_says_how(site: Path) -> None:
 def test_without_fma_there_is_none(site: Path) -> None:
     client = client_of(create_app(registry=site / "registry", tracks=site / "tracks", static=site / "static"))
     assert client.get("/fma/2.mp3").status_code == 404
+    index = client.get("/fma/index.json")
+    assert (index.status_code, json.loads(index.data)["tracks"]) == (200, [])
+
+
+def test_index_of_fma(client: Client) -> None:
+    plain = client.get("/fma/index.json")
+    assert (plain.status_code, plain.mimetype) == (200, "application/json")
+    assert "Content-Encoding" not in plain.headers
+    assert [track[0] for track in json.loads(plain.data)["tracks"]] == [2, 155066]
+    packed = client.get("/fma/index.json", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    assert (packed.headers["Content-Encoding"], packed.content_length) == ("gzip", len(packed.data))
+    assert gzip.decompress(packed.data) == plain.data
+    for response in (plain, packed):
+        assert response.headers["Vary"] == "Accept-Encoding"
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity", "gzip;q=0"])
+def test_the_index_of_fma_is_sent_once(client: Client, encoding: str) -> None:
+    headers = {"Accept-Encoding": encoding}
+    first = client.get("/fma/index.json", headers=headers)
+    assert first.headers.get("Content-Encoding") == ("gzip" if encoding == "gzip" else None)
+    again = client.get("/fma/index.json", headers={**headers, "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    head = client.head("/fma/index.json", headers=headers)
+    assert (head.status_code, head.content_length, head.data) == (200, len(first.data), b"")
 
 
 WITHOUT_WAITRESS = "import sys; sys.modules['waitress'] = None; from webapp.server import main; sys.exit(main())"
@@ -327,6 +441,55 @@ def test_over_the_wire(address: tuple[str, int]) -> None:
     connection.close()
 
 
+def raw(address: tuple[str, int], request: bytes) -> bytes:
+    """Send bytes as they are; returns all that comes back before the server hangs up."""
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionResetError:  # it does not read what it has refused
+            pass
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("request_head", "statuses"),
+    [
+        (b"GET /../outside.txt HTTP/1.1", {404}),
+        (b"GET /tracks/../../outside.txt HTTP/1.1", {404}),
+        (b"GET /%2e%2e/%2e%2e/outside.txt HTTP/1.1", {404}),
+        (b"GET http://elsewhere/../outside.txt HTTP/1.1", {404}),
+        (b"GET //tracks/..//../outside.txt HTTP/1.1", {404}),
+        (b"GET /%ff%fe HTTP/1.1", {404}),
+        (b"GET /" + b"a" * 8000 + b" HTTP/1.1", {404}),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1", {414, 431}),
+        (b"GET /tracks/electronic.mp3 HTTP/1.1\r\nX: " + b"a" * 70_000, {431}),
+        (b"GET /tracks/electronic.mp3 HTTP/1.1\r\n" + b"X: a\r\n" * 9000 + b"Y: b", {431}),
+        (b"POST /tracks/electronic.mp3 HTTP/1.1\r\nContent-Length: 999999999999", {405, 413}),
+        (b"POST /tracks/electronic.mp3 HTTP/1.1\r\nContent-Length: -1", {400, 405}),
+        (b"nonsense", {400}),
+        (b"GET /tracks/electronic.mp3 HTTP/9.9", {400, 505, 200}),
+    ],
+)
+def test_odd_requests_over_the_wire(address: tuple[str, int], request_head: bytes, statuses: set[int]) -> None:
+    answer = raw(address, request_head + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"secret" not in answer
+    assert b"Traceback" not in answer
+    # Whoever sends more than is read may find the connection reset before the answer.
+    if answer or len(request_head) < 60_000:
+        # To a line that is no HTTP the answer is a body alone.
+        status = re.match(rb"HTTP/1\.[01] (\d+) |.*Error code: (\d+)", answer, re.DOTALL)
+        assert status, answer
+        assert int(status[1] or status[2]) in statuses
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection.request("GET", "/tracks/electronic.mp3")
+    assert connection.getresponse().read() == AUDIO
+    connection.close()
+
+
 def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -349,17 +512,27 @@ def test_no_such_port(capsys: pytest.CaptureFixture[str]) -> None:
     assert "99999 is not in 0 ... 65535" in capsys.readouterr().err
 
 
+def test_the_start_says_what_is_in_fma(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("webapp.server.run", lambda app, listener: None)
+    assert main(["--port", "0", "--fma-root", str(site / "fma")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("tfdeepviz playground: http://127.0.0.1:")
+    assert lines[1].startswith("FMA: 2 tracks, by number only: fma_metadata/tracks.csv")
+
+
 def test_fma_root_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--fma-root", str(tmp_path / "none")]) == 2
     assert "is not a folder" in capsys.readouterr().err
 
 
 def test_imports_nothing_but_flask() -> None:
-    tree = ast.parse((REPOSITORY / "webapp" / "server.py").read_text("utf-8"))
     imported = {
         name.split(".")[0]
-        for node in ast.walk(tree)
+        for path in (REPOSITORY / "webapp").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [n.name for n in node.names])
     }
-    assert imported - set(sys.stdlib_module_names) == {"flask", "werkzeug"}
+    assert imported - set(sys.stdlib_module_names) == {"flask", "werkzeug", "webapp"}

@@ -1,0 +1,282 @@
+"""The index of an FMA folder: what can be played from it, with the titles of `fma_metadata/tracks.csv`.
+
+FMA's table has 106,574 tracks and 53 columns, most of them prose; a browser needs six numbers and words of each track
+whose audio is there. What is read is untrusted: bounded, and left out and counted where it is malformed.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+#: A track that lies in several is served from the first of them.
+SUBSETS = ("small", "medium", "large", "full")
+
+SCHEMA_VERSION = 1
+METADATA = "fma_metadata/tracks.csv"
+
+#: Files that FMA itself lists as bad: without audio, too short or mis-timed (its wiki, "Known issues").
+PUBLISHED_BAD = frozenset(
+    (
+        *(99134, 108925, 133297, 1486, 5574, 65753, 80391, *range(98558, 98561), *range(98565, 98570), 98571),
+        *(105247, 108924, 126981, 127336, 143992),
+    )
+)
+
+# All subsets but the full one hold clips, while the table tells the length of the recordings.
+_CLIP_SECONDS = 30
+_LONGEST_SECONDS = 24 * 3600
+
+_MAX_FILE_BYTES = 1 << 30
+_MAX_FIELD_CHARACTERS = 1 << 20  # biographies are long
+_MAX_NAME_CHARACTERS = 200
+_MAX_LICENCES = 256
+
+_TITLE, _ARTIST, _GENRE = ("track", "title"), ("artist", "name"), ("track", "genre_top")
+_DURATION, _LICENCE = ("track", "duration"), ("track", "license")
+
+
+@dataclass(frozen=True)
+class Index:
+    """What `/fma/index.json` answers.
+
+    Attributes
+    ----------
+    compressed
+        The JSON, as gzip.
+    etag
+        Of the JSON.
+    n_tracks
+        How many it lists.
+    n_skipped
+        Rows of the table that were malformed.
+    problem
+        Why there are no titles; None where there are.
+    """
+
+    compressed: bytes
+    etag: str
+    n_tracks: int
+    n_skipped: int
+    problem: str | None
+
+    def text(self) -> str:
+        """Tell what was found, in a line."""
+        line = f"{self.n_tracks:,} tracks"
+        if self.problem is not None:
+            return f"{line}, by number only: {self.problem}"
+        return f"{line}; {self.n_skipped:,} malformed rows of {METADATA} skipped" if self.n_skipped else line
+
+
+@dataclass(frozen=True)
+class _Row:
+    title: str
+    artist: str
+    genre: str
+    seconds: int
+    licence: str
+
+
+class _MetadataError(ValueError):
+    """No titles can be had: the rest of a sentence."""
+
+
+def audio_name(subset: str, track_id: int) -> str:
+    """Where FMA's archives keep a track's audio, below the root."""
+    digits = f"{track_id:06d}"
+    return f"fma_{subset}/{digits[:3]}/{digits}.mp3"
+
+
+def build_index(root: Path) -> Index:
+    """List the tracks of an FMA folder that can be played.
+
+    Parameters
+    ----------
+    root
+        Folder of ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``. Without a usable table, tracks are
+        called by their numbers.
+
+    Notes
+    -----
+    ``{"schema_version", "genres", "artists", "licences", "tracks": [[id, artist, genre, title, seconds, licence]]}``:
+    artist, genre and licence are positions in the lists, -1 where unknown; seconds are those of the audio that is
+    there, 0 where unknown. Tracks are sorted by artist and title, those of nobody by number.
+    """
+    audio = {track_id: subset for track_id, subset in _audio(root).items() if track_id not in PUBLISHED_BAD}
+    n_skipped, problem = 0, None
+    rows: dict[int, _Row] = {}
+    try:
+        rows, n_skipped = _read_rows(root / METADATA, audio)
+    except _MetadataError as error:
+        problem = str(error)
+    genres, artists, licences = (
+        _distinct(getattr(row, name) for row in rows.values()) for name in ("genre", "artist", "licence")
+    )
+    licences = dict(list(licences.items())[:_MAX_LICENCES])
+
+    def entry(track_id: int) -> tuple[int, int, int, str, int, int]:
+        row = rows.get(track_id) or _Row(f"Track {track_id}", "", "", 0, "")
+        seconds = row.seconds if audio[track_id] == "full" else min(row.seconds or _CLIP_SECONDS, _CLIP_SECONDS)
+        artist, genre, licence = artists.get(row.artist, -1), genres.get(row.genre, -1), licences.get(row.licence, -1)
+        return track_id, artist, genre, row.title, seconds, licence
+
+    def place(track: tuple[int, int, int, str, int, int]) -> tuple[bool, int, str, int]:
+        track_id, artist, _, title, _, _ = track
+        return artist < 0, artist, title.casefold() if artist >= 0 else "", track_id
+
+    names = {"genres": list(genres), "artists": list(artists), "licences": list(licences)}
+    return _pack(names, sorted(map(entry, audio), key=place), n_skipped, problem)
+
+
+def empty_index() -> Index:
+    """What a server without FMA answers: a page may ask without an error in its console."""
+    return _pack({"genres": [], "artists": [], "licences": []}, [], 0, None)
+
+
+def _pack(
+    names: Mapping[str, list[str]],
+    tracks: list[tuple[int, int, int, str, int, int]],
+    n_skipped: int,
+    problem: str | None,
+) -> Index:
+    content = json.dumps(
+        {"schema_version": SCHEMA_VERSION, **names, "tracks": tracks}, ensure_ascii=False, separators=(",", ":")
+    ).encode()
+    # mtime: the same index is the same bytes.
+    compressed = gzip.compress(content, compresslevel=6, mtime=0)
+    return Index(compressed, hashlib.sha256(content).hexdigest()[:32], len(tracks), n_skipped, problem)
+
+
+def _distinct(values: Iterable[str]) -> dict[str, int]:
+    """Number what there is, in the order of the alphabet."""
+    return {value: i for i, value in enumerate(sorted({*values} - {""}, key=lambda text: (text.casefold(), text)))}
+
+
+def _audio(root: Path) -> dict[int, str]:
+    """Find the subset of every track that has a file below the root, links out of it left out."""
+    found: dict[int, str] = {}
+    resolved_root = root.resolve()
+    for subset in SUBSETS:
+        for folder in _entries(root / f"fma_{subset}"):
+            if not (len(folder.name) == 3 and _is_number(folder.name) and _is_below(folder.path, resolved_root)):
+                continue
+            for file in _entries(folder.path):
+                digits = file.name.removesuffix(".mp3")
+                if not (file.name == f"{digits}.mp3" and len(digits) == 6 and _is_number(digits)):
+                    continue
+                if digits[:3] == folder.name and _is_file_below(file, resolved_root):
+                    found.setdefault(int(digits), subset)
+    return found
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # a subset that is not there, a file in a folder's place: nothing to play
+        return []
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _is_below(path: str, resolved_root: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(resolved_root)
+
+
+def _is_file_below(file: os.DirEntry[str], resolved_root: Path) -> bool:
+    if not file.is_symlink():  # its folder is below already; asking the file system for each of 100,000 takes seconds
+        return file.is_file(follow_symlinks=False)
+    return _is_below(file.path, resolved_root) and Path(file.path).is_file()
+
+
+def _read_rows(path: Path, wanted: Mapping[int, str]) -> tuple[dict[int, _Row], int]:
+    """Read the rows of the tracks that are there; the second number is how many rows were malformed."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            if os.fstat(file.fileno()).st_size > _MAX_FILE_BYTES:
+                raise _MetadataError(f"{METADATA} is larger than 1 GiB, which FMA's is not")
+            return _parse(iter(lambda: file.readline(_MAX_FIELD_CHARACTERS), ""), wanted)
+    except FileNotFoundError:
+        raise _MetadataError(f"there is no {METADATA}; unpack fma_metadata.zip there") from None
+    except OSError as error:
+        raise _MetadataError(f"{METADATA} cannot be read: {error.strerror}") from error
+
+
+def _parse(lines: Iterator[str], wanted: Mapping[int, str]) -> tuple[dict[int, _Row], int]:
+    limit = csv.field_size_limit(_MAX_FIELD_CHARACTERS)
+    try:
+        reader = csv.reader(lines)
+        groups, names = _next_row(reader), _next_row(reader)
+        if groups is None or names is None or len(groups) != len(names):
+            raise _MetadataError(f"{METADATA} does not begin with FMA's two rows of headings")
+        columns = {column: i for i, column in enumerate(zip(groups, names, strict=True))}
+        if missing := [" ".join(column) for column in (_TITLE, _ARTIST) if column not in columns]:
+            raise _MetadataError(f"{METADATA} lacks columns: {', '.join(missing)}")
+        rows: dict[int, _Row] = {}
+        n_skipped = 0
+        for cells in _rows(reader):
+            if cells == []:
+                continue
+            if cells is None or len(cells) != len(columns) or not _is_number(cells[0]) or len(cells[0]) > 6:
+                # The row that names the index is the third of FMA's headings.
+                n_skipped += not (cells and cells[0] == "track_id")
+                continue
+            track_id = int(cells[0])
+            if track_id in wanted and track_id not in rows:
+                rows[track_id] = _row(track_id, {column: cells[i] for column, i in columns.items()})
+        return rows, n_skipped
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
+    try:
+        return next(reader, None)
+    except csv.Error:
+        return None
+
+
+def _rows(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
+    """Go through all rows; None for one that is not even CSV."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield None
+
+
+def _row(track_id: int, cells: Mapping[tuple[str, str], str]) -> _Row:
+    return _Row(
+        title=_name(cells[_TITLE]) or f"Track {track_id}",
+        artist=_name(cells[_ARTIST]),
+        genre=_name(cells.get(_GENRE, "")),
+        seconds=_seconds(cells.get(_DURATION, "")),
+        licence=_name(cells.get(_LICENCE, "")),
+    )
+
+
+def _name(text: str) -> str:
+    """Take a text on one line, of a length that a page can show."""
+    return " ".join(text[: 4 * _MAX_NAME_CHARACTERS].split())[:_MAX_NAME_CHARACTERS].rstrip()
+
+
+def _seconds(text: str) -> int:
+    """Take a duration; 0 where it is unknown, which FMA itself writes so."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0
+    return round(seconds) if 0 <= seconds <= _LONGEST_SECONDS else 0
