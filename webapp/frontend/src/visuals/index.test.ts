@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { VISUALS } from "./index";
 
 describe("VISUALS", () => {
-  it("have different ids", () => {
-    expect(VISUALS.map(({ id }) => id)).toEqual(["bar", "real"]);
+  it("are the original's seven and one of our own", () => {
+    expect(VISUALS.map(({ id }) => id).toSorted()).toEqual(
+      ["bar", "real", "crystals", "clouds", "waves", "saturn", "storm", "memory"].toSorted(),
+    );
   });
 
   it.each(VISUALS.map((definition) => [definition.id, definition] as const))(

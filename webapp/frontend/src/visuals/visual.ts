@@ -1,5 +1,8 @@
 /** What every visual declares and does. Visuals know nothing of audio, models or the page. */
 
+/** How many inputs every visual has. */
+export const N_PARAMETERS = 10;
+
 /** One of a visual's ten inputs, in the order in which the visual expects them. */
 export interface VisualParameter {
   /** Stable identifier, kebab-case. */
