@@ -42,7 +42,7 @@ def roots(pushed: Path, tmp_path: Path) -> Roots:
     shutil.copytree(pushed, tmp_path / "registry")
     for name, text in {
         "static/index.html": "<!doctype html>",
-        "static/isolation.js": "",
+        "static/service-worker.js": "",
         "static/assets/__vite-1a2b.js": "export {};",
         "static/check/index.html": "<!doctype html>",
         "static/.env": "secret",
@@ -75,7 +75,7 @@ def test_a_site_is_the_build_the_newest_bundles_and_the_listed_tracks(roots: Roo
         "assets/__vite-1a2b.js",
         "check/index.html",
         "index.html",
-        "isolation.js",
+        "service-worker.js",
         "site.json",
         "tracks/a.mp3",
         "tracks/index.json",
@@ -187,7 +187,7 @@ def test_a_failure_leaves_the_old_site_and_nothing_else(
 
 
 def test_a_page_that_is_not_built_says_how(roots: Roots, tmp_path: Path) -> None:
-    for name in ("isolation.js", "index.html"):
+    for name in ("service-worker.js", "index.html"):
         (roots["static"] / name).unlink()
         with pytest.raises(FormatError, match=rf"{name} is missing.*make build"):
             write_site(tmp_path / "site", **roots)

@@ -18,7 +18,7 @@ SITE = "site.json"
 REGISTRY, TRACKS = "registry", "tracks"
 
 # The page, and the service worker that isolates it where the host sends no headers.
-_BUILT = ("index.html", "isolation.js")
+_BUILT = ("index.html", "service-worker.js")
 # GitHub Pages passes what it publishes through Jekyll unless told not to, and that drops files like `__vite-*.js`.
 _NO_JEKYLL = ".nojekyll"
 

@@ -1,7 +1,8 @@
 /**
- * Isolation of the page where the host does not send the headers for it, as most hosts of plain files do not: a service
- * worker (public/isolation.js) adds them. Without isolation there is no shared memory, and WASM runs on one thread.
+ * Isolation of the page where the host does not send the headers for it, as most hosts of plain files do not: the
+ * service worker (offline/worker.ts) adds them. Without isolation there is no shared memory, and WASM runs on one thread.
  */
+import { registerWorker } from "./offline/offline";
 
 /**
  * In the state of the page's entry in the history: it was just reloaded to be isolated, and is not reloaded again.
@@ -15,7 +16,7 @@ const PATIENCE_MS = 3_000;
 export async function isolate(): Promise<void> {
   const wasReloaded = history.state === RELOADED;
   if (wasReloaded) history.replaceState(null, "");
-  if (crossOriginIsolated || wasReloaded || !isSecureContext || !("serviceWorker" in navigator)) return;
+  if (crossOriginIsolated || wasReloaded) return;
   if (window.parent !== window) return; // a framed page is isolated only if the page around it is
   if (!(await workerIsActive())) return;
   history.replaceState(RELOADED, "");
@@ -33,12 +34,8 @@ async function workerIsActive(): Promise<boolean> {
 }
 
 async function start(signal: AbortSignal): Promise<boolean> {
-  let registration: ServiceWorkerRegistration;
-  try {
-    registration = await navigator.serviceWorker.register(new URL("isolation.js", document.baseURI));
-  } catch {
-    return false; // not there, or the browser allows none here: one thread, then
-  }
+  const registration = await registerWorker();
+  if (!registration) return false; // one thread, then
   const worker = registration.active ?? registration.waiting ?? registration.installing;
   return new Promise((resolve) => {
     const look = () => {

@@ -1,5 +1,7 @@
 /** The page's side of the analysis worker. */
 import type { Bundle } from "../bundle";
+import type { EncodingBlock } from "../mapping/track";
+import type { EncodeRequest } from "./analyzer";
 import type { Backend } from "./backend";
 import { AnalysisError, fromWire, type Reply, type Request } from "./messages";
 import { TrackAnalysis, type AnalysisOptions, type BlockExecutor } from "./run";
@@ -112,6 +114,34 @@ export class AnalysisClient {
     this.current?.analysis.focus(timeSeconds);
   }
 
+  /**
+   * Encode one stretch, which need not belong to a track that `analyze` works on: what live input needs. Stretches are
+   * encoded one after the other, in the order of the calls.
+   *
+   * @param stretch its samples are handed over and cannot be used afterwards
+   * @returns a block for each of its runs
+   * @throws AnalysisError when the worker fails
+   */
+  async encode(stretch: EncodeRequest): Promise<readonly EncodingBlock[]> {
+    const request = { kind: "encode", id: this.nextId++, ...stretch } as const;
+    const answer = await this.request(request, stretch.pcm.buffer);
+    if (answer.kind !== "encoded") throw new AnalysisError("the worker answered another question");
+    this.times.frontendMs += answer.frontendMs;
+    this.times.encoderMs += answer.encoderMs;
+    return answer.blocks;
+  }
+
+  /**
+   * The largest log-mel value of a stretch, for bundles whose floor hangs on it (`topDb`).
+   *
+   * @param pcm shape [n], n a multiple of the hop length; handed over like those of `encode`
+   * @throws AnalysisError when the worker fails
+   */
+  async peakDb(pcm: Float32Array<ArrayBuffer>): Promise<number> {
+    const answer = await this.request({ kind: "peak", id: this.nextId++, pcm }, pcm.buffer);
+    return answer.kind === "peak" ? answer.peakDb : NaN;
+  }
+
   /** End the worker and whatever it does. */
   dispose(): void {
     this.current?.abort.abort();
@@ -122,18 +152,8 @@ export class AnalysisClient {
   private executor(): BlockExecutor {
     return {
       depth: DEPTH,
-      peakDb: async (pcm) => {
-        const answer = await this.request({ kind: "peak", id: this.nextId++, pcm }, pcm.buffer);
-        return answer.kind === "peak" ? answer.peakDb : NaN;
-      },
-      encode: async (stretch) => {
-        const request = { kind: "encode", id: this.nextId++, ...stretch } as const;
-        const answer = await this.request(request, stretch.pcm.buffer);
-        if (answer.kind !== "encoded") throw new AnalysisError("the worker answered another question");
-        this.times.frontendMs += answer.frontendMs;
-        this.times.encoderMs += answer.encoderMs;
-        return answer.blocks;
-      },
+      peakDb: (pcm) => this.peakDb(pcm),
+      encode: (stretch) => this.encode(stretch),
     };
   }
 

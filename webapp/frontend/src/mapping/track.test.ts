@@ -448,4 +448,35 @@ describe("a track of several encoders", () => {
         }),
     ).toThrow(RangeError);
   });
+
+  it("is copied with what it knows, gaps and all", () => {
+    const track = new ParameterTrack({ encoders, durationSeconds, mapping: mixed, time: settings(0.5) });
+    const part = (first: number, count: number): EncodingBlock => ({
+      encoder: "toy",
+      first,
+      count,
+      encodings: encodings.slice(first * SIZE, (first + count) * SIZE),
+      size: SIZE,
+    });
+    track.add(part(0, 20));
+    track.add(part(35, 10));
+    track.add({ encoder: "slow", first: 0, count: 16, encodings: slowEncodings, size: 2 });
+    track.order = [2, 0, 1];
+    expect(track.encodingsOf("slow")).toMatchObject({ encodings: slowEncodings, size: 2, complete: true });
+    expect(track.encodingsOf("toy").complete).toBe(false);
+    const copy = track.copy();
+    const [values, copied] = [new Float32Array(6), new Float32Array(6)];
+    const at = (one: ParameterTrack, time: number, out: Float32Array) =>
+      one.at(time, out.subarray(0, 3), out.subarray(3));
+    for (const time of times) {
+      at(track, time, values);
+      at(copy, time, copied);
+      expect(copied).toEqual(values);
+    }
+    track.add(part(20, 15));
+    track.order = [0, 1, 2];
+    at(copy, 3, copied);
+    expect(copy.isReady(3)).toBe(false);
+    expect([...copied.subarray(0, 3)]).toEqual([0.5, 0.5, 0.5]);
+  });
 });

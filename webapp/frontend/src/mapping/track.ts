@@ -247,6 +247,41 @@ export class ParameterTrack {
     this.updateRuns(changed);
   }
 
+  /**
+   * One encoder's encodings as far as they have come in, shape [axis.count, size], flattened: to be read only.
+   *
+   * @throws RangeError when the track has no such encoder
+   */
+  encodingsOf(encoder: string): {
+    readonly encodings: Float32Array;
+    readonly size: number;
+    readonly axis: TimeAxis;
+    readonly complete: boolean;
+  } {
+    const source = this.sources.get(encoder);
+    if (source === undefined) throw new RangeError(`The track has no encoder "${encoder}".`);
+    const { encodings, encodingSize, axis, known } = source;
+    return { encodings, size: encodingSize, axis, complete: !known.includes(0) };
+  }
+
+  /** The same parameters, whatever is chosen or comes in for this track from now on. */
+  copy(): ParameterTrack {
+    const { durationSeconds, mapping, time } = this;
+    const sources = [...this.sources.values()];
+    const copy = new ParameterTrack({ encoders: sources, durationSeconds, mapping, time });
+    for (const { name, encodingSize: size, encodings, known } of sources) {
+      for (let first = known.indexOf(1); first >= 0;) {
+        const gap = known.indexOf(0, first);
+        const end = gap < 0 ? known.length : gap;
+        const block = encodings.subarray(first * size, end * size);
+        copy.add({ encoder: name, first, count: end - first, encodings: block, size });
+        first = known.indexOf(1, end);
+      }
+    }
+    copy.order = this.order;
+    return copy;
+  }
+
   /** The moment of the track that is shown at that playback time. */
   shownSeconds(timeSeconds: number): number {
     return Math.min(this.durationSeconds, Math.max(0, timeSeconds + this.currentTime.lookAheadSeconds));

@@ -26,6 +26,7 @@ export class AudioPlayer {
   #buffer: AudioBuffer | null = null;
   #voice: Voice | null = null;
   #loudness = 1;
+  #delaySeconds = 0;
   /** Counts what was asked for: a pause while the device still wakes up makes an earlier play void. */
   #request = 0;
 
@@ -107,6 +108,11 @@ export class AudioPlayer {
     }
   }
 
+  /** @param seconds how much later the sound is heard than the browser knows: Bluetooth tells it too little */
+  setDelay(seconds: number): void {
+    this.#delaySeconds = seconds;
+  }
+
   async #resume(): Promise<boolean> {
     const context = this.#context;
     if (!context) return false;
@@ -160,12 +166,13 @@ export class AudioPlayer {
   #heardSeconds(): number {
     const context = this.#context;
     if (!context) return 0;
-    return heardSeconds({
+    const heard = heardSeconds({
       renderedSeconds: context.currentTime,
       // Firefox and Safari know only one of the two.
       latencySeconds: context.outputLatency || context.baseLatency || 0,
       timestamp: typeof context.getOutputTimestamp === "function" ? context.getOutputTimestamp() : null,
       nowMs: performance.now(),
     });
+    return heard - this.#delaySeconds;
   }
 }

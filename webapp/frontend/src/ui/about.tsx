@@ -1,15 +1,15 @@
 import type { JSX } from "preact";
 import { Dialog } from "./dialog";
-import { SHORTCUTS } from "./keyboard";
 import type { Playground } from "./playground";
 
 interface AboutProps {
   readonly playground: Playground;
   readonly open: boolean;
   readonly onClose: () => void;
+  readonly onKeys: () => void;
 }
 
-export function About({ playground, open, onClose }: AboutProps): JSX.Element {
+export function About({ playground, open, onClose, onKeys }: AboutProps): JSX.Element {
   return (
     <Dialog open={open} title="About this page" onClose={onClose}>
       <p>
@@ -20,20 +20,12 @@ export function About({ playground, open, onClose }: AboutProps): JSX.Element {
         <strong>Your music stays with you.</strong> The file is decoded, analysed and drawn in this page.
         Nothing of it is sent anywhere; the server only hands out the page, the model and the demo tracks.
       </p>
-      <h3>Keys</h3>
-      <dl class="keys">
-        {SHORTCUTS.map(([keys, effect]) => (
-          <div key={keys}>
-            <dt>
-              <kbd>{keys}</kbd>
-            </dt>
-            <dd>{effect}</dd>
-          </div>
-        ))}
-      </dl>
       <h3>Under the hood</h3>
       <EngineReport playground={playground} />
       <div class="dialog-actions">
+        <button type="button" class="button" onClick={onKeys}>
+          Keys
+        </button>
         <button type="button" class="button primary" autofocus onClick={onClose}>
           Close
         </button>
@@ -43,10 +35,10 @@ export function About({ playground, open, onClose }: AboutProps): JSX.Element {
 }
 
 function EngineReport({ playground }: { playground: Playground }): JSX.Element {
-  const engine = playground.engine.value;
-  if (engine.kind === "starting") return <p class="muted">The model is being prepared.</p>;
-  if (engine.kind === "missing") return <p class="muted">No model is loaded. {engine.reason}</p>;
-  const { bundle, backend } = engine.analyst;
+  const state = playground.models.state.value;
+  if (state.kind === "starting") return <p class="muted">The model is being prepared.</p>;
+  if (state.kind === "missing") return <p class="muted">No model is loaded. {state.reason}</p>;
+  const { bundle, backend } = state.analyst;
   const difference = Math.max(...Object.values(backend.selfTest.encodings));
   const threads = backend.threads === 1 ? "one thread" : `${backend.threads} threads`;
   return (

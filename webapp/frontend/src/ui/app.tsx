@@ -1,74 +1,78 @@
-import { effect, signal, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { EncodingCache } from "../cache/encoding-cache";
+import type { Library } from "../library/library";
+import { MediaKeys } from "../player/media-session";
+import { PictureInPicture } from "../player/picture-in-picture";
 import { Scope } from "../player/scope";
+import { recordVideo } from "../recording/video";
+import { takeStill } from "../recording/still";
 import { About } from "./about";
-import { ClickGesture } from "./gestures";
-import { InfoIcon, Mark, SlidersIcon } from "./icons";
-import { IdleWatch } from "./idle";
-import { commandFor, focusKind, type Command } from "./keyboard";
+import { Hint, HintView } from "./hint";
+import { InfoIcon, LockIcon, Mark, SlidersIcon } from "./icons";
+import { Keys } from "./keys";
+import { LibraryDialog } from "./library";
 import { LightNote } from "./light-note";
+import { LiveBar, LiveChoice } from "./live";
+import { Lock } from "./lock";
 import { Meters } from "./meters";
 import { NoticeList } from "./notice-list";
+import { PageEvents } from "./page-events";
+import type { PageState } from "./page-state";
 import { Panel } from "./panel";
 import type { Playground } from "./playground";
-import { demoSource, fileSource } from "./sources";
+import type { Presets } from "./presets";
+import { Recorder } from "./recorder";
+import { demoSource } from "./sources";
 import { Stage } from "./stage";
-import { pageTitle } from "./state";
 import { Transport } from "./transport";
 import { Welcome } from "./welcome";
 
 interface AppProps {
   readonly playground: Playground;
-  readonly seed: number;
+  readonly presets: Presets;
+  readonly library: Library;
+  readonly cache: EncodingCache;
+  readonly state: PageState;
+  /** Where the server's index of FMA tracks lies. */
+  readonly fmaUrl: string;
   /** Where the list of demo tracks lies; their files lie beside it. */
   readonly tracksUrl: string;
+  /** What the sender of the address listened to. */
+  readonly wantedTrack: string | null;
 }
 
-export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
+export function App(props: AppProps): JSX.Element {
+  const { playground, presets, library, cache, state, fmaUrl, tracksUrl, wantedTrack } = props;
+  const { panelOpen, dialog, fullScreen, locked, dropping } = state;
   const canvas = useRef<HTMLCanvasElement>(null);
   const picker = useRef<HTMLInputElement>(null);
-  const panelButton = useRef<HTMLButtonElement>(null);
-  const panelOpen = useSignal(false);
-  const aboutOpen = useSignal(false);
-  const dropping = useSignal(false);
-  const fullScreen = useSignal(false);
   const drawable = useSignal(true);
-  const controlsVisible = useSignal(true);
-  const page = useMemo(
-    () => new PageEvents(playground, { panelOpen, aboutOpen, dropping, fullScreen }),
-    [playground, panelOpen, aboutOpen, dropping, fullScreen],
-  );
+  const page = useMemo(() => new Page(playground, state), [playground, state]);
 
   useEffect(() => {
-    const scope = new Scope();
-    page.attach(scope, panelButton);
-    scope.own(
-      effect(() => {
-        controlsVisible.value = page.controlsVisible.value;
-      }),
-    );
-    if (canvas.current) {
-      const stage = new Stage(scope, playground, canvas.current, seed);
-      scope.own(
-        effect(() => {
-          drawable.value = stage.available.value;
-        }),
-      );
-    }
-    return () => scope.dispose();
-  }, [page, playground, seed, controlsVisible, drawable]);
+    const stage = canvas.current && new Stage(page.scope, playground, canvas.current);
+    drawable.value = stage?.available.value ?? false;
+    const unsubscribe = stage?.available.subscribe((available) => (drawable.value = available));
+    return () => {
+      unsubscribe?.();
+      page.scope.dispose();
+    };
+  }, [page, playground, drawable]);
 
   const metersAsPicture = !drawable.value && playground.track.value !== null;
-  const pickFile = () => picker.current?.click();
-  const openPicked = (input: HTMLInputElement) => {
-    const file = input.files?.[0];
-    if (file) void playground.open(fileSource(file));
-    input.value = ""; // so that the same file can be chosen again
-  };
+  const pickFiles = () => picker.current?.click();
+  const live = playground.live.value;
+  const close = () => (dialog.value = null);
+  const demos = useMemo(
+    () => playground.demoTracks.value.map((track) => demoSource(track, tracksUrl)),
+    [playground.demoTracks.value, tracksUrl],
+  );
+  const controlsShown = page.events.controlsVisible.value && !locked.value;
 
   return (
-    <div class="page" data-controls={controlsVisible.value ? "shown" : "hidden"}>
+    <div class="page" data-controls={controlsShown ? "shown" : "hidden"}>
       <header class="topbar chrome">
         <p class="brand">
           <Mark />
@@ -79,9 +83,18 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
           class="icon-button"
           aria-label="About this page"
           title="About"
-          onClick={() => (aboutOpen.value = true)}
+          onClick={() => (dialog.value = "about")}
         >
           <InfoIcon />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Lock the page"
+          title="Lock (L): only the picture"
+          onClick={() => page.events.run({ kind: "toggle-lock" })}
+        >
+          <LockIcon />
         </button>
         <button
           type="button"
@@ -90,7 +103,6 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
           title="Settings"
           aria-expanded={panelOpen.value}
           aria-controls="panel"
-          ref={panelButton}
           onClick={() => (panelOpen.value = !panelOpen.value)}
         >
           <SlidersIcon />
@@ -100,10 +112,10 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
         <canvas
           id="stage"
           ref={canvas}
-          aria-label={`Picture: ${playground.visual.value.title}`}
+          aria-label={`Picture: ${playground.choices.visual.value.title}`}
           role="img"
-          onClick={() => page.clickStage()}
-          onPointerDown={(event) => page.pressStage(event.pointerType)}
+          onClick={() => page.events.clickStage()}
+          onPointerDown={(event) => page.events.pressStage(event.pointerType)}
         />
         {metersAsPicture && (
           <section class="no-picture" aria-label="Meters">
@@ -112,201 +124,164 @@ export function App({ playground, seed, tracksUrl }: AppProps): JSX.Element {
         )}
         <Welcome
           playground={playground}
-          onChoose={pickFile}
-          onDemo={(track) => void playground.open(demoSource(track, tracksUrl))}
+          wantedTrack={wantedTrack}
+          onChoose={pickFiles}
+          onLibrary={() => (dialog.value = "library")}
+          onDemo={(track) => void playground.openAll([demoSource(track, tracksUrl)])}
         />
         <div class="chrome dock">
-          <Transport
-            playground={playground}
-            fullScreen={fullScreen}
-            onFullScreen={() => page.run({ kind: "toggle-full-screen" })}
-            onOpen={pickFile}
-          />
+          {live ? (
+            <LiveBar playground={playground} session={live} />
+          ) : (
+            <Transport
+              playground={playground}
+              fullScreen={fullScreen}
+              onFullScreen={() => page.events.run({ kind: "toggle-full-screen" })}
+              onOpen={() => (dialog.value = "library")}
+              onRecord={() => (dialog.value = "recorder")}
+              smallWindow={page.smallWindow.supported ? page.smallWindow.active : null}
+              onSmallWindow={() => void page.toggleSmallWindow(canvas.current)}
+            />
+          )}
         </div>
         <input
           type="file"
           class="visually-hidden"
           accept="audio/*,.mp3,.wav,.flac,.ogg,.oga,.opus,.m4a,.aac"
+          multiple
           tabIndex={-1}
-          aria-label="Audio file"
+          aria-label="Audio files"
           ref={picker}
-          onChange={(event) => openPicked(event.currentTarget)}
+          onChange={({ currentTarget: input }) => {
+            page.openFiles([...(input.files ?? [])]);
+            input.value = ""; // so that the same file can be chosen again
+          }}
         />
       </main>
       <Panel
         playground={playground}
+        presets={presets}
+        cache={cache}
         open={panelOpen.value}
         withoutMeters={metersAsPicture}
-        onClose={() => page.run({ kind: "close-panel" })}
+        onClose={() => page.events.closePanel()}
       />
+      <HintView text={page.hint.text} />
       <NoticeList notices={playground.notices} />
       {dropping.value && (
         <div class="drop" aria-hidden="true">
           <p>Let go to listen</p>
         </div>
       )}
+      <Lock locked={locked} />
       <LightNote playground={playground} />
-      <About playground={playground} open={aboutOpen.value} onClose={() => (aboutOpen.value = false)} />
+      <About
+        playground={playground}
+        open={dialog.value === "about"}
+        onClose={close}
+        onKeys={() => (dialog.value = "keys")}
+      />
+      <LibraryDialog
+        open={dialog.value === "library"}
+        onClose={close}
+        library={library}
+        fmaUrl={fmaUrl}
+        playlist={playground.playlist}
+        onPlay={(entry) => {
+          close();
+          void playground.openEntry(entry);
+        }}
+        demos={demos}
+        live={
+          <LiveChoice
+            onListen={(kind) => {
+              close();
+              void playground.listenLive(kind);
+            }}
+          />
+        }
+      />
+      <Keys open={dialog.value === "keys"} onClose={close} />
+      <RecorderFor
+        playground={playground}
+        open={dialog.value === "recorder"}
+        canvas={canvas}
+        onClose={close}
+      />
     </div>
   );
 }
 
-interface PageState {
-  readonly panelOpen: Signal<boolean>;
-  readonly aboutOpen: Signal<boolean>;
-  readonly dropping: Signal<boolean>;
-  readonly fullScreen: Signal<boolean>;
+interface RecorderForProps {
+  readonly playground: Playground;
+  readonly open: boolean;
+  readonly canvas: { readonly current: HTMLCanvasElement | null };
+  readonly onClose: () => void;
 }
 
-/** What the document reports: keys, pointer, drops, full screen; and what the document shows of our state. */
-class PageEvents {
+function RecorderFor({ playground, open, canvas, onClose }: RecorderForProps): JSX.Element {
+  const track = playground.track.value;
+  return (
+    <Recorder
+      open={open}
+      onClose={onClose}
+      subject={{
+        title: track?.title ?? null,
+        artist: track?.artist ?? null,
+        visual: playground.choices.visual.value.title,
+        durationSeconds: track?.durationSeconds ?? null,
+        // Read when the dialog opens, and not with every move of the playhead.
+        positionSeconds: playground.positionSeconds.peek(),
+        audio: playground.audio,
+        screen: { width: canvas.current?.width ?? 1280, height: canvas.current?.height ?? 720 },
+        obstacle: playground.recordingObstacle.value,
+      }}
+      takeStill={(size) => takeStill({ create: playground.pictureMaker(), frame: playground.frame, size })}
+      recordVideo={(choice, watch) => recordVideo(playground.recordingSubject(), choice, watch)}
+      announce={(kind, words) => playground.notices.show(kind, words)}
+    />
+  );
+}
+
+/** What belongs to the page as long as it stands: its events, its window above others, the system's media keys. */
+class Page {
+  readonly scope = new Scope();
+  readonly hint = new Hint(this.scope);
+  readonly events: PageEvents;
+  readonly smallWindow: PictureInPicture;
   readonly #playground: Playground;
-  readonly #state: PageState;
-  readonly #controlsVisible = signal(true);
-  #panelButton: { readonly current: HTMLElement | null } = { current: null };
-  #idle: IdleWatch | null = null;
-  #clicks: ClickGesture | null = null;
-  /** A touch that only brought the controls back. */
-  #touchWakes = false;
 
   constructor(playground: Playground, state: PageState) {
     this.#playground = playground;
-    this.#state = state;
-  }
-
-  get controlsVisible(): ReadonlySignal<boolean> {
-    return this.#controlsVisible;
-  }
-
-  attach(scope: Scope, panelButton: { readonly current: HTMLElement | null }): void {
-    const { fullScreen } = this.#state;
-    const playground = this.#playground;
-    this.#panelButton = panelButton;
-    const idle = new IdleWatch(scope, () => ({
-      playing: playground.phase.peek() === "playing",
-      hovered: document.querySelector(".chrome button:hover, .transport:hover, .notice:hover") !== null,
-      focused: document.querySelector(".chrome :focus-visible, .notice :focus-visible") !== null,
-      busy: this.#state.panelOpen.peek() || this.#state.aboutOpen.peek() || playground.noteOpen.peek(),
-    }));
-    this.#idle = idle;
-    this.#clicks = new ClickGesture(
-      scope,
-      () => this.run({ kind: "toggle-play" }),
-      () => this.run({ kind: "toggle-full-screen" }),
-    );
-    scope.own(
-      effect(() => {
-        this.#controlsVisible.value = idle.visible.value;
-      }),
-    );
-    scope.own(
-      effect(() => {
-        // A new state is worth seeing the controls for.
-        if (playground.phase.value !== "playing") idle.moved();
-      }),
-    );
-    scope.own(effect(() => this.#describe(document.documentElement)));
-    scope.own(
-      effect(() => {
-        document.title = pageTitle(playground.track.value);
-      }),
-    );
-    scope.listen(window, "pointermove", () => idle.moved(), { passive: true });
-    scope.listen(window, "keydown", (event) => this.#key(event));
-    scope.listen(document, "focusin", () => idle.moved());
-    scope.listen(document, "fullscreenchange", () => {
-      fullScreen.value = document.fullscreenElement !== null;
+    this.events = new PageEvents(this.scope, playground, state, this.hint, (files) => this.openFiles(files));
+    this.smallWindow = new PictureInPicture(this.scope, () => playground.draw());
+    MediaKeys.attach(this.scope, {
+      track: playground.track,
+      playing: playground.playing,
+      positionSeconds: playground.positionSeconds,
+      neighbours: playground.playlist.neighbours,
+      actions: {
+        play: () => void playground.play(),
+        pause: () => playground.pause(),
+        stop: () => playground.stop(),
+        previous: () => void playground.step(-1),
+        next: () => void playground.step(1),
+        seekTo: (seconds) => playground.seek(seconds),
+        seekBy: (seconds) => playground.seekBy(seconds),
+      },
     });
-    this.#acceptDrops(scope);
   }
 
-  clickStage(): void {
-    if (this.#touchWakes) {
-      this.#touchWakes = false;
-      return;
-    }
-    if (this.#playground.track.peek()) this.#clicks?.click();
+  openFiles(files: readonly File[]): void {
+    void this.#playground.openFiles(files);
   }
 
-  pressStage(pointerType: string): void {
-    this.#touchWakes = pointerType === "touch" && !this.#controlsVisible.peek();
-    this.#idle?.moved();
-  }
-
-  run(command: Command): void {
-    const playground = this.#playground;
-    switch (command.kind) {
-      case "toggle-play":
-        void playground.togglePlay();
-        break;
-      case "seek-by":
-        playground.seekBy(command.seconds);
-        break;
-      case "volume-by":
-        playground.changeVolume(command.amount);
-        break;
-      case "toggle-mute":
-        playground.settings.muted.value = !playground.settings.muted.value;
-        break;
-      case "toggle-full-screen":
-        void this.#toggleFullScreen();
-        break;
-      case "close-panel":
-        if (this.#state.panelOpen.peek()) {
-          this.#state.panelOpen.value = false;
-          this.#panelButton.current?.focus();
-        }
-        break;
-    }
-  }
-
-  #key(event: KeyboardEvent): void {
-    this.#idle?.moved();
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const command = commandFor(event, focusKind(document.activeElement));
-    if (!command) return;
-    // Escape is left to the browser as well: it leaves full screen.
-    if (command.kind !== "close-panel") event.preventDefault();
-    this.run(command);
-  }
-
-  async #toggleFullScreen(): Promise<void> {
+  async toggleSmallWindow(canvas: HTMLCanvasElement | null): Promise<void> {
+    if (!canvas) return;
     try {
-      if (document.fullscreenElement) await document.exitFullscreen();
-      else await document.documentElement.requestFullscreen({ navigationUI: "hide" });
-    } catch {
-      this.#playground.notices.show("info", "This browser does not let the page fill the screen.");
-    }
-  }
-
-  #acceptDrops(scope: Scope): void {
-    const { dropping } = this.#state;
-    const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-    scope.listen(window, "dragover", (event) => {
-      if (!holdsFiles(event)) return;
-      event.preventDefault();
-      dropping.value = true;
-    });
-    scope.listen(window, "dragleave", (event) => {
-      // Leaving one element for another has a related target; leaving the window has none.
-      if (event.relatedTarget === null) dropping.value = false;
-    });
-    scope.listen(window, "drop", (event) => {
-      dropping.value = false;
-      if (!holdsFiles(event)) return;
-      event.preventDefault();
-      const file = event.dataTransfer?.files[0];
-      if (file) void this.#playground.open(fileSource(file));
-    });
-  }
-
-  /** The state in attributes, for style sheets, tests and pages that embed this one. */
-  #describe(root: HTMLElement): void {
-    const engine = this.#playground.engine.value;
-    root.dataset.state = this.#playground.phase.value;
-    if (engine.kind === "ready") {
-      root.dataset.backend = engine.analyst.backend.name;
-      root.dataset.threads = String(engine.analyst.backend.threads);
+      await this.smallWindow.toggle(canvas, this.#playground.track.peek()?.title ?? "tfdeepviz");
+    } catch (error) {
+      this.#playground.notices.show("error", error instanceof Error ? error.message : String(error));
     }
   }
 }

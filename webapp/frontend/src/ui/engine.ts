@@ -1,10 +1,15 @@
 import type { AnalysisClient } from "../analysis/client";
 import type { DecodedTrack, DecodeOptions } from "../analysis/decode";
 import type { Registry } from "../bundle";
+import type { LiveInputKind } from "../live/live-input-error";
+import type { LiveOptions, LiveSession } from "../live/live-session";
 import type { DemoTrack } from "./sources";
 
 /** What the page needs of a loaded model. */
-export type Analyst = Pick<AnalysisClient, "bundle" | "backend" | "analyze" | "focus" | "dispose">;
+export type Analyst = Pick<
+  AnalysisClient,
+  "bundle" | "backend" | "analyze" | "focus" | "encode" | "peakDb" | "dispose"
+>;
 
 /** Everything that the page asks of the outside; tests hand in their own. */
 export interface Services {
@@ -12,6 +17,8 @@ export interface Services {
   startAnalyst(bundleUrl: string, onProgress: (fraction: number, what: string) => void): Promise<Analyst>;
   decode(data: ArrayBuffer | File, options: DecodeOptions): Promise<DecodedTrack>;
   fetchDemoTracks(): Promise<readonly DemoTrack[]>;
+  /** Listen to something that goes on; right after a press on something. */
+  startLive(kind: LiveInputKind, options: LiveOptions): Promise<LiveSession>;
   readonly player: Player;
 }
 
@@ -27,4 +34,6 @@ export interface Player {
   pause(): void;
   seek(seconds: number): void;
   setVolume(volume: number): void;
+  /** @param seconds how much later the sound is heard than the browser knows */
+  setDelay(seconds: number): void;
 }

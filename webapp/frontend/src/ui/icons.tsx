@@ -96,6 +96,106 @@ export const DownIcon = (): JSX.Element => (
   </Icon>
 );
 
+export const InvertIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M8 19V5.500M4.500 9L8 5.300 11.500 9M16 5v13.500M12.500 15l3.500 3.700 3.500-3.700" />
+  </Icon>
+);
+
+export const LinkIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M10 14a4 4 0 0 0 5.700 0l3-3a4 4 0 0 0-5.700-5.700l-1 1M14 10a4 4 0 0 0-5.700 0l-3 3A4 4 0 0 0 11 18.700l1-1" />
+  </Icon>
+);
+
+export const UnlinkIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M15.700 14l3-3A4 4 0 0 0 13 5.300l-1 1M8.300 10l-3 3A4 4 0 0 0 11 18.700l1-1M4.500 4.500l15 15" />
+  </Icon>
+);
+
+export const PictureIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="4" y="5" width="16" height="14" rx="2.500" />
+    <path d="M4.500 16l4.500-4.500 4 4 2.500-2.500 4 4" />
+    <circle cx="15" cy="9.500" r="1.300" />
+  </Icon>
+);
+
+export const DiceIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="4.500" y="4.500" width="15" height="15" rx="3" />
+    <path d="M9 9v.1M15 9v.1M12 12v.1M9 15v.1M15 15v.1" />
+  </Icon>
+);
+
+export const PreviousIcon = (): JSX.Element => (
+  <Icon>
+    <path
+      class="solid"
+      d="M18 6.200v11.600c0 .8-.9 1.200-1.500.8L8.500 12.800a1 1 0 0 1 0-1.600l8-5.800c.6-.4 1.500 0 1.500.8z"
+    />
+    <path d="M6.500 6v12" />
+  </Icon>
+);
+
+export const NextIcon = (): JSX.Element => (
+  <Icon>
+    <path
+      class="solid"
+      d="M6 6.200v11.600c0 .8.9 1.200 1.500.8l8-5.800a1 1 0 0 0 0-1.600l-8-5.800C6.900 5 6 5.400 6 6.200z"
+    />
+    <path d="M17.500 6v12" />
+  </Icon>
+);
+
+export const CameraIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M4 9c0-.8.700-1.500 1.500-1.500h2.700L9.500 5.500h5l1.300 2h2.700c.8 0 1.500.7 1.500 1.500v8c0 .8-.7 1.500-1.500 1.500h-13C4.700 18.500 4 17.800 4 17z" />
+    <circle cx="12" cy="12.800" r="3.200" />
+  </Icon>
+);
+
+export const SmallWindowIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="3.500" y="5" width="17" height="14" rx="2" />
+    <rect class="solid" x="12" y="11.500" width="6" height="5" rx="0.800" />
+  </Icon>
+);
+
+export const LockIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="5.500" y="10.500" width="13" height="9" rx="2" />
+    <path d="M8.500 10.500V8a3.500 3.500 0 0 1 7 0v2.500" />
+  </Icon>
+);
+
+export const MicrophoneIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="9" y="3.500" width="6" height="10.500" rx="3" />
+    <path d="M5.500 11.500a6.500 6.500 0 0 0 13 0M12 18v2.500" />
+  </Icon>
+);
+
+export const TabIcon = (): JSX.Element => (
+  <Icon>
+    <rect x="3.500" y="5" width="17" height="14" rx="2" />
+    <path d="M3.500 9.500h17M9 14.500a3 3 0 0 1 6 0M12 14.500v.1" />
+  </Icon>
+);
+
+export const PlusIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M12 5.500v13M5.500 12h13" />
+  </Icon>
+);
+
+export const GripIcon = (): JSX.Element => (
+  <Icon>
+    <path d="M5.500 9.500h13M5.500 14.500h13" />
+  </Icon>
+);
+
 /** The mark: ten bars, the middle ones taller, as a wave passing through. */
 export const MARK_HEIGHTS = [0.24, 0.44, 0.72, 0.5, 0.86, 1, 0.62, 0.78, 0.4, 0.22] as const;
 

@@ -6,6 +6,7 @@ const press = (key: string, change = {}) => ({
   ctrlKey: false,
   altKey: false,
   metaKey: false,
+  shiftKey: false,
   repeat: false,
   ...change,
 });
@@ -29,6 +30,15 @@ describe("commandFor", () => {
     ["F", "button", { kind: "toggle-full-screen" }],
     ["f", "control", null],
     ["m", "seek", { kind: "toggle-mute" }],
+    ["n", "page", { kind: "step-visual", by: 1 }],
+    ["P", "button", { kind: "step-visual", by: -1 }],
+    ["1", "page", { kind: "choose-mapping", place: 0 }],
+    ["9", "button", { kind: "choose-mapping", place: 8 }],
+    ["1", "control", null],
+    ["0", "page", null],
+    ["l", "page", { kind: "toggle-lock" }],
+    ["?", "page", { kind: "show-keys" }],
+    ["?", "control", null],
     ["Escape", "control", { kind: "close-panel" }],
     ["x", "page", null],
   ])("%j with focus on %s", (key, focus, command) => {
@@ -39,6 +49,17 @@ describe("commandFor", () => {
     for (const modifier of ["ctrlKey", "altKey", "metaKey"]) {
       expect(commandFor(press("f", { [modifier]: true }), "page")).toBeNull();
     }
+  });
+
+  it("goes to other tracks with shift", () => {
+    const shifted = (key: string, focus: FocusKind = "page", change = {}) =>
+      commandFor(press(key, { shiftKey: true, ...change }), focus);
+    expect(shifted("ArrowRight")).toEqual({ kind: "step-track", by: 1 });
+    expect(shifted("ArrowLeft", "button")).toEqual({ kind: "step-track", by: -1 });
+    expect(shifted("ArrowUp")).toBeNull();
+    expect(shifted("ArrowRight", "seek")).toBeNull();
+    expect(shifted("ArrowRight", "page", { repeat: true })).toBeNull();
+    expect(shifted("N")).toEqual({ kind: "step-visual", by: 1 });
   });
 
   it("does not flicker while a key is held, but seeks on", () => {

@@ -6,6 +6,12 @@ export type Command =
   | { readonly kind: "volume-by"; readonly amount: number }
   | { readonly kind: "toggle-mute" }
   | { readonly kind: "toggle-full-screen" }
+  | { readonly kind: "step-visual"; readonly by: 1 | -1 }
+  | { readonly kind: "step-track"; readonly by: 1 | -1 }
+  /** The model's mapping at that place, counted from 0. */
+  | { readonly kind: "choose-mapping"; readonly place: number }
+  | { readonly kind: "toggle-lock" }
+  | { readonly kind: "show-keys" }
   | { readonly kind: "close-panel" };
 
 /** What has the focus, as far as keys are concerned. */
@@ -24,6 +30,7 @@ export interface KeyPress {
   readonly ctrlKey: boolean;
   readonly altKey: boolean;
   readonly metaKey: boolean;
+  readonly shiftKey: boolean;
   readonly repeat: boolean;
 }
 
@@ -35,6 +42,12 @@ export function commandFor(press: KeyPress, focus: FocusKind): Command | null {
   if (press.ctrlKey || press.altKey || press.metaKey) return null;
   if (press.key === "Escape") return { kind: "close-panel" };
   if (focus === "control") return null;
+  if (press.shiftKey && press.key.startsWith("Arrow")) {
+    if (press.repeat || focus === "seek") return null;
+    if (press.key === "ArrowRight") return { kind: "step-track", by: 1 };
+    return press.key === "ArrowLeft" ? { kind: "step-track", by: -1 } : null;
+  }
+  if (/^[1-9]$/.test(press.key)) return { kind: "choose-mapping", place: Number(press.key) - 1 };
   switch (press.key) {
     case " ":
       return focus === "button" || press.repeat ? null : { kind: "toggle-play" };
@@ -54,12 +67,26 @@ export function commandFor(press: KeyPress, focus: FocusKind): Command | null {
       return focus === "seek" ? { kind: "seek-by", seconds: SEEK_PAGE_SECONDS } : null;
     case "PageDown":
       return focus === "seek" ? { kind: "seek-by", seconds: -SEEK_PAGE_SECONDS } : null;
+    default:
+      return press.repeat ? null : commandForLetter(press.key.toLowerCase());
+  }
+}
+
+/** What must not happen again and again while a key is held. */
+function commandForLetter(letter: string): Command | null {
+  switch (letter) {
     case "f":
-    case "F":
-      return press.repeat ? null : { kind: "toggle-full-screen" };
+      return { kind: "toggle-full-screen" };
     case "m":
-    case "M":
-      return press.repeat ? null : { kind: "toggle-mute" };
+      return { kind: "toggle-mute" };
+    case "n":
+      return { kind: "step-visual", by: 1 };
+    case "p":
+      return { kind: "step-visual", by: -1 };
+    case "l":
+      return { kind: "toggle-lock" };
+    case "?":
+      return { kind: "show-keys" };
     default:
       return null;
   }
@@ -77,8 +104,13 @@ export function focusKind(element: Element | null): FocusKind {
 export const SHORTCUTS: readonly (readonly [keys: string, effect: string])[] = [
   ["Space", "play or pause; so does a click on the picture"],
   ["← →", "5 seconds back or on"],
+  ["⇧ ← →", "the track before or after"],
   ["↑ ↓", "louder or quieter"],
   ["M", "mute"],
+  ["N P", "the next or the previous picture"],
+  ["1 … 9", "one of the model’s mappings"],
   ["F", "full screen; so does a double click"],
-  ["Esc", "close the settings"],
+  ["L", "lock the page: only the picture, and no key or click counts until L unlocks it"],
+  ["?", "these keys"],
+  ["Esc", "close the settings, leave full screen"],
 ];

@@ -1,7 +1,10 @@
+import { signal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DecodeError } from "../analysis/decode";
 import type { AnalysisOptions } from "../analysis/client";
 import type { Bundle } from "../bundle";
+import { LiveInputError } from "../live/live-input-error";
+import type { LiveSession } from "../live/live-session";
 import { Scope } from "../player/scope";
 import type { VisualDefinition } from "../visuals/visual";
 import type { Analyst, Player, Services } from "./engine";
@@ -60,9 +63,12 @@ class FakeAnalyst implements Analyst {
   } as const;
   readonly focus = vi.fn();
   readonly dispose = vi.fn();
+  readonly encode = vi.fn(() => Promise.reject(new Error("not heard live here")));
+  readonly peakDb = vi.fn(() => Promise.resolve(0));
   readonly bundle: Bundle;
   readonly level: number;
   options: AnalysisOptions | null = null;
+  finish: () => void = () => undefined;
 
   constructor(name: string, level: number, nParameters = N) {
     this.bundle = bundleOf(name, nParameters);
@@ -71,11 +77,16 @@ class FakeAnalyst implements Analyst {
 
   analyze(_pcm: Float32Array, options: AnalysisOptions): Promise<void> {
     this.options = options;
-    return new Promise(() => undefined);
+    return new Promise((resolve) => {
+      this.finish = () => {
+        options.onProgress?.(1);
+        resolve();
+      };
+    });
   }
 
   /** Hand over encodings as if they had been computed. */
-  encode(first: number, count: number, encoder = "e"): void {
+  give(first: number, count: number, encoder = "e"): void {
     const encodings = new Float32Array(count * N).fill(this.level);
     this.options?.onBlock({ encoder, first, count, encodings, size: N });
   }
@@ -89,6 +100,7 @@ class FakePlayer implements Player {
   audible = true;
   readonly warmUp = vi.fn();
   readonly setVolume = vi.fn();
+  readonly setDelay = vi.fn();
 
   load(buffer: AudioBuffer): void {
     this.durationSeconds = buffer.duration;
@@ -134,6 +146,8 @@ const song = (title: string): TrackSource => ({
   artist: null,
   read: () => Promise.resolve(new ArrayBuffer(1)),
 });
+
+const orderOf = (playground: Playground) => playground.choices.wires.value.map(({ source }) => source);
 
 const frames: FrameRequestCallback[] = [];
 
@@ -186,12 +200,19 @@ function setUp({
           durationSeconds: 10,
         }),
       fetchDemoTracks: () => Promise.resolve([]),
+      startLive: () => Promise.reject(new LiveInputError("denied", "Allow it, then try again.")),
       ...services,
     },
   });
   const shown = { values: [] as number[] };
-  playground.onFrame((frame) => (shown.values = Array.from(frame.parameters)));
-  return { playground, player, one: analysts.get("one")!, two: analysts.get("two")!, store, shown };
+  const recalled = { values: [] as number[] };
+  playground.onFrame((frame) => {
+    shown.values = Array.from(frame.parameters);
+    const out = new Float32Array(N);
+    frame.recall(frame.timeSeconds, out);
+    recalled.values = Array.from(out);
+  });
+  return { playground, player, one: analysts.get("one")!, two: analysts.get("two")!, store, shown, recalled };
 }
 
 describe("opening a track", () => {
@@ -202,10 +223,10 @@ describe("opening a track", () => {
     expect(playground.track.value).toMatchObject({ title: "Air", durationSeconds: 10 });
     expect(playground.phase.value).toBe("loading");
     expect(player.playing).toBe(false);
-    one.encode(0, 5);
+    one.give(0, 5);
     await settle();
     expect(playground.phase.value).toBe("loading");
-    one.encode(5, 20);
+    one.give(5, 20);
     await settle();
     expect(playground.phase.value).toBe("playing");
     expect(player.playing).toBe(true);
@@ -216,7 +237,7 @@ describe("opening a track", () => {
     const { playground, player, one, store } = setUp({ noteAccepted: false });
     await playground.start();
     await playground.open(song("Air"));
-    one.encode(0, 50);
+    one.give(0, 50);
     await settle();
     expect(playground.noteOpen.value).toBe(true);
     expect(player.playing).toBe(false);
@@ -234,7 +255,7 @@ describe("opening a track", () => {
     const { playground, player, one } = setUp();
     await playground.start();
     await playground.open(song("Air"));
-    one.encode(0, 99);
+    one.give(0, 99);
     await settle();
     await playground.open({
       ...song("Letter"),
@@ -270,7 +291,7 @@ describe("opening a track", () => {
     player.audible = false;
     await playground.start();
     await playground.open(song("Air"));
-    one.encode(0, 99);
+    one.give(0, 99);
     await settle();
     expect(playground.phase.value).toBe("ready");
     expect(playground.notices.list.value[0]?.text).toContain("press play");
@@ -286,7 +307,7 @@ describe("playback and analysis", () => {
     const parts = setUp();
     await parts.playground.start();
     await parts.playground.open(song("Air"));
-    parts.one.encode(0, 30); // known up to 2.95 s
+    parts.one.give(0, 30); // known up to 2.95 s
     await settle();
     return parts;
   }
@@ -298,7 +319,7 @@ describe("playback and analysis", () => {
     expect(playground.phase.value).toBe("loading");
     expect(playground.progress.value).toContain("Waiting");
     expect(player.playing).toBe(false);
-    one.encode(30, 20);
+    one.give(30, 20);
     await settle(200);
     expect(playground.phase.value).toBe("playing");
   });
@@ -309,7 +330,7 @@ describe("playback and analysis", () => {
     await settle();
     expect(one.focus).toHaveBeenCalledWith(8);
     expect(playground.phase.value).toBe("loading");
-    one.encode(79, 20);
+    one.give(79, 20);
     await settle();
     expect(playground.phase.value).toBe("playing");
   });
@@ -334,10 +355,10 @@ describe("playback and analysis", () => {
 
   it("applies mapping, time and order at once", async () => {
     const { playground, shown } = await playing();
-    playground.chooseMapping({ projection: "raw", mode: "across", method: "minmax" });
-    playground.chooseTime({ attack: 0, release: 0 });
-    playground.chooseTime({ interpolation: "hold" });
-    expect(playground.time.value).toEqual({
+    playground.choices.chooseMapping({ projection: "raw", mode: "across", method: "minmax" });
+    playground.choices.chooseTime({ attack: 0, release: 0 });
+    playground.choices.chooseTime({ interpolation: "hold" });
+    expect(playground.choices.time.value).toEqual({
       interpolation: "hold",
       attack: 0,
       release: 0,
@@ -346,19 +367,27 @@ describe("playback and analysis", () => {
     });
     await settle();
     expect(shown.values[0]).toBeCloseTo(0.1, 5);
-    playground.moveParameter(0, 1);
-    expect(playground.order.value.slice(0, 3)).toEqual([1, 0, 2]);
-    playground.resetChoices();
+    playground.choices.moveSource(0, 1);
+    expect(orderOf(playground).slice(0, 3)).toEqual([1, 0, 2]);
+    playground.choices.reset();
     await settle();
     expect(shown.values[0]).toBeCloseTo(0.2, 3);
-    expect(playground.mapping.value).toEqual({ projection: "raw", mode: "features", method: "standard" });
-    expect(playground.time.value).toMatchObject({ attack: 0.5, release: 0.5, interpolation: "linear" });
-    expect(playground.order.value).toEqual(inOrder);
+    expect(playground.choices.mapping.value).toEqual({
+      projection: "raw",
+      mode: "features",
+      method: "standard",
+    });
+    expect(playground.choices.time.value).toMatchObject({
+      attack: 0.5,
+      release: 0.5,
+      interpolation: "linear",
+    });
+    expect(orderOf(playground)).toEqual(inOrder);
   });
 
   it("shows what is ahead, and analyses there first", async () => {
     const { playground, player, one } = await playing();
-    playground.chooseTime({ lookAheadSeconds: 0.5 });
+    playground.choices.chooseTime({ lookAheadSeconds: 0.5 });
     player.positionSeconds = 2.3; // 2.8 s are shown, and known up to 2.95 s
     await settle(100);
     expect(playground.phase.value).toBe("playing");
@@ -371,38 +400,84 @@ describe("playback and analysis", () => {
 
   it("takes another projection at once, from what is known", async () => {
     const { playground, one, shown } = await playing();
-    playground.chooseMapping({ projection: "random", mode: "across", method: "minmax" });
-    one.encode(0, 19, "slow");
+    playground.choices.chooseMapping({ projection: "random", mode: "across", method: "minmax" });
+    one.give(0, 19, "slow");
     await settle();
     expect(playground.phase.value).toBe("playing");
     expect(shown.values[0]).toBeCloseTo(0.1, 3);
-    expect(playground.mapping.value?.projection).toBe("random");
+    expect(playground.choices.mapping.value?.projection).toBe("random");
   });
 
   it("gives finer numbers to what moves, unless the person has another order", async () => {
     const { playground } = await playing();
     const { visualId } = playground.settings;
-    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
-    expect(playground.order.value).toEqual(inOrder);
+    playground.choices.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    expect(orderOf(playground)).toEqual(inOrder);
     visualId.value = "real";
-    expect(playground.order.value).toEqual(looksFirst);
-    playground.chooseMapping({ projection: "raw", mode: "features", method: "standard" });
-    expect(playground.order.value).toEqual(inOrder);
-    playground.moveParameter(0, 2);
+    expect(orderOf(playground)).toEqual(looksFirst);
+    playground.choices.chooseMapping({ projection: "raw", mode: "features", method: "standard" });
+    expect(orderOf(playground)).toEqual(inOrder);
+    playground.choices.moveSource(0, 2);
     const own = [1, 2, 0, ...inOrder.slice(3)];
-    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
-    expect(playground.order.value).toEqual(own);
-    visualId.value = "bar";
-    expect(playground.order.value).toEqual(own);
-    playground.resetChoices();
+    playground.choices.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    expect(orderOf(playground)).toEqual(own);
+    visualId.value = "bar"; // what is set for one picture means nothing in another
+    expect(orderOf(playground)).toEqual(inOrder);
     visualId.value = "real";
-    expect(playground.order.value).toEqual(inOrder); // the model's own mapping has one encoder
+    expect(orderOf(playground)).toEqual(own);
+    playground.choices.reset();
+    expect(orderOf(playground)).toEqual(inOrder); // the model's own mapping has one encoder
+  });
+
+  it("turns and holds parameters, also where they are recalled", async () => {
+    const { playground, shown, recalled } = await playing();
+    playground.choices.changeWire(0, { inverted: true });
+    playground.choices.changeWire(1, { held: 0.7 });
+    await settle();
+    expect(shown.values[0]).toBeCloseTo(0.8, 3);
+    expect(shown.values[1]).toBeCloseTo(0.7, 5);
+    expect(shown.values[2]).toBeCloseTo(0.2, 3);
+    expect(recalled.values.slice(0, 2)).toEqual([shown.values[0], shown.values[1]]);
+  });
+
+  it("hands a look on and takes it over", async () => {
+    const { playground, two } = await playing();
+    const before = playground.look.value;
+    expect(before.model).toBeNull(); // the server's first one
+    playground.choices.chooseVisual("real");
+    playground.choices.moveSource(0, 1);
+    playground.choices.chooseSeed(7);
+    playground.choices.chooseTime({ attack: 0 });
+    await playground.models.choose("two");
+    const look = playground.look.value;
+    expect(look).toMatchObject({ visual: "real", seed: 7, model: "two", time: { attack: 0 } });
+    expect(look.wires?.[0]?.source).toBe(1);
+    playground.applyLook(before);
+    await settle();
+    expect(playground.look.value).toEqual(before);
+    expect(two.dispose).toHaveBeenCalled();
+    playground.applyLook(look);
+    expect(playground.choices.look.value).toMatchObject({ visual: "real", seed: 7, wires: look.wires });
+  });
+
+  it("records what is there, whatever is chosen meanwhile", async () => {
+    const { playground, one } = await playing();
+    expect(playground.recordingObstacle.value).toContain("The whole track must be listened to first");
+    one.finish();
+    await settle();
+    expect(playground.recordingObstacle.value).toBeNull();
+    const subject = playground.recordingSubject();
+    const before = subject.frameAt(1).parameters[0];
+    playground.choices.changeWire(0, { held: 1 });
+    playground.choices.chooseMapping({ projection: "raw", mode: "across", method: "minmax" });
+    expect(subject.frameAt(1).parameters[0]).toBe(before);
+    expect(playground.sections.value).not.toBeNull();
   });
 
   it("draws in the order that suits the picture", async () => {
     const { playground, one, shown } = await playing();
-    playground.chooseTime({ attack: 0, release: 0 });
-    playground.chooseMapping({ projection: "random", mode: "features", method: "standard" });
+    playground.choices.chooseTime({ attack: 0, release: 0 });
+    playground.choices.chooseMapping({ projection: "random", mode: "features", method: "standard" });
     one.options?.onBlock({
       encoder: "slow",
       first: 0,
@@ -421,16 +496,98 @@ describe("playback and analysis", () => {
 
   it("changes the model under playing music", async () => {
     const { playground, player, one, two, shown } = await playing();
-    await playground.chooseModel("two");
+    await playground.models.choose("two");
     await settle();
     expect(player.playing).toBe(true);
     expect(one.options?.signal?.aborted).toBe(true);
     expect(one.dispose).toHaveBeenCalled();
     expect(shown.values[0]).toBeCloseTo(0.2, 3); // the old one carries the picture
-    two.encode(0, 40);
+    two.give(0, 40);
     await settle();
     expect(shown.values[0]).toBeCloseTo(0.8, 3);
-    expect(playground.modelName.value).toBe("two");
+    expect(playground.models.name.value).toBe("two");
+  });
+});
+
+describe("live sound", () => {
+  function liveSession() {
+    return {
+      kind: "microphone",
+      label: "A microphone",
+      ready: true,
+      level: signal(0),
+      secondsAt: () => 3,
+      shownSeconds: (seconds: number) => seconds,
+      at: (_: number, parameters: Float32Array) => parameters.fill(0.9),
+      choose: vi.fn(),
+      use: vi.fn(),
+      dispose: vi.fn(),
+    };
+  }
+
+  it("takes the track's place until it ends, and follows choices", async () => {
+    const session = liveSession();
+    let end: () => void = () => undefined;
+    const { playground, player, one, two, shown } = setUp({
+      services: {
+        startLive: (_, { onEnd }) => {
+          end = onEnd;
+          return Promise.resolve(session as unknown as LiveSession);
+        },
+      },
+    });
+    await playground.start();
+    await playground.open(song("Air"));
+    one.give(0, 50);
+    await settle();
+    await playground.listenLive("microphone");
+    await settle(50);
+    expect(playground.phase.value).toBe("playing");
+    expect(player.playing).toBe(false);
+    expect(shown.values[0]).toBeCloseTo(0.9, 5);
+    playground.choices.changeWire(0, { inverted: true });
+    await settle(100);
+    expect(shown.values[0]).toBeCloseTo(0.1, 5);
+    expect(session.choose).toHaveBeenCalled();
+    await playground.models.choose("two");
+    expect(session.use).toHaveBeenCalledWith(two, expect.anything());
+    end();
+    expect(playground.live.value).toBeNull();
+    expect(playground.phase.value).toBe("paused");
+    await playground.listenLive("microphone");
+    await playground.open(song("Next"));
+    expect(session.dispose).toHaveBeenCalled();
+  });
+
+  it("waits for the note, and says why there is nothing to hear", async () => {
+    const { playground } = setUp({ noteAccepted: false });
+    await playground.listenLive("microphone");
+    expect(playground.notices.list.value[0]?.text).toContain("no model yet");
+    await playground.start();
+    await playground.listenLive("microphone");
+    expect(playground.noteOpen.value).toBe(true);
+    await playground.acceptNote();
+    expect(playground.notices.list.value.at(-1)?.text).toBe("Allow it, then try again.");
+    expect(playground.live.value).toBeNull();
+  });
+});
+
+describe("a playlist", () => {
+  it("goes on by itself and on request", async () => {
+    const { playground, one } = setUp();
+    await playground.start();
+    await playground.openAll([song("a"), song("b"), song("c")]);
+    const heard = () => playground.track.value?.title;
+    expect(heard()).toBe("a");
+    one.give(0, 99);
+    await settle();
+    playground.ended();
+    await settle();
+    expect(heard()).toBe("b");
+    await playground.step(-1);
+    expect(heard()).toBe("a");
+    await playground.step(-1);
+    expect(heard()).toBe("a");
   });
 });
 
@@ -450,7 +607,7 @@ describe("without a model", () => {
       services: { loadRegistry: () => Promise.reject(new Error("gone")) },
     });
     await playground.start();
-    expect(playground.engine.value.kind).toBe("missing");
+    expect(playground.models.state.value.kind).toBe("missing");
     expect(playground.notices.list.value[0]?.text).toContain("the picture rests");
     await playground.open(song("Air"));
     await settle();
@@ -463,7 +620,7 @@ describe("without a model", () => {
     const small = new FakeAnalyst("small", 0.2, 5);
     const { playground } = setUp({ services: { startAnalyst: () => Promise.resolve(small) } });
     await playground.start();
-    expect(playground.engine.value.kind).toBe("missing");
+    expect(playground.models.state.value.kind).toBe("missing");
     expect(playground.notices.list.value[0]?.text).toContain("n_parameters is 5");
     expect(small.dispose).toHaveBeenCalled();
   });
@@ -477,9 +634,9 @@ describe("without a model", () => {
       },
     }).playground;
     await failing.start();
-    await failing.chooseModel("two");
-    expect(failing.engine.value).toMatchObject({ kind: "ready", analyst: one });
-    expect(failing.modelName.value).toBe("one");
+    await failing.models.choose("two");
+    expect(failing.models.state.value).toMatchObject({ kind: "ready", analyst: one });
+    expect(failing.models.name.value).toBe("one");
     expect(failing.notices.list.value[0]?.text).toContain("The one before goes on");
   });
 });

@@ -1,34 +1,38 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { DecodedTrack } from "../analysis/decode";
-import { BundleError, longestWindowSeconds, type RegistryEntry, type TimeSettings } from "../bundle";
+import { longestWindowSeconds } from "../bundle";
+import type { Section } from "../mapping/sections";
+import { LiveInputError, type LiveInputKind } from "../live/live-input-error";
+import type { LiveOptions, LiveSession } from "../live/live-session";
 import { mustWait } from "../player/buffering";
 import { clamp } from "../player/clock";
 import { formatPercent } from "../player/format";
 import { FrameLoop, Scope } from "../player/scope";
-import type { VisualDefinition, VisualFrame } from "../visuals/visual";
+import { MAX_COLUMNS, measureWaveform, type Waveform } from "../player/waveform";
+import type { VideoSubject } from "../recording/video";
+import { createPicture } from "../visuals/picture";
+import type { Visual, VisualDefinition, VisualFrame } from "../visuals/visual";
+import { audioAmong, speakAdded } from "./audio-files";
+import { Choices } from "./choices";
 import type { Analyst, Services } from "./engine";
 import { idleFrame } from "./idle-frame";
-import { Listening, mappingFor, stepsOf, timeFor, type MappingChoice, type TimeChoice } from "./listening";
+import { Listening } from "./listening";
+import type { Look } from "./look";
+import { Models } from "./models";
+import { MusicFrames } from "./music-frames";
 import { Notices } from "./notices";
-import { defaultOrder } from "./order";
+import { Playlist, type PlaylistEntry } from "./playlist";
 import type { Settings } from "./settings";
-import type { DemoTrack, TrackSource } from "./sources";
-import { moved, phaseOf, type Phase, type TrackInfo } from "./state";
+import { fileSource, type DemoTrack, type TrackSource } from "./sources";
+import { phaseOf, type Phase, type TrackInfo } from "./state";
 import { explainModel, explainTrack, technicalReason } from "./words";
 
-const N_PARAMETERS = 10;
 /** Slow breathing looks no better with more frames than this gives. */
 const IDLE_FRAME_MS = 30;
 /** The clock on the page moves in steps of this; the picture does not. */
 const SHOWN_STEP_SECONDS = 0.1;
 /** Where playback rests at a track's end, a press on play begins anew. */
 const END_MARGIN_SECONDS = 0.05;
-
-export type EngineState =
-  | { readonly kind: "starting"; readonly fraction: number; readonly what: string }
-  | { readonly kind: "ready"; readonly analyst: Analyst }
-  /** No model can be had: music plays, the picture rests. */
-  | { readonly kind: "missing"; readonly reason: string };
 
 export interface PlaygroundOptions {
   readonly services: Services;
@@ -46,8 +50,10 @@ type FrameListener = (frame: VisualFrame) => void;
 export class Playground {
   readonly scope = new Scope();
   readonly settings: Settings;
-  readonly visuals: readonly VisualDefinition[];
   readonly notices = new Notices();
+  readonly models: Models;
+  readonly choices: Choices;
+  readonly playlist = new Playlist();
 
   readonly #services: Services;
   readonly #loop: FrameLoop;
@@ -63,32 +69,30 @@ export class Playground {
   readonly #readyUntilSeconds = signal(0);
   readonly #analysed = signal(0);
   readonly #noteOpen = signal(false);
-  readonly #engine = signal<EngineState>({ kind: "starting", fraction: 0, what: "" });
-  readonly #models = signal<readonly RegistryEntry[]>([]);
-  readonly #modelName = signal<string | null>(null);
   readonly #demoTracks = signal<readonly DemoTrack[]>([]);
-  readonly #mapping = signal<MappingChoice | null>(null);
-  readonly #time = signal<TimeChoice>({});
-  /** The person's own order; null: what suits picture and model. */
-  readonly #order = signal<readonly number[] | null>(null);
+  readonly #live = signal<LiveSession | null>(null);
+  readonly #waveform = signal<Waveform | null>(null);
+  readonly #sections = signal<readonly Section[] | null>(null);
+  readonly #genres = signal<Listening["genres"]>(null);
 
-  /** The model that answers, and what is needed to let another one listen to the same track. */
-  #analyst: Analyst | null = null;
-  #modelAttempt = 0;
+  /** What another model needs to listen to the same track. */
   #opened: {
     readonly source: TrackSource;
     readonly decoded: DecodedTrack;
     readonly sampleRateHz: number;
   } | null = null;
+  /** Ends with the track: what is measured of it in the background. */
+  #trackScope = new Scope();
   #openAbort: AbortController | null = null;
+  /** What the note on flashing light has held up. */
+  #afterNote: () => Promise<void> = () => this.play();
   #listening: Listening | null = null;
   /** A newly chosen model that has not reached the playhead yet. */
   #successor: Listening | null = null;
 
-  readonly #parameters = new Float32Array(N_PARAMETERS).fill(0.5);
-  readonly #travel = new Float32Array(N_PARAMETERS);
-  readonly #recalledTravel = new Float32Array(N_PARAMETERS);
-  /** The picture's parameters come from the track, not from its rest. */
+  readonly #frames = new MusicFrames();
+  #frame: VisualFrame | null = null;
+  /** The picture shows the track, not its rest. */
   #heard = false;
   #idleSeconds = 0;
   /** The last frame was one of the slow ones without music. */
@@ -98,15 +102,20 @@ export class Playground {
   constructor({ services, settings, visuals }: PlaygroundOptions) {
     this.#services = services;
     this.settings = settings;
-    this.visuals = visuals;
+    this.models = new Models(this.scope, {
+      services,
+      notices: this.notices,
+      prepare: (analyst) => this.#prepare(analyst),
+    });
+    this.choices = new Choices({ settings, visuals, analyst: this.models.analyst });
     this.#loop = new FrameLoop(this.scope, (nowMs) => this.#draw(nowMs));
     this.scope.own(effect(() => services.player.setVolume(settings.muted.value ? 0 : settings.volume.value)));
-    // Another picture may want another order.
-    this.scope.own(this.visual.subscribe(() => this.#applyChoices()));
+    this.scope.own(effect(() => services.player.setDelay(settings.outputDelaySeconds.value)));
+    this.scope.own(this.choices.look.subscribe(() => this.#applyChoices()));
     this.scope.own(() => {
       this.#openAbort?.abort();
-      this.#analyst?.dispose();
-      this.#successor?.analyst.dispose();
+      this.#live.peek()?.dispose();
+      this.#trackScope.dispose();
     });
   }
 
@@ -120,18 +129,13 @@ export class Playground {
       playing: this.#playing.value,
       waiting: this.#waiting.value,
       started: this.#started.value,
+      live: this.#live.value !== null,
     }),
   );
 
-  readonly visual: ReadonlySignal<VisualDefinition> = computed(() => {
-    const definition = this.visuals.find(({ id }) => id === this.settings.visualId.value) ?? this.visuals[0];
-    if (!definition) throw new Error("There is no visual.");
-    return definition;
-  });
-
   /** What goes on while the person waits, in words; null when nothing does. */
   readonly progress: ReadonlySignal<string | null> = computed(() => {
-    const engine = this.#engine.value;
+    const engine = this.models.state.value;
     const opening = this.#opening.value;
     if (engine.kind === "starting" && (opening !== null || this.#track.value !== null)) {
       return `Preparing the model, ${formatPercent(engine.fraction)}`;
@@ -170,46 +174,38 @@ export class Playground {
     return this.#readyUntilSeconds;
   }
 
+  /** What is listened to instead of a track; null while none is. */
+  get live(): ReadonlySignal<LiveSession | null> {
+    return this.#live;
+  }
+
   get noteOpen(): ReadonlySignal<boolean> {
     return this.#noteOpen;
-  }
-
-  get engine(): ReadonlySignal<EngineState> {
-    return this.#engine;
-  }
-
-  get models(): ReadonlySignal<readonly RegistryEntry[]> {
-    return this.#models;
-  }
-
-  get modelName(): ReadonlySignal<string | null> {
-    return this.#modelName;
   }
 
   get demoTracks(): ReadonlySignal<readonly DemoTrack[]> {
     return this.#demoTracks;
   }
 
-  /** The mapping in force; null without a model. */
-  readonly mapping: ReadonlySignal<MappingChoice | null> = computed(() => {
-    const engine = this.#engine.value;
-    if (engine.kind !== "ready") return null;
-    const { projection, scaling } = mappingFor(engine.analyst, this.#mapping.value);
-    return { projection: projection.name, mode: scaling.mode, method: scaling.method };
-  });
+  /** The open track's sound; null without one. */
+  get audio(): AudioBuffer | null {
+    return this.#opened?.decoded.audio ?? null;
+  }
 
-  /** Smoothing, interpolation and look-ahead in force; null without a model. */
-  readonly time: ReadonlySignal<TimeSettings | null> = computed(() => {
-    const engine = this.#engine.value;
-    return engine.kind === "ready" ? timeFor(engine.analyst, this.#time.value) : null;
-  });
+  /** Null while it is measured. */
+  get waveform(): ReadonlySignal<Waveform | null> {
+    return this.#waveform;
+  }
 
-  /** Which of the model's ten numbers drives each of the visual's parameters. */
-  readonly order: ReadonlySignal<readonly number[]> = computed(() => {
-    const engine = this.#engine.value;
-    // While another model starts, the one before carries the picture.
-    return this.#orderFor(engine.kind === "ready" ? engine.analyst : this.#analyst);
-  });
+  /** How the track is built; null while it is not known. */
+  get sections(): ReadonlySignal<readonly Section[] | null> {
+    return this.#sections;
+  }
+
+  /** What the model takes the track for; null where it tells no genres. */
+  get genres(): ReadonlySignal<Listening["genres"]> {
+    return this.#genres;
+  }
 
   /** Be called with every frame. The frame's arrays are used again: copy what is to last. */
   onFrame(listener: FrameListener): () => void {
@@ -218,106 +214,150 @@ export class Playground {
     return this.scope.own(() => this.#frameListeners.delete(listener));
   }
 
+  /** Draw at once, for windows that show the picture while the browser gives this page no frames. */
+  draw(): void {
+    this.#draw(performance.now());
+  }
+
   /** Draw once more: something about the picture has changed. */
   redraw(): void {
     this.#loop.wake();
   }
 
-  // ------------------------------------------------------------------------------------------------------- models
+  // --------------------------------------------------------------------------------------------------------- looks
 
-  /** Fetch what the server offers, and start the first model. */
-  async start(): Promise<void> {
+  /** Fetch what the server offers, and start the model of that name or the first one. */
+  async start(model: string | null = null): Promise<void> {
     void this.#loadDemoTracks();
-    try {
-      const { bundles } = await this.#services.loadRegistry();
-      this.#models.value = bundles;
-      const [first] = bundles;
-      if (first) {
-        await this.chooseModel(first.name);
-      } else {
-        const reason = "This server offers no model yet.";
-        this.#engine.value = { kind: "missing", reason };
-        this.notices.show("error", `${reason} Music plays, but the picture rests.`);
-      }
-    } catch (error) {
-      this.#engine.value = { kind: "missing", reason: technicalReason(error) };
-      this.notices.show("error", `${explainModel(error)} Music plays meanwhile, but the picture rests.`, {
-        label: "Try again",
-        run: () => void this.start(),
-      });
-    }
+    await this.models.start(model);
   }
 
-  /** Use another model, as soon as it is ready; the music goes on. */
-  async chooseModel(name: string): Promise<void> {
-    const entry = this.#models.value.find((model) => model.name === name);
-    if (!entry) return;
-    const attempt = ++this.#modelAttempt;
-    const before = this.#modelName.peek();
-    this.#modelName.value = name;
-    this.#engine.value = { kind: "starting", fraction: 0, what: "" };
-    try {
-      const analyst = await this.#services.startAnalyst(entry.latestUrl, (fraction, what) => {
-        if (attempt === this.#modelAttempt) this.#engine.value = { kind: "starting", fraction, what };
-      });
-      if (attempt !== this.#modelAttempt || this.scope.disposed) {
-        analyst.dispose();
-        return;
-      }
-      const { nParameters } = analyst.bundle.mappings;
-      if (nParameters !== N_PARAMETERS) {
-        analyst.dispose();
-        throw new BundleError(
-          "mappings.json: n_parameters",
-          `is ${nParameters}, but pictures have ${N_PARAMETERS} parameters`,
-        );
-      }
-      await this.#adopt(analyst);
-    } catch (error) {
-      if (attempt !== this.#modelAttempt) return;
-      const analyst = this.#analyst;
-      this.#engine.value = analyst
-        ? { kind: "ready", analyst }
-        : { kind: "missing", reason: technicalReason(error) };
-      this.#modelName.value = analyst ? before : null;
-      const meanwhile = analyst ? "The one before goes on." : "Music plays meanwhile, but the picture rests.";
-      this.notices.show("error", `${explainModel(error)} ${meanwhile}`, {
-        label: "Try again",
-        run: () => void this.chooseModel(name),
-      });
-    }
+  /** Everything chosen that shapes the picture. */
+  readonly look: ReadonlySignal<Look> = computed(() => ({
+    ...this.choices.look.value,
+    model: this.models.ownName.value,
+  }));
+
+  applyLook(look: Look): void {
+    this.choices.apply(look);
+    void this.models.choose(look.model);
   }
 
-  chooseMapping(choice: MappingChoice): void {
-    this.#mapping.value = choice;
-    this.#applyChoices();
+  // -------------------------------------------------------------------------------------------------- the picture
+
+  /**
+   * How to make the picture that is chosen now.
+   *
+   * @returns throws WebGlUnavailableError where the browser gives no WebGL 2 context
+   */
+  pictureMaker(): (canvas: HTMLCanvasElement, now: () => number) => Visual {
+    const { visual, seed } = this.choices;
+    const [definition, options] = [
+      visual.value,
+      { seed: seed.value, reducedMotion: this.settings.calm.value },
+    ];
+    return (canvas, now) => createPicture(definition, { canvas, ...options }, now);
   }
 
-  /** What is not named stays as it is. */
-  chooseTime(change: TimeChoice): void {
-    this.#time.value = { ...this.#time.value, ...change };
-    this.#applyChoices();
+  /** What the picture showed last. */
+  get frame(): VisualFrame {
+    return this.#frame ?? idleFrame(this.choices.visual.peek(), this.#idleSeconds);
   }
 
-  /** Let the number that drives the visual's parameter `from` drive parameter `to`; those between move up. */
-  moveParameter(from: number, to: number): void {
-    this.#order.value = moved(this.order.value, from, to);
-    this.#applyChoices();
-  }
+  /** Why the track cannot be recorded yet; null when it can. */
+  readonly recordingObstacle: ReadonlySignal<string | null> = computed(() => {
+    if (!this.#track.value) return "Open a track first.";
+    if (!this.models.analyst.value) return "There is no model, so nothing would move.";
+    if (this.#analysed.value === 1) return null;
+    return `The whole track must be listened to first: ${formatPercent(this.#analysed.value)}.`;
+  });
 
-  resetChoices(): void {
-    batch(() => {
-      this.#mapping.value = null;
-      this.#time.value = {};
-      this.#order.value = null;
-    });
-    this.#applyChoices();
+  /** The track and its picture as they are now, whatever is chosen while they are recorded. */
+  recordingSubject(): VideoSubject {
+    const listening = this.#successor ?? this.#listening;
+    if (!this.#opened || !listening) throw new Error("There is nothing to record.");
+    const { source, decoded } = this.#opened;
+    const [parameters, wires, frames] = [listening.parameters.copy(), listening.wires, new MusicFrames()];
+    return {
+      create: this.pictureMaker(),
+      frameAt: (seconds) => frames.hear(parameters, wires, seconds),
+      audio: decoded.audio,
+      title: source.title,
+      artist: source.artist,
+    };
   }
 
   // ----------------------------------------------------------------------------------------------------- playback
 
+  /** Show what the microphone or another tab gives, until `stopLive`. To be called right after a press on something. */
+  async listenLive(kind: LiveInputKind): Promise<void> {
+    const analyst = this.models.analyst.peek();
+    if (!analyst) {
+      this.notices.show("info", "There is no model yet that could listen. Try again when one is ready.");
+      return;
+    }
+    if (!this.settings.noteAccepted.value) {
+      this.#afterNote = () => this.listenLive(kind);
+      this.#noteOpen.value = true;
+      return;
+    }
+    this.pause();
+    this.stopLive();
+    try {
+      const session = await this.#services.startLive(kind, {
+        analyst,
+        choices: this.#liveChoices(analyst),
+        onEnd: () => {
+          this.#endLive();
+          this.notices.show("info", "The sound has ended.");
+        },
+        onError: (error) => {
+          this.#endLive();
+          this.notices.show("error", `The analysis stopped: ${explainModel(error)}`);
+        },
+      });
+      const now = this.models.analyst.peek();
+      if (now && now !== analyst) session.use(now, this.#liveChoices(now));
+      this.#heard = false;
+      this.#live.value = session;
+      this.#loop.wake();
+    } catch (error) {
+      this.notices.show("error", error instanceof LiveInputError ? error.message : technicalReason(error));
+    }
+  }
+
+  stopLive(): void {
+    this.#live.peek()?.dispose();
+    this.#endLive();
+  }
+
+  /** Put tracks on the playlist and play the first of them. */
+  async openAll(sources: readonly TrackSource[]): Promise<void> {
+    const [first] = this.playlist.add(sources);
+    if (first) await this.openEntry(first);
+  }
+
+  /** Put those that are music on the playlist and play the first of them. */
+  async openFiles(files: readonly File[]): Promise<void> {
+    const found = audioAmong(files);
+    if (found.nOthers > 0) this.notices.show("info", speakAdded(found));
+    await this.openAll(found.audio.map(fileSource));
+  }
+
+  async openEntry({ id, source }: PlaylistEntry): Promise<void> {
+    this.playlist.select(id);
+    await this.open(source);
+  }
+
+  /** Play the track so many places further on in the playlist, if there is one. */
+  async step(by: number): Promise<void> {
+    const entry = this.playlist.step(by);
+    if (entry) await this.open(entry.source);
+  }
+
   /** Open a track and play it. What plays now goes on until the new one is decoded. */
   async open(source: TrackSource): Promise<void> {
+    this.stopLive();
     this.#openAbort?.abort();
     const abort = new AbortController();
     this.#openAbort = abort;
@@ -328,7 +368,7 @@ export class Playground {
     });
     this.#services.player.warmUp();
     try {
-      const [data, analyst] = await Promise.all([source.read(abort.signal), this.#settledAnalyst()]);
+      const [data, analyst] = await Promise.all([source.read(abort.signal), this.models.settled()]);
       abort.signal.throwIfAborted();
       const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
       const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
@@ -350,6 +390,7 @@ export class Playground {
   async play(): Promise<void> {
     if (!this.#track.value) return;
     if (!this.settings.noteAccepted.value) {
+      this.#afterNote = () => this.play();
       this.#noteOpen.value = true;
       return;
     }
@@ -370,7 +411,8 @@ export class Playground {
   }
 
   async togglePlay(): Promise<void> {
-    if (this.#playing.value) this.pause();
+    if (this.#live.peek()) this.stopLive();
+    else if (this.#playing.value) this.pause();
     else await this.play();
   }
 
@@ -407,7 +449,7 @@ export class Playground {
       this.settings.noteAccepted.value = true;
       this.#noteOpen.value = false;
     });
-    await this.play();
+    await this.#afterNote();
   }
 
   declineNote(): void {
@@ -429,28 +471,17 @@ export class Playground {
     }
   }
 
-  /** The model, once its start has come to an end one way or the other. */
-  #settledAnalyst(): Promise<Analyst | null> {
-    return new Promise((resolve) => {
-      const stop = effect(() => {
-        const engine = this.#engine.value;
-        if (engine.kind === "starting") return;
-        resolve(engine.kind === "ready" ? engine.analyst : null);
-        // An effect cannot end itself while it runs for the first time: `stop` is not there yet.
-        queueMicrotask(() => stop());
-      });
-    });
-  }
-
   #insert(source: TrackSource, decoded: DecodedTrack, sampleRateHz: number): void {
     const { player } = this.#services;
     const { title, artist } = source;
     player.load(decoded.audio);
     this.#listening?.stop();
-    this.#listening = null;
+    this.#lead(null);
     this.#dropSuccessor();
     this.#opened = { source, decoded, sampleRateHz };
     this.#heard = false;
+    this.#trackScope.dispose();
+    this.#trackScope = new Scope();
     batch(() => {
       this.#track.value = { title, artist, durationSeconds: decoded.durationSeconds };
       this.#opening.value = null;
@@ -459,40 +490,30 @@ export class Playground {
       this.#started.value = false;
       this.#analysed.value = 0;
       this.#positionSeconds.value = 0;
+      this.#waveform.value = null;
+      this.#sections.value = null;
     });
-    if (this.#analyst) this.#listening = this.#listen(this.#analyst, decoded.pcm);
+    const analyst = this.models.analyst.peek();
+    if (analyst) this.#lead(this.#listen(analyst, decoded.pcm));
+    void this.#measure(decoded.pcm);
     this.#showPosition();
     this.#loop.wake();
   }
 
-  /** Take over a model that has started; a track that is open is analysed anew from the playhead on. */
-  async #adopt(analyst: Analyst): Promise<void> {
-    const attempt = this.#modelAttempt;
-    const before = this.#analyst;
-    this.#dropSuccessor();
+  /** A track that is open is analysed anew by a model that takes over, from the playhead on. */
+  async #prepare(analyst: Analyst): Promise<() => void> {
     const pcm = await this.#pcmFor(analyst);
-    if (attempt !== this.#modelAttempt || this.scope.disposed) {
-      analyst.dispose();
-      return;
-    }
-    this.#analyst = analyst;
-    this.#engine.value = { kind: "ready", analyst };
-    if (!pcm) {
-      before?.dispose();
-      return;
-    }
-    // The old model's parameters carry the picture until the new one has caught up with the playhead.
-    this.#listening?.stop();
-    const successor = this.#listen(analyst, pcm);
-    if (!successor) {
-      this.#listening = null;
-    } else if (this.#listening) {
-      this.#successor = successor;
-    } else {
-      this.#listening = successor;
-    }
-    before?.dispose();
-    successor?.focus(this.#services.player.positionSeconds);
+    return () => {
+      this.#live.peek()?.use(analyst, this.#liveChoices(analyst));
+      this.#dropSuccessor();
+      if (!pcm) return;
+      // The old model's parameters carry the picture until the new one has caught up with the playhead.
+      this.#listening?.stop();
+      const successor = this.#listen(analyst, pcm);
+      if (successor && this.#listening) this.#successor = successor;
+      else this.#lead(successor);
+      successor?.focus(this.#services.player.positionSeconds);
+    };
   }
 
   /** The open track at the rate of that model; null when no track is open. */
@@ -508,34 +529,39 @@ export class Playground {
   #listen(analyst: Analyst, pcm: Float32Array): Listening | null {
     this.#analysed.value = 0;
     try {
-      const listening = new Listening(
-        analyst,
-        pcm,
-        { mapping: this.#mapping.value, time: this.#time.value },
-        {
-          onGrow: () => this.#grow(),
-          onProgress: (fraction) => {
-            this.#analysed.value = fraction;
-          },
-          onFail: (error) => {
-            this.notices.show("error", `The analysis stopped: ${explainModel(error)}`);
-            this.#listening = null;
-            if (this.#playing.value) void this.#advance();
-          },
+      return new Listening(analyst, pcm, this.choices, {
+        onGrow: () => this.#grow(),
+        onProgress: (fraction) => {
+          this.#analysed.value = fraction;
         },
-      );
-      listening.parameters.order = this.#orderFor(analyst);
-      return listening;
+        onDone: (listening) => {
+          this.#sections.value = listening.sections();
+        },
+        onFail: (error) => {
+          this.notices.show("error", `The analysis stopped: ${explainModel(error)}`);
+          this.#lead(null);
+          if (this.#playing.value) void this.#advance();
+        },
+      });
     } catch (error) {
       this.notices.show("error", explainTrack(error, this.#opened?.source.title ?? "The track"));
       return null;
     }
   }
 
+  async #measure(pcm: Float32Array): Promise<void> {
+    const scope = this.#trackScope;
+    const abort = new AbortController();
+    scope.own(() => abort.abort());
+    const pause = () => new Promise<void>((resolve) => scope.timeout(0, resolve));
+    const waveform = await measureWaveform(pcm, MAX_COLUMNS, { pause, signal: abort.signal });
+    if (!abort.signal.aborted) this.#waveform.value = waveform;
+  }
+
   #grow(): void {
     const { positionSeconds } = this.#services.player;
     if (this.#successor?.parameters.isReady(positionSeconds)) {
-      this.#listening = this.#successor;
+      this.#lead(this.#successor);
       this.#successor = null;
     }
     this.#showPosition();
@@ -578,6 +604,13 @@ export class Playground {
   /** The track has been heard to its end. */
   ended(): void {
     this.pause();
+    void this.step(1);
+  }
+
+  /** Let the picture follow this. */
+  #lead(listening: Listening | null): void {
+    this.#listening = listening;
+    this.#genres.value = listening?.genres ?? null;
   }
 
   #dropSuccessor(): void {
@@ -586,25 +619,27 @@ export class Playground {
   }
 
   #applyChoices(): void {
-    for (const listening of [this.#listening, this.#successor]) {
-      if (!listening) continue;
-      const { analyst, parameters } = listening;
-      const mapping = mappingFor(analyst, this.#mapping.peek());
-      const time = timeFor(analyst, this.#time.peek());
-      // Both make the track compute anew, so they are touched only when they change.
-      if (!sameFields(parameters.mapping, mapping)) parameters.mapping = mapping;
-      if (!sameFields(parameters.time, time)) parameters.time = time;
-      parameters.order = this.#orderFor(analyst);
-    }
+    this.#listening?.follow(this.choices);
+    this.#successor?.follow(this.choices);
+    const analyst = this.models.analyst.peek();
+    if (analyst) this.#live.peek()?.choose(this.#liveChoices(analyst));
     this.#loop.wake();
   }
 
-  #orderFor(analyst: Analyst | null): readonly number[] {
-    const own = this.#order.value;
-    if (own) return own;
-    if (!analyst) return Array.from({ length: N_PARAMETERS }, (_, i) => i);
-    const moves = this.visual.value.parameters.map((parameter) => parameter.moves);
-    return defaultOrder(moves, stepsOf(analyst, mappingFor(analyst, this.#mapping.value)));
+  #liveChoices(analyst: Analyst): LiveOptions["choices"] {
+    return {
+      mapping: this.choices.mappingFor(analyst),
+      time: this.choices.timeFor(analyst),
+      order: this.choices.wiresFor(analyst).map(({ source }) => source),
+    };
+  }
+
+  /** Back to the track that was open before, if there was one. */
+  #endLive(): void {
+    if (!this.#live.peek()) return;
+    this.#live.value = null;
+    this.#heard = false;
+    this.#loop.wake();
   }
 
   #showPosition(): void {
@@ -630,34 +665,32 @@ export class Playground {
     }
 
     let frame: VisualFrame;
-    const parameters = this.#listening?.parameters;
-    if (parameters?.isReady(position)) {
-      parameters.at(position, this.#parameters, this.#travel);
+    const listening = this.#listening;
+    const live = this.#live.value;
+    if (live) {
+      const moment = live.secondsAt(nowMs);
+      frame = live.ready
+        ? this.#frames.hear(live, this.choices.wires.value, moment)
+        : idleFrame(this.choices.visual.value, moment);
+    } else if (listening?.parameters.isReady(position)) {
+      frame = this.#frames.hear(listening.parameters, listening.wires, position);
       this.#heard = true;
-    }
-    if (this.#heard) {
+    } else if (this.#heard) {
       // Where the analysis has not been yet, the picture stands still as the music does.
-      frame = {
-        timeSeconds: position,
-        parameters: this.#parameters,
-        travel: this.#travel,
-        recall: (seconds, out) => this.#listening?.parameters.at(seconds, out, this.#recalledTravel),
-      };
+      frame = this.#frames.hold(position);
     } else {
       this.#idleSeconds += sinceMs / 1000;
-      frame = idleFrame(this.visual.value, this.#idleSeconds);
+      frame = idleFrame(this.choices.visual.value, this.#idleSeconds);
     }
+    this.#frame = frame;
     for (const listener of this.#frameListeners) listener(frame);
 
     // A track on its way to be heard needs the processor more than the picture does.
-    const breathing = !this.#track.value && this.#opening.value === null && !this.settings.calm.value;
+    const breathing =
+      !live && !this.#track.value && this.#opening.value === null && !this.settings.calm.value;
     this.#breathing = breathing;
-    const again = breathing || (this.#playing.value && !this.#waiting.value);
+    const again = live !== null || breathing || (this.#playing.value && !this.#waiting.value);
     this.#lastFrameMs = again ? nowMs : null;
     return again;
   }
-}
-
-function sameFields<T extends object>(a: T, b: T): boolean {
-  return (Object.keys(a) as (keyof T)[]).every((name) => a[name] === b[name]);
 }

@@ -6,6 +6,8 @@ import type { Scope } from "../player/scope";
 export type KeyValueStore = Pick<Storage, "getItem" | "setItem">;
 
 const PREFIX = "tfdeepviz.";
+/** No loudspeaker that is meant for music is later. */
+export const MAX_OUTPUT_DELAY_SECONDS = 0.5;
 
 /** What the page remembers from one visit to the next. A browser that forbids storage just forgets. */
 export class Settings {
@@ -16,6 +18,8 @@ export class Settings {
   readonly visualId: Signal<string>;
   /** Slower camera, no flashes. */
   readonly calm: Signal<boolean>;
+  /** How much later the sound is heard than the browser knows. */
+  readonly outputDelaySeconds: Signal<number>;
   /** The note on flashing light has been read. */
   readonly noteAccepted: Signal<boolean>;
 
@@ -39,11 +43,14 @@ export class Settings {
     );
     const calm = this.#read("calm");
     this.calm = signal(calm === null ? calmByDefault : calm === "yes");
+    const delay = Number(this.#read("output-delay") ?? "0");
+    this.outputDelaySeconds = signal(clamp(delay, 0, MAX_OUTPUT_DELAY_SECONDS));
     this.noteAccepted = signal(this.#read("note") === "yes");
     this.#remember(scope, "volume", () => String(this.volume.value));
     this.#remember(scope, "muted", () => yesNo(this.muted.value));
     this.#remember(scope, "visual", () => this.visualId.value);
     this.#remember(scope, "calm", () => yesNo(this.calm.value));
+    this.#remember(scope, "output-delay", () => String(this.outputDelaySeconds.value));
     this.#remember(scope, "note", () => yesNo(this.noteAccepted.value));
   }
 

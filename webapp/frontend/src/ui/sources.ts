@@ -1,6 +1,8 @@
+import type { FmaTrack } from "../library/fma";
+import { keepOffline } from "../offline/offline";
 import { titleOfFile } from "../player/format";
 
-/** Something that can be opened: a person's file or one of our demo tracks. */
+/** Something that can be opened: a person's file, one of our demo tracks or one of the server's FMA tracks. */
 export interface TrackSource {
   readonly title: string;
   readonly artist: string | null;
@@ -17,7 +19,7 @@ export interface DemoTrack {
   readonly durationSeconds: number;
 }
 
-/** A demo track or its list that the server does not hand out. */
+/** A track or a list of tracks that the server does not hand out. */
 export class FetchError extends Error {
   constructor(what: string, status: number | null, options?: ErrorOptions) {
     const detail = status === null ? "the server cannot be reached" : `the server answers ${status}`;
@@ -31,12 +33,22 @@ export function fileSource(file: File): TrackSource {
 }
 
 export function demoSource(track: DemoTrack, listUrl: string): TrackSource {
+  return serverSource(track, new URL(track.file, listUrl).href);
+}
+
+/** @param indexUrl address of the index that lists the track: the audio lies beside it */
+export function fmaSource(track: FmaTrack, indexUrl: string): TrackSource {
+  return serverSource(track, new URL(`${track.id}.mp3`, indexUrl).href);
+}
+
+function serverSource({ title, artist }: Pick<TrackSource, "title" | "artist">, url: string): TrackSource {
   return {
-    title: track.title,
-    artist: track.artist,
+    title,
+    artist,
     read: async (signal) => {
-      const response = await request(new URL(track.file, listUrl).href, `“${track.title}”`, signal);
-      return response.arrayBuffer();
+      const bytes = await (await request(url, `“${title}”`, signal)).arrayBuffer();
+      void keepOffline([url]); // demo tracks; FMA's are passed over
+      return bytes;
     },
   };
 }

@@ -18,21 +18,18 @@ export class Stage {
   readonly #scope: Scope;
   readonly #playground: Playground;
   readonly #canvas: HTMLCanvasElement;
-  readonly #seed: number;
   readonly #available = signal(true);
+  #make: ReturnType<Playground["pictureMaker"]> | null = null;
   #visual: Visual | null = null;
 
-  constructor(scope: Scope, playground: Playground, canvas: HTMLCanvasElement, seed: number) {
+  constructor(scope: Scope, playground: Playground, canvas: HTMLCanvasElement) {
     this.#scope = scope;
     this.#playground = playground;
     this.#canvas = canvas;
-    this.#seed = seed;
     scope.own(
       effect(() => {
-        // Read both, so that either change builds the visual anew.
-        const definition = playground.visual.value;
-        const reducedMotion = playground.settings.calm.value;
-        untracked(() => this.#build(() => definition.create({ canvas, seed, reducedMotion })));
+        this.#make = playground.pictureMaker();
+        untracked(() => this.#build());
       }),
     );
     scope.own(playground.onFrame((frame) => this.#render(frame)));
@@ -48,11 +45,11 @@ export class Stage {
     return this.#available;
   }
 
-  #build(create: () => Visual): void {
+  #build(): void {
     this.#visual?.dispose();
     this.#visual = null;
     try {
-      this.#visual = create();
+      this.#visual = this.#make?.(this.#canvas, nowSeconds) ?? null;
       this.#available.value = true;
       this.#fit();
     } catch (error) {
@@ -76,10 +73,10 @@ export class Stage {
   /** A driver that restarts takes the context away and gives it back empty: build the visual anew. */
   #keepContext(): void {
     this.#scope.listen(this.#canvas, "webglcontextlost", (event) => event.preventDefault());
-    this.#scope.listen(this.#canvas, "webglcontextrestored", () => {
-      const definition = this.#playground.visual.peek();
-      const reducedMotion = this.#playground.settings.calm.peek();
-      this.#build(() => definition.create({ canvas: this.#canvas, seed: this.#seed, reducedMotion }));
-    });
+    this.#scope.listen(this.#canvas, "webglcontextrestored", () => this.#build());
   }
+}
+
+function nowSeconds(): number {
+  return performance.now() / 1000;
 }

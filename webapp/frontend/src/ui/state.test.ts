@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { moved, pageTitle, phaseOf, seedFrom, type Situation } from "./state";
+import { pageTitle, phaseOf, type Situation } from "./state";
 
 const nothing: Situation = {
   hasTrack: false,
@@ -8,6 +8,7 @@ const nothing: Situation = {
   playing: false,
   waiting: false,
   started: false,
+  live: false,
 };
 
 describe("phaseOf", () => {
@@ -19,6 +20,7 @@ describe("phaseOf", () => {
     [{ hasTrack: true, playing: true, waiting: true }, "loading"],
     [{ hasTrack: true, playing: true, started: true }, "playing"],
     [{ hasTrack: true, started: true }, "paused"],
+    [{ live: true, hasTrack: true, opening: true }, "playing"],
     [{ hasTrack: true, started: true, failed: true }, "paused"],
     [{ hasTrack: true, playing: true, started: true, opening: true }, "loading"],
   ])("%j is %s", (change, phase) => {
@@ -26,23 +28,8 @@ describe("phaseOf", () => {
   });
 });
 
-it("reads the seed and shrugs at nonsense", () => {
-  expect(seedFrom("?seed=42")).toBe(42);
-  expect(seedFrom("?seed=0")).toBe(0);
-  for (const search of ["", "?seed=", "?seed=-1", "?seed=1.5", "?seed=x", "?seed=1e99"]) {
-    expect(seedFrom(search, 7)).toBe(7);
-  }
-});
-
 it("titles the page", () => {
   expect(pageTitle(null)).toBe("tfdeepviz playground");
   expect(pageTitle({ title: "Air", artist: "Bach", durationSeconds: 1 })).toMatch(/^Air – Bach · /);
   expect(pageTitle({ title: "Air", artist: null, durationSeconds: 1 })).toMatch(/^Air · /);
-});
-
-it("moves an entry and closes the gap", () => {
-  expect(moved([0, 1, 2, 3], 0, 2)).toEqual([1, 2, 0, 3]);
-  expect(moved([0, 1, 2, 3], 3, 0)).toEqual([3, 0, 1, 2]);
-  expect(moved([0, 1], 0, 9)).toEqual([1, 0]);
-  expect(moved([0, 1], 5, 0)).toEqual([0, 1]);
 });

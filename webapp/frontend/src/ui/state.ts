@@ -16,9 +16,12 @@ export interface Situation {
   readonly waiting: boolean;
   /** The track has been heard at least once. */
   readonly started: boolean;
+  /** The page listens to something that goes on. */
+  readonly live: boolean;
 }
 
 export function phaseOf(situation: Situation): Phase {
+  if (situation.live) return "playing";
   if (situation.opening || (situation.playing && situation.waiting)) return "loading";
   if (situation.playing) return "playing";
   if (situation.hasTrack) return situation.started ? "paused" : "ready";
@@ -36,19 +39,4 @@ export function pageTitle(track: TrackInfo | null): string {
   const page = "tfdeepviz playground";
   if (!track) return page;
   return `${track.artist ? `${track.title} – ${track.artist}` : track.title} · ${page}`;
-}
-
-/** The picture's seed from the address (`?seed=7`); the same seed draws the same picture. */
-export function seedFrom(search: string, otherwise = 1): number {
-  const text = new URLSearchParams(search).get("seed");
-  const seed = Number(text);
-  return text !== null && text.trim() !== "" && Number.isSafeInteger(seed) && seed >= 0 ? seed : otherwise;
-}
-
-/** `items` with the entry at `from` moved to `to`; the others close up. */
-export function moved<T>(items: readonly T[], from: number, to: number): T[] {
-  const result = [...items];
-  const [item] = result.splice(from, 1);
-  if (item !== undefined) result.splice(Math.min(Math.max(to, 0), result.length), 0, item);
-  return result;
 }

@@ -1,8 +1,20 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { FullScreenIcon, LeaveFullScreenIcon, OpenIcon, PauseIcon, PlayIcon, StopIcon } from "./icons";
+import {
+  CameraIcon,
+  FullScreenIcon,
+  LeaveFullScreenIcon,
+  NextIcon,
+  OpenIcon,
+  PauseIcon,
+  PlayIcon,
+  PreviousIcon,
+  SmallWindowIcon,
+  StopIcon,
+} from "./icons";
 import type { Playground } from "./playground";
 import { SeekBar } from "./seek-bar";
+import { VisualMenu } from "./visual-menu";
 import { Volume } from "./volume";
 
 interface TransportProps {
@@ -10,6 +22,10 @@ interface TransportProps {
   readonly fullScreen: ReadonlySignal<boolean>;
   readonly onFullScreen: () => void;
   readonly onOpen: () => void;
+  readonly onRecord: () => void;
+  /** Whether the picture stands in a window of its own; null where the browser has none. */
+  readonly smallWindow: ReadonlySignal<boolean> | null;
+  readonly onSmallWindow: () => void;
 }
 
 /** The player's controls, once there is something to play. */
@@ -18,10 +34,14 @@ export function Transport({
   fullScreen,
   onFullScreen,
   onOpen,
+  onRecord,
+  smallWindow,
+  onSmallWindow,
 }: TransportProps): JSX.Element | null {
   const track = playground.track.value;
   if (!track) return null;
   const playing = playground.playing.value;
+  const { previous, next } = playground.playlist.neighbours.value;
   return (
     <section class="transport surface" aria-label="Player" data-waiting={playground.waiting.value}>
       <div class="now">
@@ -51,18 +71,63 @@ export function Transport({
         >
           <StopIcon />
         </button>
+        {(previous || next) && (
+          <>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Previous track"
+              title="Previous track (Shift ←)"
+              disabled={!previous}
+              onClick={() => void playground.step(-1)}
+            >
+              <PreviousIcon />
+            </button>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Next track"
+              title="Next track (Shift →)"
+              disabled={!next}
+              onClick={() => void playground.step(1)}
+            >
+              <NextIcon />
+            </button>
+          </>
+        )}
         <Volume settings={playground.settings} />
-        <VisualSwitch playground={playground} />
+        <VisualMenu choices={playground.choices} />
         <span class="grow" />
         <button
           type="button"
           class="icon-button"
-          aria-label="Open another track"
-          title="Open another track"
+          aria-label="Music"
+          title="Playlist, other music, microphone"
           onClick={onOpen}
         >
           <OpenIcon />
         </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Save picture or video"
+          title="Save picture or video"
+          onClick={onRecord}
+        >
+          <CameraIcon />
+        </button>
+        {smallWindow && (
+          <button
+            type="button"
+            class="icon-button optional"
+            aria-label="Picture in its own small window"
+            title="Picture in its own small window"
+            aria-pressed={smallWindow.value}
+            onClick={onSmallWindow}
+          >
+            <SmallWindowIcon />
+          </button>
+        )}
         {document.fullscreenEnabled && (
           <button
             type="button"
@@ -76,25 +141,5 @@ export function Transport({
         )}
       </div>
     </section>
-  );
-}
-
-/** The visuals side by side: the one choice that everybody wants at hand. */
-function VisualSwitch({ playground }: { playground: Playground }): JSX.Element {
-  const { visualId } = playground.settings;
-  return (
-    <div class="switch" role="group" aria-label="Picture">
-      {playground.visuals.map(({ id, title, description }) => (
-        <button
-          key={id}
-          type="button"
-          title={description}
-          aria-pressed={visualId.value === id}
-          onClick={() => (visualId.value = id)}
-        >
-          {title}
-        </button>
-      ))}
-    </div>
   );
 }

@@ -6,14 +6,24 @@ import type { DemoTrack } from "./sources";
 
 interface WelcomeProps {
   readonly playground: Playground;
+  /** What the sender of the address listened to. */
+  readonly wantedTrack: string | null;
   readonly onChoose: () => void;
+  readonly onLibrary: () => void;
   readonly onDemo: (track: DemoTrack) => void;
 }
 
 /** What the page is, and the three ways to begin. */
-export function Welcome({ playground, onChoose, onDemo }: WelcomeProps): JSX.Element | null {
-  if (playground.track.value) return null;
+export function Welcome({
+  playground,
+  wantedTrack,
+  onChoose,
+  onLibrary,
+  onDemo,
+}: WelcomeProps): JSX.Element | null {
+  if (playground.track.value || playground.live.value) return null;
   const tracks = playground.demoTracks.value;
+  const wanted = tracks.find(({ title }) => title === wantedTrack);
   return (
     <div class="welcome">
       <div class="invitation">
@@ -27,8 +37,23 @@ export function Welcome({ playground, onChoose, onDemo }: WelcomeProps): JSX.Ele
             <OpenIcon />
             Choose a song
           </button>
-          <p class="muted begin-drop">or drop one anywhere</p>
+          <button type="button" class="button large" onClick={onLibrary}>
+            Playlist, microphone and more
+          </button>
+          <p class="muted begin-drop">or drop songs anywhere</p>
         </div>
+        {wantedTrack !== null && (
+          <p class="wanted">
+            This look was made with <strong>{wantedTrack}</strong>.{" "}
+            {wanted ? (
+              <button type="button" class="link-button" onClick={() => onDemo(wanted)}>
+                Play it
+              </button>
+            ) : (
+              "Open it if you have it, or try the look with another song."
+            )}
+          </p>
+        )}
         <p class="opening" role="status">
           {playground.progress.value}
         </p>

@@ -1,0 +1,106 @@
+/** Sound that cannot be heard, with the reason and a way on, in words for people. */
+
+export type LiveInputKind = "microphone" | "tab";
+
+export type LiveInputFailure =
+  /** The person or the system said no, or nothing was chosen. */
+  | "denied"
+  | "no-device"
+  /** Another program holds the device. */
+  | "busy"
+  /** A tab or screen was shared without its sound. */
+  | "no-audio"
+  /** The browser cannot do it at all. */
+  | "unsupported"
+  /** It could if the page came over https. */
+  | "insecure"
+  /** The browser waits for a press on something. */
+  | "blocked"
+  | "failed";
+
+export class LiveInputError extends Error {
+  readonly reason: LiveInputFailure;
+
+  constructor(reason: LiveInputFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "LiveInputError";
+    this.reason = reason;
+  }
+}
+
+/** What the browser threw, by what it means for a person. */
+export function explainFailure(kind: LiveInputKind, error: unknown): LiveInputError {
+  if (error instanceof LiveInputError) return error;
+  const cause = { cause: error };
+  const name = error instanceof Error || error instanceof DOMException ? error.name : "";
+  switch (name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return new LiveInputError(
+        "denied",
+        kind === "microphone"
+          ? "The browser was not allowed to listen to the microphone. Allow it for this page (the sign beside the " +
+              "address), then try again."
+          : "Nothing was shared. Try again and choose a tab; if no choice appears, the system forbids the browser " +
+              "to share the screen.",
+        cause,
+      );
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return new LiveInputError(
+        "no-device",
+        kind === "microphone"
+          ? "There is no microphone. Connect one, then try again."
+          : "There is nothing that could be shared. Open the tab with the music, then try again.",
+        cause,
+      );
+    case "NotReadableError":
+    case "AbortError":
+      return new LiveInputError(
+        "busy",
+        kind === "microphone"
+          ? "The microphone is there, but gives no sound: another program may hold it. Close that program, then try again."
+          : "The system did not hand over the sound. Try again, or choose another tab.",
+        cause,
+      );
+    case "InvalidStateError":
+      return new LiveInputError("blocked", "The browser waits for you: press the button once more.", cause);
+    case "NotSupportedError":
+    case "TypeError":
+      return unsupported(kind, cause);
+    default: {
+      const detail = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+      return new LiveInputError(
+        "failed",
+        `The ${kind === "microphone" ? "microphone" : "tab's sound"} could not be opened (${detail}). Try again.`,
+        cause,
+      );
+    }
+  }
+}
+
+export function unsupported(kind: LiveInputKind, options?: ErrorOptions): LiveInputError {
+  return new LiveInputError(
+    "unsupported",
+    kind === "microphone"
+      ? "This browser lets no page listen to a microphone. Use another browser, or play a file."
+      : "This browser cannot share the sound of a tab. Use Chrome or Edge on a computer, or let the microphone listen.",
+    options,
+  );
+}
+
+export function insecure(): LiveInputError {
+  return new LiveInputError(
+    "insecure",
+    "Browsers let only pages listen that come over https or from this computer. Open the page at an https address or " +
+      "at localhost.",
+  );
+}
+
+export function noAudioShared(): LiveInputError {
+  return new LiveInputError(
+    "no-audio",
+    "What you chose was shared without its sound. Try again, choose a tab, and tick “Share tab audio” " +
+      "(for a whole screen: “Share system audio”).",
+  );
+}

@@ -1,0 +1,174 @@
+import { hopFramesOf } from "../analysis/segments";
+import type { Bundle, Mapping, TimeSettings } from "../bundle";
+import { ParameterTrack, type EncodingBlock } from "../mapping/track";
+
+/** What has been heard can be recalled for so long at least; twice that is kept at most. */
+export const RECALL_SECONDS = 120;
+
+export interface TrackChoices {
+  readonly mapping: Mapping;
+  readonly time: TimeSettings;
+  /** Which of the mapping's numbers stands at each place. */
+  readonly order: readonly number[];
+}
+
+/** One encoder's encodings, without end. */
+interface Axis {
+  readonly name: string;
+  readonly encodingSize: number;
+  readonly firstSeconds: number;
+  readonly stepSeconds: number;
+  /** Index of the next encoding that is to come. */
+  next: number;
+  /** The one that came last. */
+  last: Float32Array | null;
+}
+
+/** A `ParameterTrack` over the last minutes of something without end, and what to add to its times and travel. */
+interface Stage {
+  readonly track: ParameterTrack;
+  readonly startSeconds: number;
+  /** By the mapping's number. */
+  readonly travel: Float64Array;
+  /** By the encoder's name: the index that its first encoding has in all. */
+  readonly firsts: ReadonlyMap<string, number>;
+}
+
+/**
+ * The parameters of music that goes on and on. Times and travel count from the beginning; of the encodings only the
+ * last minutes are kept, so older moments show what is the oldest by now.
+ */
+export class SlidingTrack {
+  readonly #axes: readonly Axis[];
+  #choices: TrackChoices;
+  #stage: Stage;
+
+  /** @param lateSeconds by the encoder's name: how much later than it was its encoding is shown */
+  constructor(
+    { audio, encoders }: Pick<Bundle, "audio" | "encoders">,
+    choices: TrackChoices,
+    lateSeconds: (encoder: string) => number = () => 0,
+  ) {
+    this.#axes = encoders.map(({ name, encodingSize, stepSeconds, timeOffsetSeconds }) => ({
+      name,
+      encodingSize,
+      firstSeconds: timeOffsetSeconds + lateSeconds(name),
+      stepSeconds: (hopFramesOf(audio, stepSeconds) * audio.hopLength) / audio.sampleRateHz,
+      next: 0,
+      last: null,
+    }));
+    this.#choices = choices;
+    this.#stage = this.#build(0, choices);
+  }
+
+  /** Until when something is known; 0 before there is anything. */
+  get knownSeconds(): number {
+    const { track, startSeconds } = this.#stage;
+    return startSeconds + track.readyUntil(0);
+  }
+
+  /** Take other choices: they count at once for all that is kept. */
+  choose(choices: TrackChoices): void {
+    const { track } = this.#stage;
+    const { mapping, time, order } = choices;
+    // Both make the track compute anew, so they are touched only when they change.
+    if (mapping.projection !== track.mapping.projection || mapping.scaling !== track.mapping.scaling) {
+      track.mapping = mapping;
+    }
+    if (
+      Object.entries(live(time)).some(([name, value]) => track.time[name as keyof TimeSettings] !== value)
+    ) {
+      track.time = live(time);
+    }
+    track.order = order;
+    this.#choices = choices;
+  }
+
+  /**
+   * Take in encodings that follow those that came before.
+   *
+   * @param skipped so many between those and these were given up: what was last holds instead
+   */
+  add(block: EncodingBlock, skipped = 0): void {
+    const { encoder, first, count, encodings, size } = block;
+    const axis = this.#axes.find(({ name }) => name === encoder);
+    if (!axis || first !== axis.next + skipped) {
+      throw new RangeError(`Encodings by "${encoder}" from ${first} on do not follow those that were there.`);
+    }
+    const end = first + count;
+    const until = axis.firstSeconds + end * axis.stepSeconds;
+    if (until >= this.#stage.startSeconds + 2 * RECALL_SECONDS) this.#slide(until);
+    const { track, firsts } = this.#stage;
+    const shift = firsts.get(encoder) ?? 0;
+    const from = Math.max(axis.next, shift);
+    if (from < first) {
+      const held = axis.last ?? encodings.subarray(0, size);
+      const filled = new Float32Array((first - from) * size);
+      for (let i = 0; i < filled.length; i += size) filled.set(held, i);
+      track.add({ encoder, first: from - shift, count: first - from, encodings: filled, size });
+    }
+    track.add({ encoder, first: first - shift, count, encodings, size });
+    axis.next = end;
+    axis.last = encodings.slice(-size);
+  }
+
+  shownSeconds(seconds: number): number {
+    return Math.max(0, seconds);
+  }
+
+  /** As `ParameterTrack.at`; what is known last holds. */
+  at(seconds: number, parameters: Float32Array, travel: Float32Array): void {
+    const { track, startSeconds, travel: before } = this.#stage;
+    track.at(Math.min(seconds - startSeconds, track.readyUntil(0)), parameters, travel);
+    track.order.forEach((number, place) => {
+      travel[place] = (travel[place] ?? 0) + (before[number] ?? 0);
+    });
+  }
+
+  /** Go on with a track that begins later. */
+  #slide(untilSeconds: number): void {
+    const old = this.#stage;
+    const at = this.knownSeconds;
+    const stage = this.#build(
+      (Math.floor(untilSeconds / RECALL_SECONDS) - 1) * RECALL_SECONDS,
+      this.#choices,
+    );
+    for (const { name, encodingSize: size, next } of this.#axes) {
+      const first = stage.firsts.get(name) ?? 0;
+      const count = next - first;
+      if (count <= 0) continue;
+      const start = first - (old.firsts.get(name) ?? 0);
+      const encodings = old.track.encodingsOf(name).encodings.slice(start * size, (start + count) * size);
+      stage.track.add({ encoder: name, first: 0, count, encodings, size });
+    }
+    // Both know this moment; from here on they run side by side.
+    const [parameters, then, now] = [0, 1, 2].map(() => new Float32Array(stage.track.nParameters));
+    if (!parameters || !then || !now) return;
+    this.at(at, parameters, then);
+    this.#stage = stage;
+    this.at(at, parameters, now);
+    stage.track.order.forEach((number, place) => {
+      stage.travel[number] = (then[place] ?? 0) - (now[place] ?? 0);
+    });
+  }
+
+  #build(startSeconds: number, { mapping, time, order }: TrackChoices): Stage {
+    const firsts = new Map<string, number>();
+    const encoders = this.#axes.map(({ name, encodingSize, firstSeconds, stepSeconds }) => {
+      const first = Math.max(0, Math.floor((startSeconds - firstSeconds) / stepSeconds));
+      firsts.set(name, first);
+      const from = firstSeconds + first * stepSeconds - startSeconds;
+      const count = Math.floor((2 * RECALL_SECONDS - from) / stepSeconds) + 1;
+      return { name, encodingSize, axis: { firstSeconds: from, stepSeconds, count } };
+    });
+    const durationSeconds = 2 * RECALL_SECONDS;
+    const track = new ParameterTrack({ encoders, durationSeconds, mapping, time: live(time) });
+    track.order = order;
+    return { track, startSeconds, travel: new Float64Array(track.nParameters), firsts };
+  }
+}
+
+/** Nothing can be shown before it has been heard. */
+function live(time: TimeSettings): TimeSettings {
+  return { ...time, lookAheadSeconds: 0 };
+}

@@ -1,0 +1,74 @@
+import { batch, computed, signal, type ReadonlySignal } from "@preact/signals";
+import type { TrackSource } from "./sources";
+
+/** One track in the list; the same track may stand there twice. */
+export interface PlaylistEntry {
+  readonly id: number;
+  readonly source: TrackSource;
+}
+
+/** What is to be heard, in order, and which of it is open. */
+export class Playlist {
+  readonly #entries = signal<readonly PlaylistEntry[]>([]);
+  readonly #currentId = signal<number | null>(null);
+  #nextId = 1;
+
+  get entries(): ReadonlySignal<readonly PlaylistEntry[]> {
+    return this.#entries;
+  }
+
+  /** Null before anything of the list was opened, and once that was removed. */
+  readonly current: ReadonlySignal<PlaylistEntry | null> = computed(
+    () => this.#entries.value.find(({ id }) => id === this.#currentId.value) ?? null,
+  );
+
+  readonly neighbours: ReadonlySignal<{ readonly previous: boolean; readonly next: boolean }> = computed(
+    () => ({ previous: this.#at(-1) !== null, next: this.#at(1) !== null }),
+  );
+
+  /** @returns the new entries, in their order */
+  add(sources: readonly TrackSource[]): readonly PlaylistEntry[] {
+    const added = sources.map((source) => ({ id: this.#nextId++, source }));
+    this.#entries.value = [...this.#entries.peek(), ...added];
+    return added;
+  }
+
+  remove(id: number): void {
+    this.#entries.value = this.#entries.peek().filter((entry) => entry.id !== id);
+  }
+
+  /** Put an entry at another place, counted from 0; those between close up. */
+  move(id: number, to: number): void {
+    const entry = this.#entries.peek().find((one) => one.id === id);
+    if (!entry) return;
+    const others = this.#entries.peek().filter((one) => one !== entry);
+    others.splice(Math.min(Math.max(to, 0), others.length), 0, entry);
+    this.#entries.value = others;
+  }
+
+  clear(): void {
+    batch(() => {
+      this.#entries.value = [];
+      this.#currentId.value = null;
+    });
+  }
+
+  /** Make an entry the one that is open. */
+  select(id: number): void {
+    this.#currentId.value = id;
+  }
+
+  /** Select the entry so many places further on. @returns it, or null where the list ends */
+  step(by: number): PlaylistEntry | null {
+    const entry = this.#at(by);
+    if (entry) this.select(entry.id);
+    return entry;
+  }
+
+  #at(by: number): PlaylistEntry | null {
+    const current = this.current.value;
+    if (!current) return null;
+    const entries = this.#entries.value;
+    return entries[entries.indexOf(current) + by] ?? null;
+  }
+}
