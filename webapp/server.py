@@ -82,7 +82,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": (
-        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), midi=(), payment=(), usb=(), "
+        "accelerometer=(), geolocation=(), gyroscope=(), magnetometer=(), midi=(), payment=(), usb=(), "
         "autoplay=(self), display-capture=(self), fullscreen=(self), microphone=(self), picture-in-picture=(self)"
     ),
 }

@@ -116,7 +116,7 @@ def test_every_answer_isolates_the_page(client: Client, address: str) -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     allowed = set(headers["Permissions-Policy"].split(", "))
-    assert {"camera=()", "microphone=(self)", "display-capture=(self)", "picture-in-picture=(self)"} <= allowed
+    assert {"geolocation=()", "microphone=(self)", "display-capture=(self)", "picture-in-picture=(self)"} <= allowed
     assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
 
 

@@ -1,11 +1,10 @@
 import type { JSX } from "preact";
+import { canCaptureMicrophone, canCaptureTab } from "../live/capture";
 import { LIVE_LATENCY_SECONDS, type LiveSession } from "../live/live-session";
 import type { LiveInputKind } from "../live/live-input-error";
 import { MicrophoneIcon, StopIcon, TabIcon } from "./icons";
 import { VisualMenu } from "./visual-menu";
 import type { Playground } from "./playground";
-
-const canShare = typeof navigator !== "undefined" && "mediaDevices" in navigator;
 
 /** The two ways to show what sounds now. */
 export function LiveChoice({ onListen }: { onListen: (kind: LiveInputKind) => void }): JSX.Element {
@@ -16,11 +15,13 @@ export function LiveChoice({ onListen }: { onListen: (kind: LiveInputKind) => vo
         hear what comes after a moment. Nothing is recorded, played back or sent anywhere.
       </p>
       <p class="live-buttons">
-        <button type="button" class="button" onClick={() => onListen("microphone")}>
-          <MicrophoneIcon />
-          Microphone
-        </button>
-        {canShare && "getDisplayMedia" in navigator.mediaDevices && (
+        {canCaptureMicrophone() && (
+          <button type="button" class="button" onClick={() => onListen("microphone")}>
+            <MicrophoneIcon />
+            Microphone
+          </button>
+        )}
+        {canCaptureTab() && (
           <button type="button" class="button" onClick={() => onListen("tab")}>
             <TabIcon />
             Sound of a tab

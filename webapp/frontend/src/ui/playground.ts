@@ -318,6 +318,8 @@ export class Playground {
       });
       const now = this.models.analyst.peek();
       if (now && now !== analyst) session.use(now, this.#liveChoices(now));
+      // The model has no time for the rest of the track now.
+      if (this.#analysed.value < 1) this.#abandon();
       this.#heard = false;
       this.#live.value = session;
       this.#loop.wake();
@@ -475,9 +477,7 @@ export class Playground {
     const { player } = this.#services;
     const { title, artist } = source;
     player.load(decoded.audio);
-    this.#listening?.stop();
-    this.#lead(null);
-    this.#dropSuccessor();
+    this.#abandon();
     this.#opened = { source, decoded, sampleRateHz };
     this.#heard = false;
     this.#trackScope.dispose();
@@ -504,8 +504,13 @@ export class Playground {
   async #prepare(analyst: Analyst): Promise<() => void> {
     const pcm = await this.#pcmFor(analyst);
     return () => {
-      this.#live.peek()?.use(analyst, this.#liveChoices(analyst));
       this.#dropSuccessor();
+      const live = this.#live.peek();
+      if (live) {
+        live.use(analyst, this.#liveChoices(analyst));
+        this.#lead(null);
+        return;
+      }
       if (!pcm) return;
       // The old model's parameters carry the picture until the new one has caught up with the playhead.
       this.#listening?.stop();
@@ -639,7 +644,22 @@ export class Playground {
     if (!this.#live.peek()) return;
     this.#live.value = null;
     this.#heard = false;
+    if (!this.#listening) void this.#listenAgain();
     this.#loop.wake();
+  }
+
+  async #listenAgain(): Promise<void> {
+    const analyst = this.models.analyst.peek();
+    const pcm = analyst && (await this.#pcmFor(analyst));
+    if (!analyst || !pcm || this.#listening || this.#live.peek()) return;
+    this.#lead(this.#listen(analyst, pcm));
+  }
+
+  /** Stop listening to the track. */
+  #abandon(): void {
+    this.#listening?.stop();
+    this.#lead(null);
+    this.#dropSuccessor();
   }
 
   #showPosition(): void {

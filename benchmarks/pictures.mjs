@@ -1,0 +1,69 @@
+/** The page that draws pictures without the playground (webapp/frontend/e2e/gallery), in Chromium, beside a server. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const FRONTEND = join(ROOT, "webapp/frontend");
+const require = createRequire(join(FRONTEND, "package.json"));
+const { chromium } = require("playwright-core");
+
+const CHROMIUM_FLAGS = [
+  "--no-sandbox",
+  "--disable-background-networking",
+  "--no-first-run",
+  // Where there is no graphics card, the processor plays one.
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+];
+
+/** Open the page, hand it to `use`, and close everything again. With `fmaRoot` the page can hear its tracks. */
+export async function withPictures(fmaRoot, use) {
+  const { createServer } = await import(require.resolve("vite").replace(/index\.cjs$/, "dist/node/index.js"));
+  const server = fmaRoot === null ? null : await startServer(fmaRoot);
+  const proxy = server && { "/registry": server.url, "/fma": server.url };
+  const vite = await createServer({
+    configFile: false,
+    root: join(FRONTEND, "e2e/gallery"),
+    logLevel: "error",
+    cacheDir: join(FRONTEND, "node_modules/.vite-gallery"),
+    server: {
+      host: "127.0.0.1",
+      port: 0,
+      hmr: false,
+      fs: { allow: [FRONTEND] },
+      ...(proxy && { proxy }),
+    },
+  });
+  await vite.listen();
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: CHROMIUM_FLAGS,
+  });
+  try {
+    const page = await browser.newPage();
+    page.on("pageerror", (error) => console.error(error.message));
+    await page.goto(vite.resolvedUrls.local[0]);
+    await page.waitForFunction(() => "gallery" in window);
+    return await use(page);
+  } finally {
+    await browser.close();
+    await vite.close();
+    server?.stop();
+  }
+}
+
+async function startServer(fmaRoot) {
+  const python = process.env.TFDEEPVIZ_PYTHON ?? join(ROOT, ".venv/bin/python");
+  const options = ["-m", "webapp.server", "--port", "0", "--fma-root", fmaRoot];
+  const child = spawn(python, options, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([
+    once(lines, "line"),
+    once(child, "exit").then(() => Promise.reject(new Error("the server did not start"))),
+  ]);
+  return { url: line.match(/http:\/\/[^ /]+/)[0], stop: () => child.kill() };
+}
