@@ -341,7 +341,8 @@ export class Playground {
 
   /** Put those that are music on the playlist and play the first of them. */
   async openFiles(files: readonly File[]): Promise<void> {
-    const found = audioAmong(files);
+    // A single file is wanted, whatever it is called: what is wrong with it is worth saying.
+    const found = files.length === 1 ? { audio: files, nOthers: 0 } : audioAmong(files);
     if (found.nOthers > 0) this.notices.show("info", speakAdded(found));
     await this.openAll(found.audio.map(fileSource));
   }

@@ -22,7 +22,8 @@ export function VisualChooser({ choices, group }: { choices: Choices; group: str
               checked={chosen.id === id}
               onChange={() => choices.chooseVisual(id)}
             />
-            <img src={`pictures/${id}.jpg`} alt="" width={160} height={90} loading="lazy" decoding="async" />
+            {/* What is lazy must be so before it has an address. */}
+            <img loading="lazy" decoding="async" src={`pictures/${id}.jpg`} alt="" width={160} height={90} />
             <span>{title}</span>
           </label>
         ))}
