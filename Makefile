@@ -33,6 +33,7 @@ test: $(DEV) $(STATIC) ## all tests that take minutes at most
 .PHONY: test-slow
 test-slow: $(DEV) $(STATIC) ## the longer tests
 	$(BIN)/python -m pytest -m slow
+	cd $(FRONTEND) && npm run e2e:slow
 
 .PHONY: lint
 lint: $(DEV) $(NODE) ## ruff, mypy, eslint, prettier, tsc
@@ -50,6 +51,14 @@ format: $(DEV) $(NODE) ## let ruff, eslint and prettier mend what they can
 .PHONY: bench
 bench: $(DEV) $(NODE) $(STATIC) ## every shipped bundle in the browser beside Python, in one run
 	TFDEEPVIZ_PYTHON=$(abspath $(BIN)/python) node benchmarks/browser.mjs
+
+.PHONY: gallery
+gallery: $(DEV) $(NODE) ## every picture with three songs of FMA_ROOT, and the chooser's small pictures
+	TFDEEPVIZ_PYTHON=$(abspath $(BIN)/python) node benchmarks/gallery.mjs $(if $(FMA_ROOT),--fma-root $(FMA_ROOT)) --thumbnails $(FRONTEND)/public/pictures
+
+.PHONY: frames
+frames: $(NODE) ## what a frame of each picture costs the page's main thread
+	node benchmarks/frames.mjs
 
 .PHONY: build
 build: $(STATIC) ## the front end and the embeddable library, into webapp/static

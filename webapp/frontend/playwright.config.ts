@@ -23,6 +23,7 @@ const flags = (
 /** Real Chromium against the real server, both as a user would have them: run `npm run build` first. */
 export default defineConfig({
   testDir: "e2e",
+  snapshotPathTemplate: "{testDir}/visuals/snapshots/{arg}{ext}",
   // Needs a model that was just trained: tests/test_walk.py runs it.
   testIgnore: process.env.TFDEEPVIZ_WALK === undefined ? ["walk.spec.ts"] : [],
   timeout: 90_000,

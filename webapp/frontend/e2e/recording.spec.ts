@@ -60,67 +60,79 @@ for (const [what, order] of [
     { ...SMALL, fromSeconds: 0.5, toSeconds: 2.5, sampleRate: 44100, file: "a.video" },
   ],
 ] as const satisfies readonly (readonly [string, Order])[]) {
-  test(`sound and picture stay together ${what}`, async ({ page }) => {
-    const { error, seen, progress } = await record(page, order);
-    expect(error).toBeNull();
-    const { framesPerSecond, fromSeconds } = order;
-    const frames = seen!.frames;
-    expect(frames).toHaveLength(2 * framesPerSecond);
-    expect(seen!.durationSeconds).toBeCloseTo(2, 2);
-    expect([seen!.width, seen!.height]).toEqual([order.width, order.height]);
-    if (!("file" in order))
-      expect(seen!.mimeType).toMatch("mp4" in order ? "video/mp4" : /^video\/(mp4|webm)$/);
-    expect(seen!.title).toBe("Step");
-    frames.forEach(([seconds], i) => expect(seconds).toBeCloseTo(i / framesPerSecond, 2));
+  test(
+    `sound and picture stay together ${what}`,
+    { tag: "file" in order ? "@quick" : "@slow" },
+    async ({ page }) => {
+      const { error, seen, progress } = await record(page, order);
+      expect(error).toBeNull();
+      const { framesPerSecond, fromSeconds } = order;
+      const frames = seen!.frames;
+      expect(frames).toHaveLength(2 * framesPerSecond);
+      expect(seen!.durationSeconds).toBeCloseTo(2, 2);
+      expect([seen!.width, seen!.height]).toEqual([order.width, order.height]);
+      if (!("file" in order))
+        expect(seen!.mimeType).toMatch("mp4" in order ? "video/mp4" : /^video\/(mp4|webm)$/);
+      expect(seen!.title).toBe("Step");
+      frames.forEach(([seconds], i) => expect(seconds).toBeCloseTo(i / framesPerSecond, 2));
 
-    const step = (await page.evaluate(() => window.recordings.stepSeconds)) - fromSeconds;
-    const lit = frames.find(([, luma]) => luma > 128)![0];
-    const { sound } = seen!;
-    expect(sound!.durationSeconds).toBeCloseTo(2, 1);
-    expect(sound!.channels).toBe(Math.min(2, "channels" in order ? order.channels : 2));
-    expect(Math.abs(lit - step)).toBeLessThanOrEqual(1 / framesPerSecond + 0.001);
-    expect(Math.abs(sound!.startsSeconds! - step)).toBeLessThan(0.012);
-    expect(Math.abs(sound!.startsSeconds! - lit)).toBeLessThanOrEqual(1 / framesPerSecond);
+      const step = (await page.evaluate(() => window.recordings.stepSeconds)) - fromSeconds;
+      const lit = frames.find(([, luma]) => luma > 128)![0];
+      const { sound } = seen!;
+      expect(sound!.durationSeconds).toBeCloseTo(2, 1);
+      expect(sound!.channels).toBe(Math.min(2, "channels" in order ? order.channels : 2));
+      expect(Math.abs(lit - step)).toBeLessThanOrEqual(1 / framesPerSecond + 0.001);
+      expect(Math.abs(sound!.startsSeconds! - step)).toBeLessThan(0.012);
+      expect(Math.abs(sound!.startsSeconds! - lit)).toBeLessThanOrEqual(1 / framesPerSecond);
 
-    const fractions = progress.map(({ fraction }) => fraction);
-    expect(fractions).toEqual(fractions.toSorted((a, b) => a - b));
-    expect(fractions.at(-1)).toBe(1);
-    if ("file" in order)
-      expect((await page.evaluate(() => window.recordings.files()))["a.video"]).toBe(seen!.bytes);
-  });
+      const fractions = progress.map(({ fraction }) => fraction);
+      expect(fractions).toEqual(fractions.toSorted((a, b) => a - b));
+      expect(fractions.at(-1)).toBe(1);
+      if ("file" in order)
+        expect((await page.evaluate(() => window.recordings.files()))["a.video"]).toBe(seen!.bytes);
+    },
+  );
 }
 
-test("a visual moves in its video, as seen through the limiter of flashes", async ({ page }) => {
-  const { error, seen, longestTaskMs } = await record(page, {
-    ...SMALL,
-    id: "bar",
-    fromSeconds: 1,
-    toSeconds: 2,
-    sampleRate: null,
-  });
-  expect(error).toBeNull();
-  expect(seen!.sound).toBeNull();
-  expect(seen!.frames).toHaveLength(30);
-  const lumas = seen!.frames.map(([, luma]) => luma);
-  expect(Math.min(...lumas)).toBeGreaterThan(4);
-  expect(new Set(lumas.map((luma) => luma.toFixed(2))).size).toBeGreaterThan(5);
-  // Shaders are compiled in one piece, the rest leaves the page time to answer.
-  test.info().annotations.push({ type: "longest task", description: `${longestTaskMs.toFixed(0)} ms` });
-});
+test(
+  "a visual moves in its video, as seen through the limiter of flashes",
+  { tag: "@slow" },
+  async ({ page }) => {
+    const { error, seen, longestTaskMs } = await record(page, {
+      ...SMALL,
+      id: "bar",
+      fromSeconds: 1,
+      toSeconds: 2,
+      sampleRate: null,
+    });
+    expect(error).toBeNull();
+    expect(seen!.sound).toBeNull();
+    expect(seen!.frames).toHaveLength(30);
+    const lumas = seen!.frames.map(([, luma]) => luma);
+    expect(Math.min(...lumas)).toBeGreaterThan(4);
+    expect(new Set(lumas.map((luma) => luma.toFixed(2))).size).toBeGreaterThan(5);
+    // Shaders are compiled in one piece, the rest leaves the page time to answer.
+    test.info().annotations.push({ type: "longest task", description: `${longestTaskMs.toFixed(0)} ms` });
+  },
+);
 
-test("a cancelled video leaves nothing behind, and an older file as it was", async ({ page }) => {
-  await page.evaluate(() => window.recordings.write("kept.video", "older"));
-  const long = { ...SMALL, fromSeconds: 0, toSeconds: 4, sampleRate: 44100, cancelAt: 0.2 };
-  for (const file of ["new.video", "kept.video"]) {
-    const { error, progress } = await record(page, { ...long, file });
-    expect(error).toBe("AbortError");
-    expect(progress.at(-1)!.fraction).toBeLessThan(0.9);
-  }
-  expect(await page.evaluate(() => window.recordings.files())).toEqual({ "kept.video": 5 });
-  expect((await record(page, long)).error).toBe("AbortError");
-});
+test(
+  "a cancelled video leaves nothing behind, and an older file as it was",
+  { tag: "@slow" },
+  async ({ page }) => {
+    await page.evaluate(() => window.recordings.write("kept.video", "older"));
+    const long = { ...SMALL, fromSeconds: 0, toSeconds: 4, sampleRate: 44100, cancelAt: 0.2 };
+    for (const file of ["new.video", "kept.video"]) {
+      const { error, progress } = await record(page, { ...long, file });
+      expect(error).toBe("AbortError");
+      expect(progress.at(-1)!.fraction).toBeLessThan(0.9);
+    }
+    expect(await page.evaluate(() => window.recordings.files())).toEqual({ "kept.video": 5 });
+    expect((await record(page, long)).error).toBe("AbortError");
+  },
+);
 
-test("many recordings take no graphics contexts away from the page", async ({ page }) => {
+test("many recordings take no graphics contexts away from the page", { tag: "@slow" }, async ({ page }) => {
   const lost = await page.evaluate(async () => {
     const gl = document.createElement("canvas").getContext("webgl2")!;
     for (let i = 0; i < 20; i++) await window.recordings.still("bar", 64, 64);
@@ -167,27 +179,31 @@ test.describe("the dialog", () => {
     await expect(dialog).toBeHidden();
   });
 
-  test("records a video, tells how far it is, and says so when it is closed meanwhile", async ({ page }) => {
-    const dialog = await open(page, { file: "chosen.video" });
-    await dialog.getByRole("radio", { name: /^Video/ }).check();
-    await dialog.getByRole("combobox", { name: "Size" }).selectOption("screen");
-    await dialog.getByRole("spinbutton", { name: "Seconds" }).fill("2");
-    await dialog.getByRole("combobox", { name: "Frames per second" }).selectOption("60");
-    await expect(dialog.getByRole("status")).toContainText(
-      /^2 seconds in 120 frames, (MP4|WEBM), about \d+ kB/,
-    );
-    await dialog.getByRole("button", { name: "Record video" }).click();
-    await expect(dialog.getByRole("progressbar")).toBeVisible();
-    await expect(dialog.getByRole("button", { name: "Go on meanwhile" })).toBeFocused();
-    await page.keyboard.press("Enter");
-    await expect(dialog).toBeHidden();
-    const announced = () => page.evaluate(() => window.dialog.announced);
-    await expect.poll(announced, { timeout: 30_000 }).toEqual(["info: chosen.video is ready."]);
-    await page.getByRole("button", { name: "Open" }).click();
-    await expect(dialog.getByRole("status")).toContainText("It lies where you wanted it");
-    await expect(dialog.getByRole("link")).toHaveCount(0);
-    expect((await page.evaluate(() => window.recordings.files()))["chosen.video"]).toBeGreaterThan(1000);
-  });
+  test(
+    "records a video, tells how far it is, and says so when it is closed meanwhile",
+    { tag: "@slow" },
+    async ({ page }) => {
+      const dialog = await open(page, { file: "chosen.video" });
+      await dialog.getByRole("radio", { name: /^Video/ }).check();
+      await dialog.getByRole("combobox", { name: "Size" }).selectOption("screen");
+      await dialog.getByRole("spinbutton", { name: "Seconds" }).fill("2");
+      await dialog.getByRole("combobox", { name: "Frames per second" }).selectOption("60");
+      await expect(dialog.getByRole("status")).toContainText(
+        /^2 seconds in 120 frames, (MP4|WEBM), about \d+ kB/,
+      );
+      await dialog.getByRole("button", { name: "Record video" }).click();
+      await expect(dialog.getByRole("progressbar")).toBeVisible();
+      await expect(dialog.getByRole("button", { name: "Go on meanwhile" })).toBeFocused();
+      await page.keyboard.press("Enter");
+      await expect(dialog).toBeHidden();
+      const announced = () => page.evaluate(() => window.dialog.announced);
+      await expect.poll(announced, { timeout: 30_000 }).toEqual(["info: chosen.video is ready."]);
+      await page.getByRole("button", { name: "Open" }).click();
+      await expect(dialog.getByRole("status")).toContainText("It lies where you wanted it");
+      await expect(dialog.getByRole("link")).toHaveCount(0);
+      expect((await page.evaluate(() => window.recordings.files()))["chosen.video"]).toBeGreaterThan(1000);
+    },
+  );
 
   test("cancels, and goes back to choosing", async ({ page }) => {
     const dialog = await open(page, { file: "chosen.video" });

@@ -343,8 +343,10 @@ export class Playground {
   async openFiles(files: readonly File[]): Promise<void> {
     // A single file is wanted, whatever it is called: what is wrong with it is worth saying.
     const found = files.length === 1 ? { audio: files, nOthers: 0 } : audioAmong(files);
+    const opening = this.openAll(found.audio.map(fileSource));
+    // Opening has taken away what was said before.
     if (found.nOthers > 0) this.notices.show("info", speakAdded(found));
-    await this.openAll(found.audio.map(fileSource));
+    await opening;
   }
 
   async openEntry({ id, source }: PlaylistEntry): Promise<void> {

@@ -23,6 +23,7 @@ uniform float uRelief;
 uniform float uHue;            // turns
 uniform float uChroma;
 uniform float uBrightness;
+uniform float uCrests;         // light on the crests
 uniform float uColors;         // how far the waves' colours are apart
 uniform float uVariation;      // how far the hue wanders over the picture
 uniform vec3 uLight;           // direction of the light
@@ -62,19 +63,27 @@ void main() {
   vec2 phaseSlope = uDensity * hillSlope;
   float steepness = length(phaseSlope);
   // Waves too narrow for the pixels are not drawn.
-  float clear = 1.0 - smoothstep(0.5, 1.6, steepness * uPixel);
+  float clear = 1.0 - smoothstep(0.3, 1.2, steepness * uPixel);
   float rise = cos(lean) * (1.0 - 0.62 * sin(phase)) * clear;
-  vec2 slope = uRelief * (rise * phaseSlope / (1.5 + 0.22 * steepness) + 0.55 * hillSlope);
+  // The troughs are combed finely, the crests are smooth.
+  float valley = 0.5 - 0.5 * wave * clear;
+  float teeth = 7.0 * phase;
+  float combed = valley * valley * (1.0 - smoothstep(0.25, 0.9, 7.0 * steepness * uPixel));
+  float comb = combed * cos(teeth);
+  vec2 slope = uRelief * ((rise + 1.1 * comb) * phaseSlope / (1.5 + 0.22 * steepness) + 0.55 * hillSlope);
   vec3 normal = normalize(vec3(-slope, 1.0));
 
   // The waves' two colours, and a hue that wanders with the hills.
   float parity = sin(0.5 * phase + 0.6) * clear;
-  float valley = 0.5 - 0.5 * wave * clear;
   float tilt = 1.0 - normal.z;
   float hue = uHue + uVariation * (0.6 * hill + 0.25 * (waves.x - waves.y)) + uColors * 0.5 * parity
     + 0.16 * tilt; // a thin film: its colour depends on the angle
-  float depth = 1.0 - 0.55 * valley * valley;
-  vec3 body = oklch(0.66 * depth + 0.05 * parity, uChroma * (0.75 + 0.35 * valley), hue);
+  // Only steep waves are dark and light: a wide one that comes by would take the whole picture with it.
+  float steep = steepness * steepness / (steepness * steepness + 60.0);
+  float depth = 1.0 - 0.6 * steep * valley * valley;
+  // Yellow is mud unless it is light, blue is milk unless it is dark.
+  float lightness = 0.63 * depth + 0.04 * steep * parity + 0.06 * cos(6.2831853 * (hue - 0.27)) + 0.04 * combed * sin(teeth);
+  vec3 body = oklch(lightness, uChroma * (0.75 + 0.35 * valley), hue);
 
   // Light from one side, and a sheen like that of silk where the surface turns away.
   vec3 toEye = normalize(vec3(-0.35 * p, 1.6));
@@ -85,13 +94,18 @@ void main() {
   float gloss2 = gloss * gloss;
   float gloss8 = gloss2 * gloss2 * gloss2 * gloss2;
   float gloss32 = gloss8 * gloss8 * gloss8 * gloss8;
+  // Where the surface bends too much within a pixel, its reflections would break into dots.
+  vec3 bend = fwidth(normal);
+  float sharp = gloss32 * gloss8 / (1.0 + 12.0 * dot(bend, bend));
   float grazing = 1.0 - max(dot(normal, toEye), 0.0);
   float opposite = max(dot(normal, normalize(vec3(-uLight.xy, 0.35))), 0.0);
 
   vec3 sheenColor = oklch(0.82, 0.7 * uChroma, hue + 0.22);
-  vec3 light = body * diffuse * 1.25;
+  float crest = 1.0 - valley;
+  crest *= crest * crest * crest;
+  vec3 light = body * diffuse * (1.15 + 0.65 * uCrests * steep * crest);
   light += sheenColor * (0.9 * grazing * grazing * (0.3 + 0.7 * diffuse) + 0.22 * opposite * opposite);
-  light += (vec3(0.5) + 0.5 * sheenColor) * (0.10 * gloss8 + 0.65 * gloss32 * gloss32 * gloss8);
+  light += (vec3(0.5) + 0.5 * sheenColor) * (0.10 * gloss8 + 0.8 * uCrests * gloss32 * sharp);
 
   vec2 corner = vClip * vec2(0.75, 0.72);
   light *= 1.0 - 0.55 * smoothstep(0.2, 1.1, dot(corner, corner));

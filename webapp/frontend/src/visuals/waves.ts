@@ -39,6 +39,7 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     uHue: { value: 0 },
     uChroma: { value: 0 },
     uBrightness: { value: 1 },
+    uCrests: { value: 1 },
     uColors: { value: 0 },
     uVariation: { value: 0 },
     uLight: { value: new Vector3() },
@@ -51,15 +52,21 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     const flow = (frame.travel[7] ?? 0) * pace;
 
     uniforms.uHue.value = 0.72 + 1.1 * (parameter(0) - 0.5);
-    uniforms.uChroma.value = mix(0.015, 0.21, parameter(1) ** 0.8);
-    uniforms.uBrightness.value = mix(0.85, 1.6, parameter(2));
-    uniforms.uColors.value = mix(0.04, 0.62, parameter(3));
-    uniforms.uVariation.value = mix(0.03, 0.75, parameter(4) ** 1.3);
-    uniforms.uDensity.value = mix(3, 26, parameter(5) ** 1.4);
-    uniforms.uRelief.value = mix(0.22, 0.95, parameter(6));
+    uniforms.uChroma.value = mix(0.055, 0.2, parameter(1) ** 0.8);
+    // Mostly the crests and what they mirror: a beat lights them up but does not flash the picture.
+    uniforms.uCrests.value = mix(0.25, 1.35, parameter(2));
+    uniforms.uBrightness.value = mix(1.12, 1.17, parameter(2));
+    uniforms.uColors.value = mix(0.08, 0.62, parameter(3));
+    uniforms.uVariation.value = mix(0.06, 0.75, parameter(4) ** 1.3);
+    uniforms.uDensity.value = mix(6, 28, parameter(5) ** 1.3);
+    uniforms.uRelief.value = mix(0.3, 0.85, parameter(6));
     uniforms.uFlow.value = 2.6 * flow + 0.25 * time;
 
-    const amplitudes = [mix(0.1, 0.85, parameter(8)), mix(0.1, 0.85, parameter(9)), mix(0.15, 0.7, parameter(6))];
+    const amplitudes = [
+      mix(0.1, 0.85, parameter(8)),
+      mix(0.1, 0.85, parameter(9)),
+      mix(0.15, 0.7, parameter(6)),
+    ];
     shears.forEach(({ kind, angle, frequency, phase, drift }, index) => {
       const amplitude = (amplitudes[kind] ?? 0) / frequency;
       const [x, y] = [Math.cos(angle), Math.sin(angle)];
