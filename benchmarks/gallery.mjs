@@ -24,7 +24,7 @@ const GENRES = [
   "Pop",
 ];
 const N_SONGS = 3;
-const QUALITY = 0.8;
+const QUALITY = 0.86;
 const [THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT] = [320, 180];
 
 const [MIN_LUMA, MAX_LUMA] = [6, 200];
