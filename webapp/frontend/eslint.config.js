@@ -87,6 +87,7 @@ export default defineConfig(
           "self",
           "URL",
           "URLSearchParams",
+          "window", // scripts hand functions to pages
         ].map((name) => [name, "readonly"]),
       ),
     },
