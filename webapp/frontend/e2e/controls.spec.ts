@@ -1,6 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
 import { VISUALS } from "../src/visuals";
+import { watchProblems } from "./pages";
 import { wav } from "./sounds";
 
 /** What can be chosen, shared, listened to and looked at besides the player's own buttons (playground.spec.ts). */
@@ -25,17 +26,7 @@ test.use({
     }),
 });
 
-const problems: string[] = [];
-
-test.beforeEach(({ page }) => {
-  problems.length = 0;
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(error.message));
-});
-
-test.afterEach(() => expect(problems).toEqual([]));
+watchProblems();
 
 const root = (page: Page): Locator => page.locator("html");
 const panel = (page: Page): Locator => page.getByRole("complementary", { name: "Settings" });

@@ -1,13 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Page } from "@playwright/test";
-import { createServer, type ViteDevServer } from "vite";
+import { servePage } from "./pages";
 
 /** The dialog of playlist and FMA on a page of its own (library/index.html), over 8,000 tracks. */
-
-const root = fileURLToPath(new URL("library", import.meta.url));
 
 const index = {
   schema_version: 1,
@@ -17,20 +14,7 @@ const index = {
   tracks: Array.from({ length: 8000 }, (_, i) => [i + 1, i % 500, i % 3, `Track ${i + 1}`, 30, 0]),
 };
 
-let server: ViteDevServer;
-
-test.beforeAll(async () => {
-  server = await createServer({
-    configFile: false,
-    root,
-    logLevel: "error",
-    cacheDir: fileURLToPath(new URL("../node_modules/.vite-library", import.meta.url)),
-    server: { host: "127.0.0.1", port: 0, hmr: false, fs: { allow: ["../.."] } },
-  });
-  await server.listen();
-});
-
-test.afterAll(() => server.close());
+const address = servePage("library");
 
 const problems: string[] = [];
 
@@ -41,7 +25,7 @@ async function openDialog(page: Page, answer: object = { json: index }): Promise
   });
   page.on("pageerror", (error) => problems.push(error.message));
   await page.route("**/fma/index.json", (route) => route.fulfill(answer));
-  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.goto(address());
   await page.waitForFunction(() => "music" in window);
   await page.getByRole("button", { name: "Open" }).click();
 }

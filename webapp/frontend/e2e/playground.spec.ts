@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
+import { watchProblems } from "./pages";
 import { silence, wav, type WavOptions } from "./sounds";
 
 /** The page says what state it is in; everything slow is waited for through it. */
@@ -9,20 +10,7 @@ const SLOW = { timeout: 30_000 };
 // Software draws the picture where tests run: a small one leaves the processor to what is tested.
 test.use({ viewport: { width: 800, height: 520 } });
 
-const problems: string[] = [];
-
-test.beforeEach(({ page }) => {
-  problems.length = 0;
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(error.message));
-});
-
-test.afterEach(() => {
-  // A violation of the content security policy is a console error, too.
-  expect(problems).toEqual([]);
-});
+const problems = watchProblems();
 
 const root = (page: Page): Locator => page.locator("html");
 

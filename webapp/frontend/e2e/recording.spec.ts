@@ -1,44 +1,21 @@
-import { fileURLToPath } from "node:url";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
-import { createServer, type ViteDevServer } from "vite";
+import { servePage, watchProblems } from "./pages";
 import type { Order } from "./recording/harness";
 
 /** Recordings on a page of their own (recording/index.html): made in the browser, and taken apart there again. */
 
-const root = fileURLToPath(new URL("recording", import.meta.url));
-
 // Everything is drawn and encoded by processors, of which there may be two.
 test.describe.configure({ timeout: 240_000 });
 
-let server: ViteDevServer;
+const address = servePage("recording");
 
-test.beforeAll(async () => {
-  server = await createServer({
-    configFile: false,
-    root,
-    logLevel: "error",
-    cacheDir: fileURLToPath(new URL("../node_modules/.vite-recording", import.meta.url)),
-    server: { host: "127.0.0.1", port: 0, hmr: false, fs: { allow: ["../.."] } },
-  });
-  await server.listen();
-});
-
-test.afterAll(() => server.close());
-
-const problems: string[] = [];
+watchProblems();
 
 test.beforeEach(async ({ page }) => {
-  problems.length = 0;
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(error.message));
-  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.goto(address());
   await page.waitForFunction(() => "recordings" in window && "dialog" in window);
 });
-
-test.afterEach(() => expect(problems).toEqual([]));
 
 const record = (page: Page, order: Order) => page.evaluate((order) => window.recordings.record(order), order);
 

@@ -1,6 +1,5 @@
-import { fileURLToPath } from "node:url";
 import { expect, test } from "@playwright/test";
-import { createServer, type ViteDevServer } from "vite";
+import { servePage, watchProblems } from "./pages";
 import config from "../playwright.config.ts";
 
 /** Live input and the cache of encodings in a real browser, on a page of their own (sound/index.html). */
@@ -19,34 +18,14 @@ test.use({
   },
 });
 
-let server: ViteDevServer;
+const address = servePage("sound");
 
-test.beforeAll(async () => {
-  server = await createServer({
-    configFile: false,
-    root: fileURLToPath(new URL("sound", import.meta.url)),
-    logLevel: "error",
-    cacheDir: fileURLToPath(new URL("../node_modules/.vite-sound", import.meta.url)),
-    server: { host: "127.0.0.1", port: 0, hmr: false, fs: { allow: ["../.."] } },
-  });
-  await server.listen();
-});
-
-test.afterAll(() => server.close());
-
-const problems: string[] = [];
+watchProblems();
 
 test.beforeEach(async ({ page }) => {
-  problems.length = 0;
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(error.message));
-  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.goto(address());
   await page.waitForFunction(() => "sound" in window);
 });
-
-test.afterEach(() => expect(problems).toEqual([]));
 
 test("the microphone is shown one second later", async ({ page }) => {
   const { error, seen, seconds, ended } = await page.evaluate(() => window.sound.hear("microphone", 6000));

@@ -1,12 +1,10 @@
-import { fileURLToPath } from "node:url";
 import { expect, test, type Page } from "@playwright/test";
-import { createServer, type ViteDevServer } from "vite";
+import { servePage } from "./pages";
 import { VISUALS } from "../src/visuals";
 import { constant, music, PARAMETERS, type Moment } from "./visuals/frames";
 
 /** Visuals by themselves, on a page of their own (visuals/index.html): what they promise in src/visuals/visual.ts. */
 
-const root = fileURLToPath(new URL("visuals", import.meta.url));
 const IDS = VISUALS.map(({ id }) => id);
 
 /** Small pictures: these tests run on processors, too. */
@@ -15,23 +13,10 @@ const SIZE = { width: 384, height: 216 };
 // Without a GPU, and with others at work on the same processor, a round of real takes seconds.
 test.describe.configure({ timeout: 300_000 });
 
-let server: ViteDevServer;
-
-test.beforeAll(async () => {
-  server = await createServer({
-    configFile: false,
-    root,
-    logLevel: "error",
-    cacheDir: fileURLToPath(new URL("../node_modules/.vite-visuals", import.meta.url)),
-    server: { host: "127.0.0.1", port: 0, hmr: false, fs: { allow: ["../.."] } },
-  });
-  await server.listen();
-});
-
-test.afterAll(() => server.close());
+const address = servePage("visuals");
 
 test.beforeEach(async ({ page }) => {
-  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.goto(address());
   await page.waitForFunction(() => "harness" in window);
 });
 
@@ -199,7 +184,7 @@ test.describe("bars can be measured in a screenshot", () => {
   ] as const) {
     test(`${width}x${height} at ${pixelRatio}`, async ({ browser }) => {
       const page = await browser.newPage({ viewport: { width, height }, deviceScaleFactor: pixelRatio });
-      await page.goto(server.resolvedUrls?.local[0] ?? "");
+      await page.goto(address());
       await page.waitForFunction(() => "harness" in window);
       await page.evaluate(
         ({ width, height, pixelRatio }) => {

@@ -7,7 +7,7 @@ import {
   Vector3,
 } from "three";
 import type { Random } from "./random";
-import { mix } from "./real-scene";
+import { mix } from "./curves";
 
 export const N_GROUPS = 6;
 export const CRYSTALS_PER_GROUP = 10;

@@ -9,6 +9,7 @@ import {
   Vector3,
   WebGLRenderTarget,
 } from "three";
+import { emphasised, mix } from "./curves";
 import { Moments, MOMENTS } from "./memory-moments";
 import {
   BACKDROP_SHADER,
@@ -43,11 +44,6 @@ const CAMERA_FARTHER = 1.1;
 
 /** As many recognised moments flare as brightly as they can; more share the light. */
 const FLARES = 22;
-
-const mix = (from: number, to: number, share: number): number => from + (to - from) * share;
-
-/** Steeper in the middle, where music mostly is. */
-const emphasised = (value: number): number => value + 0.16 * Math.sin(2 * Math.PI * (value - 0.5));
 
 /** A band of `pieces` for each instance; x counts pieces along, y is the side, -1 or 1. */
 function bands(instances: number, pieces: number): InstancedBufferGeometry {

@@ -1,5 +1,7 @@
 /** VIZ-REAL without a GPU: what the ten parameters mean, where camera and spheres are. */
 
+import { mix } from "./curves";
+
 export type Vec3 = [number, number, number];
 
 /** The directions of a 3x3x3 grid from its centre: six sides, twelve edges, eight corners. */
@@ -14,10 +16,6 @@ export const CAMERA_DISTANCE = 11;
 
 /** Radians per second of the camera at full speed: once around in nine seconds. */
 export const REVOLUTION_SPEED = 0.7;
-
-export function mix(from: number, to: number, share: number): number {
-  return from + (to - from) * share;
-}
 
 /** Largest radius and smallest distance never let spheres touch; the outermost stays in front of the camera. */
 export const sphereRadius = (parameter: number): number => mix(0.34, 0.79, parameter);
@@ -34,12 +32,6 @@ export const surfaceChannel = (parameter: number): number => mix(0.055, 0.9, par
 
 /** A channel of the sky's light. */
 export const skyChannel = (parameter: number): number => mix(0.012, 0.8, parameter ** 1.8);
-
-/** Half the angle that the picture's height covers, as a tangent: portrait pictures look wider upwards. */
-export function halfHeightTangent(aspect: number): number {
-  const tangent = Math.tan(0.42);
-  return Math.max(tangent, (0.86 * tangent) / aspect);
-}
 
 export function dot(a: Readonly<Vec3>, b: Readonly<Vec3>): number {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];

@@ -1,5 +1,7 @@
 import { CircleGeometry, InstancedBufferGeometry, Vector2, Vector3, WebGLRenderTarget } from "three";
+import { halfHeightTangent } from "./camera";
 import { CubeTextureBaker } from "./cube-texture";
+import { mix } from "./curves";
 import { createNoiseTexture, NOISE_SIZE } from "./noise-texture";
 import { fullScreenPass, Pass } from "./pass";
 import { createRandom, type Random } from "./random";
@@ -8,8 +10,6 @@ import {
   createCameraFrame,
   createOrbit,
   DIRECTIONS,
-  halfHeightTangent,
-  mix,
   placeCamera,
   REVOLUTION_SPEED,
   skyChannel,

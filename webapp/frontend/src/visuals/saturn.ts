@@ -21,8 +21,9 @@ import { createNoiseTexture, NOISE_SIZE } from "./noise-texture";
 import { writeOklch } from "./oklch";
 import { fullScreenPass } from "./pass";
 import { createRandom, type Random } from "./random";
-import { halfHeightTangent, mix } from "./real-scene";
 import { SKY_TEXEL } from "./real-textures";
+import { halfHeightTangent } from "./camera";
+import { mix } from "./curves";
 import { rendererFor } from "./renderer";
 import { bands, discProfile, scatter, type DiscProfile } from "./saturn-rings";
 import {

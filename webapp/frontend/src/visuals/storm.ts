@@ -1,4 +1,5 @@
 import { InstancedBufferAttribute, Vector2, Vector3, Vector4, WebGLRenderTarget } from "three";
+import { emphasised, mix } from "./curves";
 import { createNoiseTexture } from "./noise-texture";
 import { writeOklch } from "./oklch";
 import { fullScreenPass, Pass, quads } from "./pass";
@@ -32,11 +33,6 @@ const SKY_SHARE = 0.75;
 const FAR_CLUSTERS = 7;
 const NEAR_CLUSTERS = 6;
 const PUFFS_PER_CLUSTER = 7;
-
-const mix = (from: number, to: number, share: number): number => from + (to - from) * share;
-
-/** Steeper in the middle, where music mostly is. */
-const emphasised = (value: number): number => value + 0.16 * Math.sin(2 * Math.PI * (value - 0.5));
 
 /** The clusters of one half of the sky, the farthest first: later ones are painted over earlier ones. */
 function puffs(random: Random, clusters: number, overhead: boolean): ReturnType<typeof quads> {

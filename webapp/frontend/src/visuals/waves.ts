@@ -1,4 +1,5 @@
 import { Vector2, Vector3 } from "three";
+import { mix } from "./curves";
 import { fullScreenPass } from "./pass";
 import { createRandom } from "./random";
 import { rendererFor } from "./renderer";
@@ -7,8 +8,6 @@ import type { Visual, VisualDefinition, VisualFrame, VisualOptions } from "./vis
 import { SHEARS, WAVES_SHADER } from "./waves-shaders";
 
 const TAU = 2 * Math.PI;
-
-const mix = (from: number, to: number, share: number): number => from + (to - from) * share;
 
 function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
