@@ -42,48 +42,52 @@ async function check(page: Page, query: Record<string, string>): Promise<Report>
   return JSON.parse((await page.locator("#report").textContent())!) as Report;
 }
 
-test("every backend computes what Python did, and the page says so", async ({ page, baseURL }) => {
-  const bundle = await bundleUrl(baseURL);
-  const posted: unknown[] = [];
-  await page.route("**/report", async (route) => {
-    expect(route.request().method()).toBe("POST");
-    posted.push(route.request().postDataJSON());
-    await route.fulfill({ status: 204 });
-  });
-  const report = await check(page, { bundle, report: "/report", hops: "0.1" });
-  expect(posted).toEqual([report]);
-  expect(report.isolated).toBe(true);
-  expect(report.cores).toBe(await page.evaluate(() => navigator.hardwareConcurrency));
-  expect(report.bundle).toMatch(/^[a-z0-9-]+\/\d+$/);
-  expect(report.audio_seconds).toBe(10);
-  expect(report.backends.map(({ name }) => name)).toEqual(["wasm", "webgl", "webgpu"]);
-  for (const backend of report.backends) {
-    test.info().annotations.push({ type: backend.name, description: JSON.stringify(backend) });
-    if (backend.name === "webgpu" && backend.status === "unsupported") continue; // not in every Chromium
-    expect(backend.status, backend.reason).toBe("ok");
-    expect(backend.reason).toBe("");
-    expect(backend.download_bytes).toBeGreaterThan(100_000);
-    expect(backend.ms_per_second).toBeGreaterThan(0);
-    expect(backend.first_result_ms).toBeGreaterThan(0);
-    expect(backend.cold_first_result_ms).toBeGreaterThan(backend.first_result_ms!);
-    expect(backend.at_hops).toEqual([{ hop_seconds: 0.1, ms_per_second: expect.any(Number) as unknown }]);
-    expect(backend.peak_bytes).toBeGreaterThan(backend.backend_bytes!);
-    const section = page.getByRole("region", {
-      name: new RegExp(`^${backend.name === "wasm" ? "WebAssembly" : backend.name}: passed$`, "i"),
+test(
+  "every backend computes what Python did, and the page says so",
+  { tag: "@slow" },
+  async ({ page, baseURL }) => {
+    const bundle = await bundleUrl(baseURL);
+    const posted: unknown[] = [];
+    await page.route("**/report", async (route) => {
+      expect(route.request().method()).toBe("POST");
+      posted.push(route.request().postDataJSON());
+      await route.fulfill({ status: 204 });
     });
-    const stages =
-      2 +
-      Object.keys(backend.differences!.encodings).length +
-      Object.keys(backend.differences!.genres).length;
-    await expect(section.getByRole("cell", { name: "pass", exact: true })).toHaveCount(stages);
-    await expect(section.getByRole("cell", { name: "fail", exact: true })).toHaveCount(0);
-  }
-  const wasm = report.backends[0]!;
-  expect(wasm).toMatchObject({ simd: true, threads: Math.max(1, Math.min(4, report.cores - 1)) });
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-  expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
-  expect(problems).toEqual([]);
-});
+    const report = await check(page, { bundle, report: "/report", hops: "0.1" });
+    expect(posted).toEqual([report]);
+    expect(report.isolated).toBe(true);
+    expect(report.cores).toBe(await page.evaluate(() => navigator.hardwareConcurrency));
+    expect(report.bundle).toMatch(/^[a-z0-9-]+\/\d+$/);
+    expect(report.audio_seconds).toBe(10);
+    expect(report.backends.map(({ name }) => name)).toEqual(["wasm", "webgl", "webgpu"]);
+    for (const backend of report.backends) {
+      test.info().annotations.push({ type: backend.name, description: JSON.stringify(backend) });
+      if (backend.name === "webgpu" && backend.status === "unsupported") continue; // not in every Chromium
+      expect(backend.status, backend.reason).toBe("ok");
+      expect(backend.reason).toBe("");
+      expect(backend.download_bytes).toBeGreaterThan(100_000);
+      expect(backend.ms_per_second).toBeGreaterThan(0);
+      expect(backend.first_result_ms).toBeGreaterThan(0);
+      expect(backend.cold_first_result_ms).toBeGreaterThan(backend.first_result_ms!);
+      expect(backend.at_hops).toEqual([{ hop_seconds: 0.1, ms_per_second: expect.any(Number) as unknown }]);
+      expect(backend.peak_bytes).toBeGreaterThan(backend.backend_bytes!);
+      const section = page.getByRole("region", {
+        name: new RegExp(`^${backend.name === "wasm" ? "WebAssembly" : backend.name}: passed$`, "i"),
+      });
+      const stages =
+        2 +
+        Object.keys(backend.differences!.encodings).length +
+        Object.keys(backend.differences!.genres).length;
+      await expect(section.getByRole("cell", { name: "pass", exact: true })).toHaveCount(stages);
+      await expect(section.getByRole("cell", { name: "fail", exact: true })).toHaveCount(0);
+    }
+    const wasm = report.backends[0]!;
+    expect(wasm).toMatchObject({ simd: true, threads: Math.max(1, Math.min(4, report.cores - 1)) });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+    expect(problems).toEqual([]);
+  },
+);
 
 /** Let something run in every worker of the page before its own script. */
 async function inWorkers(page: Page, script: string): Promise<void> {

@@ -145,7 +145,7 @@ for (const id of IDS) {
       expect(drift[1]).toBeLessThan(drift[0]!);
     });
 
-    test("leaves nothing behind on the GPU", async ({ page }) => {
+    test("leaves nothing behind on the GPU", { tag: "@slow" }, async ({ page }) => {
       const alive = async (): Promise<Record<string, number>> => {
         await open(page, id);
         await render(page, music(2), "frame");
