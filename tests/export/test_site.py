@@ -74,6 +74,7 @@ def test_a_site_is_the_build_the_newest_bundles_and_the_listed_tracks(roots: Roo
         ".nojekyll",
         "assets/__vite-1a2b.js",
         "check/index.html",
+        "fma/index.json",
         "index.html",
         "service-worker.js",
         "site.json",

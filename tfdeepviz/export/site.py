@@ -15,7 +15,9 @@ from tfdeepviz.provenance import code_version
 SCHEMA_VERSION = 1
 #: Lists what a site consists of, so that it can be replaced without deleting anything else.
 SITE = "site.json"
-REGISTRY, TRACKS = "registry", "tracks"
+REGISTRY, TRACKS, FMA = "registry", "tracks", "fma"
+# The page asks for FMA's tracks, of which a site has none: an empty list is no error, a missing one is.
+_NO_TRACKS = {"schema_version": 1, "genres": [], "artists": [], "licences": [], "tracks": []}
 
 # The page, and the service worker that isolates it where the host sends no headers.
 _BUILT = ("index.html", "service-worker.js")
@@ -66,6 +68,8 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
         _copy_static(static, site)
         _copy_registry(registry, site / REGISTRY)
         _copy_tracks(tracks, site / TRACKS)
+        (site / FMA).mkdir()
+        write_json(site / FMA / "index.json", _NO_TRACKS)
         (site / _NO_JEKYLL).touch()
         files = [path.relative_to(site).as_posix() for path in _files(site)]
         write_json(site / SITE, {"schema_version": SCHEMA_VERSION, "code_version": code_version(), "files": files})
@@ -103,7 +107,7 @@ def _copy_static(static: Path, to: Path) -> None:
     for name in _BUILT:
         if not (static / name).is_file():
             raise FormatError(f"{static}: the front end is not built here ({name} is missing); run `make build`")
-    for name in (REGISTRY, TRACKS, SITE):
+    for name in (REGISTRY, TRACKS, FMA, SITE):
         if (static / name).exists():
             raise FormatError(f"{static}: holds {name!r}, so it is no build of the front end; run `make build`")
     for path in _files(static):
