@@ -377,7 +377,8 @@ test(
     const after = await measure();
     expect(after.alive).toEqual(before.alive);
     expect(after.listeners).toBeLessThanOrEqual(before.listeners + 4);
-    expect(after.heap).toBeLessThan(before.heap * 1.1 + 1e6);
+    // Code that the engine compiles on the way counts, too; fifty models that stay would be ten times as much.
+    expect(after.heap).toBeLessThan(before.heap * 1.1 + 2.5e6);
     expect(page.workers().length).toBeLessThanOrEqual(2);
   },
 );
