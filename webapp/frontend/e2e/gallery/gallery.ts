@@ -7,7 +7,7 @@ import { ParameterTrack } from "../../src/mapping/track";
 import { hidesImportance, PROJECTION_WORDS, stepsOf } from "../../src/ui/listening";
 import { MusicFrames } from "../../src/ui/music-frames";
 import { defaultOrder } from "../../src/ui/order";
-import { wiresFor } from "../../src/ui/wiring";
+import { wiresFor, type Wire } from "../../src/ui/wiring";
 import { VISUALS } from "../../src/visuals";
 import { createPicture } from "../../src/visuals/picture";
 import type { VisualDefinition } from "../../src/visuals/visual";
@@ -101,15 +101,7 @@ const gallery = {
     const tiles: Tile[] = [];
     songs.forEach(({ title, genre, parameters, moments }, row) => {
       mappings.forEach((mapping, half) => {
-        parameters.mapping = mapping;
-        const steps = stepsOf(client, mapping);
-        const wires = wiresFor(
-          defaultOrder(
-            definition.parameters.map(({ moves }) => moves),
-            steps,
-          ),
-        );
-        parameters.order = wires.map(({ source }) => source);
+        const wires = connect(parameters, mapping, definition);
         const frames = new MusicFrames();
         let before: Float32Array | null = null;
         moments.forEach((momentSeconds, column) => {
@@ -144,11 +136,7 @@ const gallery = {
     const definition = definitionOf(id);
     const [song] = songs;
     if (!song) throw new Error("No song was heard.");
-    const mapping = findMapping(client.bundle);
-    song.parameters.mapping = mapping;
-    const moves = definition.parameters.map((parameter) => parameter.moves);
-    const wires = wiresFor(defaultOrder(moves, stepsOf(client, mapping)));
-    song.parameters.order = wires.map(({ source }) => source);
+    const wires = connect(song.parameters, findMapping(client.bundle), definition);
     const canvas = document.createElement("canvas");
     const picture = createPicture(definition, { canvas, seed: SEED, reducedMotion: false }, () => 0);
     picture.resize(2 * width, 2 * height, 1);
@@ -206,6 +194,19 @@ function definitionOf(id: string): VisualDefinition {
   const definition = VISUALS.find((visual) => visual.id === id);
   if (!definition) throw new Error(`There is no visual "${id}".`);
   return definition;
+}
+
+/** Lead the mapping's numbers to the visual as it suits both. */
+function connect(
+  parameters: ParameterTrack,
+  mapping: Mapping,
+  definition: VisualDefinition,
+): readonly Wire[] {
+  const moves = definition.parameters.map((parameter) => parameter.moves);
+  const wires = wiresFor(defaultOrder(moves, stepsOf(client, mapping)));
+  parameters.mapping = mapping;
+  parameters.order = wires.map(({ source }) => source);
+  return wires;
 }
 
 /** The model's own mapping, and the first with another projection that does not hide what it sorts by. */
