@@ -57,15 +57,6 @@ export class Presets {
     this.#keep([...list, { name: clean, look }]);
   }
 
-  /** @throws PresetError for a name that cannot be or is taken, or if the change cannot be kept */
-  rename(name: string, newName: string): void {
-    const list = this.#list.peek();
-    const clean = checkName(newName);
-    if (clean === name) return;
-    this.#mustBeFree(clean, list);
-    this.#keep(list.map((preset) => (preset.name === name ? { ...preset, name: clean } : preset)));
-  }
-
   /** @throws PresetError if the change cannot be kept */
   delete(name: string): void {
     this.#keep(this.#list.peek().filter((preset) => preset.name !== name));
