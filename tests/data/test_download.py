@@ -133,10 +133,11 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, **reply.headers}.items():
             if value is not None:
                 self.send_header(name, value)
-        self.end_headers()
         body = (body + reply.extra)[: reply.cut_after]
         if is_small:
+            # Before anything is sent: a client that dislikes the headers has asked again before the next line runs.
             host.seen.append(Seen(wanted, if_range, status, len(body)))
+        self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
         if reply.hang:
