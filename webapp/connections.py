@@ -10,8 +10,6 @@ import logging
 import os
 import socket
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
         request: object | None
         total_outbufs_len: int
         last_activity: float
-        socket: socket.socket
+        socket: socket.socket | None
 
 
 #: Each has a socket and, while it is sent one, a file.
@@ -43,7 +41,7 @@ MAX_HEADER_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0
 #: A client that takes nothing of its answer for so long has gone, or holds the connection for its own sake.
 STALL_SECONDS = 60.0
-_WATCH_SECONDS = 2.0
+_WATCH_SECONDS = 2
 
 _READ_BYTES = 256 * 1024
 
@@ -153,14 +151,21 @@ def _run_waitress(app: Flask, listener: socket.socket) -> None:
         max_request_body_size=MAX_BODY_BYTES,
         max_request_header_size=MAX_HEADER_BYTES,
         channel_timeout=60,
-        cleanup_interval=10,
+        cleanup_interval=_WATCH_SECONDS,
         # Answers are files, which wait on disk: no thread has to wait until a client has taken one.
         outbuf_high_watermark=sys.maxsize,
         asyncore_use_poll=True,
         log_socket_errors=False,
     )
     watch = Watch(server.active_channels)
-    threading.Thread(target=watch.run, name="watch", daemon=True).start()
+    close_idle = server.maintenance
+
+    def maintain(now: float) -> None:
+        close_idle(now)
+        watch.look(now)
+
+    # Called by the thread that opens and closes the connections: none of them changes while we look.
+    server.maintenance = maintain
     server.run()
 
 
@@ -181,16 +186,12 @@ class Watch:
         #: Requests that have begun to arrive, by identity, and when each was first seen.
         self._arriving: dict[int, tuple[object, float]] = {}
 
-    def run(self) -> None:
-        """Look again and again."""
-        while True:
-            time.sleep(_WATCH_SECONDS)
-            self.look(time.time())
-
     def look(self, now: float) -> None:
         """Hang up where it is time; the server finds the connection closed and tidies up."""
         arriving: dict[int, tuple[object, float]] = {}
-        for channel in tuple(self._channels.values()):
+        for channel in self._channels.values():
+            if channel.socket is None:  # closed
+                continue
             request = channel.request
             since = now
             if request is not None:

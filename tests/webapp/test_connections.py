@@ -105,6 +105,15 @@ def test_hangs_up_on_those_who_hold_a_connection() -> None:
     watch.look(300.0)  # what is closed already is nothing to fail over
 
 
+def test_a_connection_that_closes_is_passed_over() -> None:
+    closed, stalled = Line(request=object(), unsent=5), Line(unsent=5)
+    closed.channel.socket = None
+    Watch({0: closed.channel, 1: stalled.channel}).look(STALL_SECONDS + 1)
+    assert stalled.cut
+    for line in (closed, stalled):
+        line.close()
+
+
 def test_each_request_has_its_own_time() -> None:
     line = Line(request=object())
     watch = Watch({0: line.channel})
