@@ -6,11 +6,16 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
 from tfdeepviz import __version__
 from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, serve, training
+from tfdeepviz.errors import TfdeepvizError
+
+#: Environment variable that asks for the traceback of what the user can mend, too.
+DEBUG = "TFDEEPVIZ_DEBUG"
 
 _EPILOG = """\
 from music to a model in the browser:
@@ -27,7 +32,13 @@ or all of it by one command, which skips what has not changed:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 for what the user can mend, 130 when interrupted."""
+    """Run one command.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1 for a bug of ours, 2 for what the user can mend, 130 when interrupted.
+    """
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     args.pipeline_options = rest
@@ -47,17 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    except Exception as error:
-        if not _is_for_the_user(error):
-            raise
+    except (TfdeepvizError, OSError) as error:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
         print(f"tfdeepviz: error: {error}", file=sys.stderr)
         return 2
+    except Exception:
+        traceback.print_exc()
+        print("tfdeepviz: this is a bug; please report it with all of the above", file=sys.stderr)
+        return 1
     return 0
-
-
-def _is_for_the_user(error: Exception) -> bool:
-    """Whether the message alone tells what to do: our typed errors, refused values and the file system's own."""
-    return isinstance(error, ValueError | OSError | ArithmeticError) or type(error).__module__.startswith("tfdeepviz.")
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

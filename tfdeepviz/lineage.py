@@ -17,6 +17,7 @@ from textwrap import wrap
 from typing import Any, Literal
 
 from tfdeepviz.data.files import FormatError, read_json, sha256_file
+from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import MANIFEST, MAPPINGS, Bundle
 
 Kind = Literal["corpus", "dataset", "run", "bundle"]
@@ -287,7 +288,7 @@ class _Told:
             entry = origin["encoders"][encoder.name]
             config, path = entry["run"]["config"], _place(entry["run"]["path"])
             if _hex(config["dataset_digest"]) != _hex(entry["dataset"]["digest"]):
-                raise ValueError(f"{encoder.name}: dataset.digest is not the dataset_digest of the run")
+                raise InputError(f"{encoder.name}: dataset.digest is not the dataset_digest of the run")
             run = self.run(config, entry["metrics"], path.name, told_by, recorded=path)
             self.dataset_of(run, entry["dataset"], "dataset", told_by)
             layer = _text_or_none(entry.get("layer"))
@@ -658,20 +659,20 @@ def _licences(values: Any) -> dict[str, int] | None:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r:.100} is no number")
+        raise InputError(f"{value!r:.100} is no number")
     return value
 
 
 def _hex(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"(sha256:)?[0-9a-f]{64}", value):
-        raise ValueError(f"{value!r:.100} is no SHA-256")
+        raise InputError(f"{value!r:.100} is no SHA-256")
     return value.removeprefix("sha256:")
 
 
 def _place(path: Any) -> Path:
     """Give an absolute path without links."""
     if isinstance(path, str) and (not path or len(path) > _MAX_PATH):
-        raise ValueError(f"{path!r:.100} is no path")
+        raise InputError(f"{path!r:.100} is no path")
     return Path(os.path.realpath(path))
 
 

@@ -14,6 +14,7 @@ from matplotlib.path import Path as Curve
 from matplotlib.textpath import text_to_path
 
 from tfdeepviz.data.files import atomic_path
+from tfdeepviz.errors import InputError
 from tfdeepviz.lineage import Edge, Kind, Lineage, Node, State, in_short, summary
 
 FORMATS = (".svg", ".png")
@@ -59,11 +60,11 @@ def draw(lineage: Lineage, out: Path) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If `out` has another ending.
     """
     if out.suffix not in FORMATS:
-        raise ValueError(f"{out}: a picture ends in {' or '.join(FORMATS)}")
+        raise InputError(f"{out}: a picture ends in {' or '.join(FORMATS)}")
     columns, edges, n_left_out = _layout(lineage)
     height = 2 * _MARGIN + _HEAD + _SPACE + max(_height(column) for column in columns) + (_SPACE if n_left_out else 0)
     width = 2 * _MARGIN + len(columns) * _WIDTH + (len(columns) - 1) * _GAP

@@ -14,6 +14,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from tfdeepviz.errors import InputError
+
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
@@ -50,7 +52,7 @@ def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
 
     Raises
     ------
-    ValueError
+    InputError
         Before the block begins, if Apprise is not installed or cannot use one of the URLs.
     """
     services = [(_service(url, number), url) for number, url in enumerate(urls, 1)]
@@ -79,12 +81,12 @@ def _service(url: str, number: int) -> NotifyBase:
     try:
         from apprise import Apprise, AppriseAsset
     except ImportError as error:
-        raise ValueError(f"notifications need Apprise ({error}); pip install 'tfdeepviz[notify]'") from error
+        raise InputError(f"notifications need Apprise ({error}); pip install 'tfdeepviz[notify]'") from error
     with _captured_log() as complaints:
         service = Apprise.instantiate(url, asset=AppriseAsset(app_id="tfdeepviz", async_mode=False))
     # Apprise drops a recipient that it does not understand and goes on: nobody would be told in the end.
     if service is None or complaints:
-        raise ValueError(
+        raise InputError(
             f"notification URL {number} ({_masked(url)}): Apprise cannot use it as it is; "
             "https://appriseit.com/services/ has the form for each service, and a password's special characters "
             "have to be percent-encoded"

@@ -6,8 +6,10 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from tfdeepviz.errors import InputError
 
-class ParameterError(ValueError):
+
+class ParameterError(InputError):
     """A parameter has a value that cannot work; the message names it and says what would."""
 
 

@@ -30,6 +30,7 @@ from tfdeepviz.data.files import FormatError, read_json, remove_leftovers, sha25
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection
 from tfdeepviz.data.index import FileIndex, index_files
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.registry import INDEX, entries, find, push
@@ -53,7 +54,7 @@ _ASKED = ("thresholds", "budget")
 _CORES = os.cpu_count() or 1
 
 
-class PipelineError(RuntimeError):
+class PipelineError(TfdeepvizError, RuntimeError):
     """A pipeline cannot go on; the message says what to do about it."""
 
 
@@ -163,9 +164,9 @@ class Config:
         for entry in values.get("train", []):
             run = _run_config(entry, home)
             if run.name in runs:
-                raise ValueError(f"train.{run.name}: the name is there twice; runs differ in name")
+                raise InputError(f"train.{run.name}: the name is there twice; runs differ in name")
             if run.teacher is not None and run.teacher not in runs:
-                raise ValueError(
+                raise InputError(
                     f"train.{run.name}.teacher: no run before it is called {run.teacher!r}; a teacher comes first"
                 )
             runs[run.name] = run
@@ -173,9 +174,9 @@ class Config:
         for entry in values.get("bundle", []):
             bundle = _bundle_config(entry)
             if bundle.name in bundles:
-                raise ValueError(f"bundle.{bundle.name}: the name is there twice; bundles differ in name")
+                raise InputError(f"bundle.{bundle.name}: the name is there twice; bundles differ in name")
             if unknown := [name for name in bundle.runs if name not in runs]:
-                raise ValueError(
+                raise InputError(
                     f"bundle.{bundle.name}.runs: no run is called {', '.join(unknown)}; "
                     f"choose of {', '.join(runs) or 'runs that [[train]] makes'}"
                 )
@@ -183,7 +184,7 @@ class Config:
         pushing = values.get("push", {})
         first = pushing.get("first")
         if first is not None and first not in bundles:
-            raise ValueError(f"push.first: no bundle is called {first!r}; choose of {', '.join(bundles)}")
+            raise InputError(f"push.first: no bundle is called {first!r}; choose of {', '.join(bundles)}")
         corpus = _corpus(values["corpus"], work, home)
         return cls(
             work=work,
@@ -213,7 +214,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no finite number")
+        raise InputError(f"{text} is no finite number")
     return value
 
 
@@ -226,7 +227,7 @@ def _validator(name: str | None = None) -> jsonschema.Draft202012Validator:
 
 
 def _validate(values: Mapping[str, Any]) -> None:
-    """Check a configuration against the schema; raises ValueError."""
+    """Check a configuration against the schema; raises InputError."""
     error = jsonschema.exceptions.best_match(_validator().iter_errors(values))
     if error is None:
         return
@@ -247,7 +248,7 @@ def _validate(values: Mapping[str, Any]) -> None:
         message = message.replace("is a dependency of", "is needed for")
     # Of alternatives, the one that nearly fitted may not know what all of them are for.
     remedy = next((outer["description"] for outer in _outwards(error) if "description" in outer), None)
-    raise ValueError(f"{'.'.join(parts) or 'configuration'}: {message}{f'; {remedy}' if remedy else ''}")
+    raise InputError(f"{'.'.join(parts) or 'configuration'}: {message}{f'; {remedy}' if remedy else ''}")
 
 
 def _outwards(error: Any) -> Iterator[Any]:
@@ -281,8 +282,8 @@ def _preparation(values: Mapping[str, Any], subset: str, home: Path) -> dict[str
         selection = Selection(subset=subset, **chosen)
         params = _audio_params(values.get("params", "live"), values.get("set", {}), home)
         features = Features(params, values.get("mode", "mfcc"))
-    except ValueError as error:
-        raise ValueError(f"prepare: {error}") from error
+    except InputError as error:
+        raise InputError(f"prepare: {error}") from error
     options = ("hop-seconds", "segments-per-track", "storage", "tracks-per-shard", "max-seconds")
     return {
         "selection": selection,
@@ -297,7 +298,7 @@ def _audio_params(name: str, changes: Mapping[str, Any], home: Path) -> AudioPar
     elif name.endswith(".json"):
         values = read_json(home / name)
     else:
-        raise ValueError(f"params={name!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
+        raise InputError(f"params={name!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
     return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
 
 
@@ -307,8 +308,8 @@ def _run_config(values: Mapping[str, Any], home: Path) -> RunConfig:
         loaded = load_preset(str(home / preset) if preset.endswith(".json") else preset, recipe=values.get("recipe"))
         changes = {**_flat(values.get("set", {})), **({"epochs": values["epochs"]} if "epochs" in values else {})}
         loaded = override(loaded, changes)
-    except ValueError as error:
-        raise ValueError(f"train.{name}: {error}") from error
+    except InputError as error:
+        raise InputError(f"train.{name}: {error}") from error
     return RunConfig(name, loaded, values.get("seed", 0), values.get("teacher"), values.get("components", N_COMPONENTS))
 
 
@@ -375,7 +376,7 @@ def run_pipeline(config: Config, *, dry_run: bool = False, progress: PipelinePro
     PipelineError
         If another pipeline works in the same folder, something is in the way that no pipeline made, or, after all
         else is done, bundles are not good enough.
-    FormatError, ValueError, ArithmeticError
+    FormatError, InputError, DivergedError
         As the single steps do.
     """
     progress = progress or PipelineProgress()

@@ -43,6 +43,7 @@ from tests.data.mutants import (
 )
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.files import FormatError
+from tfdeepviz.errors import InputError
 
 #: A mutant that takes longer is taken for one that never ends.
 MUTANT_SECONDS = 5.0
@@ -82,11 +83,11 @@ class Target:
 
 @contextmanager
 def _documented(pattern: str) -> Iterator[None]:
-    """Let pass a `ValueError` that the reader raises itself: subclasses and others' are findings."""
+    """Let pass a `InputError` that the reader raises itself: subclasses and others' are findings."""
     try:
         yield
-    except ValueError as error:
-        if type(error) is not ValueError or not re.search(pattern, str(error)):
+    except InputError as error:
+        if type(error) is not InputError or not re.search(pattern, str(error)):
             raise
 
 

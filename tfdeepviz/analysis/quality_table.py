@@ -15,6 +15,7 @@ from tfdeepviz.analysis.drivers import RATE_HZ, BaselineSource, Driver, Sound, S
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
 from tfdeepviz.data.files import FormatError, atomic_path, inside, write_json
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
     MIN_SECONDS,
@@ -183,7 +184,7 @@ def measure(
         If the sound is not where it should be.
     AudioError
         If a file cannot be decoded, or is too short for a source.
-    ValueError
+    InputError
         If there are fewer than two tracks to measure, or none for training.
     """
     root = _root(dataset, fma_root)
@@ -194,11 +195,11 @@ def measure(
     tracks = _choose(long, max_tracks, rng)
     fitted = _choose(dataset.used("training"), N_FITTED_TRACKS, rng)
     if len(tracks) < 2:
-        raise ValueError(
+        raise InputError(
             f"{dataset.path}: {len(tracks)} tracks of at least {MIN_SECONDS:g} s to measure; at least 2 are needed"
         )
     if not fitted:
-        raise ValueError(f"{dataset.path}: has no training tracks, which the baselines are scaled by")
+        raise InputError(f"{dataset.path}: has no training tracks, which the baselines are scaled by")
     for track in (*tracks, *fitted):
         _file(root, track)
 

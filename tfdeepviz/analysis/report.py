@@ -23,6 +23,7 @@ from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explai
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, Mappings, Offer, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, warning_for
@@ -183,7 +184,7 @@ def analyze(
     ------
     FormatError
         If the run is not finished, or the dataset does not fit it.
-    ValueError
+    InputError
         If a split holds no track, a track is not in it, or a value is impossible.
     """
     _check(dataset, fit, split, track_ids, n_genres, map_method, seed)
@@ -348,22 +349,22 @@ def _check(
 ) -> None:
     for name, value in (("fit", fit), ("split", split)):
         if value not in SPLITS:
-            raise ValueError(f"{name}={value!r}: choose one of {', '.join(SPLITS)}")
+            raise InputError(f"{name}={value!r}: choose one of {', '.join(SPLITS)}")
         if not dataset.n_tracks(value):
-            raise ValueError(f"{dataset.path}: the {value} split holds no track; choose another for {name}")
+            raise InputError(f"{dataset.path}: the {value} split holds no track; choose another for {name}")
     if map_method not in MAP_METHODS:
-        raise ValueError(f"map={map_method!r}: choose one of {', '.join(MAP_METHODS)}")
+        raise InputError(f"map={map_method!r}: choose one of {', '.join(MAP_METHODS)}")
     if not 0 <= n_genres <= MAX_GROUPS:
-        raise ValueError(f"genres={n_genres}: give 0 to {MAX_GROUPS}")
+        raise InputError(f"genres={n_genres}: give 0 to {MAX_GROUPS}")
     if seed < 0:
-        raise ValueError(f"seed={seed}: give at least 0")
+        raise InputError(f"seed={seed}: give at least 0")
     if len(track_ids) > MAX_GROUPS or len(set(track_ids)) < len(track_ids):
-        raise ValueError(f"tracks {', '.join(map(str, track_ids))}: give at most {MAX_GROUPS}, each once")
+        raise InputError(f"tracks {', '.join(map(str, track_ids))}: give at most {MAX_GROUPS}, each once")
     held = sorted(track["track_id"] for track in dataset.used(split))
     for track_id in track_ids:
         if track_id not in held:
             some = ", ".join(map(str, held[:20])) + (", ..." if len(held) > 20 else "")
-            raise ValueError(f"track {track_id}: the {split} split of {dataset.path} does not hold it, but {some}")
+            raise InputError(f"track {track_id}: the {split} split of {dataset.path} does not hold it, but {some}")
 
 
 def _affordable(

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.scaling import Scaling
 
 MAP_METHODS = ("t-sne", "pca")
@@ -133,11 +134,11 @@ def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Float
 
     Raises
     ------
-    ValueError
+    InputError
         For an unknown method.
     """
     if method not in MAP_METHODS:
-        raise ValueError(f"map={method!r}: choose one of {', '.join(MAP_METHODS)}")
+        raise InputError(f"map={method!r}: choose one of {', '.join(MAP_METHODS)}")
     x = _decompose(_to_unit(rows), _MAP_COMPONENTS)[0]
     if len(x) < _MIN_NEIGHBOURS or x.shape[1] < 2 or x[:, 0].std() < _NO_SPREAD:
         method = "pca"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tfdeepviz.commands.common import Add, advance_of, assignments, bar
+from tfdeepviz.errors import InputError
 
 
 def register(add: Add) -> None:
@@ -147,7 +148,7 @@ def _export(args: argparse.Namespace) -> None:
 
     default = None if args.default is None else tuple(args.default.split("/"))
     if default is not None and len(default) != 3:
-        raise ValueError(f"--default {args.default}: give PROJECTION/MODE/METHOD, as pca/features/robust")
+        raise InputError(f"--default {args.default}: give PROJECTION/MODE/METHOD, as pca/features/robust")
     counts = None if args.parameters is None else _counts(args.parameters)
     runs = [Run.load(path) for path in args.runs]
     with bar(None, desc="encoding", unit="track") as shown:
@@ -178,7 +179,7 @@ def _counts(texts: list[str]) -> dict[str, int]:
     counts = assignments(texts, option="--parameters")
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"--parameters {name}={value}: give a whole number of at least 1")
+            raise InputError(f"--parameters {name}={value}: give a whole number of at least 1")
     return counts
 
 
@@ -188,7 +189,7 @@ def _validate(args: argparse.Namespace) -> None:
 
     compare = args.baseline != "none"
     if compare and args.baseline is not None and not args.baseline.isdecimal():
-        raise ValueError(f"--baseline {args.baseline}: give the number of a version, or none")
+        raise InputError(f"--baseline {args.baseline}: give the number of a version, or none")
     blessing = validate(
         args.bundle,
         **{"static": args.static, "registry": args.registry, "compare": compare},
@@ -255,7 +256,7 @@ def _registry(args: argparse.Namespace) -> None:
         for name, problem in found:
             print(f"{name}: {problem or 'right'}")
         if wrong := [name for name, problem in found if problem is not None]:
-            raise ValueError(f"{args.registry}: {len(wrong)} of {len(found)} are wrong: {', '.join(wrong)}")
+            raise InputError(f"{args.registry}: {len(wrong)} of {len(found)} are wrong: {', '.join(wrong)}")
 
 
 def _extract(args: argparse.Namespace) -> None:
@@ -264,7 +265,7 @@ def _extract(args: argparse.Namespace) -> None:
     from tfdeepviz.mapping.projections import warning_for
 
     if args.out.suffix not in FORMATS:
-        raise ValueError(f"--out {args.out}: has to end in {', '.join(FORMATS)}")
+        raise InputError(f"--out {args.out}: has to end in {', '.join(FORMATS)}")
     bundle = Bundle.load(args.bundle)
     analysis = Extractor(bundle).extract(
         args.track,

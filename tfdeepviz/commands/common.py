@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tfdeepviz.errors import InputError
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -96,7 +98,7 @@ def duration(seconds: float) -> str:
 def at_least_one(name: str, value: int | None) -> None:
     """Refuse counts below one."""
     if value is not None and value < 1:
-        raise ValueError(f"--{name} {value}: give at least 1")
+        raise InputError(f"--{name} {value}: give at least 1")
 
 
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
@@ -105,7 +107,7 @@ def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise ValueError(f"{option} {text}: give NAME=VALUE")
+            raise InputError(f"{option} {text}: give NAME=VALUE")
         try:
             values[name] = json.loads(value)
         except ValueError:

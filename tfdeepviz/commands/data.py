@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdeepviz.commands.common import Add, advance, advance_of, assignments, at_least_one, bar
+from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -271,7 +272,7 @@ def _prepare(args: argparse.Namespace) -> None:
 
 def _local(name: str, path: str) -> Path:
     if "://" in path:
-        raise ValueError(f"--{name} {path}: URLs are read by Apache Beam only; add --runner")
+        raise InputError(f"--{name} {path}: URLs are read by Apache Beam only; add --runner")
     return Path(path)
 
 
@@ -282,7 +283,7 @@ def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple
     try:
         from tfdeepviz.data.beam import prepare_on_beam
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             f"--runner {args.runner}: needs Apache Beam ({error}); pip install 'tfdeepviz[beam]'"
         ) from error
     return prepare_on_beam(
@@ -300,7 +301,7 @@ def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
     elif name.endswith(".json"):
         values = read_json(Path(name))
     else:
-        raise ValueError(f"--params {name}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
+        raise InputError(f"--params {name}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
     return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdeepviz.commands.common import Add, EpochBars, assignments, at_least_one
+from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
     from tfdeepviz.models.presets import Preset
@@ -275,7 +276,7 @@ def _batch(args: argparse.Namespace) -> None:
         print(summarize(find_runs(args.out)))
         return
     if args.dataset is None:
-        raise ValueError("--dataset is missing: what shall the presets be trained on?")
+        raise InputError("--dataset is missing: what shall the presets be trained on?")
     extra = ["--seed", str(args.seed)]
     for name in ("recipe", "epochs", "distribute"):
         if getattr(args, name) is not None:

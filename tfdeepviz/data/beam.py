@@ -123,7 +123,7 @@ def prepare_on_beam(
 
     Raises
     ------
-    FormatError, ValueError
+    FormatError, InputError
         As `prepare.prepare`.
     """
     fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))

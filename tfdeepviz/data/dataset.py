@@ -23,6 +23,7 @@ from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, read_json, sha256_file
 from tfdeepviz.data.fma import MAX_LICENCE_CHARACTERS, MAX_LICENCES, SPLITS
 from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.errors import InputError
 from tfdeepviz.params import AudioParams
 
 SCHEMA_VERSION = 2
@@ -106,11 +107,11 @@ class SegmentSource(ABC):
 
         Raises
         ------
-        ValueError
+        InputError
             For an unknown split, or options that contradict each other.
         """
         if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+            raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
         hop = self._hop(hop_frames)
         cut = self._cutter(hop, seed, about)
         tracks = self._tracks(split, seed)
@@ -131,7 +132,7 @@ class SegmentSource(ABC):
             segments = segments.take(n_segments).apply(tf.data.experimental.assert_cardinality(n_segments))
         if augmentation is not None:
             if seed is None:
-                raise ValueError("augmentation needs a seed")
+                raise InputError("augmentation needs a seed")
             segments = segments.map(self._augmenting(augmentation, seed, about))
         return segments.batch(batch_size).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
 
@@ -181,9 +182,9 @@ class SegmentSource(ABC):
     def _hop(self, hop_frames: int | None) -> int:
         hop = self.recipe.hop_frames if hop_frames is None else hop_frames
         if hop < 1:
-            raise ValueError(f"hop_frames={hop}: give at least 1")
+            raise InputError(f"hop_frames={hop}: give at least 1")
         if hop != self.recipe.hop_frames and self.recipe.segments_per_track is not None:
-            raise ValueError(
+            raise InputError(
                 f"hop_frames={hop}: only segments at a hop of {self.recipe.hop_frames} frames were kept; prepare a "
                 "dataset without segments_per_track"
             )
@@ -420,7 +421,7 @@ class PreparedDataset(SegmentSource):
     def used(self, split: str) -> list[dict[str, Any]]:
         """Tracks of a split, each with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
         if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+            raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
         return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
 
     @property
@@ -457,7 +458,7 @@ class PreparedDataset(SegmentSource):
                 if self.recipe.segments_per_track is not None:
                     n_rows = about["n_segments"] * self.params.segment_frames
                 if (track["track_id"], len(track["rows"])) != (about["track_id"], n_rows):
-                    raise ValueError(f"not what the manifest says of track {about['track_id']}")
+                    raise InputError(f"not what the manifest says of track {about['track_id']}")
                 yield about["track_id"], track["rows"]
         except (tf.errors.OpError, ValueError) as error:
             # ValueError also where there are more or fewer records, or TensorFlow's message quotes bytes of the record.

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
+from tfdeepviz.errors import TfdeepvizError
+
 #: Longest track that is decoded unless the caller allows more.
 MAX_SECONDS = 1_800.0
 
@@ -30,7 +32,7 @@ _RATES_HZ = (2_000, 768_000)
 _FFMPEG_TIMEOUT_SECONDS = 300
 
 
-class AudioError(Exception):
+class AudioError(TfdeepvizError):
     """A file cannot be used; `reason` is a short stable word for reports."""
 
     reason = "unusable"

@@ -24,6 +24,7 @@ from urllib3.util import Retry
 
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, write_json
 from tfdeepviz.data.fma import SUBSETS
+from tfdeepviz.errors import InputError, TfdeepvizError
 
 #: Where FMA's authors keep the archives.
 FMA_URL = "https://os.unil.cloud.switch.ch/fma/"
@@ -66,7 +67,7 @@ _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 _logger = logging.getLogger(__name__)
 
 
-class DownloadError(Exception):
+class DownloadError(TfdeepvizError):
     """An archive cannot be had; the message says what is wrong and what can be done."""
 
 
@@ -124,7 +125,7 @@ def download(
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no such subset or `base_url` is of another scheme.
     DiskSpaceError
         If the disk is too small; checked before anything is fetched.
@@ -134,9 +135,9 @@ def download(
         If the host refuses, or fails again and again.
     """
     if subset not in SUBSETS:
-        raise ValueError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
+        raise InputError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
-        raise ValueError(f"base_url={base_url!r}: give an http:// or https:// address, as {FMA_URL}")
+        raise InputError(f"base_url={base_url!r}: give an http:// or https:// address, as {FMA_URL}")
     progress = progress or (lambda what, n_done, n_bytes: None)
     out.mkdir(parents=True, exist_ok=True)
     names = [name for name in ("fma_metadata", f"fma_{subset}") if not _is_finished(out, name, archives[name])]

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfdeepviz.errors import InputError
+
 # Begins the name of every temporary file, so that leftovers can be told from what users put there.
 _TEMPORARY = ".tfdeepviz-"
 
 
-class FormatError(ValueError):
+class FormatError(InputError):
     """A file is not what it should be; the message names the file, the flaw and the remedy."""
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from tfdeepviz.data.files import FormatError
+from tfdeepviz.errors import InputError
 
 #: Each subset holds all smaller ones, so a subset is chosen with `<=`.
 SUBSETS = ("small", "medium", "large", "full")
@@ -160,7 +161,7 @@ class GenreTree:
 
     Raises
     ------
-    ValueError
+    InputError
         If an id is taken twice, a parent is missing, genres descend from themselves or a root is not the right one.
     """
 
@@ -168,18 +169,18 @@ class GenreTree:
 
     def __post_init__(self) -> None:
         if len(self.by_id) < len(self.genres):
-            raise ValueError("a genre_id is taken twice; each genre has its own")
+            raise InputError("a genre_id is taken twice; each genre has its own")
         for genre in self.genres:
             if genre.parent_id is not None and genre.parent_id not in self.by_id:
-                raise ValueError(f"genre {genre.genre_id} has the parent {genre.parent_id}, which is missing")
+                raise InputError(f"genre {genre.genre_id} has the parent {genre.parent_id}, which is missing")
         try:
             TopologicalSorter({genre.genre_id: {genre.parent_id} - {None} for genre in self.genres}).prepare()
         except CycleError as error:
-            raise ValueError(f"genres {error.args[1]} descend from themselves; a root has parent 0") from error
+            raise InputError(f"genres {error.args[1]} descend from themselves; a root has parent 0") from error
         for genre in self.genres:
             root = genre.genre_id if genre.parent_id is None else self.by_id[genre.parent_id].top_level_id
             if genre.top_level_id != root:
-                raise ValueError(f"genre {genre.genre_id} has top_level {genre.top_level_id}; its parents say {root}")
+                raise InputError(f"genre {genre.genre_id} has top_level {genre.top_level_id}; its parents say {root}")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -244,7 +245,7 @@ class GenreTree:
 
         Raises
         ------
-        ValueError
+        InputError
             If there is none; names the nearest titles.
         """
         wanted = name.casefold()
@@ -284,7 +285,7 @@ class Selection:
 
     Raises
     ------
-    ValueError
+    InputError
         If a value is impossible.
     """
 
@@ -302,34 +303,34 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.subset not in SUBSETS:
-            raise ValueError(f"subset={self.subset!r}: choose one of {', '.join(SUBSETS)}")
+            raise InputError(f"subset={self.subset!r}: choose one of {', '.join(SUBSETS)}")
         if self.splitting not in SPLITTINGS:
-            raise ValueError(f"splitting={self.splitting!r}: choose one of {', '.join(SPLITTINGS)}")
+            raise InputError(f"splitting={self.splitting!r}: choose one of {', '.join(SPLITTINGS)}")
         if (
             not isinstance(self.fractions, tuple)
             or len(self.fractions) != len(SPLITS)
             or not all(_is_number(fraction) and 0 <= fraction <= 1 for fraction in self.fractions)
             or not math.isclose(sum(self.fractions), 1, abs_tol=1e-9)
         ):
-            raise ValueError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
+            raise InputError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
         if not _is_whole(self.seed) or self.seed < 0:
-            raise ValueError(f"seed={self.seed!r}: give a whole number, at least 0")
+            raise InputError(f"seed={self.seed!r}: give a whole number, at least 0")
         for name in ("genres", "artists", "licences"):
             values = getattr(self, name)
             if not isinstance(values, tuple) or not all(isinstance(value, str) and value.strip() for value in values):
-                raise ValueError(f"{name}={values!r}: give a tuple of texts that are not empty")
+                raise InputError(f"{name}={values!r}: give a tuple of texts that are not empty")
         for name in ("min_seconds", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 <= value < math.inf):
-                raise ValueError(f"{name}={value!r}: give None or a number of seconds, at least 0")
+                raise InputError(f"{name}={value!r}: give None or a number of seconds, at least 0")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
-            raise ValueError(f"min_seconds={self.min_seconds}: at most max_seconds={self.max_seconds}")
+            raise InputError(f"min_seconds={self.min_seconds}: at most max_seconds={self.max_seconds}")
         if self.max_tracks is not None and not (_is_whole(self.max_tracks) and self.max_tracks >= 1):
-            raise ValueError(f"max_tracks={self.max_tracks!r}: give None or a whole number, at least 1")
+            raise InputError(f"max_tracks={self.max_tracks!r}: give None or a whole number, at least 1")
         if not isinstance(self.balanced, bool):
-            raise ValueError(f"balanced={self.balanced!r}: give True or False")
+            raise InputError(f"balanced={self.balanced!r}: give True or False")
         if self.balanced and self.max_tracks is None:
-            raise ValueError("balanced=True: give max_tracks as well; it is what the genres take turns for")
+            raise InputError("balanced=True: give max_tracks as well; it is what the genres take turns for")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -341,11 +342,11 @@ class Selection:
 
         Raises
         ------
-        ValueError
+        InputError
             For unknown or missing names and impossible values.
         """
         if wrong := set(values) ^ {field.name for field in fields(cls)}:
-            raise ValueError(f"selection: unknown or missing names: {', '.join(sorted(wrong))}")
+            raise InputError(f"selection: unknown or missing names: {', '.join(sorted(wrong))}")
         arguments: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
@@ -411,7 +412,7 @@ class Metadata:
 
         Raises
         ------
-        ValueError
+        InputError
             If a genre, artist or licence is unknown, or a filter leaves no track.
         FormatError
             If a filter needs a column that the metadata lacks.
@@ -431,7 +432,7 @@ class Metadata:
                 continue
             table = table[chosen(table, value)]
             if table.empty:
-                raise ValueError(f"{name}={value!r}: no track is left; choose more widely")
+                raise InputError(f"{name}={value!r}: no track is left; choose more widely")
         tracks = self._as_tracks(table, selection.subset)
         if selection.max_tracks is not None:
             tracks = _sample(tracks, selection, selection.max_tracks)
@@ -528,10 +529,10 @@ def _known(kind: str, names: Iterable[str], forms: dict[str, set[str]]) -> set[s
     return found
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     titles = {title.casefold(): title for title in known}
     nearest = [titles[match] for match in difflib.get_close_matches(name.casefold(), titles, cutoff=0)]
-    return ValueError(f"{kind} {name!r} is not in the metadata; nearest: {', '.join(nearest) or 'none'}")
+    return InputError(f"{kind} {name!r} is not in the metadata; nearest: {', '.join(nearest) or 'none'}")
 
 
 def _rank(seed: int, purpose: str, number: int) -> bytes:
@@ -544,7 +545,7 @@ def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Tr
     if selection.balanced:
         order = [track for track in order if track.genre]
         if not order:
-            raise ValueError("balanced=True: no track has a top-level genre; leave this out")
+            raise InputError("balanced=True: no track has a top-level genre; leave this out")
         turns: Counter[str] = Counter()
         turn: dict[int, int] = {}
         for track in order:

@@ -197,7 +197,7 @@ def index_files(
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no such subset, or no track in it.
     FormatError
         If there are `checksums` that are not FMA's.

@@ -22,6 +22,7 @@ from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
 from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.errors import InputError
 from tfdeepviz.provenance import code_version, command
 
 TRACKS_PER_SHARD = 32
@@ -184,13 +185,13 @@ def plan(
     ------
     FormatError
         If the metadata cannot be used or `out` holds a dataset with other settings.
-    ValueError
+    InputError
         If a value is impossible or no track is selected.
     """
     if not 1 <= tracks_per_shard <= 100_000:
-        raise ValueError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
+        raise InputError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
     if not 0 < max_seconds <= 86_400:
-        raise ValueError(f"max_seconds={max_seconds}: give a value in (0, 86400]")
+        raise InputError(f"max_seconds={max_seconds}: give a value in (0, 86400]")
     metadata = Metadata.load(fma_root)
     tracks = metadata.select(selection)
     params = features.params
@@ -256,7 +257,7 @@ def prepare(
 
     Raises
     ------
-    FormatError, ValueError
+    FormatError, InputError
         As `plan` and `finish`.
     """
     job = plan(fma_root, out, **options)
@@ -396,7 +397,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     ------
     FormatError
         If a shard is missing.
-    ValueError
+    InputError
         If no track of the training split can be used.
     """
     sizes = shard_sizes(job.out) if sizes is None else sizes
@@ -410,7 +411,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     training = [entry for entry in entries if entry["split"] == "training" and entry["tracks"]]
     if not training:
         example = f"; for example {skipped[0]['message']}" if skipped else ""
-        raise ValueError(f"{job.fma_root}: no track of the training split can be used{example}")
+        raise InputError(f"{job.fma_root}: no track of the training split can be used{example}")
 
     scaler = job.out / "scaler.npz"
     SegmentStatistics.merge(

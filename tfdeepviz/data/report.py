@@ -20,6 +20,7 @@ from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.errors import InputError
 from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
 
 #: A page with more rows would be long to read; `skipped.jsonl` has them all.
@@ -98,13 +99,13 @@ def write_report(
         If the dataset is damaged or holds no track.
     FileNotFoundError
         If `fma_root` is no folder.
-    ValueError
+    InputError
         If a value is impossible.
     """
     if n_examples < 1:
-        raise ValueError(f"n_examples={n_examples}: give at least 1")
+        raise InputError(f"n_examples={n_examples}: give at least 1")
     if seed < 0:
-        raise ValueError(f"seed={seed}: give at least 0")
+        raise InputError(f"seed={seed}: give at least 0")
     if fma_root is not None and not fma_root.is_dir():
         raise FileNotFoundError(f"{fma_root}: no such folder; give the corpus that the dataset was prepared from")
     used = {split: dataset.used(split) for split in SPLITS}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from keras import ops
 
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
+from tfdeepviz.errors import InputError
 
 SCALER_KINDS = ("minmax", "standard", "coefficients")
 
@@ -50,14 +51,14 @@ class SegmentStatistics:
 
         Raises
         ------
-        ValueError
+        InputError
             If there is no part at all.
         """
         total: SegmentStatistics | None = None
         for part in parts:
             total = part if total is None else total._merged(part)
         if total is None:
-            raise ValueError("no segments to fit a scaler to; the training split is empty")
+            raise InputError("no segments to fit a scaler to; the training split is empty")
         return total
 
     def _merged(self, other: SegmentStatistics) -> SegmentStatistics:
@@ -115,7 +116,7 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
     def __init__(self, kind: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if kind not in SCALER_KINDS:
-            raise ValueError(f"scaler={kind!r}: choose one of {', '.join(SCALER_KINDS)}")
+            raise InputError(f"scaler={kind!r}: choose one of {', '.join(SCALER_KINDS)}")
         self.kind = kind
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tfdeepviz.data.files import FormatError, inside
+from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.export.bundle import FRONTEND, FRONTENDS, MANIFEST, Bundle
 
 BACKENDS = ("wasm", "webgl", "webgpu")
@@ -57,7 +58,7 @@ _TYPES = {
 }
 
 
-class BrowserError(RuntimeError):
+class BrowserError(TfdeepvizError, RuntimeError):
     """There is no Chromium, no built page, or no report from it."""
 
 

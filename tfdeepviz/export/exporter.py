@@ -17,6 +17,7 @@ from tfdeepviz.data.dataset import PreparedDataset, describe
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest
 from tfdeepviz.export.card import model_card
 from tfdeepviz.export.extract import analyze
@@ -102,17 +103,17 @@ def export_bundle(
         If the runs or the dataset do not fit each other.
     ProjectionError
         If the encodings allow no mapping, or not the default.
-    ValueError
+    InputError
         If there is no such quantization, or the parameters do not fit the encoders.
     """
     if quantization not in QUANTIZATIONS:
-        raise ValueError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
+        raise InputError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
     if out.exists():
         raise FileExistsError(f"{out}: exists; give another --out or delete it")
     layers = _choose_layer(runs, layer)
     by_name = {_encoder_name(run, layers.get(run.path)): run for run in runs}
     if len(by_name) < len(runs):
-        raise ValueError(
+        raise InputError(
             f"two of the runs are called {', '.join(sorted(by_name))}; encoders of a bundle differ in name"
         )
     for run in runs:
@@ -213,7 +214,7 @@ def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | N
         return dict.fromkeys(runs, N_PARAMETERS)
     given = dict(parameters or {})
     if given.keys() != runs.keys() or sum(given.values()) != N_PARAMETERS:
-        raise ValueError(
+        raise InputError(
             f"parameters={given}: say how many of the {N_PARAMETERS} parameters each of {', '.join(runs)} drives "
             "(--parameters NAME=COUNT ...)"
         )
@@ -227,7 +228,7 @@ def _choose_layer(runs: Sequence[Run], layer: str | None) -> dict[Path, str]:
         return {}
     classifiers = [run.path for run in runs if run.classifies]
     if len(classifiers) != 1:
-        raise ValueError(f"layer={layer!r}: is chosen where there is one classifier; here are {len(classifiers)}")
+        raise InputError(f"layer={layer!r}: is chosen where there is one classifier; here are {len(classifiers)}")
     return {classifiers[0]: layer}
 
 

@@ -17,6 +17,7 @@ from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
 from tfdeepviz.data.files import atomic_path
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle, EncoderInfo
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping.encodings import Encode, encode_track
@@ -151,7 +152,7 @@ class Extractor:
 
         Raises
         ------
-        ValueError
+        InputError
             If the bundle does not offer the mapping.
         AudioTooShortError
             If the track is shorter than what an encoder looks at.
@@ -187,7 +188,7 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         For another extension.
     """
     label = bundle.label
@@ -231,4 +232,4 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
                 writer.writerow(columns)
                 writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
         else:
-            raise ValueError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")
+            raise InputError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")

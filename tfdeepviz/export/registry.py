@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfdeepviz.data.files import FormatError, read_json, write_json
+from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files
 
 SCHEMA_VERSION = 1
@@ -21,7 +22,7 @@ INDEX = "index.json"
 _INCOMING = ".incoming-"
 
 
-class NotBlessedError(RuntimeError):
+class NotBlessedError(TfdeepvizError, RuntimeError):
     """A bundle of which `tfdeepviz validate` has not proven that it may be pushed."""
 
 
@@ -200,11 +201,11 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
 
     Raises
     ------
-    ValueError
+    InputError
         If `keep` is below 1.
     """
     if keep < 1:
-        raise ValueError(f"keep={keep}: give at least 1")
+        raise InputError(f"keep={keep}: give at least 1")
     with _locked(registry):
         old = [
             registry / entry.name / str(version)

@@ -18,13 +18,14 @@ import tensorflow as tf
 
 from tfdeepviz.data.files import read_json
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.errors import TfdeepvizError
 
 QUANTIZATIONS = ("none", "float16", "uint8")
 
 _MIN_QUANTIZED_SIZE = 16_384
 
 
-class MissingExtraError(RuntimeError):
+class MissingExtraError(TfdeepvizError, RuntimeError):
     """A package of an optional extra is not installed."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import Fields
 from tfdeepviz.mapping.projections import (
     PROJECTIONS,
@@ -53,7 +54,7 @@ class Encodings:
 
     Raises
     ------
-    ValueError
+    InputError
         If there are none, they are not finite, or do not fit together.
     """
 
@@ -65,15 +66,15 @@ class Encodings:
     def __post_init__(self) -> None:
         times, values = self.times, self.values
         if times.ndim != 1 or values.ndim != 2 or len(times) != len(values) or not values.size:
-            raise ValueError(
+            raise InputError(
                 f"times of shape {times.shape} and values of shape {values.shape}: one for each, at least one"
             )
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise ValueError("the times of encodings have to be finite and to rise")
+            raise InputError("the times of encodings have to be finite and to rise")
         if self.loudness is not None and (self.loudness.shape != times.shape or not np.isfinite(self.loudness).all()):
-            raise ValueError(f"loudness of shape {self.loudness.shape}: a finite number for each encoding is expected")
+            raise InputError(f"loudness of shape {self.loudness.shape}: a finite number for each encoding is expected")
         if not np.isfinite(values).all():
-            raise ValueError("encodings with NaN or infinity; the encoder or its input is broken")
+            raise InputError("encodings with NaN or infinity; the encoder or its input is broken")
 
     @property
     def step_seconds(self) -> float:
@@ -116,14 +117,14 @@ class Projection:
 
         Raises
         ------
-        ValueError
+        InputError
             If an encoder's encodings are missing or of the wrong size.
         """
         for part in self.parts:
             if part.encoder not in encodings:
-                raise ValueError(f"{self.name} needs encodings of {part.encoder!r}; given: {', '.join(encodings)}")
+                raise InputError(f"{self.name} needs encodings of {part.encoder!r}; given: {', '.join(encodings)}")
             if (size := encodings[part.encoder].values.shape[1]) != part.encoding_size:
-                raise ValueError(f"encodings of {part.encoder!r} have size {size} instead of {part.encoding_size}")
+                raise InputError(f"encodings of {part.encoder!r} have size {size} instead of {part.encoding_size}")
         given = [encodings[part.encoder] for part in self.parts]
         times = np.asarray(min(given, key=lambda one: one.step_seconds).times, np.float64)
         projected = [project(part.steps, one.values) for part, one in zip(self.parts, given, strict=True)]
@@ -197,13 +198,13 @@ class Mappings:
 
         Raises
         ------
-        ValueError
+        InputError
             If it is not offered.
         """
         default, offers = self.default, self.offers
         wanted = Offer(projection or default.projection, mode or default.mode, method or default.method)
         if wanted not in offers:
-            raise ValueError(f"{wanted}: the bundle offers {', '.join(map(str, offers))}")
+            raise InputError(f"{wanted}: the bundle offers {', '.join(map(str, offers))}")
         return offers[wanted]
 
     def to_dict(self) -> dict[str, Any]:
@@ -322,19 +323,19 @@ def fit_mappings(
     ------
     ProjectionError
         If no projection is left, or not the default's; with all reasons.
-    ValueError
+    InputError
         If encoders, tracks or numbers of parameters do not fit together.
     """
     counts = dict.fromkeys(encodings, n_parameters) if isinstance(n_parameters, int) else dict(n_parameters)
     if isinstance(n_parameters, int) and len(encodings) != 1:
-        raise ValueError(f"n_parameters={n_parameters}: say how many each of {', '.join(encodings)} drives")
+        raise InputError(f"n_parameters={n_parameters}: say how many each of {', '.join(encodings)} drives")
     if not counts or counts.keys() != encodings.keys() or min(counts.values()) < 1:
-        raise ValueError(f"n_parameters={counts}: give every encoder ({', '.join(encodings)}) at least one")
+        raise InputError(f"n_parameters={counts}: give every encoder ({', '.join(encodings)}) at least one")
     if sum(counts.values()) > MAX_PARAMETERS:
-        raise ValueError(f"n_parameters={counts}: at most {MAX_PARAMETERS} together")
+        raise InputError(f"n_parameters={counts}: at most {MAX_PARAMETERS} together")
     n_tracks = {name: len(tracks) for name, tracks in encodings.items()}
     if len(set(n_tracks.values())) != 1 or not min(n_tracks.values()):
-        raise ValueError(f"encodings of {n_tracks} tracks: the same tracks are expected for all encoders")
+        raise InputError(f"encodings of {n_tracks} tracks: the same tracks are expected for all encoders")
     tracks = [dict(zip(encodings, track, strict=True)) for track in zip(*encodings.values(), strict=True)]
     rows = {name: np.concatenate([track[name].values for track in tracks]) for name in encodings}
     loudness = {name: _loudness([track[name] for track in tracks]) for name in encodings}

@@ -16,6 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import Fields, Matrix, Vector
 from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Scaling
 
@@ -34,7 +35,7 @@ _NO_VARIANCE = 1e-12
 Floats = npt.NDArray[np.float64]
 
 
-class ProjectionError(ValueError):
+class ProjectionError(InputError):
     """Encodings do not allow a projection; the message says why and what would work."""
 
 
@@ -128,12 +129,12 @@ def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
 
     Raises
     ------
-    ValueError
+    InputError
         If the encodings are not rows of finite numbers.
     """
     x = np.asarray(encodings, np.float64)
     if x.ndim != 2 or not np.isfinite(x).all():
-        raise ValueError(f"encodings of shape {x.shape}: rows of finite numbers are expected")
+        raise InputError(f"encodings of shape {x.shape}: rows of finite numbers are expected")
     for step in steps:
         x = step.apply(x)
     return x
@@ -174,18 +175,18 @@ def fit_projection(
     ------
     ProjectionError
         If the encodings do not allow this projection.
-    ValueError
+    InputError
         For an unknown name, or encodings that are not rows of finite numbers.
     """
     if name not in PROJECTIONS:
-        raise ValueError(f"projection={name!r}: choose one of {', '.join(PROJECTIONS)}")
+        raise InputError(f"projection={name!r}: choose one of {', '.join(PROJECTIONS)}")
     rows = np.asarray(encodings)
     if rows.ndim != 2 or not rows.size:
-        raise ValueError(f"encodings of shape {rows.shape}: a projection is fitted to rows of finite numbers")
+        raise InputError(f"encodings of shape {rows.shape}: a projection is fitted to rows of finite numbers")
     n, size = rows.shape
     level = np.zeros(n) if loudness is None else np.asarray(loudness, np.float64)
     if level.shape != (n,) or not np.isfinite(level).all():
-        raise ValueError(f"loudness of shape {level.shape}: a finite number for each of {n} encodings is expected")
+        raise InputError(f"loudness of shape {level.shape}: a finite number for each of {n} encodings is expected")
     if n > (most := min(_MAX_ROWS, _MAX_VALUES // size)):
         sample = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
         rows, level = rows[sample], level[sample]

@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.models.scores import Interval, interval_of_mean, interval_of_share
 
 #: Of all parameters and onset strengths that are measured.
@@ -169,16 +170,16 @@ def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiv
 
     Raises
     ------
-    ValueError
+    InputError
         If the shapes do not fit each other, a value is not finite, or the track is shorter than `MIN_SECONDS`.
     """
     p, strength = np.asarray(parameters, np.float64), np.asarray(onset, np.float64)
     if p.ndim != 2 or strength.shape != p.shape[:1]:
-        raise ValueError(f"parameters of shape {p.shape} and onsets of shape {strength.shape}: one onset for each row")
+        raise InputError(f"parameters of shape {p.shape} and onsets of shape {strength.shape}: one onset for each row")
     if len(p) < MIN_SECONDS * FRAMES_PER_SECOND:
-        raise ValueError(f"{len(p) / FRAMES_PER_SECOND:g} s of parameters: at least {MIN_SECONDS:g} s are needed")
+        raise InputError(f"{len(p) / FRAMES_PER_SECOND:g} s of parameters: at least {MIN_SECONDS:g} s are needed")
     if not (np.isfinite(p).all() and np.isfinite(strength).all()):
-        raise ValueError("parameters or onsets with NaN or infinity")
+        raise InputError("parameters or onsets with NaN or infinity")
     moved, heard = speed(p), strength[1:]
     if moved.std() < _CONSTANT or heard.std() < _CONSTANT:
         return Responsiveness(0.0, 0.0, 0.0)
@@ -225,11 +226,11 @@ def summarize(
 
     Raises
     ------
-    ValueError
+    InputError
         If there are fewer than two tracks, or not as many genres or artists.
     """
     if len(tracks) < 2 or not len(tracks) == len(genres) == len(artists):
-        raise ValueError(
+        raise InputError(
             f"{len(tracks)} tracks, {len(genres)} genres and {len(artists)} artists: give at least two tracks, with a "
             "genre and an artist each"
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import LIMIT, Fields, Vector
 
 SCALING_MODES = ("features", "across")
@@ -70,13 +71,13 @@ class Scaling:
 
         Raises
         ------
-        ValueError
+        InputError
             For an unknown mode or method, or values that are not finite.
         """
         if mode not in SCALING_MODES:
-            raise ValueError(f"mode={mode!r}: choose one of {', '.join(SCALING_MODES)}")
+            raise InputError(f"mode={mode!r}: choose one of {', '.join(SCALING_MODES)}")
         if method not in SCALING_METHODS:
-            raise ValueError(f"method={method!r}: choose one of {', '.join(SCALING_METHODS)}")
+            raise InputError(f"method={method!r}: choose one of {', '.join(SCALING_METHODS)}")
         y = np.asarray(values, np.float64)
         if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
             raise ValueError(f"values of shape {y.shape}: a scaling is fitted to finite rows of parameters")

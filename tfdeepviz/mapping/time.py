@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import Fields
 
 INTERPOLATIONS = ("linear", "hold")
@@ -39,7 +40,7 @@ class TimeSettings:
     Raises
     ------
     FormatError
-        (A ValueError) naming a value that cannot be.
+        (An InputError) naming a value that cannot be.
     """
 
     interpolation: str = "linear"
@@ -99,11 +100,11 @@ def interpolate(
 
     Raises
     ------
-    ValueError
+    InputError
         For an unknown interpolation, no row, or as many times as there are no rows.
     """
     if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"interpolation={interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
+        raise InputError(f"interpolation={interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
     t, y, wanted = np.asarray(times, np.float64), np.asarray(rows, np.float64), np.asarray(at, np.float64)
     if t.ndim != 1 or y.ndim != 2 or len(t) != len(y) or not len(t):
         raise ValueError(f"times of shape {t.shape} and rows of shape {y.shape}: a time for each row is expected")
@@ -154,7 +155,7 @@ def play(
 
     Raises
     ------
-    ValueError
+    InputError
         If the duration or the rate is not positive, or there is no row.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):

@@ -19,6 +19,7 @@ from textwrap import shorten
 from typing import IO, Any, Literal
 
 from tfdeepviz.data.files import FormatError, atomic_path
+from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.models.presets import load_preset
 
 Status = Literal["done", "failed", "not finished", "not begun"]
@@ -61,7 +62,7 @@ _METRICS = {
 }
 
 
-class BatchError(RuntimeError):
+class BatchError(TfdeepvizError, RuntimeError):
     """Some presets of a batch could not be trained."""
 
 
@@ -143,7 +144,7 @@ def run_batch(
     ------
     FormatError
         Before anything is trained, if a preset cannot be loaded.
-    ValueError
+    InputError
         Before anything is trained, if two presets would share a folder or there is none.
     KeyboardInterrupt
         Interrupted; the run was told to stop, and the summary is written.
@@ -151,7 +152,7 @@ def run_batch(
     echo = echo or _print
     rows = [_peek(result) for result in _plan(presets, out)]
     if taken := {argument.partition("=")[0] for argument in extra} & {"--dataset", "--out"}:
-        raise ValueError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; leave it out")
+        raise InputError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; leave it out")
     out.mkdir(parents=True, exist_ok=True)
     for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
         result = row.result
@@ -210,7 +211,7 @@ def summarize(runs: Iterable[Path]) -> str:
 
 def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
     if not presets:
-        raise ValueError("no preset; give at least one to train")
+        raise InputError("no preset; give at least one to train")
     taken = {"summary.csv": "the summary", "summary.md": "the summary"}
     results = []
     for text in presets:
@@ -219,7 +220,7 @@ def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
         paths = [preset.name.casefold(), f"{preset.name}.log".casefold()]
         for path in paths:
             if path in taken:
-                raise ValueError(f"{text}: its {path} in {out} would be that of {taken[path]} too; drop or rename one")
+                raise InputError(f"{text}: its {path} in {out} would be that of {taken[path]} too; drop or rename one")
         taken |= dict.fromkeys(paths, text)
         results.append(BatchResult(preset.name, preset.kind, out / preset.name, "not begun"))
     return results

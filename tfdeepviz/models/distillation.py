@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_npz
+from tfdeepviz.errors import InputError
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
@@ -74,7 +75,7 @@ class Targets:
         projected = (encodings - mean) @ components.T
         scale = projected.std(axis=0)
         if (scale < 1e-6).any():
-            raise ValueError(
+            raise InputError(
                 f"components {np.flatnonzero(scale < 1e-6).tolist()} of the teacher's encoding are dead; there is "
                 "nothing to learn from it"
             )
@@ -136,9 +137,9 @@ class DistillationTask(Task):
     ) -> None:
         super().__init__(preset, dataset, teacher.scaler)
         if preset.scaler == "coefficients":
-            raise ValueError(f"{preset.name}: says something else than whole segments; train it itself")
+            raise InputError(f"{preset.name}: says something else than whole segments; train it itself")
         if preset.kind != teacher.preset.kind:
-            raise ValueError(
+            raise InputError(
                 f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "
                 f"{teacher.preset.kind}; choose a student of the teacher's kind"
             )

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfdeepviz.errors import InputError
+
 DISTRIBUTIONS = ("mirrored", "data-parallel")
 
 
@@ -34,17 +36,17 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no such distribution, Keras' backend is another one, or the batch cannot be divided.
     """
     if name is None:
         yield 1
         return
     if name not in DISTRIBUTIONS:
-        raise ValueError(f"distribute={name!r}: choose one of {', '.join(DISTRIBUTIONS)}")
+        raise InputError(f"distribute={name!r}: choose one of {', '.join(DISTRIBUTIONS)}")
     needed = "tensorflow" if name == "mirrored" else "jax"
     if keras.backend.backend() != needed:
-        raise ValueError(
+        raise InputError(
             f"distribute={name!r}: works on Keras' {needed} backend, not {keras.backend.backend()}; set "
             f"KERAS_BACKEND={needed}"
         )
@@ -93,6 +95,6 @@ def synchronize(model: keras.Model) -> None:
 
 def _check(batch_size: int, n_devices: int) -> None:
     if batch_size % n_devices:
-        raise ValueError(
+        raise InputError(
             f"batch_size={batch_size}: {n_devices} devices need a multiple of {n_devices} (--set batch_size=...)"
         )

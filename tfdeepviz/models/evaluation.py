@@ -12,6 +12,7 @@ import numpy.typing as npt
 from keras import ops
 from sklearn.decomposition import PCA
 
+from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.models.bottleneck import Bypass
 
 #: A component with less spread over a split is dead.
@@ -28,7 +29,7 @@ Encode = Callable[[Any], tuple[Any, Bypass]]
 Decode = Callable[[Any, Bypass], Any]
 
 
-class CollapsedEncoderError(RuntimeError):
+class CollapsedEncoderError(TfdeepvizError, RuntimeError):
     """The encoding carries nothing, however small the loss is."""
 
 
@@ -109,7 +110,7 @@ def measure_autoencoder(
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no segment.
     """
     rng = np.random.default_rng(seed)
@@ -135,7 +136,7 @@ def measure_autoencoder(
             errors[name].append(np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3)))
         encodings.append(z.reshape(-1, z.shape[-1]))
     if not encodings:
-        raise ValueError("the split holds no segment")
+        raise InputError("the split holds no segment")
     return MeasuredSegments(
         {name: np.concatenate(values) for name, values in errors.items()}, np.concatenate(encodings)
     )

@@ -14,6 +14,7 @@ from typing import Any, Self
 import jsonschema
 
 from tfdeepviz.data.files import FormatError, read_json
+from tfdeepviz.errors import InputError
 
 KINDS = ("autoencoder", "classifier", "contrastive")
 RECIPES = ("paper", "modern")
@@ -70,7 +71,7 @@ class Preset:
 
     Raises
     ------
-    ValueError
+    InputError
         If the values break the schema; the message names the value.
     """
 
@@ -108,16 +109,16 @@ class Preset:
 
         Raises
         ------
-        ValueError
+        InputError
             For unknown or missing names and impossible values.
         """
         known = {field.name for field in fields(cls)}
         if unknown := set(values) - known:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; a preset knows {', '.join(sorted(known))}")
+            raise InputError(f"unknown: {', '.join(sorted(unknown))}; a preset knows {', '.join(sorted(known))}")
         try:
             return cls(**deepcopy(dict(values)))
         except TypeError as error:
-            raise ValueError(f"not a preset ({error})") from error
+            raise InputError(f"not a preset ({error})") from error
 
 
 def preset_names() -> list[str]:
@@ -149,7 +150,7 @@ def load_preset(name: str, *, recipe: str | None = None) -> Preset:
     values = read_json(path)
     try:
         if not isinstance(values.get("model", {}), dict):
-            raise ValueError("model: give an object of the model's arguments")
+            raise InputError("model: give an object of the model's arguments")
         base = _recipe(values, values.get("recipe", "modern"))
         values = {"recipe": "modern", "name": path.stem, **_merged(base, values)}
         if recipe not in (None, values["recipe"]):
@@ -164,7 +165,7 @@ def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
 
     Raises
     ------
-    ValueError
+    InputError
         For unknown names and impossible values.
     """
     values = preset.to_dict()
@@ -176,7 +177,7 @@ def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
                 place[part] = {}
             place = place[part]
             if not isinstance(place, dict):
-                raise ValueError(f"{name}: {part} is one value and has no parts")
+                raise InputError(f"{name}: {part} is one value and has no parts")
         place[last] = value
     return Preset.from_dict(values)
 
@@ -192,11 +193,11 @@ def _recipe(values: Mapping[str, Any], name: Any) -> dict[str, Any]:
     recipes = read_json(Path(str(resources.files(__package__) / "recipes.json")))
     kind = values.get("kind")
     if kind not in KINDS:
-        raise ValueError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
+        raise InputError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
     architecture = values.get("model", {}).get("architecture")
     offered = recipes[architecture if kind == "autoencoder" and architecture in recipes else kind]
     if name not in offered:
-        raise ValueError(f"recipe={name!r}: choose one of {', '.join(offered)}")
+        raise InputError(f"recipe={name!r}: choose one of {', '.join(offered)}")
     return dict(offered[name])
 
 
@@ -213,4 +214,4 @@ def _validate(values: dict[str, Any]) -> None:
     if error is None:
         return
     name = ".".join(str(part) for part in error.absolute_path)
-    raise ValueError(f"{name or 'preset'}: {error.message}")
+    raise InputError(f"{name or 'preset'}: {error.message}")

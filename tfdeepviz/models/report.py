@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import atomic_path, write_json
+from tfdeepviz.errors import InputError
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import Run
@@ -58,7 +59,7 @@ class Pictures:
 
     Raises
     ------
-    ValueError
+    InputError
         If the shapes do not fit each other.
     """
 
@@ -71,12 +72,12 @@ class Pictures:
     def __post_init__(self) -> None:
         shape = self.original.shape
         if len(shape) != 3 or shape[0] != len(self.captions) or 0 in shape:
-            raise ValueError(f"original: shape {shape}; give (n, height, width) with a caption for each of the n")
+            raise InputError(f"original: shape {shape}; give (n, height, width) with a caption for each of the n")
         for name, images in self.series():
             if images.shape != shape:
-                raise ValueError(f"{name}: shape {images.shape}; the originals' is {shape}")
+                raise InputError(f"{name}: shape {images.shape}; the originals' is {shape}")
             if not np.isfinite(images).all():
-                raise ValueError(f"{name}: {images[~np.isfinite(images)][0]} cannot be drawn")
+                raise InputError(f"{name}: {images[~np.isfinite(images)][0]} cannot be drawn")
 
     def series(self) -> list[tuple[str, Images]]:
         """All images of each kind, in the order in which they are shown."""
@@ -109,13 +110,13 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     ------
     FormatError
         If the run is not finished, or the dataset does not fit it.
-    ValueError
+    InputError
         If the split holds nothing of use.
     """
     dataset.verify()
     task = run.task(dataset)
     if split not in task.splits():
-        raise ValueError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
+        raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
     model = run.load_model()
     scores, _ = task.evaluate(model, split)
     parameters, examples = run.config["parameters"], task.examples(model, split)
@@ -174,12 +175,12 @@ def write_evaluation(evaluation: Mapping[str, Any], pictures: Pictures | None, o
     ------
     KeyError
         If the evaluation lacks a value.
-    ValueError
+    InputError
         If the kind is unknown.
     """
     run, scores = evaluation["run"], evaluation["scores"]
     if run["kind"] not in _KINDS:
-        raise ValueError(f"kind={run['kind']!r}: choose one of {', '.join(_KINDS)}")
+        raise InputError(f"kind={run['kind']!r}: choose one of {', '.join(_KINDS)}")
     kind = _KINDS[run["kind"]]
     history = _thinned(evaluation["history"])
     page = load_template("tfdeepviz.models").stream(

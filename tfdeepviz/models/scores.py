@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
 
+from tfdeepviz.errors import InputError
+
 #: Of all intervals.
 CONFIDENCE = 0.95
 
@@ -60,7 +62,7 @@ def score_classifier(
 
     Raises
     ------
-    ValueError
+    InputError
         If the arrays do not fit each other, a value is impossible, or a track has two genres.
 
     Notes
@@ -154,7 +156,7 @@ def score_autoencoder(
 
     Raises
     ------
-    ValueError
+    InputError
         If `model` is missing, the arrays do not fit each other or a value is impossible.
     """
     if "model" not in errors:
@@ -208,13 +210,13 @@ def score_songs(encodings: npt.ArrayLike, track_ids: npt.ArrayLike) -> dict[str,
 
     Raises
     ------
-    ValueError
+    InputError
         If no track has two segments.
     """
     values, ids = np.asarray(encodings, np.float64), _as_integers("track_ids", track_ids)
     tracks = [part for part in np.split(values, np.flatnonzero(np.diff(ids)) + 1) if len(part) > 1]
     if not tracks:
-        raise ValueError("no track has two segments; there is nothing to compare")
+        raise InputError("no track has two segments; there is nothing to compare")
     first, second = (
         np.stack([track[part].mean(axis=0) for track in tracks for part in [half(len(track))]])
         for half in (lambda n: slice(0, n // 2), lambda n: slice(n // 2, n))
@@ -258,14 +260,14 @@ def interval_of_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, se
 
     Raises
     ------
-    ValueError
+    InputError
         If there are fewer than two tracks, the arrays do not fit each other or a value is impossible.
     """
     above, below = (np.asarray(values, np.float64) for values in (numerators, denominators))
     if above.ndim != 1 or above.shape != below.shape:
         raise ValueError(f"shapes {above.shape} and {below.shape}: give one number a track")
     if len(above) < 2:
-        raise ValueError(f"{len(above)} tracks: at least 2 are needed to see how much they differ")
+        raise InputError(f"{len(above)} tracks: at least 2 are needed to see how much they differ")
     for name, values in (("numerators", above), ("denominators", below)):
         if not np.isfinite(values).all():
             raise ValueError(f"{name}: {values[~np.isfinite(values)][0]} is no number")

@@ -17,6 +17,7 @@ from keras import ops
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.errors import InputError
 from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.classifier import GenreClassifier
@@ -339,7 +340,7 @@ class ClassifierTask(Task):
 
         Raises
         ------
-        ValueError
+        InputError
             If there is none.
         """
         parts: list[tuple[npt.NDArray[Any], ...]] = []
@@ -350,7 +351,7 @@ class ClassifierTask(Task):
                 encoding, logits = predict(self.scaled(segments[known]))
                 parts.append((encoding, logits, labels[known], about["track_id"][known]))
         if not parts:
-            raise ValueError(
+            raise InputError(
                 f"{self.dataset.path}: the {split} split has no segment of a known genre ({', '.join(self.genres)})"
             )
         return Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -403,7 +404,7 @@ class ContrastiveTask(Task):
     def build(self) -> ContrastiveEncoder:
         """Make the encoder."""
         if self.dataset.n_tracks("training") < 2:
-            raise ValueError(
+            raise InputError(
                 f"{self.dataset.path}: a song has to differ from others; prepare at least two for training"
             )
         model = build_model(self.preset, input_size=self._input_size)

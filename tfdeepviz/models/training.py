@@ -23,6 +23,7 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, sha256_file, write_json
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.models.build import ParameterCounts, counts_of
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
@@ -89,14 +90,14 @@ class Run:
 
         Raises
         ------
-        ValueError
+        InputError
             If there is nothing to choose, or no such layer.
         """
         encoder = _load_model(self._finished(self.encoder_path))
         if layer in (None, self.preset.encoder_layer):
             return encoder
         if not self.classifies:
-            raise ValueError(f"layer={layer!r}: {self.preset.name} has one encoding only; leave it away")
+            raise InputError(f"layer={layer!r}: {self.preset.name} has one encoding only; leave it away")
         return self.load_model().encoder(encoder.get_layer("scaler"), layer)
 
     @property
@@ -265,16 +266,16 @@ def train(
     ------
     FormatError
         If `out` holds another run.
-    ValueError
+    InputError
         If the arguments do not fit each other.
-    ArithmeticError
+    DivergedError
         If the loss is no longer a number.
     """
     progress = progress or EpochProgress()
     if dataset.features.mode == "raw":
-        raise ValueError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
     if weights is not None and preset.kind != "classifier":
-        raise ValueError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights away")
+        raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights away")
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify()
@@ -300,7 +301,7 @@ def train(
             progress.start_epoch(epoch, preset.epochs, task.n_steps)
             row = _train_epoch(task, model, epoch, seed, progress)
             if not np.isfinite(row["loss"]):
-                raise ArithmeticError(
+                raise DivergedError(
                     f"{out}: the loss is {row['loss']} after epoch {epoch}; train with a lower learning rate "
                     "(--set optimizer.learning_rate=...)"
                 )
@@ -433,9 +434,9 @@ def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
 def _teaching(teacher: Run, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
     task = teacher.task(dataset)
     if isinstance(task, DistillationTask):
-        raise ValueError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+        raise InputError(f"{teacher.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
     if isinstance(task, ContrastiveTask) or teacher.preset.scaler == "coefficients":
-        raise ValueError(f"{teacher.path}: {teacher.preset.name} is small already; train it itself")
+        raise InputError(f"{teacher.path}: {teacher.preset.name} is small already; train it itself")
     assert isinstance(task, AutoencoderTask | ClassifierTask)
     return task
 
@@ -449,7 +450,7 @@ def _plain_task(
         return ContrastiveTask(preset, dataset, scaler)
     task = ClassifierTask(preset, dataset, scaler, genres)
     if not task.n_segments("training"):
-        raise ValueError(f"{dataset.path}: no track of the training split has a genre; a classifier needs them")
+        raise InputError(f"{dataset.path}: no track of the training split has a genre; a classifier needs them")
     return task
 
 

@@ -26,6 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, read_json, write_json
+from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.models.build import count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import EpochProgress, Run, train
@@ -64,14 +65,14 @@ class Parameter:
 
     @classmethod
     def from_dict(cls, name: str, entry: Mapping[str, Any]) -> Self:
-        """Read an entry of a space; raises ValueError if its range is empty or has no logarithm."""
+        """Read an entry of a space; raises InputError if its range is empty or has no logarithm."""
         if "values" in entry:
             return cls(name, values=tuple(entry["values"]))
         low, high, log = entry["min"], entry["max"], entry.get("scale") == "log"
         if not low < high:
-            raise ValueError(f"parameters.{name}: min={low} has to be less than max={high}")
+            raise InputError(f"parameters.{name}: min={low} has to be less than max={high}")
         if log and low <= 0:
-            raise ValueError(f"parameters.{name}: min={low} has no logarithm; give a positive number or scale: linear")
+            raise InputError(f"parameters.{name}: min={low} has no logarithm; give a positive number or scale: linear")
         return cls(name, low, high, log)
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Parameter:
             hyperparameters.Float(self.name, self.low, self.high, sampling="log" if self.log else "linear")
 
     def decode(self, drawn: Any) -> Any:
-        """Give the preset's value for what an oracle drew; raises ValueError if it cannot have drawn that."""
+        """Give the preset's value for what an oracle drew; raises InputError if it cannot have drawn that."""
         if self.values is not None:
             for value in self.values:
                 if json.dumps(value) == drawn:
@@ -108,7 +109,7 @@ class Parameter:
             and self.low - 1e-9 * abs(self.low) <= drawn <= self.high + 1e-9 * abs(self.high)
         ):
             return drawn
-        raise ValueError(f"{self.name}={drawn!r} is not in the space")
+        raise InputError(f"{self.name}={drawn!r} is not in the space")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Space:
 
         Raises
         ------
-        ValueError
+        InputError
             As `load`.
         """
         _validate(values, None)
@@ -165,7 +166,7 @@ class Space:
         bounds = values.get("trainable_parameters", {})
         low, high = bounds.get("min", 0), bounds.get("max")
         if high is not None and low > high:
-            raise ValueError(f"trainable_parameters: min={low} has to be at most max={high}")
+            raise InputError(f"trainable_parameters: min={low} has to be at most max={high}")
         parameters = tuple(Parameter.from_dict(*item) for item in values["parameters"].items())
         for parameter in parameters:
             _check_name(preset, parameter)
@@ -182,7 +183,7 @@ class Space:
         }
 
     def decode(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Values by name for what an oracle drew; raises ValueError if it cannot have drawn that."""
+        """Values by name for what an oracle drew; raises InputError if it cannot have drawn that."""
         return {parameter.name: parameter.decode(drawn.get(parameter.name)) for parameter in self.parameters}
 
     def excess(self, n_parameters: int) -> float:
@@ -201,7 +202,7 @@ class Space:
 
 def _check_name(preset: Preset, parameter: Parameter) -> None:
     if parameter.name.split(".")[0] in _SET_THE_LOSS.get(preset.kind, ()):
-        raise ValueError(
+        raise InputError(
             f"parameters.{parameter.name}: changes what {OBJECTIVE} means for kind {preset.kind}, so that trials could "
             "not be compared; set it in the preset"
         )
@@ -214,7 +215,7 @@ def _check_name(preset: Preset, parameter: Parameter) -> None:
             reason = error
         else:
             return
-    raise ValueError(f"parameters.{parameter.name}: the preset takes none of its values ({reason})")
+    raise InputError(f"parameters.{parameter.name}: the preset takes none of its values ({reason})")
 
 
 @cache
@@ -226,11 +227,11 @@ def _validator(name: str | None) -> jsonschema.Draft202012Validator:
 
 
 def _validate(values: Mapping[str, Any], name: str | None) -> None:
-    """Check against the schema, or against one of its definitions; raises ValueError."""
+    """Check against the schema, or against one of its definitions; raises InputError."""
     error = jsonschema.exceptions.best_match(_validator(name).iter_errors(values))
     if error is not None:
         place = ".".join(str(part) for part in error.absolute_path)
-        raise ValueError(f"{place or 'space'}: {error.message}")
+        raise InputError(f"{place or 'space'}: {error.message}")
 
 
 @dataclass(frozen=True)
@@ -376,15 +377,15 @@ def tune(
     ------
     FormatError
         If `out` holds another search or its files are broken.
-    ValueError
+    InputError
         If the arguments are impossible, or no combination of the space can be used.
     """
     if n_trials < 1:
-        raise ValueError(f"n_trials={n_trials}: give at least 1")
+        raise InputError(f"n_trials={n_trials}: give at least 1")
     if algorithm not in _ORACLES:
-        raise ValueError(f"algorithm={algorithm!r}: choose one of {', '.join(_ORACLES)}")
+        raise InputError(f"algorithm={algorithm!r}: choose one of {', '.join(_ORACLES)}")
     if dataset.features.mode == "raw":
-        raise ValueError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
     _claim(
         out,
         {
@@ -402,7 +403,7 @@ def tune(
         tuner = _Tuner(oracle, space, dataset, out, seed, progress or TrialProgress())
     tuner.search(verbose=0)
     if oracle.ended and not oracle.trials:
-        raise ValueError(f"the space has no combination that can be used: {oracle.ended}")
+        raise InputError(f"the space has no combination that can be used: {oracle.ended}")
     return Tuning.load(out, oracle.ended)
 
 
@@ -448,7 +449,7 @@ class _Tuner(BaseTuner):  # type: ignore[misc]
         history = train(preset, self._dataset, run, seed=self._seed, progress=self._progress).history()
         losses = [row[OBJECTIVE] for row in history[: preset.epochs] if math.isfinite(row[OBJECTIVE])]
         if not losses:
-            raise ArithmeticError(f"{run}: no epoch has a finite {OBJECTIVE}")
+            raise DivergedError(f"{run}: no epoch has a finite {OBJECTIVE}")
         return {OBJECTIVE: min(losses)}
 
     def _try_run_and_update_trial(self, trial: OracleTrial, **_: Any) -> None:
@@ -513,7 +514,7 @@ class _UsableOracle(keras_tuner.Oracle):  # type: ignore[misc]
         self.verbose = 0
 
     def count(self, drawn: Mapping[str, Any]) -> int:
-        """Trainable parameters of a combination; raises ValueError if it is none that could be trained."""
+        """Trainable parameters of a combination; raises InputError if it is none that could be trained."""
         preset = override(self._space.preset, self._space.decode(drawn))
         # Most parameters do not change the model, and large models take their time.
         key = json.dumps([preset.kind, preset.model, preset.encoder_layer], sort_keys=True)
@@ -521,7 +522,7 @@ class _UsableOracle(keras_tuner.Oracle):  # type: ignore[misc]
             try:
                 self._counts[key] = count_parameters(preset, **self._sizes).trainable
             except _OUT_OF_MEMORY as error:
-                raise ValueError("too large for this machine's memory") from error
+                raise InputError("too large for this machine's memory") from error
         return self._counts[key]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -659,7 +660,7 @@ def _read_oracle(folder: Path, space: Space) -> tuple[dict[str, Any], dict[str, 
         _validate(state, "oracle")
         for trial_id in state["start_order"]:
             if trial_id not in state["trainable_parameters"]:
-                raise ValueError(f"trainable_parameters of trial {trial_id} are missing")
+                raise InputError(f"trainable_parameters of trial {trial_id} are missing")
             path = folder / f"trial_{trial_id}" / "trial.json"
             trials[trial_id] = saved = {**read_json(path), "trial_id": trial_id}
             _validate(saved, "trial")
@@ -668,9 +669,9 @@ def _read_oracle(folder: Path, space: Space) -> tuple[dict[str, Any], dict[str, 
             if (past := drawn.get("tuner/trial_id", trial_id)) not in trials or (past == trial_id) != (
                 "tuner/trial_id" not in drawn
             ):
-                raise ValueError(f"continues trial {past}, which did not begin before it")
+                raise InputError(f"continues trial {past}, which did not begin before it")
             if saved["status"] == "COMPLETED" and not (saved["score"] is not None and math.isfinite(saved["score"])):
-                raise ValueError(f"score={saved['score']!r} of a finished trial")
+                raise InputError(f"score={saved['score']!r} of a finished trial")
     except ValueError as error:
         if isinstance(error, FormatError):
             raise

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from tfdeepviz.data.files import atomic_path, write_json
+from tfdeepviz.errors import InputError
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.tuning import OBJECTIVE, Parameter, Trial, Tuning, loss_of
 
@@ -121,7 +122,7 @@ def parallel_coordinates(tuning: Tuning) -> Figure:
 
     Raises
     ------
-    ValueError
+    InputError
         If no trial finished.
     """
     lines: dict[Path, Trial] = {}
@@ -129,7 +130,7 @@ def parallel_coordinates(tuning: Tuning) -> Figure:
         lines.setdefault(trial.run, trial)
     trials = list(lines.values())
     if not trials:
-        raise ValueError(f"{tuning.path}: no trial finished, there is nothing to draw")
+        raise InputError(f"{tuning.path}: no trial finished, there is nothing to draw")
     losses = np.array([loss_of(trial) for trial in trials])
     parameters = tuning.space.parameters
     scales = [_scale(parameter, [trial.values[parameter.name] for trial in trials]) for parameter in parameters]

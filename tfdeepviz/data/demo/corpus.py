@@ -17,6 +17,7 @@ from tfdeepviz.data.demo.composition import GENRES, compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.names import artist_names, track_titles
+from tfdeepviz.errors import InputError
 
 COMPOSER_VERSION = 1
 """Goes up whenever the same settings would sound different, so that old and new tracks never mix in one corpus."""
@@ -139,7 +140,7 @@ def render_track(
     """
     _check(seed=seed, duration_seconds=duration_seconds)
     if min(artist_index, number) < 0:
-        raise ValueError(f"artist_index and number must not be negative, got {artist_index} and {number}")
+        raise InputError(f"artist_index and number must not be negative, got {artist_index} and {number}")
     return render_score(compose(genre, artist_index, number, seed=seed, duration_seconds=duration_seconds))
 
 
@@ -211,7 +212,7 @@ def render_corpus(
 
     Raises
     ------
-    ValueError
+    InputError
         For an argument out of range, or a folder that holds another corpus.
     """
     _check(n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds, n_workers=n_workers)
@@ -371,13 +372,13 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 def _check(*, n_tracks: int = 1, seed: int = 0, duration_seconds: float = 30.0, n_workers: int | None = None) -> None:
     if not 1 <= n_tracks <= _LAST_TRACK_ID - _FIRST_TRACK_ID + 1:
-        raise ValueError(f"n_tracks must be from 1 to {_LAST_TRACK_ID - _FIRST_TRACK_ID + 1}, got {n_tracks}")
+        raise InputError(f"n_tracks must be from 1 to {_LAST_TRACK_ID - _FIRST_TRACK_ID + 1}, got {n_tracks}")
     if seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
+        raise InputError(f"seed must not be negative, got {seed}")
     if not 1.0 <= duration_seconds <= 600.0:  # also refuses NaN
-        raise ValueError(f"duration_seconds must be from 1 to 600, got {duration_seconds}")
+        raise InputError(f"duration_seconds must be from 1 to 600, got {duration_seconds}")
     if n_workers is not None and n_workers < 1:
-        raise ValueError(f"n_workers must be at least 1, got {n_workers}")
+        raise InputError(f"n_workers must be at least 1, got {n_workers}")
 
 
 def _claim(root: Path, settings: _Settings) -> None:
@@ -388,15 +389,15 @@ def _claim(root: Path, settings: _Settings) -> None:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path} is not readable as settings of a demo corpus: {error}") from error
+            raise InputError(f"{path} is not readable as settings of a demo corpus: {error}") from error
         if found != wanted:
-            raise ValueError(
+            raise InputError(
                 f"{root} holds a demo corpus with other settings ({found}, wanted {wanted}); choose another folder"
             )
         return
     for name in ("fma_metadata", "fma_small"):
         if (root / name).exists():
-            raise ValueError(f"{root} holds {name} but no {SETTINGS_FILE}: not a demo corpus, so it is left alone")
+            raise InputError(f"{root} holds {name} but no {SETTINGS_FILE}: not a demo corpus, so it is left alone")
     root.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as temporary:
         temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
