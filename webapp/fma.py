@@ -57,6 +57,8 @@ class Index:
         Of the JSON.
     n_tracks
         How many it lists.
+    left_out
+        What is there and not listed: how many, of what kind.
     n_skipped
         Rows of the table that were malformed.
     problem
@@ -66,14 +68,19 @@ class Index:
     compressed: bytes
     etag: str
     n_tracks: int
+    left_out: tuple[str, ...]
     n_skipped: int
     problem: str | None
 
     def text(self) -> str:
-        """Tell what was found, in a line."""
-        line = f"{self.n_tracks:,} tracks"
+        """Tell what was found and what was left out, in a line."""
+        line = "1 track" if self.n_tracks == 1 else f"{self.n_tracks:,} tracks"
+        if not self.n_tracks and not self.left_out:
+            line += "; there is no fma_<subset>/NNN/NNNNNN.mp3"
+        if self.left_out:
+            line += f"; left out: {', '.join(self.left_out)}"
         if self.problem is not None:
-            return f"{line}, by number only: {self.problem}"
+            return f"{line}; by number only: {self.problem}"
         return f"{line}; {self.n_skipped:,} malformed rows of {METADATA} skipped" if self.n_skipped else line
 
 
@@ -96,6 +103,19 @@ def audio_name(subset: str, track_id: int) -> str:
     return f"fma_{subset}/{digits[:3]}/{digits}.mp3"
 
 
+def find_audio(root: Path, track_id: int) -> Path | None:
+    """Find a track's audio.
+
+    Its name is FMA's and not the client's. Where links lead is therefore up to whom the folder belongs to: a subset may
+    lie on another disk.
+    """
+    for subset in SUBSETS:
+        path = root / audio_name(subset, track_id)
+        if os.access(path, os.R_OK) and path.is_file():
+            return path
+    return None
+
+
 def build_index(root: Path) -> Index:
     """List the tracks of an FMA folder that can be played.
 
@@ -111,7 +131,7 @@ def build_index(root: Path) -> Index:
     artist, genre and licence are positions in the lists, -1 where unknown; seconds are those of the audio that is
     there, 0 where unknown. Tracks are sorted by artist and title, those of nobody by number.
     """
-    audio = {track_id: subset for track_id, subset in _audio(root).items() if track_id not in PUBLISHED_BAD}
+    audio, left_out = _audio(root)
     n_skipped, problem = 0, None
     rows: dict[int, _Row] = {}
     try:
@@ -134,17 +154,18 @@ def build_index(root: Path) -> Index:
         return artist < 0, artist, title.casefold() if artist >= 0 else "", track_id
 
     names = {"genres": list(genres), "artists": list(artists), "licences": list(licences)}
-    return _pack(names, sorted(map(entry, audio), key=place), n_skipped, problem)
+    return _pack(names, sorted(map(entry, audio), key=place), left_out, n_skipped, problem)
 
 
 def empty_index() -> Index:
     """What a server without FMA answers: a page may ask without an error in its console."""
-    return _pack({"genres": [], "artists": [], "licences": []}, [], 0, None)
+    return _pack({"genres": [], "artists": [], "licences": []}, [], (), 0, None)
 
 
 def _pack(
     names: Mapping[str, list[str]],
     tracks: list[tuple[int, int, int, str, int, int]],
+    left_out: tuple[str, ...],
     n_skipped: int,
     problem: str | None,
 ) -> Index:
@@ -153,7 +174,7 @@ def _pack(
     ).encode()
     # mtime: the same index is the same bytes.
     compressed = gzip.compress(content, compresslevel=6, mtime=0)
-    return Index(compressed, hashlib.sha256(content).hexdigest()[:32], len(tracks), n_skipped, problem)
+    return Index(compressed, hashlib.sha256(content).hexdigest()[:32], len(tracks), left_out, n_skipped, problem)
 
 
 def _distinct(values: Iterable[str]) -> dict[str, int]:
@@ -161,28 +182,41 @@ def _distinct(values: Iterable[str]) -> dict[str, int]:
     return {value: i for i, value in enumerate(sorted({*values} - {""}, key=lambda text: (text.casefold(), text)))}
 
 
-def _audio(root: Path) -> dict[int, str]:
-    """Find the subset of every track that has a file below the root, links out of it left out."""
+def _audio(root: Path) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Find the subset of every track that has a file, links followed; and tell what is left out."""
     found: dict[int, str] = {}
-    resolved_root = root.resolve()
+    unusable: set[int] = set()
+    unreadable: list[OSError] = []
     for subset in SUBSETS:
-        for folder in _entries(root / f"fma_{subset}"):
-            if not (len(folder.name) == 3 and _is_number(folder.name) and _is_below(folder.path, resolved_root)):
+        top = root / f"fma_{subset}"
+        for folder in _entries(top, unreadable) if top.exists() or top.is_symlink() else ():
+            if not (len(folder.name) == 3 and _is_number(folder.name)):
                 continue
-            for file in _entries(folder.path):
+            for file in _entries(folder.path, unreadable):
                 digits = file.name.removesuffix(".mp3")
                 if not (file.name == f"{digits}.mp3" and len(digits) == 6 and _is_number(digits)):
                     continue
-                if digits[:3] == folder.name and _is_file_below(file, resolved_root):
+                if digits[:3] != folder.name:
+                    continue
+                if _is_file(file):
                     found.setdefault(int(digits), subset)
-    return found
+                else:
+                    unusable.add(int(digits))
+    n_bad, n_unusable, n_folders = len(found.keys() & PUBLISHED_BAD), len(unusable - found.keys()), len(unreadable)
+    left_out = (
+        f"{n_bad:,} that FMA lists as bad" if n_bad else "",
+        f"{n_unusable:,} whose file cannot be read" if n_unusable else "",
+        f"{n_folders:,} {'folder' if n_folders == 1 else 'folders'} that cannot be read" if n_folders else "",
+    )
+    return {i: subset for i, subset in found.items() if i not in PUBLISHED_BAD}, tuple(filter(None, left_out))
 
 
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+def _entries(folder: Path | str, unreadable: list[OSError]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except OSError:  # a subset that is not there, a file in a folder's place: nothing to play
+    except OSError as error:
+        unreadable.append(error)
         return []
 
 
@@ -190,14 +224,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _is_below(path: str, resolved_root: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(resolved_root)
-
-
-def _is_file_below(file: os.DirEntry[str], resolved_root: Path) -> bool:
-    if not file.is_symlink():  # its folder is below already; asking the file system for each of 100,000 takes seconds
-        return file.is_file(follow_symlinks=False)
-    return _is_below(file.path, resolved_root) and Path(file.path).is_file()
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        # Asking the file system for each of 100,000 takes seconds: only links are looked at, which often lead nowhere.
+        return entry.is_file() and (not entry.is_symlink() or os.access(entry.path, os.R_OK))
+    except OSError:  # a loop of links
+        return False
 
 
 def _read_rows(path: Path, wanted: Mapping[int, str]) -> tuple[dict[int, _Row], int]:

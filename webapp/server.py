@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import wrap_file
 
 from webapp.connections import FileSlice, listen, run
-from webapp.fma import SUBSETS, Index, audio_name, build_index, empty_index
+from webapp.fma import Index, build_index, empty_index, find_audio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,8 +116,9 @@ def create_app(
     static
         Build of the front end: ``index.html``, ``assets/``, ``lib/``.
     fma_root
-        Folder that holds ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``; without it the
-        index of ``/fma/`` is empty. The index is built here and is in the application's configuration as ``FMA_INDEX``.
+        Folder that holds ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``, links followed; without it
+        the index of ``/fma/`` is empty. The index is built here and is in the application's configuration as
+        ``FMA_INDEX``.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
@@ -127,7 +128,9 @@ def create_app(
     app.config["FMA_INDEX"] = fma_index
 
     def serve(root: Path, name: str, *, immutable: bool = False) -> Response:
-        path = find_file(root, name)
+        return send(find_file(root, name), immutable=immutable)
+
+    def send(path: Path | None, *, immutable: bool = False) -> Response:
         if path is None:
             abort(HTTPStatus.NOT_FOUND)
         response = file_response(path)
@@ -153,13 +156,7 @@ def create_app(
         return serve(roots["tracks"], name)
 
     def fma_file(track_id: int) -> Response:
-        if fma is None or track_id > 999_999:
-            abort(HTTPStatus.NOT_FOUND)
-        for subset in SUBSETS:
-            name = audio_name(subset, track_id)
-            if find_file(fma, name) is not None:
-                return serve(fma, name)
-        abort(HTTPStatus.NOT_FOUND)
+        return send(None if fma is None or track_id > 999_999 else find_audio(fma, track_id))
 
     def fma_list() -> Response:
         return index_response(fma_index)

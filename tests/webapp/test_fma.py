@@ -100,7 +100,9 @@ def test_leaves_out_what_fma_lists_as_bad(tmp_path: Path) -> None:
     add_audio(tmp_path, 2, *PUBLISHED_BAD)
     write_table(tmp_path, row(2), *(row(track_id) for track_id in PUBLISHED_BAD))
     assert len(PUBLISHED_BAD) == 21
-    assert titles(build_index(tmp_path)) == ["Song"]
+    index = build_index(tmp_path)
+    assert titles(index) == ["Song"]
+    assert index.text() == "1 track; left out: 21 that FMA lists as bad"
 
 
 def test_malformed_rows_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_without_titles_tracks_have_numbers(tmp_path: Path, table: str | None, t
     index = build_index(tmp_path)
     assert index.problem is not None
     assert told in index.problem
-    assert index.text() == f"2 tracks, by number only: {index.problem}"
+    assert index.text() == f"2 tracks; by number only: {index.problem}"
     assert titles(index) == ["Track 3", "Track 7"]
 
 
@@ -181,20 +183,35 @@ def test_only_files_that_would_be_served(tmp_path: Path) -> None:
     root = tmp_path / "fma"
     add_audio(root, 2)
     folder = root / "fma_small" / "000"
-    outside = tmp_path / "outside"
-    add_audio(outside, 900)
-    (folder / "000003.mp3").symlink_to(outside / "fma_small" / "000" / "000900.mp3")
     (folder / "000004.mp3").symlink_to(folder / "000004.mp3")
     (folder / "000005.mp3").symlink_to("000002.mp3")
     (folder / "000006.mp3").mkdir()
     (folder / "000007.ogg").write_bytes(b"")
+    (folder / "000008.mp3").symlink_to("nothing")
     (folder / "123456.mp3").write_bytes(b"")  # lies in the wrong folder
     (folder / "00008.mp3").write_bytes(b"")
-    (root / "fma_small" / "001").symlink_to(outside / "fma_small" / "000")
+    (root / "fma_small" / "001").symlink_to("nothing")
     (root / "fma_small" / "checksums").write_bytes(b"")
-    (root / "fma_full").symlink_to(outside / "fma_small")
-    assert titles(build_index(root)) == ["Track 2", "Track 5"]
-    assert build_index(tmp_path / "nothing").n_tracks == 0
+    (root / "fma_full").symlink_to(root / "fma_full")
+    index = build_index(root)
+    assert titles(index) == ["Track 2", "Track 5"]
+    assert index.left_out == ("3 whose file cannot be read", "2 folders that cannot be read")
+    nothing = build_index(tmp_path / "nothing")
+    assert (nothing.n_tracks, nothing.left_out) == (0, ())
+    assert "there is no fma_<subset>/NNN/NNNNNN.mp3" in nothing.text()
+
+
+def test_links_are_the_users_own(tmp_path: Path) -> None:
+    root, disk = tmp_path / "fma", tmp_path / "disk"
+    add_audio(root, 2)
+    add_audio(disk, 3, 4, 1005, 2006)
+    audio = disk / "fma_small"
+    (root / "fma_small" / "001").symlink_to(audio / "001")
+    (root / "fma_small" / "000" / "000003.mp3").symlink_to(audio / "000" / "000003.mp3")
+    (root / "fma_large").symlink_to(audio)
+    index = build_index(root)
+    assert sorted(titles(index)) == [f"Track {i}" for i in (1005, 2, 2006, 3, 4)]
+    assert index.left_out == ()
 
 
 def test_8000_tracks_are_a_small_file(tmp_path: Path) -> None:
