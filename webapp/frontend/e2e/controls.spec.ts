@@ -203,7 +203,7 @@ test("the microphone moves the picture, and the track waits", async ({ page }) =
   await page.getByRole("tab", { name: "Live sound" }).click();
   await page.getByRole("button", { name: "Microphone", exact: true }).click();
   const live = page.getByRole("region", { name: "Live sound" });
-  await expect(live).toContainText("shown 1 second later", SLOW);
+  await expect(live).toContainText("1 s behind", SLOW);
   await openPanel(page);
   const meters = () =>
     panel(page)

@@ -49,7 +49,7 @@ const playground = new Playground({
     },
     decode: decodeTrack,
     fetchDemoTracks: () => fetchDemoTracks(tracksUrl),
-    startLive: (kind, options) => LiveSession.start(kind, options),
+    startLive: (kind, options, signal) => LiveSession.start(kind, options, signal),
   },
 });
 const { look, track } = readAddress(playground, location.search);

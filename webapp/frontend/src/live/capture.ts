@@ -1,17 +1,16 @@
 /** Microphone, tab or system sound -> mono samples at a model's rate. Nothing of it reaches the speakers. */
+import { resume } from "../player/resume";
 import {
+  blocked,
   explainFailure,
   insecure,
-  LiveInputError,
   noAudioShared,
   unsupported,
+  type LiveInputError,
   type LiveInputKind,
 } from "./live-input-error";
 import { Resampler } from "./resample";
 import workletUrl from "./worklet.ts?worker&url";
-
-/** A context that has not begun to run after this time is being held back by the browser. */
-const RESUME_PATIENCE_MS = 1000;
 
 type ChunkListener = (samples: Float32Array) => void;
 
@@ -23,26 +22,33 @@ export interface LiveInput {
   readonly sampleRateHz: number;
   /** Mono samples as they come. What came before is not repeated. @returns ends it */
   listen(onChunk: ChunkListener): () => void;
-  /** Settles when the source has ended by itself (unplugged, sharing stopped) or was stopped here. */
+  /** Settles when the source has ended by itself (unplugged, sharing stopped, device lost) or was stopped here. */
   readonly ended: Promise<void>;
   /** Let go of the device. The browser's recording sign disappears. */
   stop(): void;
 }
 
-/** Whether there is any use in offering it: a browser, but also a page that does not come over https, may refuse. */
-export function canCaptureMicrophone(): boolean {
-  return devices() !== undefined && "AudioWorkletNode" in globalThis;
+/** Why the page cannot listen to a microphone, whatever the person allows; null when it can. */
+export function microphoneObstacle(): LiveInputError | null {
+  return obstacle("microphone");
 }
 
 /**
- * Whether the browser can share the sound of tabs. Firefox and Safari share pictures without it and do not say so, but
- * only those that share sound know how to silence it where it came from.
+ * As for the microphone. Firefox and Safari share the picture of tabs without their sound and do not say so, but only
+ * those that share sound know how to silence it where it came from.
  */
-export function canCaptureTab(): boolean {
+export function tabObstacle(): LiveInputError | null {
   const media = devices();
-  if (media === undefined || !("getDisplayMedia" in media) || !("AudioWorkletNode" in globalThis))
-    return false;
-  return "suppressLocalAudioPlayback" in media.getSupportedConstraints();
+  const sharesSound =
+    media !== undefined &&
+    "getDisplayMedia" in media &&
+    "suppressLocalAudioPlayback" in media.getSupportedConstraints();
+  return obstacle("tab") ?? (sharesSound ? null : unsupported("tab"));
+}
+
+function obstacle(kind: LiveInputKind): LiveInputError | null {
+  if (!isSecureContext) return insecure(kind);
+  return devices() !== undefined && "AudioWorkletNode" in globalThis ? null : unsupported(kind);
 }
 
 /**
@@ -88,11 +94,11 @@ async function capture(
   ask: (media: MediaDevices) => Promise<MediaStream>,
 ): Promise<LiveInput> {
   signal?.throwIfAborted();
-  const media = devices();
-  if (media === undefined) throw isSecureContext ? unsupported(kind) : insecure();
+  const missing = obstacle(kind);
+  if (missing) throw missing;
   let stream: MediaStream | undefined;
   try {
-    stream = await ask(media);
+    stream = await ask(navigator.mediaDevices);
     signal?.throwIfAborted();
     for (const track of stream.getVideoTracks()) track.stop();
     const [track] = stream.getAudioTracks();
@@ -137,11 +143,11 @@ class StreamInput implements LiveInput {
     sampleRateHz: number,
     signal: AbortSignal | undefined,
   ): Promise<StreamInput> {
-    if (!("AudioWorkletNode" in globalThis)) throw unsupported(kind);
     const { context, source } = sourceOf(stream, sampleRateHz);
     try {
-      await Promise.all([context.audioWorklet.addModule(workletUrl), running(context)]);
+      const [runs] = await Promise.all([resume(context), context.audioWorklet.addModule(workletUrl)]);
       signal?.throwIfAborted();
+      if (!runs) throw blocked();
       // Without an output it is called all the same, and there is nothing that could reach the speakers.
       const node = new AudioWorkletNode(context, "tfdeepviz-capture", { numberOfOutputs: 0 });
       const input = new StreamInput(kind, track.label, sampleRateHz, stream, context);
@@ -152,7 +158,9 @@ class StreamInput implements LiveInput {
         for (const listener of input.#listeners) listener(samples);
       };
       source.connect(node);
-      track.addEventListener("ended", () => input.stop(), { signal: input.#stopped.signal });
+      const listening = { signal: input.#stopped.signal };
+      track.addEventListener("ended", () => input.stop(), listening);
+      context.addEventListener("statechange", () => void input.#keepRunning(), listening);
       if (track.readyState === "ended") input.stop();
       return input;
     } catch (error) {
@@ -171,7 +179,13 @@ class StreamInput implements LiveInput {
     this.#stopped.abort();
     this.#listeners.clear();
     for (const track of this.#stream.getTracks()) track.stop();
-    void this.#context.close();
+    if (this.#context.state !== "closed") void this.#context.close();
+  }
+
+  /** A context that was suspended from outside hears nothing: it goes on, or the source has ended. */
+  async #keepRunning(): Promise<void> {
+    const runs = this.#context.state !== "closed" && (await resume(this.#context));
+    if (!runs) this.stop();
   }
 }
 
@@ -188,18 +202,6 @@ function sourceOf(
     if (!(error instanceof DOMException && error.name === "NotSupportedError")) throw error;
     const own = new AudioContext();
     return { context: own, source: own.createMediaStreamSource(stream) };
-  }
-}
-
-/** Settles when the context runs. @throws LiveInputError when the browser holds it back */
-async function running(context: AudioContext): Promise<void> {
-  const impatient = new Promise<void>((resolve) =>
-    AbortSignal.timeout(RESUME_PATIENCE_MS).addEventListener("abort", () => resolve(), { once: true }),
-  );
-  // Where it is held back, the promise of `resume` stays open instead of failing.
-  await Promise.race([context.resume(), impatient]);
-  if (context.state !== "running") {
-    throw new LiveInputError("blocked", "The browser waits for you: press the button once more.");
   }
 }
 

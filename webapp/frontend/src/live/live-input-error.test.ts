@@ -7,7 +7,7 @@ describe("explainFailure", () => {
     ["NotFoundError", "no-device", /connect/i],
     ["OverconstrainedError", "no-device", /connect/i],
     ["NotReadableError", "busy", /another program/],
-    ["InvalidStateError", "blocked", /press/],
+    ["InvalidStateError", "blocked", /Press the button/],
     ["NotSupportedError", "unsupported", /file/],
     ["DataError", "failed", /try again/i],
   ])("says what %s means and what to do", (name, reason, words) => {

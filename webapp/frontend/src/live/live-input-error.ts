@@ -39,8 +39,8 @@ export function explainFailure(kind: LiveInputKind, error: unknown): LiveInputEr
       return new LiveInputError(
         "denied",
         kind === "microphone"
-          ? "The browser was not allowed to listen to the microphone. Allow it for this page (the sign beside the " +
-              "address), then try again."
+          ? "The browser was not allowed to listen to the microphone. Allow it for this page (the icon in the address " +
+              "bar), then try again."
           : "Nothing was shared. Try again and choose a tab; if no choice appears, the system forbids the browser " +
               "to share the screen.",
         cause,
@@ -64,7 +64,7 @@ export function explainFailure(kind: LiveInputKind, error: unknown): LiveInputEr
         cause,
       );
     case "InvalidStateError":
-      return new LiveInputError("blocked", "The browser waits for you: press the button once more.", cause);
+      return blocked(cause);
     case "NotSupportedError":
     case "TypeError":
       return unsupported(kind, cause);
@@ -83,18 +83,19 @@ export function unsupported(kind: LiveInputKind, options?: ErrorOptions): LiveIn
   return new LiveInputError(
     "unsupported",
     kind === "microphone"
-      ? "This browser lets no page listen to a microphone. Use another browser, or play a file."
-      : "This browser cannot share the sound of a tab. Use Chrome or Edge on a computer, or let the microphone listen.",
+      ? "This browser does not support microphone input. Use another browser, or play a file."
+      : "This browser does not support tab audio. Use Chrome or Edge on a computer, or the microphone.",
     options,
   );
 }
 
-export function insecure(): LiveInputError {
-  return new LiveInputError(
-    "insecure",
-    "Browsers let only pages listen that come over https or from this computer. Open the page at an https address or " +
-      "at localhost.",
-  );
+export function insecure(kind: LiveInputKind): LiveInputError {
+  const what = kind === "microphone" ? "Microphone access" : "Tab audio";
+  return new LiveInputError("insecure", `${what} needs HTTPS or localhost.`);
+}
+
+export function blocked(options?: ErrorOptions): LiveInputError {
+  return new LiveInputError("blocked", "The browser blocked the sound. Press the button again.", options);
 }
 
 export function noAudioShared(): LiveInputError {

@@ -38,12 +38,19 @@ export class LiveSession {
   /**
    * Ask for a source and listen to it. To be called right after a press on something.
    *
-   * @param signal the person no longer wants it
+   * @param signal the person no longer wants it; what the browser gives afterwards is let go at once
    * @throws LiveInputError, or the signal's reason
    */
   static async start(kind: LiveInputKind, options: LiveOptions, signal?: AbortSignal): Promise<LiveSession> {
     const capture = kind === "microphone" ? captureMicrophone : captureTab;
-    return new LiveSession(await capture(options.analyst.bundle.audio.sampleRateHz, signal), options);
+    const input = await capture(options.analyst.bundle.audio.sampleRateHz, signal);
+    try {
+      signal?.throwIfAborted();
+      return new LiveSession(input, options);
+    } catch (error) {
+      input.stop();
+      throw error;
+    }
   }
 
   constructor(input: LiveInput, options: LiveOptions) {

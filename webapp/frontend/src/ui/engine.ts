@@ -17,8 +17,8 @@ export interface Services {
   startAnalyst(bundleUrl: string, onProgress: (fraction: number, what: string) => void): Promise<Analyst>;
   decode(data: ArrayBuffer | File, options: DecodeOptions): Promise<DecodedTrack>;
   fetchDemoTracks(): Promise<readonly DemoTrack[]>;
-  /** Listen to something that goes on; right after a press on something. */
-  startLive(kind: LiveInputKind, options: LiveOptions): Promise<LiveSession>;
+  /** Listen to something that goes on, unless the signal comes first; right after a press on something. */
+  startLive(kind: LiveInputKind, options: LiveOptions, signal: AbortSignal): Promise<LiveSession>;
   readonly player: Player;
 }
 

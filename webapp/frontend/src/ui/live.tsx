@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { canCaptureMicrophone, canCaptureTab } from "../live/capture";
+import { microphoneObstacle, tabObstacle } from "../live/capture";
 import { LIVE_LATENCY_SECONDS, type LiveSession } from "../live/live-session";
 import type { LiveInputKind } from "../live/live-input-error";
 import { MicrophoneIcon, StopIcon, TabIcon } from "./icons";
@@ -8,6 +8,7 @@ import type { Playground } from "./playground";
 
 /** The two ways to show what sounds now. */
 export function LiveChoice({ onListen }: { onListen: (kind: LiveInputKind) => void }): JSX.Element {
+  const [noMicrophone, noTab] = [microphoneObstacle(), tabObstacle()];
   return (
     <div class="live-choice">
       <p>
@@ -15,22 +16,27 @@ export function LiveChoice({ onListen }: { onListen: (kind: LiveInputKind) => vo
         hear what comes after a moment. Nothing is recorded, played back or sent anywhere.
       </p>
       <p class="live-buttons">
-        {canCaptureMicrophone() && (
+        {!noMicrophone && (
           <button type="button" class="button" onClick={() => onListen("microphone")}>
             <MicrophoneIcon />
             Microphone
           </button>
         )}
-        {canCaptureTab() && (
+        {!noTab && (
           <button type="button" class="button" onClick={() => onListen("tab")}>
             <TabIcon />
-            Sound of a tab
+            Tab audio
           </button>
         )}
       </p>
-      <p class="help muted">
-        For a tab, the browser asks which one: choose it, and leave “Also share tab audio” switched on.
-      </p>
+      {noMicrophone && <p>{noMicrophone.message}</p>}
+      {noTab ? (
+        <p>{noTab.message}</p>
+      ) : (
+        <p class="help muted">
+          For a tab, the browser asks which one: choose it, and leave “Also share tab audio” switched on.
+        </p>
+      )}
     </div>
   );
 }
@@ -49,7 +55,7 @@ export function LiveBar({ playground, session }: LiveBarProps): JSX.Element {
         <p class="now-title">
           <strong>{session.label}</strong>
         </p>
-        <p class="now-progress muted">shown {LIVE_LATENCY_SECONDS} second later</p>
+        <p class="now-progress muted">{LIVE_LATENCY_SECONDS} s behind</p>
       </div>
       <span class="meter live-level" aria-hidden="true" style={{ "--value": level }} />
       <div class="controls">

@@ -559,10 +559,112 @@ describe("live sound", () => {
     expect(session.dispose).toHaveBeenCalled();
   });
 
+  describe("that is allowed late", () => {
+    /** Asks that stay open until the test answers them. */
+    function asking() {
+      const asked: { signal: AbortSignal; allow: () => ReturnType<typeof liveSession>; end: () => void }[] =
+        [];
+      const parts = setUp({
+        services: {
+          startLive: (_, { onEnd }, signal) =>
+            new Promise((resolve) => {
+              const allow = () => {
+                const session = liveSession();
+                resolve(session as unknown as LiveSession);
+                return session;
+              };
+              asked.push({ signal, allow, end: onEnd });
+            }),
+        },
+      });
+      return { ...parts, asked };
+    }
+
+    it("is let go when another request came meanwhile", async () => {
+      const { playground, asked } = asking();
+      await playground.start();
+      void playground.listenLive("microphone");
+      void playground.listenLive("tab");
+      expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+      const second = asked[1]!.allow();
+      await settle();
+      const first = asked[0]!.allow();
+      await settle();
+      expect(first.dispose).toHaveBeenCalled();
+      expect(second.dispose).not.toHaveBeenCalled();
+      expect(playground.live.value).toBe(second);
+      asked[0]!.end(); // the end of what nobody hears says nothing
+      expect(playground.live.value).toBe(second);
+      expect(playground.notices.list.value).toEqual([]);
+    });
+
+    it.each<[string, (playground: Playground) => unknown]>([
+      ["a track was opened", (playground) => playground.open(song("Air"))],
+      ["the track plays again", (playground) => playground.togglePlay()],
+      ["a media key started the track", (playground) => playground.play()],
+      ["the page is gone", (playground) => playground.dispose()],
+    ])("is let go when %s", async (_, act) => {
+      const { playground, one, asked } = asking();
+      await playground.start();
+      await playground.open(song("Before"));
+      one.give(0, 99);
+      await settle();
+      void playground.listenLive("microphone");
+      void act(playground);
+      expect(asked[0]!.signal.aborted).toBe(true);
+      const session = asked[0]!.allow();
+      await settle();
+      expect(session.dispose).toHaveBeenCalled();
+      expect(playground.live.value).toBeNull();
+    });
+
+    it("ends what was being opened", async () => {
+      const { playground, asked } = asking();
+      await playground.start();
+      const opening = playground.open(song("Air"));
+      void playground.listenLive("microphone");
+      await opening;
+      expect(playground.track.value).toBeNull();
+      expect(playground.opening.value).toBeNull();
+      asked[0]!.allow();
+      await settle();
+      expect(playground.live.value).not.toBeNull();
+    });
+
+    it("is not shown when it ended before it could be", async () => {
+      const { playground, asked } = asking();
+      await playground.start();
+      void playground.listenLive("microphone");
+      asked[0]!.end();
+      const session = asked[0]!.allow();
+      await settle();
+      expect(session.dispose).toHaveBeenCalled();
+      expect(playground.live.value).toBeNull();
+    });
+  });
+
+  it("gives way to the track when a media key starts it", async () => {
+    const session = liveSession();
+    const { playground, player, one } = setUp({
+      services: { startLive: () => Promise.resolve(session as unknown as LiveSession) },
+    });
+    await playground.start();
+    await playground.open(song("Air"));
+    one.give(0, 99);
+    await settle();
+    await playground.listenLive("microphone");
+    await playground.play();
+    expect(session.dispose).toHaveBeenCalled();
+    expect(playground.live.value).toBeNull();
+    one.give(0, 99);
+    await settle();
+    expect(player.playing).toBe(true);
+  });
+
   it("waits for the note, and says why there is nothing to hear", async () => {
     const { playground } = setUp({ noteAccepted: false });
     await playground.listenLive("microphone");
-    expect(playground.notices.list.value[0]?.text).toContain("no model yet");
+    expect(playground.notices.list.value[0]?.text).toContain("not ready yet");
     await playground.start();
     await playground.listenLive("microphone");
     expect(playground.noteOpen.value).toBe(true);

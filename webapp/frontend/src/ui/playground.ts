@@ -20,7 +20,7 @@ import { Listening } from "./listening";
 import type { Look } from "./look";
 import { Models } from "./models";
 import { MusicFrames } from "./music-frames";
-import { Notices } from "./notices";
+import { Notices, type NoticeKind } from "./notices";
 import { Playlist, type PlaylistEntry } from "./playlist";
 import type { Settings } from "./settings";
 import { fileSource, type DemoTrack, type TrackSource } from "./sources";
@@ -83,7 +83,11 @@ export class Playground {
   } | null = null;
   /** Ends with the track: what is measured of it in the background. */
   #trackScope = new Scope();
-  #openAbort: AbortController | null = null;
+  /**
+   * The newest wish for something to hear: a track on its way, or live sound from the question for permission on. The
+   * next wish aborts it, and whatever arrives for it afterwards is let go.
+   */
+  #wish: { readonly kind: "track" | "live"; readonly abort: AbortController } | null = null;
   /** What the note on flashing light has held up. */
   #afterNote: () => Promise<void> = () => this.play();
   #listening: Listening | null = null;
@@ -113,7 +117,7 @@ export class Playground {
     this.scope.own(effect(() => services.player.setDelay(settings.outputDelaySeconds.value)));
     this.scope.own(this.choices.look.subscribe(() => this.#applyChoices()));
     this.scope.own(() => {
-      this.#openAbort?.abort();
+      this.#wish?.abort.abort();
       this.#live.peek()?.dispose();
       this.#trackScope.dispose();
     });
@@ -293,7 +297,7 @@ export class Playground {
   async listenLive(kind: LiveInputKind): Promise<void> {
     const analyst = this.models.analyst.peek();
     if (!analyst) {
-      this.notices.show("info", "There is no model yet that could listen. Try again when one is ready.");
+      this.notices.show("info", "The model is not ready yet. Try again in a moment.");
       return;
     }
     if (!this.settings.noteAccepted.value) {
@@ -302,20 +306,24 @@ export class Playground {
       return;
     }
     this.pause();
-    this.stopLive();
+    const wish = this.#wishFor("live");
+    const end = (kind: NoticeKind, words: string) => {
+      if (wish.signal.aborted) return;
+      this.stopLive();
+      this.notices.show(kind, words);
+    };
     try {
-      const session = await this.#services.startLive(kind, {
+      const options: LiveOptions = {
         analyst,
         choices: this.#liveChoices(analyst),
-        onEnd: () => {
-          this.#endLive();
-          this.notices.show("info", "The sound has ended.");
-        },
-        onError: (error) => {
-          this.#endLive();
-          this.notices.show("error", `The analysis stopped: ${explainModel(error)}`);
-        },
-      });
+        onEnd: () => end("info", kind === "tab" ? "Audio sharing ended." : "The microphone has stopped."),
+        onError: (error) => end("error", `The analysis stopped: ${explainModel(error)}`),
+      };
+      const session = await this.#services.startLive(kind, options, wish.signal);
+      if (wish.signal.aborted) {
+        session.dispose();
+        return;
+      }
       const now = this.models.analyst.peek();
       if (now && now !== analyst) session.use(now, this.#liveChoices(now));
       // The model has no time for the rest of the track now.
@@ -324,12 +332,14 @@ export class Playground {
       this.#live.value = session;
       this.#loop.wake();
     } catch (error) {
-      this.notices.show("error", error instanceof LiveInputError ? error.message : technicalReason(error));
+      end("error", error instanceof LiveInputError ? error.message : technicalReason(error));
     }
   }
 
+  /** Let go of the microphone or the tab, or of the question for it. */
   stopLive(): void {
-    this.#live.peek()?.dispose();
+    if (this.#wish?.kind !== "live") return;
+    this.#wish.abort.abort();
     this.#endLive();
   }
 
@@ -362,10 +372,7 @@ export class Playground {
 
   /** Open a track and play it. What plays now goes on until the new one is decoded. */
   async open(source: TrackSource): Promise<void> {
-    this.stopLive();
-    this.#openAbort?.abort();
-    const abort = new AbortController();
-    this.#openAbort = abort;
+    const { signal } = this.#wishFor("track");
     batch(() => {
       this.#opening.value = source.title;
       this.#failed.value = false;
@@ -373,15 +380,15 @@ export class Playground {
     });
     this.#services.player.warmUp();
     try {
-      const [data, analyst] = await Promise.all([source.read(abort.signal), this.models.settled()]);
-      abort.signal.throwIfAborted();
+      const [data, analyst] = await Promise.all([source.read(signal), this.models.settled()]);
+      signal.throwIfAborted();
       const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
       const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
       const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds });
-      abort.signal.throwIfAborted();
+      signal.throwIfAborted();
       this.#insert(source, decoded, sampleRateHz);
     } catch (error) {
-      if (abort.signal.aborted) return;
+      if (signal.aborted) return;
       batch(() => {
         this.#opening.value = null;
         this.#failed.value = true;
@@ -399,6 +406,7 @@ export class Playground {
       this.#noteOpen.value = true;
       return;
     }
+    this.stopLive();
     const { player } = this.#services;
     if (player.positionSeconds >= player.durationSeconds - END_MARGIN_SECONDS) this.seek(0);
     this.#playing.value = true;
@@ -642,9 +650,21 @@ export class Playground {
     };
   }
 
+  /** Let go of what was wished for before. */
+  #wishFor(kind: "track" | "live"): AbortController {
+    this.#wish?.abort.abort();
+    const abort = new AbortController();
+    this.#wish = { kind, abort };
+    this.#opening.value = null;
+    this.#endLive();
+    return abort;
+  }
+
   /** Back to the track that was open before, if there was one. */
   #endLive(): void {
-    if (!this.#live.peek()) return;
+    const live = this.#live.peek();
+    if (!live) return;
+    live.dispose();
     this.#live.value = null;
     this.#heard = false;
     if (!this.#listening) void this.#listenAgain();
