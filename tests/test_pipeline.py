@@ -18,9 +18,10 @@ from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.index import index_files
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push
+from tfdeepviz.locks import BusyError, locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.training import Run, train
-from tfdeepviz.pipeline import RECORD, Config, PipelineError, PipelineProgress, _locked, corpus_digest, run_pipeline
+from tfdeepviz.pipeline import RECORD, Config, PipelineError, PipelineProgress, corpus_digest, run_pipeline
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 PRESET = {
@@ -352,7 +353,7 @@ def test_what_no_pipeline_made_is_left_alone(home: Path, steps: Steps) -> None:
 
 
 def test_one_pipeline_at_a_time(home: Path, steps: Steps) -> None:
-    with _locked(home / "work"), pytest.raises(PipelineError, match="another pipeline is at work"):
+    with locked(home / "work"), pytest.raises(BusyError, match="is at work here"):
         run(home)
     assert run(home).done == []
 

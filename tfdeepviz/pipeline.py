@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
@@ -12,7 +11,6 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -35,6 +33,7 @@ from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.registry import INDEX, entries, find, push
 from tfdeepviz.export.validate import validate
+from tfdeepviz.locks import locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.report import evaluate
@@ -373,9 +372,10 @@ def run_pipeline(config: Config, *, dry_run: bool = False, progress: PipelinePro
 
     Raises
     ------
+    BusyError
+        If another pipeline works in the same folder.
     PipelineError
-        If another pipeline works in the same folder, something is in the way that no pipeline made, or, after all
-        else is done, bundles are not good enough.
+        If something is in the way that no pipeline made, or, after all else is done, bundles are not good enough.
     FormatError, InputError, DivergedError
         As the single steps do.
     """
@@ -384,28 +384,12 @@ def run_pipeline(config: Config, *, dry_run: bool = False, progress: PipelinePro
         _Pipeline(config, progress, dry_run=True).run()
         return
     config.work.mkdir(parents=True, exist_ok=True)
-    with _locked(config.work):
+    with locked(config.work):
         # What a pipeline that was killed could not tidy up.
         remove_leftovers(config.work)
         for left in (*config.work.glob(f"{_REMOVED}*/"), *config.work.glob("bundles/.*/")):
             shutil.rmtree(left)
         _Pipeline(config, progress, dry_run=False).run()
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    """Refuse to work where another pipeline does; the lock goes with its process, however that ends."""
-    folder = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PipelineError(
-                f"{work}: another pipeline is at work here; wait for it, or give another work"
-            ) from error
-        yield
-    finally:
-        os.close(folder)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_lef
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
+from tfdeepviz.locks import locked
 from tfdeepviz.provenance import code_version, command
 
 TRACKS_PER_SHARD = 32
@@ -259,8 +260,15 @@ def prepare(
     ------
     FormatError, InputError
         As `plan` and `finish`.
+    BusyError
+        If another process prepares the dataset.
     """
     job = plan(fma_root, out, **options)
+    with locked(out):
+        return _prepare(job, n_workers, progress)
+
+
+def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDataset:
     shards = job.unfinished()
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)

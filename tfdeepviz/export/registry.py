@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files
+from tfdeepviz.locks import locked
 
 SCHEMA_VERSION = 1
 INDEX = "index.json"
@@ -75,7 +73,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     if source.name == FRONTENDS:
         raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export under another")
     registry.mkdir(parents=True, exist_ok=True)
-    with _locked(registry):
+    with locked(registry, wait=True):
         home = registry / source.name
         version = max(_versions(home), default=0) + 1
         for left in registry.glob(f"{_INCOMING}*"):
@@ -186,7 +184,7 @@ def rollback(registry: Path, name: str, version: int) -> None:
     FormatError
         If it is not there, or broken.
     """
-    with _locked(registry):
+    with locked(registry, wait=True):
         find(registry, name, version)
         _write_index(registry, {name: version})
 
@@ -206,7 +204,7 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
     """
     if keep < 1:
         raise InputError(f"keep={keep}: give at least 1")
-    with _locked(registry):
+    with locked(registry, wait=True):
         old = [
             registry / entry.name / str(version)
             for entry in entries(registry)
@@ -288,14 +286,3 @@ def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = 
             title = read_json(home / str(chosen) / MANIFEST).get("title", home.name)
             bundles.append(asdict(Entry(home.name, str(title), tuple(versions), chosen)))
     write_json(registry / INDEX, {"schema_version": SCHEMA_VERSION, "bundles": bundles})
-
-
-@contextmanager
-def _locked(registry: Path) -> Iterator[None]:
-    """Let one writer at a time change a registry; the lock goes with its process, however that ends."""
-    folder = os.open(registry, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)

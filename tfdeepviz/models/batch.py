@@ -20,6 +20,7 @@ from typing import IO, Any, Literal
 
 from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.errors import InputError, TfdeepvizError
+from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
 
 Status = Literal["done", "failed", "not finished", "not begun"]
@@ -146,6 +147,8 @@ def run_batch(
         Before anything is trained, if a preset cannot be loaded.
     InputError
         Before anything is trained, if two presets would share a folder or there is none.
+    BusyError
+        If another batch works in `out`.
     KeyboardInterrupt
         Interrupted; the run was told to stop, and the summary is written.
     """
@@ -154,23 +157,24 @@ def run_batch(
     if taken := {argument.partition("=")[0] for argument in extra} & {"--dataset", "--out"}:
         raise InputError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; leave it out")
     out.mkdir(parents=True, exist_ok=True)
-    for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
-        result = row.result
-        echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
-        command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
-        try:
-            reason = _train(command, out / f"{result.name}.log", echo)
-        except KeyboardInterrupt:
-            rows[i] = _peek(result)
+    with locked(out):
+        for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
+            result = row.result
+            echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
+            command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
+            try:
+                reason = _train(command, out / f"{result.name}.log", echo)
+            except KeyboardInterrupt:
+                rows[i] = _peek(result)
+                _write_summary(out, rows)
+                raise
+            if reason:
+                rows[i] = _Row(replace(result, status="failed", reason=reason))
+            else:
+                rows[i] = _finished(result)
+            result = rows[i].result
+            echo(f"[{i + 1}/{len(presets)}] {result.name}: {result.status}{result.reason and f' ({result.reason})'}\n")
             _write_summary(out, rows)
-            raise
-        if reason:
-            rows[i] = _Row(replace(result, status="failed", reason=reason))
-        else:
-            rows[i] = _finished(result)
-        result = rows[i].result
-        echo(f"[{i + 1}/{len(presets)}] {result.name}: {result.status}{result.reason and f' ({result.reason})'}\n")
-        _write_summary(out, rows)
     return [row.result for row in rows]
 
 

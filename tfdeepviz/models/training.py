@@ -24,6 +24,7 @@ from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.locks import locked
 from tfdeepviz.models.build import ParameterCounts, counts_of
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
@@ -266,6 +267,8 @@ def train(
     ------
     FormatError
         If `out` holds another run.
+    BusyError
+        If another process trains it.
     InputError
         If the arguments do not fit each other.
     DivergedError
@@ -281,7 +284,7 @@ def train(
     dataset.verify()
     run = _claim(out, preset, dataset, seed, deterministic, weights, teacher, n_components)
     keras.utils.set_random_seed(seed)
-    with distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
+    with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
         task = _task(run, dataset, teacher)
         model, history = _restore(run)
         if model is None:

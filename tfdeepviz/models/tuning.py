@@ -27,6 +27,7 @@ from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.locks import locked
 from tfdeepviz.models.build import count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import EpochProgress, Run, train
@@ -377,6 +378,8 @@ def tune(
     ------
     FormatError
         If `out` holds another search or its files are broken.
+    BusyError
+        If another process searches there.
     InputError
         If the arguments are impossible, or no combination of the space can be used.
     """
@@ -398,10 +401,11 @@ def tune(
     )
     oracle = _ORACLES[algorithm](space, dataset, seed)
     oracle.max_trials = n_trials
-    # KerasTuner says on standard output that it resumes.
-    with redirect_stdout(None):
-        tuner = _Tuner(oracle, space, dataset, out, seed, progress or TrialProgress())
-    tuner.search(verbose=0)
+    with locked(out):
+        # KerasTuner says on standard output that it resumes.
+        with redirect_stdout(None):
+            tuner = _Tuner(oracle, space, dataset, out, seed, progress or TrialProgress())
+        tuner.search(verbose=0)
     if oracle.ended and not oracle.trials:
         raise InputError(f"the space has no combination that can be used: {oracle.ended}")
     return Tuning.load(out, oracle.ended)

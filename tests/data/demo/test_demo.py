@@ -122,6 +122,20 @@ def test_reruns_render_what_is_missing(corpus: Path) -> None:
     assert missing.read_bytes() == before
 
 
+def test_what_says_complete_goes_before_anything_is_made_anew(tmp_path: Path) -> None:
+    def stop(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    settings = {"n_tracks": 2, "seed": 3, "duration_seconds": 1.0, "n_workers": 1}
+    render_corpus(tmp_path, **settings)
+    (tmp_path / "fma_small" / "000" / "000003.mp3").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        render_corpus(tmp_path, **settings, progress=stop)
+    assert not (tmp_path / "fma_metadata" / "genres.csv").exists()
+    render_corpus(tmp_path, **settings)
+    assert (tmp_path / "fma_metadata" / "genres.csv").is_file()
+
+
 def test_other_folders_are_left_alone(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="other settings"):
         render_corpus(corpus, n_tracks=3, seed=4, duration_seconds=1.0)

@@ -18,6 +18,7 @@ from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.names import artist_names, track_titles
 from tfdeepviz.errors import InputError
+from tfdeepviz.locks import locked
 
 COMPOSER_VERSION = 1
 """Goes up whenever the same settings would sound different, so that old and new tracks never mix in one corpus."""
@@ -214,31 +215,37 @@ def render_corpus(
     ------
     InputError
         For an argument out of range, or a folder that holds another corpus.
+    BusyError
+        If another process renders there.
     """
     _check(n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
     _claim(root, _Settings(COMPOSER_VERSION, n_tracks, seed, float(duration_seconds)))
-    plan = plan_corpus(n_tracks, seed)
-    jobs = [
-        _Job(
-            track.genre,
-            track.artist_index,
-            track.number,
-            seed,
-            duration_seconds,
-            root / track.path,
-            track.title,
-            track.artist_name,
-        )
-        for track in plan
-        if not (root / track.path).is_file()
-    ]
-    n_skipped = n_tracks - len(jobs)
-    for n_done, _ in enumerate(_run(jobs, n_workers), n_skipped + 1):
-        if progress is not None:
-            progress(n_done, n_tracks)
-    _write_tracks_csv(root, plan, duration_seconds)
-    _write_genres_csv(root, plan)
+    with locked(root):
+        plan = plan_corpus(n_tracks, seed)
+        jobs = [
+            _Job(
+                track.genre,
+                track.artist_index,
+                track.number,
+                seed,
+                duration_seconds,
+                root / track.path,
+                track.title,
+                track.artist_name,
+            )
+            for track in plan
+            if not (root / track.path).is_file()
+        ]
+        if jobs:
+            # It comes last, and says that all else is there.
+            _genres_csv(root).unlink(missing_ok=True)
+        n_skipped = n_tracks - len(jobs)
+        for n_done, _ in enumerate(_run(jobs, n_workers), n_skipped + 1):
+            if progress is not None:
+                progress(n_done, n_tracks)
+        _write_tracks_csv(root, plan, duration_seconds)
+        _write_genres_csv(root, plan)
     splits = ("training", "validation", "test")
     return CorpusSummary(
         root=root,
@@ -455,11 +462,15 @@ def _write_tracks_csv(root: Path, plan: Sequence[PlannedTrack], duration_seconds
     _write_csv(root / "fma_metadata" / "tracks.csv", [*header, *rows])
 
 
+def _genres_csv(root: Path) -> Path:
+    return root / "fma_metadata" / "genres.csv"
+
+
 def _write_genres_csv(root: Path, plan: Sequence[PlannedTrack]) -> None:
     rows: list[list[object]] = [["genre_id", "#tracks", "parent", "title", "top_level"]]
     for genre, genre_id in sorted(_GENRE_IDS.items(), key=lambda item: item[1]):
         rows.append([genre_id, sum(track.genre == genre for track in plan), 0, genre, genre_id])
-    _write_csv(root / "fma_metadata" / "genres.csv", rows)
+    _write_csv(_genres_csv(root), rows)
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
