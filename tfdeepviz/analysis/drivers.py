@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import math
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 import soxr
-from librosa.onset import onset_strength
 from scipy.signal import lfilter
 
 from tfdeepviz.export.bundle import Bundle
@@ -85,10 +87,25 @@ class Sound:
 
     def onset_strength(self) -> Floats:
         """Librosa's onset strength at the same times [shape=(n,)]."""
-        strength = onset_strength(y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP)
+        strength = _librosa().onset.onset_strength(y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP)
         times = np.arange(len(strength)) * _ONSET_HOP / _ONSET_RATE_HZ
         as_they_are = TimeSettings(attack=0, release=0)
         return self.play(times, np.asarray(strength, np.float64)[:, None], as_they_are)[:, 0]
+
+
+@functools.cache
+def _librosa() -> Any:
+    """Import librosa, also where neither its own folder nor the user's takes the code that numba compiles for it."""
+    import librosa
+
+    try:
+        import librosa.onset
+    except RuntimeError:
+        import numba
+
+        numba.config.CACHE_DIR = tempfile.mkdtemp(prefix="tfdeepviz-numba-")
+        atexit.register(shutil.rmtree, numba.config.CACHE_DIR, ignore_errors=True)
+    return librosa
 
 
 @dataclass(frozen=True)
@@ -236,6 +253,7 @@ def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: 
     -------
     np.ndarray [shape=(n_rows, n_bands)]
     """
+    librosa = _librosa()
     power = np.square(np.abs(librosa.stft(pcm, n_fft=_N_FFT, hop_length=_HOP)))
     frequencies = librosa.fft_frequencies(sr=RATE_HZ, n_fft=_N_FFT)
     inside = np.stack([(low <= frequencies) & (frequencies < high) for low, high in bands_hz])

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 import tensorflow as tf
-from librosa.filters import mel as mel_filter_bank
 
+from tfdeepviz.data.mel import mel_filter_bank
 from tfdeepviz.params import AudioParams
 
 # Frames that go through the graph at once: what they need in between stays in the cores' caches, and memory does
@@ -62,9 +62,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
     def _permuted_mel(self) -> npt.NDArray[np.float32]:
         """Mel filter bank for bins in the order in which the two steps give them [shape=(half * n2, n_mels)]."""
         p, (n1, n2, half) = self.params, self._sizes
-        mel = mel_filter_bank(
-            sr=p.sample_rate_hz, n_fft=p.n_fft, n_mels=p.n_mels, fmin=p.f_min_hz, fmax=p.f_max_hz
-        ).T  # (n_bins, n_mels)
+        mel = mel_filter_bank(p).T  # (n_bins, n_mels)
         permuted = np.zeros((half * n2, p.n_mels), np.float32)
         # Bin k stands at row k % n1, column k // n1; if that row was left out, its mirror n_fft - k has the same power.
         for k in range(p.n_bins):

@@ -1,0 +1,52 @@
+"""The mel filter bank. Importing librosa for it would fail where numba has no folder to keep compiled code in."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from tfdeepviz.params import AudioParams
+
+# Slaney's scale: linear up to 1 kHz, logarithmic above.
+_HZ_PER_MEL = 200 / 3
+_CORNER_HZ = 1_000.0
+_CORNER_MEL = _CORNER_HZ / _HZ_PER_MEL
+_LOG_STEP = float(np.log(6.4)) / 27
+
+
+def mel_filter_bank(params: AudioParams) -> npt.NDArray[np.float32]:
+    """Triangular filters of equal area on Slaney's mel scale, bit for bit those of `librosa.filters.mel`.
+
+    Parameters
+    ----------
+    params
+        Sample rate, FFT length, number of filters and their range.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_mels, n_bins), dtype=float32]
+    """
+    p = params
+    bins_hz = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate_hz)
+    edges_hz = _to_hz(np.linspace(_to_mel(p.f_min_hz), _to_mel(p.f_max_hz), p.n_mels + 2))
+    widths_hz, ramps = np.diff(edges_hz)[:, None], edges_hz[:, None] - bins_hz
+    filters = np.maximum(0, np.minimum(-ramps[:-2] / widths_hz[:-1], ramps[2:] / widths_hz[1:])).astype(np.float32)
+    filters *= (2 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
+    if not filters.any(axis=1).all():
+        warnings.warn(
+            f"n_mels={p.n_mels}: some filters are narrower than a bin and stay empty; take fewer or a larger n_fft",
+            stacklevel=2,
+        )
+    return filters
+
+
+def _to_mel(hz: float) -> float:
+    return hz / _HZ_PER_MEL if hz < _CORNER_HZ else float(_CORNER_MEL + np.log(hz / _CORNER_HZ) / _LOG_STEP)
+
+
+def _to_hz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    above = _CORNER_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _CORNER_MEL) - _CORNER_MEL))
+    hz: npt.NDArray[np.float64] = np.where(mel < _CORNER_MEL, _HZ_PER_MEL * mel, above)
+    return hz
