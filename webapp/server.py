@@ -83,7 +83,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": (
         "accelerometer=(), geolocation=(), gyroscope=(), magnetometer=(), midi=(), payment=(), usb=(), "
-        "autoplay=(self), display-capture=(self), fullscreen=(self), microphone=(self), picture-in-picture=(self)"
+        "autoplay=(self), display-capture=(self), fullscreen=(self), microphone=(self), picture-in-picture=(self), "
+        "screen-wake-lock=(self)"
     ),
 }
 

@@ -35,7 +35,11 @@ const cache = new EncodingCache();
 const store = openStore();
 const visuals = VISUALS.map(({ id }) => id);
 const settings = new Settings(scope, store, calm, visuals);
-const player = new AudioPlayer(scope, { onEnded: () => playground.ended() });
+const player = new AudioPlayer(scope, {
+  onEnded: () => playground.ended(),
+  onInterrupted: () => playground.interrupted(),
+  onRestored: () => playground.restored(),
+});
 const playground = new Playground({
   settings,
   visuals: VISUALS,

@@ -1,14 +1,22 @@
 import { PlaybackClock, clamp, heardSeconds } from "./clock";
-import type { Scope } from "./scope";
+import { resume } from "./resume";
+import type { Disposer, Scope } from "./scope";
 
 /** Fades at starts and stops, long enough that nothing clicks. */
 const FADE_SECONDS = 0.008;
-/** A context that has not begun to run after this time is being held back by the browser. */
-const RESUME_PATIENCE_MS = 400;
+/** After a pause of this length the audio device may sleep. */
+const REST_AFTER_MS = 3000;
+/** A context whose time has not moved at so many looks in a row has lost its device, whatever it says. */
+const PULSE_MS = 1000;
+const MISSED_PULSES = 3;
 
 export interface AudioPlayerEvents {
   /** The track has been heard to its end. */
   readonly onEnded: () => void;
+  /** The browser, the system or another page has taken the sound away: playback stands still. */
+  readonly onInterrupted: () => void;
+  /** A system that took the sound away (for a telephone call) gives it back. */
+  readonly onRestored: () => void;
 }
 
 interface Voice {
@@ -27,6 +35,14 @@ export class AudioPlayer {
   #voice: Voice | null = null;
   #loudness = 1;
   #delaySeconds = 0;
+  /** Ends what was begun with the context. */
+  #forget: Disposer = () => undefined;
+  /** Falling asleep. */
+  #resting: Promise<void> | null = null;
+  #cancelRest: Disposer = () => undefined;
+  #cancelPulse: Disposer = () => undefined;
+  /** The system has taken the sound away, and nothing else was asked for since. */
+  #interrupted = false;
   /** Counts what was asked for: a pause while the device still wakes up makes an earlier play void. */
   #request = 0;
 
@@ -36,7 +52,7 @@ export class AudioPlayer {
     this.#clock = new PlaybackClock(() => this.#heardSeconds());
     scope.own(() => {
       this.#silence();
-      void this.#context?.close();
+      this.#dropContext();
     });
   }
 
@@ -63,16 +79,18 @@ export class AudioPlayer {
    * this when a track is chosen, not before.
    */
   warmUp(): void {
+    if (this.#context?.state === "closed") this.#dropContext();
     if (this.#context) return;
-    this.#context = new AudioContext({ latencyHint: "interactive" });
-    this.#output = this.#context.createGain();
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this.#context = context;
+    this.#output = context.createGain();
     this.#output.gain.value = this.#loudness;
-    this.#output.connect(this.#context.destination);
+    this.#output.connect(context.destination);
+    this.#forget = this.#scope.listen(context, "statechange", () => this.#follow(context.state));
   }
 
   load(buffer: AudioBuffer): void {
-    this.#request++;
-    this.#silence();
+    this.pause();
     this.#buffer = buffer;
     this.#clock.reset(buffer.duration);
   }
@@ -81,16 +99,21 @@ export class AudioPlayer {
   async play(): Promise<boolean> {
     if (!this.#buffer || this.playing) return true;
     const request = ++this.#request;
+    this.#interrupted = false;
+    this.#cancelRest();
     this.warmUp();
-    const audible = await this.#resume();
+    await this.#resting;
+    const audible = this.#context !== null && (await resume(this.#context));
     if (audible && request === this.#request) this.#sound();
     return audible;
   }
 
   pause(): void {
     this.#request++;
+    this.#interrupted = false;
     this.#clock.stop();
     this.#silence();
+    this.#restLater();
   }
 
   seek(seconds: number): void {
@@ -113,16 +136,64 @@ export class AudioPlayer {
     this.#delaySeconds = seconds;
   }
 
-  async #resume(): Promise<boolean> {
+  /** What the context does by itself or is made to do by others. */
+  #follow(state: AudioContextState): void {
+    if (state === "running") {
+      if (this.#interrupted) this.#events.onRestored();
+      else if (!this.playing) this.#restLater();
+      return;
+    }
+    const wasPlaying = this.playing;
+    this.#clock.stop();
+    this.#silence();
+    if (state === "closed") this.#dropContext();
+    if (!wasPlaying) return;
+    this.#request++;
+    this.#events.onInterrupted();
+    this.#interrupted = state === "interrupted";
+  }
+
+  /** The next play makes a new one. */
+  #dropContext(): void {
     const context = this.#context;
-    if (!context) return false;
-    if (context.state === "running") return true;
-    // Where autoplay is blocked, the promise of `resume` stays open instead of failing.
-    await Promise.race([
-      context.resume().catch(() => undefined),
-      new Promise<void>((resolve) => this.#scope.timeout(RESUME_PATIENCE_MS, resolve)),
-    ]);
-    return (context.state as AudioContextState) === "running";
+    this.#cancelRest();
+    this.#cancelPulse();
+    this.#forget();
+    this.#context = null;
+    this.#output = null;
+    if (context && context.state !== "closed") void context.close();
+  }
+
+  #restLater(): void {
+    this.#cancelRest();
+    this.#cancelRest = this.#scope.timeout(REST_AFTER_MS, () => {
+      if (this.playing || this.#context?.state !== "running") return;
+      const resting = this.#context.suspend().catch(() => undefined);
+      this.#resting = resting;
+      void resting.then(() => {
+        if (this.#resting === resting) this.#resting = null;
+      });
+    });
+  }
+
+  /** Look whether the context's time moves: where its device is gone, some browsers go on to call it running. */
+  #watchPulse(lastSeconds: number, missed: number): void {
+    this.#cancelPulse = this.#scope.timeout(PULSE_MS, () => {
+      const { currentTime } = this.#context ?? {};
+      if (!this.playing || currentTime === undefined) return;
+      if (currentTime > lastSeconds) this.#watchPulse(currentTime, 0);
+      else if (missed + 1 < MISSED_PULSES) this.#watchPulse(currentTime, missed + 1);
+      else void this.#revive();
+    });
+  }
+
+  /** Go on in a new context. */
+  async #revive(): Promise<void> {
+    this.#clock.stop();
+    this.#silence();
+    this.#dropContext();
+    const audible = await this.play();
+    if (!audible) this.#events.onInterrupted();
   }
 
   #sound(): void {
@@ -150,6 +221,9 @@ export class AudioPlayer {
     source.start(startAt, offset);
     this.#voice = voice;
     this.#clock.start(startAt);
+    this.#cancelRest();
+    this.#cancelPulse();
+    this.#watchPulse(context.currentTime, 0);
   }
 
   #silence(): void {

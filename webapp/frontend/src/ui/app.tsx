@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { computed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { EncodingCache } from "../cache/encoding-cache";
@@ -6,6 +6,7 @@ import type { Library } from "../library/library";
 import { MediaKeys } from "../player/media-session";
 import { PictureInPicture } from "../player/picture-in-picture";
 import { Scope } from "../player/scope";
+import { keepScreenOn } from "../player/wake-lock";
 import { recordVideo } from "../recording/video";
 import { takeStill } from "../recording/still";
 import { About } from "./about";
@@ -170,7 +171,7 @@ export function App(props: AppProps): JSX.Element {
       <NoticeList notices={playground.notices} />
       {dropping.value && (
         <div class="drop" aria-hidden="true">
-          <p>Let go to listen</p>
+          <p>Drop to play</p>
         </div>
       )}
       <Lock locked={locked} />
@@ -255,6 +256,11 @@ class Page {
     this.#playground = playground;
     this.events = new PageEvents(this.scope, playground, state, this.hint, (files) => this.openFiles(files));
     this.smallWindow = new PictureInPicture(this.scope, () => playground.draw());
+    const { playing, live } = playground;
+    keepScreenOn(
+      this.scope,
+      computed(() => playing.value || live.value !== null),
+    );
     MediaKeys.attach(this.scope, {
       track: playground.track,
       playing: playground.playing,

@@ -294,7 +294,7 @@ describe("opening a track", () => {
     one.give(0, 99);
     await settle();
     expect(playground.phase.value).toBe("ready");
-    expect(playground.notices.list.value[0]?.text).toContain("press play");
+    expect(playground.notices.list.value[0]?.text).toContain("Press Play");
     player.audible = true;
     playground.notices.list.value[0]?.action?.run();
     await settle();
@@ -341,6 +341,19 @@ describe("playback and analysis", () => {
     await settle();
     expect(frames).toHaveLength(0);
     expect(playground.phase.value).toBe("paused");
+  });
+
+  it("is paused when the sound is taken away, and goes on when it is given back", async () => {
+    const { playground, player } = await playing();
+    player.playing = false;
+    playground.interrupted();
+    expect(playground.phase.value).toBe("paused");
+    expect(playground.notices.list.value).toMatchObject([{ action: { label: "Play" } }]);
+    playground.restored();
+    await settle();
+    expect(playground.phase.value).toBe("playing");
+    expect(player.playing).toBe(true);
+    expect(playground.notices.list.value).toEqual([]);
   });
 
   it("begins anew from the end", async () => {

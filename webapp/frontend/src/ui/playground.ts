@@ -94,6 +94,9 @@ export class Playground {
   /** A newly chosen model that has not reached the playhead yet. */
   #successor: Listening | null = null;
 
+  /** The notice that says why nothing sounds, until something does. */
+  #silenceNotice: number | null = null;
+
   readonly #frames = new MusicFrames();
   #frame: VisualFrame | null = null;
   /** The picture shows the track, not its rest. */
@@ -410,6 +413,7 @@ export class Playground {
     const { player } = this.#services;
     if (player.positionSeconds >= player.durationSeconds - END_MARGIN_SECONDS) this.seek(0);
     this.#playing.value = true;
+    if (this.#silenceNotice !== null) this.notices.dismiss(this.#silenceNotice);
     await this.#advance();
   }
 
@@ -595,12 +599,10 @@ export class Playground {
       return;
     }
     const audible = await player.play();
+    if (!this.#playing.peek()) return;
     if (!audible) {
       this.#playing.value = false;
-      this.notices.show("info", "The browser holds the sound back until you press play.", {
-        label: "Play",
-        run: () => void this.play(),
-      });
+      this.#askForPlay("Your browser blocked autoplay. Press Play.");
       return;
     }
     this.#started.value = true;
@@ -615,6 +617,21 @@ export class Playground {
     const position = player.positionSeconds;
     const stopped = this.#waiting.value || !player.playing;
     return mustWait(stopped, position, listening.parameters.readyUntil(position), player.durationSeconds);
+  }
+
+  #askForPlay(why: string): void {
+    this.#silenceNotice = this.notices.show("info", why, { label: "Play", run: () => void this.play() });
+  }
+
+  /** The sound was taken away while it played. */
+  interrupted(): void {
+    this.pause();
+    this.#askForPlay("The sound was interrupted. Press Play to go on.");
+  }
+
+  /** What took the sound away gives it back. */
+  restored(): void {
+    void this.play();
   }
 
   /** The track has been heard to its end. */
