@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, 1 for a bug of ours, 2 for what the user can mend, 130 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Not all names of files are text, and not all texts can be shown: nothing that work should fail for.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     args.pipeline_options = rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -136,7 +137,7 @@ class AudioFiles(SegmentSource):
         return prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
 
     def _graph_decoder(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        paths = tf.constant([str(track.path) for track in self.files])
+        paths = tf.constant([os.fsencode(track.path) for track in self.files])
         ids = tf.constant([track.track_id for track in self.files], tf.int64)
         labels = tf.constant([self.recipe.label(track.genre) for track in self.files], tf.int64)
         extract = self.features.graph_extractor()

@@ -483,9 +483,10 @@ class PreparedDataset(SegmentSource):
         return total
 
     def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
-        files = [str(self.path / shard["file"]) for shard in self.shards if shard["split"] == split]
-        for file in files:
-            _check_lengths(Path(file))
+        paths = [self.path / shard["file"] for shard in self.shards if shard["split"] == split]
+        for path in paths:
+            _check_lengths(path)
+        files = [os.fsencode(path) for path in paths]  # TensorFlow takes names that are not UTF-8 as bytes only
         if seed is None:
             records = tf.data.TFRecordDataset(files)
         else:

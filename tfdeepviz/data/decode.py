@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -125,7 +126,8 @@ def _read_libsndfile(path: Path, sample_rate_hz: int, max_seconds: float) -> npt
     n_frames = 0
     resampler: soxr.ResampleStream | None = None
     try:
-        with sf.SoundFile(path) as file:
+        # As bytes: soundfile refuses names that are not UTF-8.
+        with sf.SoundFile(os.fsencode(path)) as file:
             rate_hz, n_channels = file.samplerate, file.channels
             if not 1 <= n_channels <= _MAX_CHANNELS or not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
                 raise CorruptAudioError(

@@ -284,7 +284,7 @@ def _still_holds(known: FileEntry, entry: FileEntry, checksum: str | None) -> bo
 def _listen(track: Track, entry: FileEntry) -> FileEntry:
     """Decode the whole file."""
     try:
-        header = sf.info(track.path)
+        header = sf.info(os.fsencode(track.path))
         entry = replace(entry, rate_hz=header.samplerate, n_channels=header.channels)
     except sf.LibsndfileError:
         # Either of a format that is decoded in another way, or broken; decoding tells.

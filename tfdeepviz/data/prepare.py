@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -324,7 +325,7 @@ def prepare_shard(
     used, skipped = [], []
     statistics: list[SegmentStatistics] = []
     with atomic_path(job.out / shard.file) as temporary:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+        with tf.io.TFRecordWriter(os.fsencode(temporary)) as writer:
             for track in shard.tracks:
                 prepared = prepare_track(track, recipe, extract, max_seconds=job.max_seconds)
                 path = track.path.relative_to(job.fma_root).as_posix()

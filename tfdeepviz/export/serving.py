@@ -102,7 +102,10 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     # Servers look for whole numbers only.
     staging = Path(tempfile.mkdtemp(dir=models, prefix=f".{bundle.name}-"))
     try:
-        tf.saved_model.save(tf.Module(), str(staging), signatures=signatures)
+        # By way of another folder: TensorFlow takes only names that are UTF-8.
+        with tempfile.TemporaryDirectory() as temporary:
+            tf.saved_model.save(tf.Module(), temporary, signatures=signatures)
+            shutil.copytree(temporary, staging, dirs_exist_ok=True)
         staging.chmod(0o755)
         target.parent.mkdir(exist_ok=True)
         staging.rename(target)

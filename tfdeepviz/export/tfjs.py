@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,9 +135,12 @@ def quantized_encoder(encoder: keras.Model, dtypes: Mapping[str, str]) -> keras.
 def _convert(module: tf.Module, function: Any, out: Path, patterns: dict[str, list[str]]) -> dict[str, Any]:
     convert_tf_saved_model = _tensorflowjs("converters.tf_saved_model_conversion_v2").convert_tf_saved_model
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # By way of another folder: TensorFlow takes only names that are UTF-8.
     with tempfile.TemporaryDirectory() as temporary:
-        tf.saved_model.save(module, temporary, signatures=function.get_concrete_function())
-        convert_tf_saved_model(temporary, str(out), quantization_dtype_map=patterns)
+        saved, converted = f"{temporary}/saved", f"{temporary}/converted"
+        tf.saved_model.save(module, saved, signatures=function.get_concrete_function())
+        convert_tf_saved_model(saved, converted, quantization_dtype_map=patterns)
+        shutil.copytree(converted, out, dirs_exist_ok=True)
     model = read_json(out / "model.json")
     # The converter's order of attributes is chance; files that are found by their content must not be.
     (out / "model.json").write_text(json.dumps(model, sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8")

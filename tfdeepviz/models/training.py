@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 import warnings
 import zipfile
@@ -533,7 +534,7 @@ def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -
         if path not in kept:
             path.unlink()
     plot_history(history, run.path / "learning_curve.png")
-    events = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+    events = tf.summary.create_file_writer(os.fsencode(run.path / "tensorboard"))
     with events.as_default():
         for name, value in history[-1].items():
             if name != "epoch":

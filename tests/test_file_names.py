@@ -1,0 +1,64 @@
+"""Names of files are bytes: what users call their folders is theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_fma
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# All commands by one interpreter, which takes seconds to load TensorFlow.
+COMMANDS = """
+import json, sys
+from tfdeepviz.cli import main
+for line in sys.stdin:
+    assert main(json.loads(line)) == 0
+"""
+
+
+def run(folder: Path, *commands: list[str]) -> str:
+    """Run commands where the terminal takes UTF-8 and nothing else; gives what they print."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},
+        input="".join(f"{json.dumps(command)}\n" for command in commands).encode(),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout.decode()
+
+
+def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    root = make_fma(tmp_path / "plain", {2: "training", 3: "training", 5: "validation", 7: "test"}, seconds=2)
+    (root / "fma_small" / "000" / "000003.mp3").write_bytes(b"no audio at all")
+    folder = tmp_path / os.fsdecode("Müsik".encode("latin-1"))
+    try:
+        root.rename(folder)
+    except OSError:
+        pytest.skip("this disk takes UTF-8 only")
+    name = folder.name
+    shutil.copy(folder / "fma_small" / "000" / "000002.mp3", folder / f"{name}.mp3")
+    bundle = next((REPOSITORY / "webapp" / "registry" / "ae-time").iterdir())
+    printed = run(
+        tmp_path,
+        ["index", "--fma-root", name, "--out", f"{name}/index.csv"],
+        ["prepare", "--fma-root", name, "--out", f"{name}/{name}"],
+        ["inspect", f"{name}/{name}"],
+        ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{name}/{name}.json"],
+        ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{name}/{name}.csv"],
+    )
+    assert "M\\udcfcsik/index.csv: 4 files" in printed
+    assert "fma_small/000/000003.mp3: not an audio file" in printed
+    dataset = folder / name
+    assert json.loads((dataset / "origin.json").read_text("utf-8"))["fma_root"] == str(folder)
+    assert json.loads((folder / f"{name}.json").read_text("utf-8"))["times"]
+    assert "fma_small/000/000003.mp3" in (dataset / "report.html").read_text("utf-8")
