@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import make_fma
+from tfdeepviz.data.files import TEMPORARY, atomic_path, remove_leftovers
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# As long as a disk takes with ".json".
+LONG = "か" * 83
 # All commands by one interpreter, which takes seconds to load TensorFlow.
 COMMANDS = """
 import json, sys
@@ -36,6 +39,25 @@ def run(folder: Path, *commands: list[str]) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.parametrize("name", ["x.json", f"{LONG}.json", f"{LONG}か", f"x.{LONG}", f".{LONG}"])
+def test_names_as_long_as_the_disk_takes(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for value in (1, 2):
+        with atomic_path(path) as temporary:
+            assert temporary.suffix == path.suffix[:8]
+            temporary.write_text(str(value), "utf-8")
+            assert [temporary] == [found for found in tmp_path.iterdir() if found != path]
+        assert {found.name: found.read_text("utf-8") for found in tmp_path.iterdir()} == {name: str(value)}
+
+
+def test_leftovers_are_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / f"{TEMPORARY}a").touch()
+    (tmp_path / f"{TEMPORARY}b" / "c").mkdir(parents=True)
+    (tmp_path / "mine").touch()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     root = make_fma(tmp_path / "plain", {2: "training", 3: "training", 5: "validation", 7: "test"}, seconds=2)
@@ -53,8 +75,9 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
         ["index", "--fma-root", name, "--out", f"{name}/index.csv"],
         ["prepare", "--fma-root", name, "--out", f"{name}/{name}"],
         ["inspect", f"{name}/{name}"],
+        ["demo-corpus", f"{name}/demo", "--tracks", "1", "--seconds", "1"],
         ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{name}/{name}.json"],
-        ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{name}/{name}.csv"],
+        ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{LONG}.csv"],
     )
     assert "M\\udcfcsik/index.csv: 4 files" in printed
     assert "fma_small/000/000003.mp3: not an audio file" in printed

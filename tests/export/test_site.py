@@ -67,6 +67,11 @@ def nothing_is_left(tmp_path: Path) -> bool:
     return sorted(path.name for path in tmp_path.iterdir()) == ["outside.txt", "registry", "static", "tracks"]
 
 
+def test_a_name_may_be_as_long_as_the_disk_takes(roots: Roots, tmp_path: Path) -> None:
+    out = tmp_path / ("か" * 85)
+    assert files(write_site(out, **roots)) == files(write_site(out, replace=True, **roots))
+
+
 def test_a_site_is_the_build_the_newest_bundles_and_the_listed_tracks(roots: Roots, tmp_path: Path) -> None:
     site = write_site(tmp_path / "www" / "site", **roots)
     written = files(site)

@@ -984,4 +984,4 @@ def _address(out: Path, fma_root: Path | None, track: Track) -> str:
         path = inside(fma_root.resolve(), track["path"])
     except FormatError:
         return ""
-    return quote(os.path.relpath(path, out.resolve())) if path.is_file() else ""
+    return quote(os.fsencode(os.path.relpath(path, out.resolve()))) if path.is_file() else ""

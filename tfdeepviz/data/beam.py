@@ -24,7 +24,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
-from tfdeepviz.data.files import FormatError, read_json, write_json
+from tfdeepviz.data.files import TEMPORARY, FormatError, read_json, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 
 #: Of all counters.
@@ -234,8 +234,8 @@ def _publish(folder: Path, out: str, names: Sequence[str]) -> None:
         if not (folder / name).exists():
             continue
         target = _join(out, *name.split("/"))
-        parent, _, last = target.rpartition("/")
-        temporary = _join(parent, f".tfdeepviz-{uuid4().hex}-{last}")
+        parent = target.rpartition("/")[0]
+        temporary = _join(parent, f"{TEMPORARY}{uuid4().hex}")
         # It may be there already, and other workers may be making it; where it cannot be made, creating the file fails.
         with suppress(OSError):
             FileSystems.mkdirs(parent)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import struct
 import tempfile
 import zipfile
@@ -22,8 +23,12 @@ import numpy.typing as npt
 
 from tfdeepviz.errors import InputError
 
-# Begins the name of every temporary file, so that leftovers can be told from what users put there.
-_TEMPORARY = ".tfdeepviz-"
+#: Begins the name of everything temporary, so that leftovers can be told from what users put there. Names of users are
+#: no part of it: where theirs is as long as a disk takes, there is no room for more.
+TEMPORARY = ".tfdeepviz-"
+
+# What no format needs more of, and what leaves room.
+_MAX_SUFFIX_CHARACTERS = 8
 
 
 class FormatError(InputError):
@@ -34,7 +39,8 @@ class FormatError(InputError):
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.stem}-", suffix=path.suffix)
+    # With the suffix, because some writers go by it.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix[:_MAX_SUFFIX_CHARACTERS])
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,9 +55,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `atomic_path` could not, because its process was killed; nobody may be writing to the folder."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        path.unlink()
+    """Remove what a process that was killed could not; nobody may be writing to the folder."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from tfdeepviz.data.dataset import PreparedDataset, describe
-from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.data.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
@@ -146,7 +146,7 @@ def export_bundle(
     )
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=TEMPORARY))
     try:
         frontend_tensors = convert_frontend(frontend, staging / FRONTEND)
         entries, plans = [], {}

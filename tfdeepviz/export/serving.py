@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.files import TEMPORARY, FormatError
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
@@ -100,7 +100,7 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     signatures = _signatures(bundle)
     models.mkdir(parents=True, exist_ok=True)
     # Servers look for whole numbers only.
-    staging = Path(tempfile.mkdtemp(dir=models, prefix=f".{bundle.name}-"))
+    staging = Path(tempfile.mkdtemp(dir=models, prefix=TEMPORARY))
     try:
         # By way of another folder: TensorFlow takes only names that are UTF-8.
         with tempfile.TemporaryDirectory() as temporary:

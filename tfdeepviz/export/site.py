@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tfdeepviz.data.files import FormatError, inside, read_json, write_json
+from tfdeepviz.data.files import TEMPORARY, FormatError, inside, read_json, write_json
 from tfdeepviz.export import registry as registries
 from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
 from tfdeepviz.provenance import code_version
@@ -62,7 +62,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
             )
         _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=TEMPORARY))
     try:
         site, old = staging / "new", staging / "old"
         _copy_static(static, site)

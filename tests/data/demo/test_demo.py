@@ -19,6 +19,7 @@ from tfdeepviz.data.demo.composition import compose
 from tfdeepviz.data.demo.corpus import SETTINGS_FILE
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.sketch import Meter
+from tfdeepviz.data.files import TEMPORARY
 
 DURATION_SECONDS = 4.0
 
@@ -100,7 +101,7 @@ def test_layout_is_fma(corpus: Path) -> None:
         info = soundfile.info(corpus / "fma_small" / "000" / f"{track_id:06d}.mp3")
         assert (info.samplerate, info.channels, info.format) == (44_100, 2, "MP3")
         assert info.duration == pytest.approx(1.0, abs=0.06)
-    assert not list(corpus.rglob("*.tmp"))
+    assert not list(corpus.rglob(f"{TEMPORARY}*"))
 
 
 def test_files_do_not_depend_on_the_number_of_workers(corpus: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +16,7 @@ from tfdeepviz.data.demo.composition import GENRES, compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.names import artist_names, track_titles
+from tfdeepviz.data.files import atomic_path
 from tfdeepviz.errors import InputError
 from tfdeepviz.locks import locked
 
@@ -299,7 +299,7 @@ def write_playground_tracks(
         )
     for _ in _run(jobs, n_workers):
         pass
-    with _replacing(root / "index.json") as path:
+    with atomic_path(root / "index.json") as path:
         path.write_text(json.dumps({"schema_version": 1, "tracks": entries}, indent=2) + "\n", encoding="utf-8")
     return tuple(job.path for job in jobs)
 
@@ -341,16 +341,16 @@ def _run(jobs: Sequence[_Job], n_workers: int | None) -> Iterator[None]:
 def _render_file(job: _Job) -> None:
     pcm = render_track(job.genre, job.artist_index, job.number, seed=job.seed, duration_seconds=job.duration_seconds)
     job.path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(job.path) as path:
+    with atomic_path(job.path) as path:
         _encode(pcm, path, job)
-        peak = float(np.max(np.abs(soundfile.read(path)[0])))
+        peak = float(np.max(np.abs(soundfile.read(os.fsencode(path))[0])))
         if peak > _MP3_PEAK:  # what the encoder leaves out can make peaks higher
             _encode(pcm * (0.97 * _MP3_PEAK / peak), path, job)
 
 
 def _encode(pcm: Signal, path: Path, job: _Job) -> None:
     with soundfile.SoundFile(
-        path,
+        os.fsencode(path),
         "w",
         SAMPLE_RATE_HZ,
         channels=2,
@@ -361,17 +361,6 @@ def _encode(pcm: Signal, path: Path, job: _Job) -> None:
     ) as file:
         file.title, file.artist, file.genre, file.license = job.title, job.artist_name, job.genre, _LICENSE
         file.write(pcm.T)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it becomes `path`, otherwise it is removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # --- checks and tables -------------------------------------------------------------------------------------------
@@ -406,7 +395,7 @@ def _claim(root: Path, settings: _Settings) -> None:
         if (root / name).exists():
             raise InputError(f"{root} holds {name} but no {SETTINGS_FILE}: not a demo corpus, so it is left alone")
     root.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 
@@ -475,5 +464,5 @@ def _write_genres_csv(root: Path, plan: Sequence[PlannedTrack]) -> None:
 
 def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
