@@ -149,7 +149,8 @@ test("an analysis ends when it is aborted, replaced or disposed of", async ({ pa
         (error: unknown) => (error as Error).name,
       );
     const rate = client.bundle.audio.sampleRateHz;
-    const pcm = new Float32Array(60 * rate);
+    const silence = (seconds: number) => ({ samples: new Float32Array(seconds * rate), sampleRateHz: rate });
+    const pcm = silence(60);
     const abort = new AbortController();
     let blocks = 0;
     const aborted = nameOf(
@@ -163,10 +164,10 @@ test("an analysis ends when it is aborted, replaced or disposed of", async ({ pa
     );
     const first = await aborted;
     const replaced = nameOf(client.analyze(pcm, { onBlock: () => undefined }));
-    const finished = nameOf(client.analyze(pcm.subarray(0, 2 * rate), { onBlock: () => undefined }));
-    const short = nameOf(client.analyze(new Float32Array(100), { onBlock: () => undefined }));
+    const finished = nameOf(client.analyze(silence(2), { onBlock: () => undefined }));
+    const short = nameOf(client.analyze(silence(100 / rate), { onBlock: () => undefined }));
     const names = [first, await replaced, await finished, await short];
-    const again = await nameOf(client.analyze(pcm.subarray(0, 2 * rate), { onBlock: () => undefined }));
+    const again = await nameOf(client.analyze(silence(2), { onBlock: () => undefined }));
     const disposed = nameOf(client.analyze(pcm, { onBlock: () => undefined }));
     client.dispose();
     return { blocks, names, again, disposed: await disposed };
@@ -369,8 +370,8 @@ test("decodes what it can and says in words what it cannot", async ({ page, base
       );
     const track = await decodeTrack(new File([wav(2, 22050)], "a.wav"), { sampleRateHz: 44100 });
     return {
-      samples: track.pcm.length,
-      middle: track.pcm[44100],
+      samples: track.pcm.samples.length,
+      middle: track.pcm.samples[44100],
       channels: track.audio.numberOfChannels,
       rate: track.audio.sampleRate,
       durationSeconds: track.durationSeconds,

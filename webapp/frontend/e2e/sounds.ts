@@ -42,3 +42,22 @@ export function wav({ seconds, sampleRateHz = 44100, channels = 2, wave = lively
   }
   return file;
 }
+
+/** A mono WAV file of 32-bit floats, which may hold anything. */
+export function floatWav(samples: Float32Array, sampleRateHz = 44100): Buffer {
+  const file = Buffer.alloc(44 + 4 * samples.length);
+  file.write("RIFF", 0);
+  file.writeUInt32LE(36 + 4 * samples.length, 4);
+  file.write("WAVEfmt ", 8);
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(3, 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(sampleRateHz, 24);
+  file.writeUInt32LE(4 * sampleRateHz, 28);
+  file.writeUInt16LE(4, 32);
+  file.writeUInt16LE(32, 34);
+  file.write("data", 36);
+  file.writeUInt32LE(4 * samples.length, 40);
+  samples.forEach((sample, i) => file.writeFloatLE(sample, 44 + 4 * i));
+  return file;
+}

@@ -32,8 +32,8 @@ export class BundleError extends Error {
   /** What a person can do about it. */
   readonly remedy: string;
 
-  constructor(field: string, problem: string, remedy: string = REMEDY_EXPORT) {
-    super(`${field} ${problem}. ${remedy}`);
+  constructor(field: string, problem: string, remedy: string = REMEDY_EXPORT, options?: ErrorOptions) {
+    super(`${field} ${problem}. ${remedy}`, options);
     this.name = "BundleError";
     this.field = field;
     this.problem = problem;
@@ -423,7 +423,7 @@ async function fetchBytes(
     response = await fetch(url, { credentials: "same-origin", ...(signal && { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
-    throw new BundleError(what, `cannot be fetched from ${url} (${String(error)})`, REMEDY_CONNECTION);
+    throw new BundleError(what, `cannot be fetched from ${url}`, REMEDY_CONNECTION, { cause: error });
   }
   if (!response.ok) {
     await response.body?.cancel();
@@ -446,7 +446,7 @@ async function fetchBytes(
   } catch (error) {
     if (error instanceof BundleError) throw error;
     signal?.throwIfAborted();
-    throw new BundleError(what, `broke off while it was fetched (${String(error)})`, REMEDY_CONNECTION);
+    throw new BundleError(what, "broke off while it was fetched", REMEDY_CONNECTION, { cause: error });
   }
   const bytes = new Uint8Array(length);
   let offset = 0;
@@ -491,7 +491,7 @@ function parseJson(bytes: ArrayBuffer, file: string): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw new BundleError(file, `is not JSON (${String(error)})`);
+    throw new BundleError(file, "is not JSON", REMEDY_EXPORT, { cause: error });
   }
 }
 

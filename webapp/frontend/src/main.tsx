@@ -46,8 +46,8 @@ const playground = new Playground({
   services: {
     player,
     loadRegistry: () => loadRegistry(registryUrl),
-    startAnalyst: async (bundleUrl, onProgress) => {
-      const analyst = await AnalysisClient.start(bundleUrl, onProgress);
+    startAnalyst: async (bundleUrl, onProgress, signal) => {
+      const analyst = await AnalysisClient.start(bundleUrl, onProgress, { signal });
       void keepOffline(addressesOf(analyst.bundle));
       return cachedAnalyst(analyst, cache);
     },

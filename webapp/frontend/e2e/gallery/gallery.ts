@@ -59,9 +59,9 @@ const gallery = {
     for (const track of found.slice(0, nSongs)) {
       const data = await (await fetch(`/fma/${track.id}.mp3`)).arrayBuffer();
       const { pcm } = await decodeTrack(data, { sampleRateHz: audio.sampleRateHz });
-      const parameters = ParameterTrack.of(client.bundle, pcm.length);
+      const parameters = ParameterTrack.of(client.bundle, pcm.samples.length);
       await client.analyze(pcm, { onBlock: (block) => parameters.add(block) });
-      songs.push({ ...track, parameters, moments: momentsOf(pcm, audio.sampleRateHz) });
+      songs.push({ ...track, parameters, moments: momentsOf(pcm.samples, audio.sampleRateHz) });
     }
     return songs.map(({ title, artist, genre, licence }) => `${genre}: ${title}, ${artist} (${licence})`);
   },

@@ -25,12 +25,15 @@ async function analyzeAll(
       new Float32Array(timeAxis(audio, encoder, pcm.length).count * encoder.encodingSize),
     ]),
   );
-  await client.analyze(pcm, {
-    onBlock: (block) => {
-      encodings[block.encoder]?.set(block.encodings, block.first * block.size);
-      onBlock?.(block);
+  await client.analyze(
+    { samples: pcm, sampleRateHz: audio.sampleRateHz },
+    {
+      onBlock: (block) => {
+        encodings[block.encoder]?.set(block.encodings, block.first * block.size);
+        onBlock?.(block);
+      },
     },
-  });
+  );
   return encodings;
 }
 

@@ -11,6 +11,7 @@ import {
   type Encoder,
 } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
+import { isOutOfMemory } from "./memory";
 import { frameRun, hopFramesOf, sliceWithZeros, type SegmentRun } from "./segments";
 
 /**
@@ -125,7 +126,7 @@ function parseModelJson(bytes: ArrayBuffer, path: string): tf.io.ModelJSON {
   try {
     json = JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
-    throw new BundleError(path, `is not JSON (${String(error)})`);
+    throw new BundleError(path, "is not JSON", undefined, { cause: error });
   }
   const model = json as Partial<tf.io.ModelJSON> | null;
   if (typeof model?.modelTopology !== "object" || !Array.isArray(model.weightsManifest)) {
@@ -324,13 +325,14 @@ async function buildGraph(
   const model = new GraphModel({ load: () => Promise.resolve(artifacts) });
   try {
     await model.load();
-    const known = new Set([...model.inputs, ...model.outputs].map(({ name }) => nodeOf(name)));
-    const missing = tensors.find((tensor) => !known.has(nodeOf(tensor)));
-    if (missing !== undefined) throw new Error(`no input or output is called "${missing}"`);
-    return model;
   } catch (error) {
-    throw new BundleError(graph, `cannot be used as a graph (${String(error)})`);
+    if (isOutOfMemory(error)) throw error;
+    throw new BundleError(graph, "cannot be used as a TensorFlow.js graph", undefined, { cause: error });
   }
+  const known = new Set([...model.inputs, ...model.outputs].map(({ name }) => nodeOf(name)));
+  const missing = tensors.find((tensor) => !known.has(nodeOf(tensor)));
+  if (missing !== undefined) throw new BundleError(graph, `has no input or output "${missing}"`);
+  return model;
 }
 
 /** `Identity_1:0` -> `Identity_1`. */

@@ -33,8 +33,7 @@ export class BackendError extends Error {
 
   constructor(attempts: readonly string[]) {
     super(
-      `No way to run the model in this browser gave the expected numbers (${attempts.join("; ")}). ` +
-        "Update the browser or try another one.",
+      "The model’s self-test failed in this browser, so it is not used. Update the browser or try another one.",
     );
     this.name = "BackendError";
     this.attempts = attempts;

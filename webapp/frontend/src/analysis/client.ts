@@ -1,13 +1,16 @@
 /** The page's side of the analysis worker. */
+import { untilAborted } from "../abort";
 import type { Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import type { EncodeRequest } from "./analyzer";
 import type { Backend } from "./backend";
 import { AnalysisError, fromWire, type Reply, type Request } from "./messages";
+import { samplesFor, type Pcm } from "./pcm";
 import { TrackAnalysis, type AnalysisOptions, type BlockExecutor } from "./run";
 
 export { BackendError, type Backend } from "./backend";
 export { AnalysisError } from "./messages";
+export type { Pcm } from "./pcm";
 export type { AnalysisOptions } from "./run";
 export { TrackTooShortError, timeAxis, type TimeAxis } from "./segments";
 export type { EncodingBlock } from "../mapping/track";
@@ -18,6 +21,8 @@ const DEPTH = 2;
 export interface StartOptions {
   /** So many WASM threads if there are as many cores; unless told, one core is left to the page. */
   readonly maxThreads?: number;
+  /** The model is no longer wanted: its worker ends. */
+  readonly signal?: AbortSignal;
 }
 
 /** How long the stages took, summed over the blocks since the last `analyze`. */
@@ -51,7 +56,9 @@ export class AnalysisClient {
     this.bundle = bundle;
     this.backend = backend;
     worker.onmessage = (event: MessageEvent<Reply>) => this.receive(event.data);
-    worker.onerror = (event) => this.fail(new AnalysisError(event.message || "the worker failed"));
+    worker.onerror = (event) => this.fail(new AnalysisError(event.message));
+    worker.onmessageerror = () =>
+      this.fail(new AnalysisError("A message from the worker could not be read."));
   }
 
   /**
@@ -61,48 +68,53 @@ export class AnalysisClient {
    * @throws BundleError when the bundle cannot be used
    * @throws BackendError when no backend computes what it should
    * @throws AnalysisError when the worker cannot be started
+   * @throws the signal's reason when it is aborted
    */
-  static start(
+  static async start(
     bundleUrl: string,
     onProgress?: (fraction: number, what: string) => void,
-    options: StartOptions = {},
+    { signal, ...options }: StartOptions = {},
   ): Promise<AnalysisClient> {
+    signal?.throwIfAborted();
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        worker.terminate();
-        reject(error);
-      };
-      worker.onerror = (event) => fail(new AnalysisError(event.message || "the worker could not be loaded"));
+    const ready = new Promise<AnalysisClient>((resolve, reject) => {
+      worker.onerror = (event) => reject(new AnalysisError(event.message));
       worker.onmessage = ({ data }: MessageEvent<Reply>) => {
         if (data.kind === "progress") onProgress?.(data.fraction, data.what);
         else if (data.kind === "ready") resolve(new AnalysisClient(worker, data));
-        else if (data.kind === "failed") fail(fromWire(data.error));
+        else if (data.kind === "failed") reject(fromWire(data.error));
       };
       post(worker, { kind: "start", bundleUrl: new URL(bundleUrl, location.href).href, ...options });
     });
+    try {
+      return await untilAborted(ready, signal);
+    } catch (error) {
+      worker.terminate();
+      throw error;
+    }
   }
 
   /**
    * Encode a track with every encoder of the bundle. One track at a time: a second call ends the first one with an
    * AbortError. The samples stay here; the worker is given copies of the stretches that it works on.
    *
-   * @param pcm mono at the bundle's rate
+   * @param pcm at the bundle's rate
+   * @throws RangeError when it is at another rate
    * @throws TrackTooShortError when the track is shorter than the longest window
    * @throws DOMException AbortError (or the signal's reason) when it is aborted
    * @throws AnalysisError when the worker fails
    */
-  async analyze(pcm: Float32Array, options: AnalysisOptions): Promise<void> {
+  async analyze(pcm: Pcm, options: AnalysisOptions): Promise<void> {
     this.current?.abort.abort();
     const abort = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
-    const analysis = new TrackAnalysis(this.bundle, pcm, { ...options, signal });
+    const analysis = new TrackAnalysis(this.bundle, samplesFor(this.bundle, pcm), { ...options, signal });
     const current = { analysis, abort };
     this.current = current;
     this.times.frontendMs = 0;
     this.times.encoderMs = 0;
     try {
-      await Promise.race([analysis.run(this.executor()), rejection(signal)]);
+      await untilAborted(analysis.run(this.executor()), signal);
     } finally {
       abort.abort(); // lets go of the caller's signal
       if (this.current === current) this.current = undefined;
@@ -125,7 +137,7 @@ export class AnalysisClient {
   async encode(stretch: EncodeRequest): Promise<readonly EncodingBlock[]> {
     const request = { kind: "encode", id: this.nextId++, ...stretch } as const;
     const answer = await this.request(request, stretch.pcm.buffer);
-    if (answer.kind !== "encoded") throw new AnalysisError("the worker answered another question");
+    if (answer.kind !== "encoded") throw new AnalysisError("The worker answered another question.");
     this.times.frontendMs += answer.frontendMs;
     this.times.encoderMs += answer.encoderMs;
     return answer.blocks;
@@ -146,7 +158,7 @@ export class AnalysisClient {
   dispose(): void {
     this.current?.abort.abort();
     this.worker.terminate();
-    this.fail(new AnalysisError("it was ended"));
+    this.fail(new DOMException("The model was put away.", "AbortError"));
   }
 
   private executor(): BlockExecutor {
@@ -193,13 +205,4 @@ export class AnalysisClient {
 
 function post(worker: Worker, request: Request, transfer: Transferable[] = []): void {
   worker.postMessage(request, transfer);
-}
-
-/** Rejects when the signal is aborted, so that nobody waits for a block that is no longer wanted. */
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
 }

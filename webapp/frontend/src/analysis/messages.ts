@@ -2,6 +2,8 @@
 import { BundleError, type Bundle } from "../bundle";
 import type { EncodeRequest, EncodeResult } from "./analyzer";
 import { BackendError, type Backend } from "./backend";
+import { isOutOfMemory } from "./memory";
+import { unexpected } from "../unexpected";
 
 export type Request =
   | { readonly kind: "start"; readonly bundleUrl: string; readonly maxThreads?: number }
@@ -25,13 +27,21 @@ export type WireError =
       readonly remedy: string;
     }
   | { readonly name: "BackendError"; readonly attempts: readonly string[] }
-  | { readonly name: "AnalysisError"; readonly problem: string };
+  | { readonly name: "AnalysisError"; readonly detail: string };
 
-/** The analysis broke off for a reason that nobody foresaw. */
+/** The analysis broke off for want of memory, or for a reason that nobody foresaw. Its worker may be dead. */
 export class AnalysisError extends Error {
-  constructor(problem: string) {
-    super(`The analysis stopped: ${problem}. Load the track again; a shorter one needs less memory.`);
+  /** What the browser says; may be empty. */
+  readonly detail: string;
+
+  constructor(detail: string) {
+    super(
+      isOutOfMemory(detail)
+        ? "The analysis ran out of memory. Close other tabs, or choose a shorter track."
+        : unexpected("The analysis stopped", detail, "Try again."),
+    );
     this.name = "AnalysisError";
+    this.detail = detail;
   }
 }
 
@@ -41,7 +51,8 @@ export function toWire(error: unknown): WireError {
     return { name: "BundleError", field, problem, remedy };
   }
   if (error instanceof BackendError) return { name: "BackendError", attempts: error.attempts };
-  return { name: "AnalysisError", problem: error instanceof Error ? error.message : String(error) };
+  if (error instanceof AnalysisError) return { name: "AnalysisError", detail: error.detail };
+  return { name: "AnalysisError", detail: error instanceof Error ? error.message : String(error) };
 }
 
 export function fromWire(error: WireError): Error {
@@ -51,6 +62,6 @@ export function fromWire(error: WireError): Error {
     case "BackendError":
       return new BackendError(error.attempts);
     case "AnalysisError":
-      return new AnalysisError(error.problem);
+      return new AnalysisError(error.detail);
   }
 }

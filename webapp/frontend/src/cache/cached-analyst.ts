@@ -1,4 +1,5 @@
-import type { AnalysisClient, AnalysisOptions, EncodingBlock } from "../analysis/client";
+import type { AnalysisClient, AnalysisOptions, EncodingBlock, Pcm } from "../analysis/client";
+import { samplesFor } from "../analysis/pcm";
 import type { EncodingCache } from "./encoding-cache";
 
 /** What the page asks of a model. */
@@ -28,10 +29,11 @@ export function cachedAnalyst(analyst: CacheableAnalyst, cache: EncodingCache): 
 async function analyze(
   analyst: CacheableAnalyst,
   cache: EncodingCache,
-  pcm: Float32Array,
+  pcm: Pcm,
   options: AnalysisOptions,
 ): Promise<void> {
   const { bundle } = analyst;
+  const samples = samplesFor(bundle, pcm);
   const found = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, found.signal]) : found.signal;
   const fresh: EncodingBlock[] = [];
@@ -43,10 +45,10 @@ async function analyze(
       options.onBlock(block);
     },
   });
-  const kept = await Promise.race([cache.read(bundle, pcm), analysis.then(() => null)]);
+  const kept = await Promise.race([cache.read(bundle, samples), analysis.then(() => null)]);
   if (kept === null) {
     await analysis;
-    void cache.write(bundle, pcm, fresh);
+    void cache.write(bundle, samples, fresh);
     return;
   }
   found.abort(); // from here on it gives no block, and the race has taken its rejection

@@ -197,10 +197,12 @@ describe("encodingKey", () => {
 });
 
 describe("cachedAnalyst", () => {
+  const pcmOf = (samples: Float32Array) => ({ samples, sampleRateHz: bundle.audio.sampleRateHz });
+
   /** Analyses block by block when told; ends with an AbortError. */
   function analystOf() {
     const analyze = vi.fn<CacheableAnalyst["analyze"]>(async (pcm, { signal, onBlock, onProgress }) => {
-      for (const block of blocksFor(pcm)) {
+      for (const block of blocksFor(pcm.samples)) {
         await new Promise((resolve) => setTimeout(resolve, 20));
         signal?.throwIfAborted();
         onBlock(block);
@@ -219,7 +221,7 @@ describe("cachedAnalyst", () => {
   }
 
   it("knows a track that was heard before at once, and all of it", async () => {
-    const pcm = track(1);
+    const pcm = pcmOf(track(1));
     const first = collector();
     await cachedAnalyst(analystOf(), cache).analyze(pcm, first);
     expect(first.blocks).toHaveLength(4);
@@ -230,7 +232,7 @@ describe("cachedAnalyst", () => {
     const analyst = analystOf();
     await cachedAnalyst(analyst, cache).analyze(pcm, again);
     expect(again.blocks.map(({ first, count }) => [first, count])).toEqual(
-      bundle.encoders.map((encoder) => [0, timeAxis(bundle.audio, encoder, pcm.length).count]),
+      bundle.encoders.map((encoder) => [0, timeAxis(bundle.audio, encoder, pcm.samples.length).count]),
     );
     expect(progress).toEqual([1]);
     expect(analyst.analyze.mock.calls[0]![1].signal?.aborted).toBe(true);
@@ -240,7 +242,7 @@ describe("cachedAnalyst", () => {
 
   it("keeps nothing of an analysis that was ended, and tells why it ended", async () => {
     const abort = new AbortController();
-    const running = cachedAnalyst(analystOf(), cache).analyze(track(1), {
+    const running = cachedAnalyst(analystOf(), cache).analyze(pcmOf(track(1)), {
       signal: abort.signal,
       onBlock: () => abort.abort(new Error("enough")),
     });

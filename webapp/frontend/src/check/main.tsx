@@ -99,7 +99,7 @@ async function decode(url: string | null, sampleRateHz: number): Promise<Float32
   if (url === null) return null;
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
-  return (await decodeTrack(await response.arrayBuffer(), { sampleRateHz })).pcm;
+  return (await decodeTrack(await response.arrayBuffer(), { sampleRateHz })).pcm.samples;
 }
 
 /** What no standard has (yet). */

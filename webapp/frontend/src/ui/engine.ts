@@ -14,7 +14,11 @@ export type Analyst = Pick<
 /** Everything that the page asks of the outside; tests hand in their own. */
 export interface Services {
   loadRegistry(): Promise<Registry>;
-  startAnalyst(bundleUrl: string, onProgress: (fraction: number, what: string) => void): Promise<Analyst>;
+  startAnalyst(
+    bundleUrl: string,
+    onProgress: (fraction: number, what: string) => void,
+    signal: AbortSignal,
+  ): Promise<Analyst>;
   decode(data: ArrayBuffer | File, options: DecodeOptions): Promise<DecodedTrack>;
   fetchDemoTracks(): Promise<readonly DemoTrack[]>;
   /** Listen to something that goes on, unless the signal comes first; right after a press on something. */

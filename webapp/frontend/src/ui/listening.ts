@@ -1,3 +1,4 @@
+import { samplesFor, type Pcm } from "../analysis/pcm";
 import { TrackTooShortError, timeAxis } from "../analysis/segments";
 import {
   findEncoder,
@@ -42,15 +43,19 @@ export class Listening {
   #wires: readonly Wire[];
   #focusSeconds = 0;
 
-  /** @throws TrackTooShortError when the model's longest window does not fit into the track */
-  constructor(analyst: Analyst, pcm: Float32Array, choices: ListeningChoices, events: ListeningEvents) {
+  /**
+   * @throws TrackTooShortError when the model's longest window does not fit into the track
+   * @throws RangeError when the sound is at another rate than the model's
+   */
+  constructor(analyst: Analyst, pcm: Pcm, choices: ListeningChoices, events: ListeningEvents) {
     this.analyst = analyst;
     const { bundle } = analyst;
     const { audio, encoders } = bundle;
-    if (encoders.some((encoder) => timeAxis(audio, encoder, pcm.length).count === 0)) {
-      throw new TrackTooShortError(pcm.length / audio.sampleRateHz, longestWindowSeconds(bundle));
+    const { length } = samplesFor(bundle, pcm);
+    if (encoders.some((encoder) => timeAxis(audio, encoder, length).count === 0)) {
+      throw new TrackTooShortError(length / audio.sampleRateHz, longestWindowSeconds(bundle));
     }
-    this.parameters = ParameterTrack.of(bundle, pcm.length, {
+    this.parameters = ParameterTrack.of(bundle, length, {
       mapping: choices.mappingFor(analyst),
       time: choices.timeFor(analyst),
     });

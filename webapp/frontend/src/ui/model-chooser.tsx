@@ -23,7 +23,11 @@ export function ModelChooser({ models }: { models: Models }): JSX.Element {
         disabled={entries.length === 0}
         onChange={(event) => void models.choose(event.currentTarget.value)}
       >
-        {entries.length === 0 && <option value="">none</option>}
+        {name === "" && (
+          <option value="" selected>
+            none
+          </option>
+        )}
         {entries.map((model) => (
           <option key={model.name} value={model.name} selected={model.name === name}>
             {model.title}

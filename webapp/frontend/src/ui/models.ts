@@ -1,4 +1,4 @@
-import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
+import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import { BundleError, type RegistryEntry } from "../bundle";
 import type { Scope } from "../player/scope";
 import { N_PARAMETERS } from "../visuals/visual";
@@ -19,68 +19,79 @@ export interface ModelsOptions {
    * Whatever a newly started model needs before it can take over; what is returned lets it. It is not called when
    * another model was chosen meanwhile.
    */
-  readonly prepare: (analyst: Analyst) => Promise<() => void>;
+  readonly prepare: (analyst: Analyst, signal: AbortSignal) => Promise<() => void>;
 }
 
-/** What the server offers, and the model that listens. */
+/** A model on its way. */
+interface Wanted {
+  /** Null while the server's list of models is on its way as well. */
+  readonly name: string | null;
+  readonly abort: AbortController;
+}
+
+/** What the server offers, the model that listens, and the one that is to listen next. */
 export class Models {
-  readonly #scope: Scope;
   readonly #options: ModelsOptions;
-  readonly #state = signal<EngineState>({ kind: "starting", fraction: 0, what: "" });
   readonly #entries = signal<readonly RegistryEntry[]>([]);
-  readonly #name = signal<string | null>(null);
-  readonly #analyst = signal<Analyst | null>(null);
-  #attempt = 0;
+  readonly #running = signal<{ readonly name: string; readonly analyst: Analyst } | null>(null);
+  readonly #wanted = signal<Wanted | null>({ name: null, abort: new AbortController() });
+  readonly #progress = signal({ fraction: 0, what: "" });
+  /** Why no model runs, where none does. */
+  readonly #reason = signal("");
 
   constructor(scope: Scope, options: ModelsOptions) {
-    this.#scope = scope;
     this.#options = options;
-    scope.own(() => this.#analyst.peek()?.dispose());
+    scope.own(() => {
+      this.#wanted.peek()?.abort.abort();
+      this.#running.peek()?.analyst.dispose();
+    });
   }
 
-  get state(): ReadonlySignal<EngineState> {
-    return this.#state;
-  }
+  readonly state: ReadonlySignal<EngineState> = computed(() => {
+    const running = this.#running.value;
+    if (this.#wanted.value) return { kind: "starting", ...this.#progress.value };
+    return running
+      ? { kind: "ready", analyst: running.analyst }
+      : { kind: "missing", reason: this.#reason.value };
+  });
 
   get entries(): ReadonlySignal<readonly RegistryEntry[]> {
     return this.#entries;
   }
 
-  /** The one that was chosen last; it may still be on its way. */
-  get name(): ReadonlySignal<string | null> {
-    return this.#name;
-  }
+  /** The one that is on its way, otherwise the one that listens. */
+  readonly name: ReadonlySignal<string | null> = computed(
+    () => this.#wanted.value?.name ?? this.#running.value?.name ?? null,
+  );
 
   /** The one that listens. While another one starts, it goes on. */
-  get analyst(): ReadonlySignal<Analyst | null> {
-    return this.#analyst;
-  }
+  readonly analyst: ReadonlySignal<Analyst | null> = computed(() => this.#running.value?.analyst ?? null);
 
   /** The name, or null where it is the server's first model, which needs no mention. */
   readonly ownName: ReadonlySignal<string | null> = computed(() => {
     const [first] = this.#entries.value;
-    return this.#name.value === first?.name ? null : this.#name.value;
+    return this.name.value === first?.name ? null : this.name.value;
   });
 
   /** Fetch what the server offers, and start the model of that name; the server's first one unless it has it. */
   async start(name: string | null): Promise<void> {
     const { services, notices } = this.#options;
+    const wanted = this.#want(null);
     try {
       const { bundles } = await services.loadRegistry();
+      if (wanted.abort.signal.aborted) return;
       this.#entries.value = bundles;
       if (bundles.length > 0) {
         await this.choose(name);
       } else {
         const reason = "This server offers no model yet.";
-        this.#state.value = { kind: "missing", reason };
-        notices.show("error", `${reason} Music plays, but the picture rests.`);
+        this.#giveUp(reason);
+        notices.show("error", `${reason} Music plays, but the picture will not react.`);
       }
     } catch (error) {
-      this.#state.value = { kind: "missing", reason: technicalReason(error) };
-      notices.show("error", `${explainModel(error)} Music plays meanwhile, but the picture rests.`, {
-        label: "Try again",
-        run: () => void this.start(name),
-      });
+      if (wanted.abort.signal.aborted) return;
+      this.#giveUp(technicalReason(error));
+      this.#explain(error, () => void this.start(name));
     }
   }
 
@@ -89,36 +100,42 @@ export class Models {
     const [first] = this.#entries.peek();
     const found = this.#entries.peek().find((entry) => entry.name === name);
     if (name !== null && !found) {
-      this.#options.notices.show("info", `This server has no model “${name}”; another one listens.`);
+      this.#options.notices.show("info", `Model “${name}” is not available here; the default is used.`);
     }
     const entry = found ?? first;
-    if (!entry || (entry.name === this.#name.peek() && this.#state.peek().kind !== "missing")) return;
-    const attempt = ++this.#attempt;
-    const before = this.#name.peek();
-    this.#name.value = entry.name;
-    this.#state.value = { kind: "starting", fraction: 0, what: "" };
-    try {
-      await this.#start(entry, attempt);
-    } catch (error) {
-      if (attempt !== this.#attempt) return;
-      const analyst = this.#analyst.peek();
-      this.#state.value = analyst
-        ? { kind: "ready", analyst }
-        : { kind: "missing", reason: technicalReason(error) };
-      this.#name.value = analyst ? before : null;
-      const meanwhile = analyst ? "The one before goes on." : "Music plays meanwhile, but the picture rests.";
-      this.#options.notices.show("error", `${explainModel(error)} ${meanwhile}`, {
-        label: "Try again",
-        run: () => void this.choose(entry.name),
-      });
+    if (!entry || entry.name === this.#wanted.peek()?.name) return;
+    if (entry.name === this.#running.peek()?.name) {
+      this.#giveUp(""); // back to the one that listens: nothing else is wanted
+      return;
     }
+    const wanted = this.#want(entry.name);
+    try {
+      await this.#start(entry, wanted.abort.signal);
+    } catch (error) {
+      if (wanted.abort.signal.aborted) return;
+      this.#giveUp(technicalReason(error));
+      this.#explain(error, () => void this.choose(entry.name));
+    }
+  }
+
+  /** Put away a model whose analysis failed: its worker may be dead. It can be chosen again. */
+  lose(analyst: Analyst, error: unknown): void {
+    const running = this.#running.peek();
+    if (running?.analyst !== analyst) return;
+    batch(() => {
+      this.#running.value = null;
+      this.#reason.value = technicalReason(error);
+    });
+    analyst.dispose();
+    // Where another one is on its way, nothing is left to do.
+    if (!this.#wanted.peek()) this.#explain(error, () => void this.choose(running.name));
   }
 
   /** The model, once its start has come to an end one way or the other. */
   settled(): Promise<Analyst | null> {
     return new Promise((resolve) => {
       const stop = effect(() => {
-        const state = this.#state.value;
+        const state = this.state.value;
         if (state.kind === "starting") return;
         resolve(state.kind === "ready" ? state.analyst : null);
         // An effect cannot end itself while it runs for the first time: `stop` is not there yet.
@@ -127,38 +144,67 @@ export class Models {
     });
   }
 
-  async #start(entry: RegistryEntry, attempt: number): Promise<void> {
-    const { services, prepare } = this.#options;
-    const analyst = await services.startAnalyst(entry.latestUrl, (fraction, what) => {
-      if (attempt === this.#attempt) this.#state.value = { kind: "starting", fraction, what };
+  /** Give up what was wanted before. */
+  #want(name: string | null): Wanted {
+    this.#wanted.peek()?.abort.abort();
+    const wanted = { name, abort: new AbortController() };
+    batch(() => {
+      this.#wanted.value = wanted;
+      this.#progress.value = { fraction: 0, what: "" };
     });
-    const wanted = () => attempt === this.#attempt && !this.#scope.disposed;
-    let takeOver: (() => void) | null = null;
+    return wanted;
+  }
+
+  /** Nothing is on its way any more. */
+  #giveUp(reason: string): void {
+    this.#wanted.peek()?.abort.abort();
+    batch(() => {
+      this.#wanted.value = null;
+      this.#reason.value = reason;
+    });
+  }
+
+  #explain(error: unknown, retry: () => void): void {
+    const meanwhile = this.#running.peek()
+      ? "The previous model keeps listening."
+      : "Music plays, but the picture will not react.";
+    this.#options.notices.show("error", `${explainModel(error)} ${meanwhile}`, {
+      label: "Try again",
+      run: retry,
+    });
+  }
+
+  async #start(entry: RegistryEntry, signal: AbortSignal): Promise<void> {
+    const { services, prepare } = this.#options;
+    const report = (fraction: number, what: string) => {
+      if (!signal.aborted) this.#progress.value = { fraction, what };
+    };
+    const analyst = await services.startAnalyst(entry.latestUrl, report, signal);
+    let takeOver: () => void;
     try {
-      if (wanted()) takeOver = await this.#prepare(analyst, prepare);
+      signal.throwIfAborted();
+      checkParameters(analyst);
+      takeOver = await prepare(analyst, signal);
+      signal.throwIfAborted();
     } catch (error) {
       analyst.dispose();
       throw error;
     }
-    if (!takeOver || !wanted()) {
-      analyst.dispose();
-      return;
-    }
-    const before = this.#analyst.peek();
-    this.#analyst.value = analyst;
+    const before = this.#running.peek();
+    batch(() => {
+      this.#running.value = { name: entry.name, analyst };
+      this.#wanted.value = null;
+    });
     takeOver();
-    this.#state.value = { kind: "ready", analyst };
-    before?.dispose();
+    before?.analyst.dispose();
   }
+}
 
-  async #prepare(analyst: Analyst, prepare: ModelsOptions["prepare"]): Promise<() => void> {
-    const { nParameters } = analyst.bundle.mappings;
-    if (nParameters !== N_PARAMETERS) {
-      throw new BundleError(
-        "mappings.json: n_parameters",
-        `is ${nParameters}, but pictures have ${N_PARAMETERS} parameters`,
-      );
-    }
-    return prepare(analyst);
-  }
+function checkParameters({ bundle }: Analyst): void {
+  const { nParameters } = bundle.mappings;
+  if (nParameters === N_PARAMETERS) return;
+  throw new BundleError(
+    "mappings.json: n_parameters",
+    `is ${nParameters}, but pictures have ${N_PARAMETERS} parameters`,
+  );
 }

@@ -192,6 +192,10 @@ export class PageEvents {
       root.dataset.backend = analyst.backend.name;
       root.dataset.threads = String(analyst.backend.threads);
       root.dataset.model = analyst.bundle.name;
+    } else {
+      delete root.dataset.backend;
+      delete root.dataset.threads;
+      delete root.dataset.model;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DecodeError } from "../analysis/decode";
-import type { AnalysisOptions } from "../analysis/client";
+import { AnalysisError, type AnalysisOptions, type Pcm } from "../analysis/client";
 import type { Bundle } from "../bundle";
 import { LiveInputError } from "../live/live-input-error";
 import type { LiveSession } from "../live/live-session";
@@ -17,7 +17,7 @@ const N = 10;
 const RATE = 1000;
 
 /** Only what the page reads of a bundle. */
-function bundleOf(name: string, nParameters = N): Bundle {
+function bundleOf(name: string, nParameters = N, rate = RATE): Bundle {
   const scaling = (mode: string, method: string, gain: number) => ({
     mode,
     method,
@@ -36,7 +36,7 @@ function bundleOf(name: string, nParameters = N): Bundle {
   const slow = { name: "slow", encodingSize: N, windowFrames: 50, windowSeconds: 0.5, stepSeconds: 0.5 };
   return {
     name,
-    audio: { sampleRateHz: RATE, hopLength: 10 },
+    audio: { sampleRateHz: rate, hopLength: rate / 100 },
     encoders: [
       { ...encoder, timeOffsetSeconds: 0.05 },
       { ...slow, timeOffsetSeconds: 0.25 },
@@ -68,16 +68,20 @@ class FakeAnalyst implements Analyst {
   readonly bundle: Bundle;
   readonly level: number;
   options: AnalysisOptions | null = null;
+  pcm: Pcm | null = null;
   finish: () => void = () => undefined;
+  fail: (error: Error) => void = () => undefined;
 
-  constructor(name: string, level: number, nParameters = N) {
-    this.bundle = bundleOf(name, nParameters);
+  constructor(name: string, level: number, nParameters = N, rate = RATE) {
+    this.bundle = bundleOf(name, nParameters, rate);
     this.level = level;
   }
 
-  analyze(_pcm: Float32Array, options: AnalysisOptions): Promise<void> {
+  analyze(pcm: Pcm, options: AnalysisOptions): Promise<void> {
     this.options = options;
-    return new Promise((resolve) => {
+    this.pcm = pcm;
+    return new Promise((resolve, reject) => {
+      this.fail = reject;
       this.finish = () => {
         options.onProgress?.(1);
         resolve();
@@ -147,6 +151,14 @@ const song = (title: string): TrackSource => ({
   read: () => Promise.resolve(new ArrayBuffer(1)),
 });
 
+/** Ten seconds at the wanted rate. */
+const decode: Services["decode"] = (_, { sampleRateHz }) =>
+  Promise.resolve({
+    pcm: { samples: new Float32Array(10 * sampleRateHz), sampleRateHz },
+    audio: { duration: 10 } as AudioBuffer,
+    durationSeconds: 10,
+  });
+
 const orderOf = (playground: Playground) => playground.choices.wires.value.map(({ source }) => source);
 
 const frames: FrameRequestCallback[] = [];
@@ -193,12 +205,7 @@ function setUp({
       player,
       loadRegistry: () => Promise.resolve({ url: "http://x/", bundles: [entry("one"), entry("two")] }),
       startAnalyst: (url) => Promise.resolve(analysts.get(url.split("/")[3] ?? "")!),
-      decode: () =>
-        Promise.resolve({
-          pcm: new Float32Array(10 * RATE),
-          audio: { duration: 10 } as AudioBuffer,
-          durationSeconds: 10,
-        }),
+      decode,
       fetchDemoTracks: () => Promise.resolve([]),
       startLive: () => Promise.reject(new LiveInputError("denied", "Allow it, then try again.")),
       ...services,
@@ -522,6 +529,123 @@ describe("playback and analysis", () => {
   });
 });
 
+describe("models of several rates", () => {
+  const rates = { one: RATE, two: 2 * RATE };
+  const ofRate = (name: keyof typeof rates) => new FakeAnalyst(name, 0.5, N, rates[name]);
+
+  async function opened(services: Partial<Services> = {}) {
+    const [one, two] = [ofRate("one"), ofRate("two")];
+    const analysts = { one, two };
+    const parts = setUp({
+      services: {
+        startAnalyst: (url) => Promise.resolve(url.includes("two") ? analysts.two : analysts.one),
+        ...services,
+      },
+    });
+    await parts.playground.start();
+    return { ...parts, one, two };
+  }
+
+  it("each hear the track at their own", async () => {
+    const { playground, one, two } = await opened();
+    await playground.open(song("Air"));
+    expect(one.pcm?.sampleRateHz).toBe(RATE);
+    await playground.models.choose("two");
+    await settle();
+    expect(two.pcm?.sampleRateHz).toBe(2 * RATE);
+    expect(two.pcm?.samples).toHaveLength(20 * RATE);
+  });
+
+  it("hear no track that was decoded for the one before", async () => {
+    let finish: () => void = () => undefined;
+    const slow = vi.fn(decode);
+    const { playground, one, two } = await opened({ decode: slow });
+    slow.mockImplementationOnce(async (data, options) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      return decode(data, options);
+    });
+    const opening = playground.open(song("Air"));
+    await settle();
+    await playground.models.choose("two");
+    finish();
+    await opening;
+    await settle();
+    expect(one.pcm).toBeNull();
+    expect(two.pcm?.sampleRateHz).toBe(2 * RATE);
+  });
+
+  it("hear no other track than the one that is open", async () => {
+    let finish: () => void = () => undefined;
+    const slow = vi.fn(decode);
+    const { playground, two } = await opened({ decode: slow });
+    await playground.open(song("Air"));
+    slow.mockImplementationOnce(async (data, options) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      return decode(data, options);
+    });
+    const choosing = playground.models.choose("two");
+    await settle();
+    const opening = playground.open(song("Next"));
+    await settle();
+    slow.mockImplementation(async (data, options) => {
+      const { audio } = await decode(data, options);
+      const samples = new Float32Array(7 * options.sampleRateHz);
+      return { audio, pcm: { samples, sampleRateHz: options.sampleRateHz }, durationSeconds: 7 };
+    });
+    finish();
+    await choosing;
+    await opening;
+    await settle();
+    expect(two.pcm?.samples).toHaveLength(7 * 2 * RATE);
+  });
+
+  it("say what is wrong with a track that cannot be decoded again", async () => {
+    const slow = vi.fn(decode);
+    const { playground } = await opened({ decode: slow });
+    await playground.open(song("Air"));
+    slow.mockRejectedValueOnce(new DecodeError("unreadable", "The file has moved. Choose it again."));
+    await playground.models.choose("two");
+    expect(playground.models.name.value).toBe("one");
+    expect(playground.notices.list.value[0]?.text).toBe(
+      "The file has moved. Choose it again. The previous model keeps listening.",
+    );
+  });
+});
+
+describe("an analysis that fails", () => {
+  it("lets the music go on, and a fresh model of the same name take the track up", async () => {
+    const started: FakeAnalyst[] = [];
+    const { playground, player } = setUp({
+      services: {
+        startAnalyst: () => {
+          started.push(new FakeAnalyst("one", 0.2));
+          return Promise.resolve(started.at(-1)!);
+        },
+      },
+    });
+    await playground.start();
+    await playground.open(song("Air"));
+    started[0]!.give(0, 30);
+    await settle();
+    player.positionSeconds = 2;
+    started[0]!.fail(new AnalysisError("x is null"));
+    await settle();
+    expect(player.playing).toBe(true);
+    expect(started[0]!.dispose).toHaveBeenCalled();
+    const [notice] = playground.notices.list.value;
+    expect(notice?.text).toBe(
+      "The analysis stopped unexpectedly; the browser says “x is null”. Try again. " +
+        "Music plays, but the picture will not react.",
+    );
+    notice?.action?.run();
+    await settle();
+    expect(started).toHaveLength(2);
+    expect(started[1]!.pcm?.samples).toHaveLength(10 * RATE);
+    expect(started[1]!.focus).toHaveBeenCalledWith(2);
+    expect(playground.models.name.value).toBe("one");
+  });
+});
+
 describe("live sound", () => {
   function liveSession() {
     return {
@@ -723,7 +847,7 @@ describe("without a model", () => {
     });
     await playground.start();
     expect(playground.models.state.value.kind).toBe("missing");
-    expect(playground.notices.list.value[0]?.text).toContain("the picture rests");
+    expect(playground.notices.list.value[0]?.text).toContain("the picture will not react");
     await playground.open(song("Air"));
     await settle();
     expect(playground.phase.value).toBe("playing");
@@ -752,6 +876,6 @@ describe("without a model", () => {
     await failing.models.choose("two");
     expect(failing.models.state.value).toMatchObject({ kind: "ready", analyst: one });
     expect(failing.models.name.value).toBe("one");
-    expect(failing.notices.list.value[0]?.text).toContain("The one before goes on");
+    expect(failing.notices.list.value[0]?.text).toContain("The previous model keeps listening");
   });
 });

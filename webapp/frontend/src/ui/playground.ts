@@ -1,8 +1,9 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { DecodedTrack } from "../analysis/decode";
+import type { Pcm } from "../analysis/pcm";
 import { longestWindowSeconds } from "../bundle";
 import type { Section } from "../mapping/sections";
-import { LiveInputError, type LiveInputKind } from "../live/live-input-error";
+import type { LiveInputKind } from "../live/live-input-error";
 import type { LiveOptions, LiveSession } from "../live/live-session";
 import { mustWait } from "../player/buffering";
 import { clamp } from "../player/clock";
@@ -25,7 +26,7 @@ import { Playlist, type PlaylistEntry } from "./playlist";
 import type { Settings } from "./settings";
 import { fileSource, type DemoTrack, type TrackSource } from "./sources";
 import { phaseOf, type Phase, type TrackInfo } from "./state";
-import { explainModel, explainTrack, technicalReason } from "./words";
+import { explainLive, explainTrack } from "./words";
 
 /** Slow breathing looks no better with more frames than this gives. */
 const IDLE_FRAME_MS = 30;
@@ -38,6 +39,11 @@ export interface PlaygroundOptions {
   readonly services: Services;
   readonly settings: Settings;
   readonly visuals: readonly VisualDefinition[];
+}
+
+/** Whether sound is at the rate that a model takes. */
+function takes({ bundle }: Analyst, { sampleRateHz }: Pcm): boolean {
+  return bundle.audio.sampleRateHz === sampleRateHz;
 }
 
 type FrameListener = (frame: VisualFrame) => void;
@@ -78,11 +84,13 @@ export class Playground {
   /** What another model needs to listen to the same track. */
   #opened: {
     readonly source: TrackSource;
-    readonly decoded: DecodedTrack;
-    readonly sampleRateHz: number;
+    readonly audio: AudioBuffer;
+    /** At the rate of the model that listened last. */
+    pcm: Pcm;
   } | null = null;
-  /** Ends with the track: what is measured of it in the background. */
+  /** Ends with the track: what is measured of it in the background, and decoded of it again. */
   #trackScope = new Scope();
+  #trackAbort = new AbortController();
   /**
    * The newest wish for something to hear: a track on its way, or live sound from the question for permission on. The
    * next wish aborts it, and whatever arrives for it afterwards is let go.
@@ -112,7 +120,7 @@ export class Playground {
     this.models = new Models(this.scope, {
       services,
       notices: this.notices,
-      prepare: (analyst) => this.#prepare(analyst),
+      prepare: (analyst, signal) => this.#prepare(analyst, signal),
     });
     this.choices = new Choices({ settings, visuals, analyst: this.models.analyst });
     this.#loop = new FrameLoop(this.scope, (nowMs) => this.#draw(nowMs));
@@ -123,6 +131,7 @@ export class Playground {
       this.#wish?.abort.abort();
       this.#live.peek()?.dispose();
       this.#trackScope.dispose();
+      this.#trackAbort.abort();
     });
   }
 
@@ -196,7 +205,7 @@ export class Playground {
 
   /** The open track's sound; null without one. */
   get audio(): AudioBuffer | null {
-    return this.#opened?.decoded.audio ?? null;
+    return this.#opened?.audio ?? null;
   }
 
   /** Null while it is measured. */
@@ -283,12 +292,12 @@ export class Playground {
   recordingSubject(): VideoSubject {
     const listening = this.#successor ?? this.#listening;
     if (!this.#opened || !listening) throw new Error("There is nothing to record.");
-    const { source, decoded } = this.#opened;
+    const { source, audio } = this.#opened;
     const [parameters, wires, frames] = [listening.parameters.copy(), listening.wires, new MusicFrames()];
     return {
       create: this.pictureMaker(),
       frameAt: (seconds) => frames.hear(parameters, wires, seconds),
-      audio: decoded.audio,
+      audio,
       title: source.title,
       artist: source.artist,
     };
@@ -320,7 +329,13 @@ export class Playground {
         analyst,
         choices: this.#liveChoices(analyst),
         onEnd: () => end("info", kind === "tab" ? "Audio sharing ended." : "The microphone has stopped."),
-        onError: (error) => end("error", `The analysis stopped: ${explainModel(error)}`),
+        onError: (error) => {
+          if (wish.signal.aborted) return;
+          // The session may listen with another model by now.
+          const current = this.models.analyst.peek();
+          if (current) this.models.lose(current, error);
+          this.stopLive();
+        },
       };
       const session = await this.#services.startLive(kind, options, wish.signal);
       if (wish.signal.aborted) {
@@ -335,7 +350,7 @@ export class Playground {
       this.#live.value = session;
       this.#loop.wake();
     } catch (error) {
-      end("error", error instanceof LiveInputError ? error.message : technicalReason(error));
+      end("error", explainLive(error));
     }
   }
 
@@ -387,9 +402,9 @@ export class Playground {
       signal.throwIfAborted();
       const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
       const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
-      const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds });
+      const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds, signal });
       signal.throwIfAborted();
-      this.#insert(source, decoded, sampleRateHz);
+      this.#insert(source, decoded);
     } catch (error) {
       if (signal.aborted) return;
       batch(() => {
@@ -488,17 +503,19 @@ export class Playground {
     }
   }
 
-  #insert(source: TrackSource, decoded: DecodedTrack, sampleRateHz: number): void {
+  #insert(source: TrackSource, { audio, pcm, durationSeconds }: DecodedTrack): void {
     const { player } = this.#services;
     const { title, artist } = source;
-    player.load(decoded.audio);
+    player.load(audio);
     this.#abandon();
-    this.#opened = { source, decoded, sampleRateHz };
+    this.#opened = { source, audio, pcm };
     this.#heard = false;
     this.#trackScope.dispose();
     this.#trackScope = new Scope();
+    this.#trackAbort.abort();
+    this.#trackAbort = new AbortController();
     batch(() => {
-      this.#track.value = { title, artist, durationSeconds: decoded.durationSeconds };
+      this.#track.value = { title, artist, durationSeconds };
       this.#opening.value = null;
       this.#playing.value = false;
       this.#waiting.value = false;
@@ -509,24 +526,35 @@ export class Playground {
       this.#sections.value = null;
     });
     const analyst = this.models.analyst.peek();
-    if (analyst) this.#lead(this.#listen(analyst, decoded.pcm));
-    void this.#measure(decoded.pcm);
+    // A model of another rate may have taken over while the track was decoded.
+    if (analyst && takes(analyst, pcm)) this.#lead(this.#listen(analyst, pcm));
+    else void this.#listenAgain();
+    void this.#measure(pcm.samples);
     this.#showPosition();
     this.#loop.wake();
   }
 
   /** A track that is open is analysed anew by a model that takes over, from the playhead on. */
-  async #prepare(analyst: Analyst): Promise<() => void> {
-    const pcm = await this.#pcmFor(analyst);
+  async #prepare(analyst: Analyst, signal: AbortSignal): Promise<() => void> {
+    const opened = this.#opened;
+    const pcm = await this.#pcmFor(analyst, signal);
     return () => {
       this.#dropSuccessor();
+      const isSame = this.#opened === opened;
+      if (isSame && opened && pcm) opened.pcm = pcm;
       const live = this.#live.peek();
       if (live) {
         live.use(analyst, this.#liveChoices(analyst));
         this.#lead(null);
         return;
       }
-      if (!pcm) return;
+      if (!this.#opened) return;
+      if (!pcm || !isSame) {
+        // Another track was opened meanwhile.
+        this.#abandon();
+        void this.#listenAgain();
+        return;
+      }
       // The old model's parameters carry the picture until the new one has caught up with the playhead.
       this.#listening?.stop();
       const successor = this.#listen(analyst, pcm);
@@ -537,16 +565,14 @@ export class Playground {
   }
 
   /** The open track at the rate of that model; null when no track is open. */
-  async #pcmFor(analyst: Analyst): Promise<Float32Array | null> {
+  async #pcmFor(analyst: Analyst, signal: AbortSignal): Promise<Pcm | null> {
     const opened = this.#opened;
-    if (!opened) return null;
+    if (!opened || takes(analyst, opened.pcm)) return opened?.pcm ?? null;
     const { sampleRateHz } = analyst.bundle.audio;
-    if (sampleRateHz === opened.sampleRateHz) return opened.decoded.pcm;
-    const data = await opened.source.read(new AbortController().signal);
-    return (await this.#services.decode(data, { sampleRateHz })).pcm;
+    return (await this.#services.decode(await opened.source.read(signal), { sampleRateHz, signal })).pcm;
   }
 
-  #listen(analyst: Analyst, pcm: Float32Array): Listening | null {
+  #listen(analyst: Analyst, pcm: Pcm): Listening | null {
     this.#analysed.value = 0;
     try {
       return new Listening(analyst, pcm, this.choices, {
@@ -558,8 +584,8 @@ export class Playground {
           this.#sections.value = listening.sections();
         },
         onFail: (error) => {
-          this.notices.show("error", `The analysis stopped: ${explainModel(error)}`);
-          this.#lead(null);
+          this.#abandon();
+          this.models.lose(analyst, error);
           if (this.#playing.value) void this.#advance();
         },
       });
@@ -571,11 +597,10 @@ export class Playground {
 
   async #measure(pcm: Float32Array): Promise<void> {
     const scope = this.#trackScope;
-    const abort = new AbortController();
-    scope.own(() => abort.abort());
+    const { signal } = this.#trackAbort;
     const pause = () => new Promise<void>((resolve) => scope.timeout(0, resolve));
-    const waveform = await measureWaveform(pcm, MAX_COLUMNS, { pause, signal: abort.signal });
-    if (!abort.signal.aborted) this.#waveform.value = waveform;
+    const waveform = await measureWaveform(pcm, MAX_COLUMNS, { pause, signal });
+    if (!signal.aborted) this.#waveform.value = waveform;
   }
 
   #grow(): void {
@@ -688,11 +713,23 @@ export class Playground {
     this.#loop.wake();
   }
 
+  /** Let the model listen to the open track, which may have to be decoded again for it. */
   async #listenAgain(): Promise<void> {
     const analyst = this.models.analyst.peek();
-    const pcm = analyst && (await this.#pcmFor(analyst));
-    if (!analyst || !pcm || this.#listening || this.#live.peek()) return;
-    this.#lead(this.#listen(analyst, pcm));
+    const opened = this.#opened;
+    if (!analyst || !opened) return;
+    const { signal } = this.#trackAbort;
+    try {
+      const pcm = await this.#pcmFor(analyst, signal);
+      signal.throwIfAborted();
+      const isWanted = analyst === this.models.analyst.peek() && !this.#listening && !this.#live.peek();
+      if (!pcm || !isWanted) return;
+      opened.pcm = pcm;
+      this.#lead(this.#listen(analyst, pcm));
+      this.#listening?.focus(this.#services.player.positionSeconds);
+    } catch (error) {
+      if (!signal.aborted) this.notices.show("error", explainTrack(error, opened.source.title));
+    }
   }
 
   /** Stop listening to the track. */

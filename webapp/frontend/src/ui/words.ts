@@ -1,7 +1,9 @@
-import { BackendError } from "../analysis/client";
+import { AnalysisError, BackendError } from "../analysis/client";
 import { DecodeError } from "../analysis/decode";
 import { TrackTooShortError } from "../analysis/segments";
 import { BundleError } from "../bundle";
+import { LiveInputError } from "../live/live-input-error";
+import { unexpected } from "../unexpected";
 import { FetchError } from "./sources";
 
 /** Why a track could not be opened, for people. */
@@ -9,23 +11,31 @@ export function explainTrack(error: unknown, title: string): string {
   if (error instanceof FetchError) return error.message;
   if (error instanceof DecodeError || error instanceof TrackTooShortError)
     return `“${title}”: ${error.message}`;
-  return `“${title}” could not be opened (${detail(error)}). Try another file.`;
+  return unexpected(`Opening “${title}” failed`, error, "Try again, or choose another file.");
 }
 
-/** Why a model could not be used, for people. */
+/** Why live sound cannot be heard, for people. */
+export function explainLive(error: unknown): string {
+  if (error instanceof LiveInputError) return error.message;
+  return unexpected("Starting live sound failed", error, "Try again.");
+}
+
+/** Why a model could not be used or goes on no longer, for people. */
 export function explainModel(error: unknown): string {
-  if (error instanceof BundleError) return `The model was refused: ${error.message}`;
-  if (error instanceof BackendError) {
-    return "In this browser the model gives other numbers than where it was trained, so it is not used.";
+  if (error instanceof BundleError) {
+    return `The model could not be loaded because ${error.field} ${error.problem}. ${error.remedy}`;
   }
-  return `The model could not be started (${detail(error)}). Reload the page to try again.`;
+  // These say everything themselves; the last two are about the open track, which may have to be decoded again.
+  const isComplete =
+    error instanceof AnalysisError ||
+    error instanceof BackendError ||
+    error instanceof DecodeError ||
+    error instanceof FetchError;
+  return isComplete ? error.message : unexpected("Starting the model failed", error, "Try again.");
 }
 
 /** The whole of it, for the few who ask. */
 export function technicalReason(error: unknown): string {
+  if (error instanceof BackendError) return `${error.name}: ${error.attempts.join("; ")}`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-}
-
-function detail(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
 }
