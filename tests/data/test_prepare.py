@@ -52,6 +52,31 @@ def test_the_number_of_workers_changes_no_byte(
     assert other.digest == undisturbed.digest
 
 
+_PREPARE = """
+import sys
+from pathlib import Path
+from tfdeepviz.data.features import Features
+from tfdeepviz.data.fma import Selection
+from tfdeepviz.data.prepare import prepare
+from tfdeepviz.params import PAPER
+root, out = map(Path, sys.argv[1:])
+print(prepare(root, out, selection=Selection(), features=Features(PAPER), n_workers=3).digest)
+"""
+
+
+def test_the_number_of_threads_inside_of_tensorflow_changes_no_byte(tmp_path: Path) -> None:
+    # About 100 frames at once, of which TensorFlow would cut the sums into pieces.
+    root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=1.0)
+    digests = set()
+    for n_threads in ("1", "2", "8"):
+        # Without oneDNN, as on processors that it has nothing for: TensorFlow's own products depend on the threads.
+        environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": n_threads, "TF_ENABLE_ONEDNN_OPTS": "0"}
+        command = [sys.executable, "-c", _PREPARE, str(root), str(tmp_path / n_threads)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        digests.add(result.stdout.strip())
+    assert len(digests) == 1
+
+
 def test_a_relative_root_gives_the_same_dataset(
     fma_root: Path, undisturbed: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

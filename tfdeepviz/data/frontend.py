@@ -20,6 +20,11 @@ from tfdeepviz.params import AudioParams
 # not grow with the track. The values do not depend on it.
 _BLOCK_FRAMES = 1_024
 
+# Terms in one sum of a matrix product. TensorFlow cuts longer sums into pieces, whose size depends on the number of
+# threads and on the product's size, and with them the last bits. Sums of at most 64 terms stay whole however many
+# threads there are.
+_MOST_TERMS = 64
+
 
 class MfccFrontend(tf.Module):  # type: ignore[misc]
     """Frames, window, DFT, mel filter bank, logarithm and DCT for one `AudioParams`.
@@ -82,8 +87,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         n1, n2, half = self._sizes
         x = tf.reshape(tf.concat(runs, axis=1) * self._window, [-1, n1, n2])  # (n_frames, n1, n2)
         x = tf.reshape(tf.transpose(x, [0, 2, 1]), [-1, n1])  # (n_frames * n2, n1)
-        y_real = tf.reshape(tf.matmul(x, self._first_real), [-1, n2, half])
-        y_imaginary = tf.reshape(tf.matmul(x, self._first_imaginary), [-1, n2, half])
+        y_real = tf.reshape(_product(x, self._first_real), [-1, n2, half])
+        y_imaginary = tf.reshape(_product(x, self._first_imaginary), [-1, n2, half])
         z = tf.concat(
             [
                 y_real * self._twist_real - y_imaginary * self._twist_imaginary,
@@ -92,9 +97,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
             axis=1,
         )  # (n_frames, 2 * n2, half)
         z = tf.reshape(tf.transpose(z, [0, 2, 1]), [-1, 2 * n2])  # (n_frames * half, 2 * n2)
-        real, imaginary = tf.matmul(z, self._second_real), tf.matmul(z, self._second_imaginary)
+        real, imaginary = _product(z, self._second_real), _product(z, self._second_imaginary)
         power = tf.reshape(tf.square(real) + tf.square(imaginary), [-1, half * n2])
-        mel = tf.matmul(power, self._mel)  # (n_frames, n_mels)
+        mel = _product(power, self._mel)  # (n_frames, n_mels)
         # The floor is applied after the logarithm; the tiny constant only keeps log(0) away.
         return tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
 
@@ -104,14 +109,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
 
     def _cepstrum(self, log_mel: tf.Tensor) -> tf.Tensor:
         """DCT of log-mel frames [shape=(n_frames, n_mfcc)]."""
-        # In two halves, because the first coefficient sums up large values: shorter float32 sums lose a third as much.
-        # Stacked, because the converter would fuse a plain sum into a product with a bias, which WASM cannot do here.
-        middle = self.params.n_mels // 2
-        halves = [
-            tf.matmul(log_mel[:, :middle], self._dct[:middle]),
-            tf.matmul(log_mel[:, middle:], self._dct[middle:]),
-        ]
-        return tf.reduce_sum(tf.stack(halves), axis=0)
+        # In two halves at least, because the first coefficient sums up large values: shorter float32 sums lose a third as
+        # much.
+        return _product(log_mel, self._dct, most_terms=min(_MOST_TERMS, (self.params.n_mels + 1) // 2))
 
     def mfcc_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:
         """`mfcc` as part of another graph; takes the whole track at once."""
@@ -193,3 +193,16 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         log_mel = np.concatenate([self._log_mel_graph(block).numpy() for block in self._blocks(pcm)])
         floored: npt.NDArray[np.float32] = np.maximum(log_mel, np.float32(self._floor_db([float(log_mel.max())])))
         return floored
+
+
+def _product(x: tf.Tensor, matrix: npt.NDArray[np.float32], most_terms: int = _MOST_TERMS) -> tf.Tensor:
+    """Matrix product whose bits do not depend on the number of threads: partial products, added one after the other."""
+    n_terms, n_columns = matrix.shape
+    if n_terms <= most_terms:
+        return tf.matmul(x, matrix)
+    # Reshaped, because the converter would fuse a plain sum into a product with a bias, which WASM cannot do here.
+    parts = [
+        tf.reshape(tf.matmul(x[:, i : i + most_terms], matrix[i : i + most_terms]), [-1, 1, n_columns])
+        for i in range(0, n_terms, most_terms)
+    ]
+    return tf.reshape(sum(parts[1:], start=parts[0]), [-1, n_columns])
