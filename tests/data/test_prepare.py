@@ -20,7 +20,7 @@ from tests.conftest import make_fma
 from tfdeepviz.data.dataset import ORIGIN, Origin, PreparedDataset, describe
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import MODES, Features
-from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.data.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.data.fma import NO_LICENCE, Selection, audio_path
 from tfdeepviz.data.prepare import plan, prepare
 from tfdeepviz.params import LIVE, PAPER, ParameterError
@@ -304,7 +304,7 @@ def _killed_and_resumed(root: Path, out: Path, *, n_kills: int, seed: int) -> tu
         n_before = len(list(out.glob("*"))) if out.exists() else 0
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if (out / "settings.json").exists() and (n_before == 0 or any(out.glob(".*.tfrecord-*"))):
+            if (out / "settings.json").exists() and (n_before == 0 or any(out.glob(f"{TEMPORARY}*.tfrecor*"))):
                 break
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.3))

@@ -7,9 +7,9 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -40,15 +40,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # With the suffix, because some writers go by it.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix[:_MAX_SUFFIX_CHARACTERS])
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix[:_MAX_SUFFIX_CHARACTERS]}")
+    # Made with these permissions so that the kernel takes off what the umask says. To read the umask is to change it,
+    # for all threads. Only a new file will do: nobody's link is followed.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        # mkstemp makes files that only their owner reads; what we publish is for everybody that the umask allows.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+"""Atomic writing: permissions, threads, names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tfdeepviz.data.files import atomic_path, remove_leftovers, write_json
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_have_the_permissions_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o666 & ~umask
+
+
+def test_the_umask_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Threads share it: one that sets it to 0 for a moment gives others' files away, or leaves it at 0.
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail(f"the umask was set to {mask:o}"))
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda i: write_json(tmp_path / f"{i % 3}.json", {"i": i}), range(40)):
+            pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.json", "1.json", "2.json"]
+
+
+def test_what_fails_leaves_nothing_and_what_was_killed_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "shard.tfrecord-00000-of-00001"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(target) as temporary:
+        temporary.write_text("new")
+        _ = 1 / 0
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    with atomic_path(target) as temporary:
+        leftover = tmp_path / f"{temporary.name}-0"
+        leftover.write_text("of a killed process")
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
