@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { expect, test } from "@playwright/test";
+import { expect, test, type Locator, type Page } from "@playwright/test";
 import { createServer, type ViteDevServer } from "vite";
 
 /**
@@ -39,4 +39,42 @@ export function watchProblems(): string[] {
   });
   test.afterEach(() => expect(problems).toEqual([]));
   return problems;
+}
+
+/** The playground says what state it is in; everything slow is waited for through it. */
+export const SLOW = { timeout: 60_000 };
+
+export const root = (page: Page): Locator => page.locator("html");
+
+/** Open the playground; the address may choose a look. */
+export async function load(page: Page, search = "", { noteAccepted = true } = {}): Promise<void> {
+  if (noteAccepted) await page.addInitScript(() => localStorage.setItem("tfdeepviz.note", "yes"));
+  await page.goto(`./${search}`);
+  await expect(root(page)).toHaveAttribute("data-backend", /wasm|cpu/, SLOW);
+}
+
+export async function expectState(page: Page, state: string): Promise<void> {
+  await expect(root(page)).toHaveAttribute("data-state", state, SLOW);
+}
+
+/** Drop files on the page as a person would: the browser's own DataTransfer carries them. */
+export async function dropFiles(page: Page, names: readonly string[], content: Buffer): Promise<void> {
+  await page.evaluate(
+    ({ names, base64 }) => {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const dataTransfer = new DataTransfer();
+      for (const name of names) dataTransfer.items.add(new File([bytes], name));
+      for (const type of ["dragenter", "dragover", "drop"]) {
+        document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+      }
+    },
+    { names, base64: content.toString("base64") },
+  );
+}
+
+/** Click a control that fades while music plays: hidden ones take no clicks, and those under the pointer stay. */
+export async function clickControl(control: Locator): Promise<void> {
+  const box = (await control.boundingBox())!;
+  await control.page().mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await control.click();
 }

@@ -2,6 +2,7 @@ import { expect, test, type Page } from "@playwright/test";
 import { servePage } from "./pages";
 import { VISUALS } from "../src/visuals";
 import { constant, music, PARAMETERS, type Moment } from "./visuals/frames";
+import type { Light, Seen } from "./visuals/harness";
 
 /** Visuals by themselves, on a page of their own (visuals/index.html): what they promise in src/visuals/visual.ts. */
 
@@ -220,19 +221,19 @@ test.describe("bars can be measured in a screenshot", () => {
 });
 
 test.describe("the flash limiter", () => {
-  /** Greatest number of flashes in any second: rises of a tenth of full luminance after falls of as much. */
-  function flashes(luminances: readonly number[]): number {
+  /** Greatest number of flashes in any second: rises by more than `change` after falls by as much. */
+  function flashes(values: readonly number[], change: number): number {
     const rises: number[] = [];
-    let [low, high] = [luminances[0]!, luminances[0]!];
+    let [low, high] = [values[0]!, values[0]!];
     let rising = true;
-    luminances.forEach((light, frame) => {
+    values.forEach((value, frame) => {
       if (rising) {
-        high = Math.max(high, light);
-        if (light <= high - 0.1) [rising, low] = [false, light];
+        high = Math.max(high, value);
+        if (value < high - change) [rising, low] = [false, value];
       } else {
-        low = Math.min(low, light);
-        if (light >= low + 0.1) {
-          [rising, high] = [true, light];
+        low = Math.min(low, value);
+        if (value > low + change) {
+          [rising, high] = [true, value];
           rises.push(frame);
         }
       }
@@ -242,31 +243,87 @@ test.describe("the flash limiter", () => {
       ...rises.map((frame) => rises.filter((other) => other >= frame && other < frame + 60).length),
     );
   }
+  const luminance = ([red, green, blue]: Light) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  const generalFlashes = (seen: readonly Seen[]) =>
+    flashes(
+      seen.map(({ light }) => luminance(light)),
+      0.1,
+    );
+  /** Stricter than WCAG, which counts them only where the red is saturated. */
+  const redFlashes = (seen: readonly Seen[]) =>
+    flashes(
+      seen.map(({ excessOfRed }) => excessOfRed),
+      20 / 320,
+    );
+  const unlimited = (frames: readonly Light[]) =>
+    frames.map((light): Seen => ({ light, excessOfRed: Math.max(0, light[0] - light[1] - light[2]) }));
+  /** The greatest difference in any frame and colour. */
+  const difference = (seen: readonly Seen[], light: (frame: number) => Light) =>
+    Math.max(
+      ...seen.flatMap((one, frame) => one.light.map((value, i) => Math.abs(value - light(frame)[i]!))),
+    );
 
-  const strobe = (page: Page, lit: boolean[], share = 0.5) =>
-    page.evaluate(({ lit, share }) => window.harness.strobe(lit, share), { lit, share });
-  const blink = (everyFrames: number) =>
-    Array.from({ length: 300 }, (_, frame) => Math.floor(frame / everyFrames) % 2 === 1);
+  const strobe = (page: Page, frames: Light[][], share = 0.5) =>
+    page.evaluate(({ frames, share }) => window.harness.strobe(frames, share), { frames, share });
+  /** Five seconds of one and the other in turn. */
+  const blink = (everyFrames: number, one: Light, other: Light) =>
+    Array.from({ length: 300 }, (_, frame) => (Math.floor(frame / everyFrames) % 2 === 0 ? one : other));
+  const each = (frames: readonly Light[]) => frames.map((frame) => [frame]);
+  const DARK: Light = [0.02, 0.02, 0.02];
+  const WHITE: Light = [1, 1, 1];
 
   for (const everyFrames of [1, 2, 3, 5, 9]) {
     test(`lets ${(30 / everyFrames).toFixed(1)} flashes a second through as two at most`, async ({
       page,
     }) => {
-      const lit = blink(everyFrames);
-      expect(flashes(lit.map(Number))).toBeGreaterThan(2);
-      const seen = await strobe(page, lit);
-      expect(flashes(seen.map(({ changing }) => changing))).toBeLessThanOrEqual(2);
+      const frames = blink(everyFrames, DARK, WHITE);
+      expect(generalFlashes(unlimited(frames))).toBeGreaterThan(2);
+      const seen = await strobe(page, each(frames));
+      expect(generalFlashes(seen.map(({ changing }) => changing))).toBeLessThanOrEqual(2);
     });
   }
 
-  test("leaves alone what is slow, and what does not change", async ({ page }) => {
-    const lit = blink(32); // a flash a second, about
-    const seen = await strobe(page, lit);
-    seen.forEach(({ changing, steady }, frame) => {
-      expect(changing, `frame ${frame}`).toBeCloseTo(lit[frame]! ? 1 : 0.02, 1);
-      expect(steady).toBeCloseTo(seen[0]!.steady, 2);
+  for (const [what, one, other] of [
+    ["red and black", [0, 0, 0], [1, 0, 0]],
+    ["dark red and black", [0, 0, 0], [0.2, 0, 0]],
+    ["red and green as bright", [0, 0.297, 0], [1, 0, 0]],
+    ["red and blue as bright", [0, 0, 1], [0.34, 0, 0]],
+    ["red and grey as bright", [0.2126, 0.2126, 0.2126], [1, 0, 0]],
+    ["two reds", [0.25, 0, 0], [0.65, 0, 0]],
+    ["two reds far apart", [0.2, 0, 0], [1, 0.1, 0.1]],
+    ["an orange red and a dark one", [0.15, 0, 0], [0.8, 0.18, 0]],
+    ["red and white", [1, 0, 0], [1, 1, 1]],
+  ] as const satisfies readonly (readonly [string, Light, Light])[]) {
+    test(`lets no more than two flashes a second of ${what} through`, async ({ page }) => {
+      for (const everyFrames of [1, 3, 7]) {
+        const frames = blink(everyFrames, [...one], [...other]);
+        expect(redFlashes(unlimited(frames))).toBeGreaterThan(2);
+        const seen = (await strobe(page, each(frames))).map(({ changing }) => changing);
+        expect(redFlashes(seen), `red, every ${everyFrames} frames`).toBeLessThanOrEqual(2);
+        expect(generalFlashes(seen), `light, every ${everyFrames} frames`).toBeLessThanOrEqual(2);
+      }
     });
-    const fast = await strobe(page, blink(2), 0.25);
-    for (const { steady } of fast) expect(steady).toBeCloseTo(fast[0]!.steady, 2);
+  }
+
+  test("what darkens white beside a red that stands makes no flashes of it", async ({ page }) => {
+    const frames = blink(4, DARK, WHITE).map((light): Light[] => [light, [1, 0, 0]]);
+    const seen = (await strobe(page, frames)).map(({ changing }) => changing);
+    expect(redFlashes(seen)).toBeLessThanOrEqual(2);
+    expect(generalFlashes(seen)).toBeLessThanOrEqual(2);
+  });
+
+  test("leaves alone what is slow, what is not red, and what does not change", async ({ page }) => {
+    for (const light of [WHITE, [1, 0, 0]] satisfies Light[]) {
+      const frames = blink(32, DARK, light); // a flash a second, about
+      const seen = await strobe(page, each(frames));
+      const [changing, steady] = [seen.map((one) => one.changing), seen.map((one) => one.steady)];
+      expect(difference(changing, (frame) => frames[frame]!)).toBeLessThan(0.05);
+      expect(difference(steady, () => steady[0]!.light)).toBeLessThan(0.005);
+    }
+    const warm = blink(2, [0.5, 0.2, 0.1], [0.7, 0.28, 0.14]);
+    const seen = (await strobe(page, each(warm))).map(({ changing }) => changing);
+    expect(difference(seen, (frame) => warm[frame]!)).toBeLessThan(0.05);
+    const beside = (await strobe(page, each(blink(2, DARK, WHITE)), 0.25)).map(({ steady }) => steady);
+    expect(difference(beside, () => beside[0]!.light)).toBeLessThan(0.005);
   });
 });

@@ -4,8 +4,18 @@ import { barLayout, LIT_LUMA } from "../../src/visuals/bar";
 import { VISUALS } from "../../src/visuals";
 import { createPicture } from "../../src/visuals/picture";
 import { rendererFor } from "../../src/visuals/renderer";
-import type { Visual, VisualDefinition, VisualFrame } from "../../src/visuals/visual";
+import type { Visual, VisualDefinition } from "../../src/visuals/visual";
 import { constant, frameAt, type Moment } from "./frames";
+
+/** Linear. */
+export type Light = [red: number, green: number, blue: number];
+
+export interface Seen {
+  /** On average. */
+  light: Light;
+  /** What red has more than green and blue together, on average. */
+  excessOfRed: number;
+}
 
 /** Counts what is created on the GPU and not yet deleted: what `renderer.info` cannot see is seen here. */
 const alive = new Map<string, number>();
@@ -112,28 +122,33 @@ export const harness = {
   },
 
   /**
-   * A picture that is white where `lit` says so, as the limiter lets it through.
+   * A picture that flashes, as the limiter lets it through.
    *
-   * @param lit whether each frame is bright, at 60 frames a second
+   * @param frames at 60 a second: linear light, in stripes that repeat in every cell that the limiter watches
    * @param share of the picture's width that changes; the rest stays grey
-   * @returns each frame's mean luminance (linear light) in the changing part and in the rest
+   * @returns what a cell in the changing part and one in the rest look like in each frame
    */
-  strobe(lit: boolean[], share: number): { changing: number; steady: number }[] {
-    const [width, height] = [160, 90];
+  strobe(frames: Light[][], share: number): { changing: Seen; steady: Seen }[] {
+    const [width, height, cell] = [160, 90, 20];
     let seconds = 0;
+    let stripes: Light[] = [];
     const renderer = rendererFor(canvas);
+    const fill = (light: Light) => {
+      renderer.setClearColor(new Color(...light));
+      renderer.clear();
+    };
     const strobe = {
       create: () => ({
         resize: () => renderer.setSize(width, height, false),
-        render({ parameters }: VisualFrame) {
-          const light = parameters[0] ?? 0;
+        render() {
           renderer.setRenderTarget(null);
-          renderer.setClearColor(new Color(0.2, 0.2, 0.2));
-          renderer.clear();
+          fill([0.2, 0.2, 0.2]);
           renderer.setScissorTest(true);
-          renderer.setScissor(0, 0, width * share, height);
-          renderer.setClearColor(new Color(light, light, light));
-          renderer.clear();
+          const stripe = cell / stripes.length;
+          for (let x = 0; x < width * share; x += stripe) {
+            renderer.setScissor(x, 0, stripe, height);
+            fill(stripes[Math.round(x / stripe) % stripes.length]!);
+          }
           renderer.setScissorTest(false);
         },
         dispose: () => undefined,
@@ -142,20 +157,26 @@ export const harness = {
     const picture = createPicture(strobe, { canvas, seed: 1, reducedMotion: false }, () => seconds);
     picture.resize(width, height, 1);
     const gl = canvas.getContext("webgl2")!;
-    const mean = (x: number, n: number) => {
-      const pixels = new Uint8Array(4 * n * height);
-      gl.readPixels(x, 0, n, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
-      let sum = 0;
-      for (let index = 0; index < pixels.length; index += 4) {
-        const encoded = pixels[index]! / 255;
-        sum += encoded <= 0.04045 ? encoded / 12.92 : ((encoded + 0.055) / 1.055) ** 2.4;
+    const look = (x: number): Seen => {
+      const pixels = new Uint8Array(4 * cell * height);
+      gl.readPixels(x, 0, cell, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+      const linear = Float64Array.from(pixels, (value) =>
+        value <= 10 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
+      );
+      const seen: Seen = { light: [0, 0, 0], excessOfRed: 0 };
+      const n = cell * height;
+      for (let i = 0; i < 4 * n; i += 4) {
+        const [red, green, blue] = linear.subarray(i, i + 3) as unknown as Light;
+        [red, green, blue].forEach((value, channel) => (seen.light[channel]! += value / n));
+        seen.excessOfRed += Math.max(0, red - green - blue) / n;
       }
-      return sum / (n * height);
+      return seen;
     };
-    const seen = lit.map((bright, frame) => {
-      seconds = frame / 60;
-      picture.render(frameAt(constant(new Array<number>(10).fill(bright ? 1 : 0.02), seconds)));
-      return { changing: mean(0, 16), steady: mean(width - 16, 16) };
+    const seen = frames.map((frame, index) => {
+      seconds = index / 60;
+      stripes = frame;
+      picture.render(frameAt(constant(new Array<number>(10).fill(0), seconds)));
+      return { changing: look(0), steady: look(width - cell) };
     });
     picture.dispose();
     return seen;

@@ -1,5 +1,12 @@
 export type RecordingFailure =
-  "unsupported" | "too-large" | "no-graphics" | "no-space" | "not-written" | "not-loaded" | "encoder";
+  | "unsupported"
+  | "too-large"
+  | "no-graphics"
+  | "picture"
+  | "no-space"
+  | "not-written"
+  | "not-loaded"
+  | "encoder";
 
 /** A recording that did not come about, with the reason and a sentence that a person understands. */
 export class RecordingError extends Error {

@@ -1,5 +1,5 @@
 import { rendererFor } from "../visuals/renderer";
-import type { Visual, VisualFrame } from "../visuals/visual";
+import { WebGlUnavailableError, type Visual, type VisualFrame } from "../visuals/visual";
 import { RecordingError } from "./error";
 import type { PictureSize } from "./plan";
 
@@ -20,19 +20,19 @@ export class OffscreenPicture {
 
   /**
    * @throws WebGlUnavailableError when the browser gives no WebGL 2 context
-   * @throws RecordingError when it gives none of that size
+   * @throws RecordingError when it gives none of that size, or the visual fails
    */
   constructor(create: CreateVisual, size: PictureSize) {
     this.#size = size;
     this.canvas = document.createElement("canvas");
     try {
-      this.#visual = create(this.canvas, () => this.#nowSeconds);
+      this.#visual = orFailure(() => create(this.canvas, () => this.#nowSeconds));
     } catch (error) {
       this.#freeContext();
       throw error;
     }
     try {
-      this.#visual.resize(size.width, size.height, 1);
+      orFailure(() => this.#visual.resize(size.width, size.height, 1));
       this.#check();
     } catch (error) {
       this.dispose();
@@ -40,10 +40,14 @@ export class OffscreenPicture {
     }
   }
 
-  /** Draw a frame; it stays on the canvas until the task ends. */
+  /**
+   * Draw a frame; it stays on the canvas until the task ends.
+   *
+   * @throws RecordingError when it cannot be drawn
+   */
   draw(frame: VisualFrame): void {
     this.#nowSeconds = frame.timeSeconds;
-    this.#visual.render(frame);
+    orFailure(() => this.#visual.render(frame));
     this.#check();
   }
 
@@ -76,5 +80,18 @@ export class OffscreenPicture {
     if (!gl) return;
     rendererFor(this.canvas).dispose();
     gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
+
+/** What fails in a visual is neither the encoder's fault nor mended by a smaller picture. */
+function orFailure<T>(draw: () => T): T {
+  try {
+    return draw();
+  } catch (error) {
+    if (error instanceof WebGlUnavailableError) throw error;
+    const why = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+    throw new RecordingError("picture", `The picture failed (${why}). Choose another picture.`, {
+      cause: error,
+    });
   }
 }

@@ -26,7 +26,7 @@ import type { Playground } from "./playground";
 import type { Presets } from "./presets";
 import { Recorder } from "./recorder";
 import { demoSource } from "./sources";
-import { Stage } from "./stage";
+import { StageView } from "./stage-view";
 import { Transport } from "./transport";
 import { Welcome } from "./welcome";
 
@@ -52,15 +52,7 @@ export function App(props: AppProps): JSX.Element {
   const drawable = useSignal(true);
   const page = useMemo(() => new Page(playground, state), [playground, state]);
 
-  useEffect(() => {
-    const stage = canvas.current && new Stage(page.scope, playground, canvas.current);
-    drawable.value = stage?.available.value ?? false;
-    const unsubscribe = stage?.available.subscribe((available) => (drawable.value = available));
-    return () => {
-      unsubscribe?.();
-      page.scope.dispose();
-    };
-  }, [page, playground, drawable]);
+  useEffect(() => () => page.scope.dispose(), [page]);
 
   const metersAsPicture = !drawable.value && playground.track.value !== null;
   const pickFiles = () => picker.current?.click();
@@ -110,13 +102,12 @@ export function App(props: AppProps): JSX.Element {
         </button>
       </header>
       <main>
-        <canvas
-          id="stage"
-          ref={canvas}
-          aria-label={`Picture: ${playground.choices.visual.value.title}`}
-          role="img"
+        <StageView
+          playground={playground}
+          canvas={canvas}
+          drawable={drawable}
           onClick={() => page.events.clickStage()}
-          onPointerDown={(event) => page.events.pressStage(event.pointerType)}
+          onPress={(pointerType) => page.events.pressStage(pointerType)}
         />
         {metersAsPicture && (
           <section class="no-picture" aria-label="Meters">

@@ -3,6 +3,7 @@ import { commandFor, type FocusKind } from "./keyboard";
 
 const press = (key: string, change = {}) => ({
   key,
+  code: "",
   ctrlKey: false,
   altKey: false,
   metaKey: false,
@@ -16,33 +17,65 @@ describe("commandFor", () => {
     [" ", "page", { kind: "toggle-play" }],
     [" ", "seek", { kind: "toggle-play" }],
     [" ", "button", null],
-    [" ", "control", null],
+    [" ", "text", null],
+    [" ", "slider", { kind: "toggle-play" }],
+    [" ", "radio", null],
+    ["Enter", "button", null],
     ["ArrowLeft", "page", { kind: "seek-by", seconds: -5 }],
     ["ArrowRight", "button", { kind: "seek-by", seconds: 5 }],
-    ["ArrowRight", "control", null],
+    ["ArrowRight", "text", null],
+    ["ArrowRight", "slider", null],
+    ["ArrowUp", "slider", null],
+    ["ArrowUp", "radio", null],
     ["ArrowUp", "page", { kind: "volume-by", amount: 0.05 }],
     ["ArrowDown", "button", { kind: "volume-by", amount: -0.05 }],
     ["ArrowUp", "seek", { kind: "seek-by", seconds: 5 }],
     ["PageDown", "seek", { kind: "seek-by", seconds: -30 }],
     ["PageDown", "page", null],
+    ["PageUp", "slider", null],
     ["Home", "seek", null],
+    ["End", "slider", null],
     ["f", "page", { kind: "toggle-full-screen" }],
     ["F", "button", { kind: "toggle-full-screen" }],
-    ["f", "control", null],
+    ["f", "text", null],
+    ["f", "slider", { kind: "toggle-full-screen" }],
+    ["l", "slider", { kind: "toggle-lock" }],
+    ["m", "radio", { kind: "toggle-mute" }],
+    ["n", "slider", { kind: "step-visual", by: 1 }],
+    ["2", "slider", { kind: "choose-mapping", place: 1 }],
     ["m", "seek", { kind: "toggle-mute" }],
     ["n", "page", { kind: "step-visual", by: 1 }],
     ["P", "button", { kind: "step-visual", by: -1 }],
     ["1", "page", { kind: "choose-mapping", place: 0 }],
     ["9", "button", { kind: "choose-mapping", place: 8 }],
-    ["1", "control", null],
+    ["1", "text", null],
     ["0", "page", null],
     ["l", "page", { kind: "toggle-lock" }],
     ["?", "page", { kind: "show-keys" }],
-    ["?", "control", null],
-    ["Escape", "control", { kind: "close-panel" }],
+    ["?", "text", null],
+    ["?", "slider", { kind: "show-keys" }],
+    ["Escape", "text", { kind: "close-panel" }],
     ["x", "page", null],
   ])("%j with focus on %s", (key, focus, command) => {
     expect(commandFor(press(key), focus)).toEqual(command);
+  });
+
+  it.each<[string, string, unknown]>([
+    ["а", "KeyF", { kind: "toggle-full-screen" }], // Russian
+    ["Д", "KeyL", { kind: "toggle-lock" }],
+    ["ь", "KeyM", { kind: "toggle-mute" }],
+    ["ν", "KeyN", { kind: "step-visual", by: 1 }], // Greek
+    ["פ", "KeyP", { kind: "step-visual", by: -1 }], // Hebrew
+    ["ㄹ", "KeyF", { kind: "toggle-full-screen" }], // Korean
+    ["٣", "Digit3", { kind: "choose-mapping", place: 2 }], // Arabic
+    ["ф", "KeyA", null],
+    ["б", "Comma", null],
+    // A Latin keyboard says which letter it means: Dvorak writes N where others have L.
+    ["n", "KeyL", { kind: "step-visual", by: 1 }],
+    ["é", "Digit2", null],
+    ["ł", "KeyL", null],
+  ])("takes %s on the key %s for what it writes there in Latin", (key, code, command) => {
+    expect(commandFor(press(key, { code }), "page")).toEqual(command);
   });
 
   it("leaves the browser's own combinations alone", () => {

@@ -18,15 +18,21 @@ export type Command =
 export type FocusKind =
   /** Nothing, or something that takes no keys. */
   | "page"
-  /** A button or link: Space and Enter are its own. */
+  /** A button, link or checkbox: Space and Enter are its own. */
   | "button"
   /** The seek slider: arrows seek in our steps, as they do on the page. */
   | "seek"
-  /** Any other control: every key is its own. */
-  | "control";
+  /** Any other slider: the keys that move it are its own. */
+  | "slider"
+  /** One of several choices: Space, Enter and the arrows are its own. */
+  | "radio"
+  /** What is typed into, or finds its options by their letters: every key is its own. */
+  | "text";
 
 export interface KeyPress {
   readonly key: string;
+  /** Which key it is on the board, whatever is printed on it. */
+  readonly code: string;
   readonly ctrlKey: boolean;
   readonly altKey: boolean;
   readonly metaKey: boolean;
@@ -41,16 +47,17 @@ const VOLUME_STEP = 0.05;
 export function commandFor(press: KeyPress, focus: FocusKind): Command | null {
   if (press.ctrlKey || press.altKey || press.metaKey) return null;
   if (press.key === "Escape") return { kind: "close-panel" };
-  if (focus === "control") return null;
+  if (isOwnKey(press.key, focus)) return null;
   if (press.shiftKey && press.key.startsWith("Arrow")) {
     if (press.repeat || focus === "seek") return null;
     if (press.key === "ArrowRight") return { kind: "step-track", by: 1 };
     return press.key === "ArrowLeft" ? { kind: "step-track", by: -1 } : null;
   }
-  if (/^[1-9]$/.test(press.key)) return { kind: "choose-mapping", place: Number(press.key) - 1 };
+  const sign = signOf(press);
+  if (/^[1-9]$/.test(sign)) return { kind: "choose-mapping", place: Number(sign) - 1 };
   switch (press.key) {
     case " ":
-      return focus === "button" || press.repeat ? null : { kind: "toggle-play" };
+      return press.repeat ? null : { kind: "toggle-play" };
     case "ArrowLeft":
       return { kind: "seek-by", seconds: -SEEK_STEP_SECONDS };
     case "ArrowRight":
@@ -68,13 +75,42 @@ export function commandFor(press: KeyPress, focus: FocusKind): Command | null {
     case "PageDown":
       return focus === "seek" ? { kind: "seek-by", seconds: -SEEK_PAGE_SECONDS } : null;
     default:
-      return press.repeat ? null : commandForLetter(press.key.toLowerCase());
+      return press.repeat ? null : commandForSign(sign);
   }
 }
 
+/** Whether the control that has the focus does something with the key itself. */
+function isOwnKey(key: string, focus: FocusKind): boolean {
+  const activates = key === " " || key === "Enter";
+  const isArrow = key.startsWith("Arrow");
+  switch (focus) {
+    case "text":
+      return true;
+    case "button":
+      return activates;
+    case "radio":
+      return activates || isArrow;
+    case "slider":
+      return isArrow || ["Home", "End", "PageUp", "PageDown"].includes(key);
+    case "seek":
+    case "page":
+      return false;
+  }
+}
+
+/**
+ * The letter, digit or sign that was typed, in lower case. Where the keyboard writes another script, it is what the key
+ * writes on a Latin one: Cyrillic А is F.
+ */
+function signOf({ key, code }: KeyPress): string {
+  const isForeign = /^[\p{L}\p{N}]$/u.test(key) && !/^[\p{Script=Latin}0-9]$/u.test(key);
+  const sign = isForeign ? (/^(?:Key|Digit)(.)$/.exec(code)?.[1] ?? key) : key;
+  return sign.toLowerCase();
+}
+
 /** What must not happen again and again while a key is held. */
-function commandForLetter(letter: string): Command | null {
-  switch (letter) {
+function commandForSign(sign: string): Command | null {
+  switch (sign) {
     case "f":
       return { kind: "toggle-full-screen" };
     case "m":
@@ -95,9 +131,10 @@ function commandForLetter(letter: string): Command | null {
 export function focusKind(element: Element | null): FocusKind {
   if (!element) return "page";
   if (element.closest("[data-seek]")) return "seek";
-  if (element.closest("input, select, textarea, [contenteditable]")) return "control";
-  if (element.closest("button, a[href], summary")) return "button";
-  return "page";
+  if (element.closest("input[type=range]")) return "slider";
+  if (element.closest("input[type=radio]")) return "radio";
+  if (element.closest("button, a[href], summary, input:is([type=checkbox], [type=file])")) return "button";
+  return element.closest("input, select, textarea, [contenteditable]") ? "text" : "page";
 }
 
 /** For the help text. */

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { sectionAt, type Section } from "../mapping/sections";
 import { FrameLoop, Scope } from "../player/scope";
 import type { Waveform } from "../player/waveform";
+import { onPixelRatio } from "./pixel-ratio";
 
 interface WaveformCanvasProps {
   /** Null while it is measured. */
@@ -94,6 +95,7 @@ class WaveformPicture {
     const observer = new ResizeObserver(() => this.#loop.wake());
     observer.observe(canvas);
     scope.own(() => observer.disconnect());
+    onPixelRatio(scope, () => this.#loop.wake());
     for (const query of [this.#moreContrast, this.#forcedColours]) {
       scope.listen(query, "change", () => this.#loop.wake());
     }

@@ -1,4 +1,4 @@
-import { NearestFilter, WebGLRenderTarget, type WebGLRenderer } from "three";
+import { WebGLRenderTarget, type WebGLRenderer } from "three";
 import { fullScreenPass } from "./pass";
 import { ResourceScope } from "./scope";
 import { HEADER } from "./shader-chunks";
@@ -16,14 +16,19 @@ const POINTS = 12;
 const LONGEST_STEP_SECONDS = 1;
 
 /**
- * Per cell: R the darkest it has been since it last fell, G the brightest since it last rose (0: it has fallen), B the
- * credit for rising, A the share of its light that passes. Luminance is relative (linear light), all in [0, 1].
+ * The state has three blocks of cells above one another. The first two watch light and saturated red, per cell: R the
+ * least it has been since it last fell, G the most since it last rose (0: it has fallen), B the credit for rising, A the
+ * share of it that passes. The third is laid over the picture: its alpha scales what is there, its colour is added.
+ *
+ * Light is relative luminance (linear). Red is what red has more than green and blue together, where it is four fifths of
+ * the three or more: WCAG's measure of a red flash. All are in [0, 1].
  */
 const WATCH_SHADER = /* glsl */ `${HEADER}
 #define POINTS ${POINTS}
-// WCAG counts changes of a tenth of the greatest luminance; what is held back stays a little below that.
-#define CHANGE 0.1
-#define HELD_BELOW 0.07
+#define ROWS ${ROWS}
+// WCAG counts changes of a tenth of the greatest luminance, and of red by 20 / 320; what is held back stays below that.
+const vec2 LIGHT = vec2(0.1, 0.07);
+const vec2 RED = vec2(0.0625, 0.04);
 // Credit for one rise, earned back in 1 / 1.9 s: no second holds more than two rises, so never three flashes.
 #define CREDIT_PER_SECOND 1.9
 
@@ -33,76 +38,124 @@ uniform float uStepSeconds;
 uniform float uFirst; // 1 for the first frame, which nothing came before
 out vec4 outState;
 
-float luminance(vec3 encoded) {
-  vec3 linear = mix(pow((encoded + 0.055) / 1.055, vec3(2.4)), encoded / 12.92, lessThanEqual(encoded, vec3(0.04045)));
+vec3 decoded(vec3 encoded) {
+  return mix(pow((encoded + 0.055) / 1.055, vec3(2.4)), encoded / 12.92, lessThanEqual(encoded, vec3(0.04045)));
+}
+
+float luminance(vec3 linear) {
   return dot(linear, vec3(0.2126, 0.7152, 0.0722));
 }
 
-void main() {
-  ivec2 cell = ivec2(gl_FragCoord.xy);
-  float light = 0.0;
-  for (int y = 0; y < POINTS; y++) {
-    for (int x = 0; x < POINTS; x++) {
-      light += luminance(texelFetch(uPicture, cell * POINTS + ivec2(x, y), 0).rgb);
-    }
-  }
-  light /= float(POINTS * POINTS);
+float excessOfRed(vec3 linear) {
+  return max(0.0, linear.r - linear.g - linear.b);
+}
 
-  vec4 before = texelFetch(uBefore, cell, 0);
+float saturation(vec3 linear) {
+  // A hue that wanders across the limit is no flash: what is nearly saturated counts in part.
+  return clamp(10.0 * linear.r / max(1e-5, linear.r + linear.g + linear.b) - 7.0, 0.0, 1.0);
+}
+
+vec3 pointOf(ivec2 cell, int index) {
+  return texelFetch(uPicture, cell * POINTS + ivec2(index % POINTS, index / POINTS), 0).rgb;
+}
+
+/** Light and red of a cell of which a share is kept, with grey added. */
+vec2 lightAndRed(ivec2 cell, float kept, float grey) {
+  vec2 sum = vec2(0.0);
+  for (int i = 0; i < POINTS * POINTS; i++) {
+    vec3 encoded = pointOf(cell, i);
+    vec3 linear = decoded(kept * encoded + grey);
+    sum += vec2(luminance(linear), saturation(decoded(encoded)) * excessOfRed(linear));
+  }
+  return sum / float(POINTS * POINTS);
+}
+
+/** The grey to be added to a share of a cell so that it stays as bright as it is. */
+float greyFor(ivec2 cell, float kept, float light) {
+  float grey = (1.0 - kept) * pow(light, 1.0 / 2.2);
+  for (int i = 0; i < 2; i++) { // Newton's method; 2.2 is about the slope of what is decoded
+    float now = lightAndRed(cell, kept, grey).x;
+    grey = max(0.0, grey + (light - now) / (2.2 * pow(max(now, 1e-3), 1.2 / 2.2)));
+  }
+  return grey;
+}
+
+/** What to lay over a cell so that it is as bright and has no more red than that: grey, and the share that is kept. */
+vec2 greyed(ivec2 cell, float light, float most) {
+  vec2 result = vec2(pow(light, 1.0 / 2.2), 0.0);
+  for (float step = 0.5; step > 0.005; step *= 0.5) {
+    float kept = result.y + step;
+    float grey = greyFor(cell, kept, light);
+    if (lightAndRed(cell, kept, grey).y <= most) result = vec2(grey, kept);
+  }
+  return result;
+}
+
+/** What was known of a value, and what it is now; x of limits is what counts as a change, y what may be seen of more. */
+vec4 watch(vec4 before, float now, vec2 limits) {
   float low = before.r;
   float high = before.g;
   float credit = min(1.0, before.b + floor(uStepSeconds * CREDIT_PER_SECOND * 255.0) / 255.0);
   float share = 1.0;
   if (uFirst > 0.5) {
-    low = light;
-    high = max(light, 1.0 / 255.0);
+    low = now;
+    high = max(now, 1.0 / 255.0);
     credit = 1.0;
   } else if (high > 0.0) { // it may rise further, or fall
-    high = max(high, light);
-    if (light < high - CHANGE) {
-      low = light;
+    high = max(high, now);
+    if (now < high - limits.x) {
+      low = now;
       high = 0.0;
     }
   } else {
-    low = min(low, light);
-    if (light > low + HELD_BELOW) {
+    low = min(low, now);
+    if (now > low + limits.y) {
       if (credit >= 1.0) {
         credit = 0.0;
-        high = light;
+        high = now;
       } else {
-        share = (low + HELD_BELOW) / light;
+        share = (low + limits.y) / now;
       }
     }
   }
-  outState = vec4(low, high, credit, share);
+  return vec4(low, high, credit, share);
+}
+
+void main() {
+  ivec2 cell = ivec2(gl_FragCoord.xy);
+  int block = cell.y / ROWS;
+  cell.y -= block * ROWS;
+  vec2 now = lightAndRed(cell, 1.0, 0.0);
+  vec4 lightState = watch(texelFetch(uBefore, cell, 0), now.x, LIGHT);
+  // Light that is held back takes red along.
+  vec4 redState = watch(texelFetch(uBefore, cell + ivec2(0, ROWS), 0), now.y * lightState.a, RED);
+  if (block == 0) outState = lightState;
+  if (block == 1) outState = redState;
+  if (block == 2) {
+    // Red is replaced by grey as bright: to darken it would be a flash of its own.
+    vec2 over = redState.a < 1.0 ? greyed(cell, now.x, now.y * redState.a) : vec2(0.0, 1.0);
+    outState = pow(lightState.a, 1.0 / 2.2) * over.xxxy; // the picture is encoded
+  }
 }`;
 
-/** What multiplies the picture: each cell's share of light, without seams between cells. */
+/** The third block of the state, without seams between cells. */
 const HOLD_SHADER = /* glsl */ `${HEADER}
 in vec2 vClip;
 out vec4 outColor;
 uniform sampler2D uState;
 
-float shareOf(ivec2 cell) {
-  return texelFetch(uState, clamp(cell, ivec2(0), ivec2(${COLUMNS - 1}, ${ROWS - 1})), 0).a;
-}
-
 void main() {
-  vec2 place = (vClip * 0.5 + 0.5) * vec2(${COLUMNS}, ${ROWS}) - 0.5;
-  ivec2 cell = ivec2(floor(place));
-  vec2 f = smoothstep(0.0, 1.0, place - vec2(cell));
-  float share = mix(
-    mix(shareOf(cell), shareOf(cell + ivec2(1, 0)), f.x),
-    mix(shareOf(cell + ivec2(0, 1)), shareOf(cell + ivec2(1, 1)), f.x),
-    f.y
-  );
-  outColor = vec4(vec3(pow(share, 1.0 / 2.2)), 1.0); // the picture is encoded
+  vec2 cells = vec2(${COLUMNS}, ${ROWS});
+  vec2 place = (vClip * 0.5 + 0.5) * cells - 0.5;
+  place = floor(place) + smoothstep(0.0, 1.0, fract(place));
+  place = clamp(place, vec2(0.0), cells - 1.0) + 0.5 + vec2(0.0, 2.0 * cells.y);
+  outColor = texture(uState, place / (cells * vec2(1.0, 3.0)));
 }`;
 
 /**
- * Holds the picture's luminance below three flashes in a second, whatever a visual or music does: where a part of it
- * would brighten again too soon after it darkened, it stays dark until its credit is back. Everything stays on the GPU,
- * so that no frame waits for a reading.
+ * Holds the picture's luminance, and its saturated red, below three flashes in a second, whatever a visual or music does:
+ * where a part of it would brighten again too soon after it darkened, it stays dark until its credit is back, and where
+ * it would redden, grey. Everything stays on the GPU, so that no frame waits for a reading.
  */
 export class FlashLimiter {
   readonly #scope = new ResourceScope();
@@ -119,17 +172,10 @@ export class FlashLimiter {
   constructor(renderer: WebGLRenderer) {
     this.#renderer = renderer;
     const target = (width: number, height: number) =>
-      this.#scope.own(
-        new WebGLRenderTarget(width, height, {
-          depthBuffer: false,
-          generateMipmaps: false,
-          minFilter: NearestFilter,
-          magFilter: NearestFilter,
-        }),
-      );
+      this.#scope.own(new WebGLRenderTarget(width, height, { depthBuffer: false, generateMipmaps: false }));
     this.#points = target(COLUMNS * POINTS, ROWS * POINTS);
-    this.#state = target(COLUMNS, ROWS);
-    this.#before = target(COLUMNS, ROWS);
+    this.#state = target(COLUMNS, 3 * ROWS);
+    this.#before = target(COLUMNS, 3 * ROWS);
     this.#uniforms = {
       uPicture: { value: this.#points.texture },
       uBefore: { value: this.#before.texture },
@@ -138,11 +184,11 @@ export class FlashLimiter {
       uFirst: { value: 1 },
     };
     this.#watch = fullScreenPass(this.#scope, WATCH_SHADER, this.#uniforms);
-    this.#hold = fullScreenPass(this.#scope, HOLD_SHADER, this.#uniforms, "filter");
+    this.#hold = fullScreenPass(this.#scope, HOLD_SHADER, this.#uniforms, "under");
   }
 
   /**
-   * Look at the picture on the canvas, and darken what must not flash.
+   * Look at the picture on the canvas, and darken or grey what must not flash.
    *
    * @param nowSeconds when it is seen, on a clock that never steps back
    */

@@ -12,8 +12,7 @@ import {
   OneMinusSrcAlphaFactor,
   RawShaderMaterial,
   Scene,
-  SrcColorFactor,
-  ZeroFactor,
+  SrcAlphaFactor,
   type IUniform,
   type WebGLRenderer,
   type WebGLRenderTarget,
@@ -28,16 +27,16 @@ export interface PassOptions {
   readonly fragmentShader: string;
   readonly uniforms: Uniforms;
   /**
-   * True lays the result over what is there: colours are premultiplied, and alpha 0 adds light. "filter" multiplies what
-   * is there by it. Otherwise it replaces what is there.
+   * True lays the result over what is there: colours are premultiplied, and alpha 0 adds light. "under" scales what is
+   * there by the result's alpha and adds its colour. Otherwise it replaces what is there.
    */
-  readonly blend?: boolean | "filter";
+  readonly blend?: boolean | "under";
 }
 
 const BLENDINGS = {
   none: { blending: NoBlending },
   over: { blending: CustomBlending, blendSrc: OneFactor, blendDst: OneMinusSrcAlphaFactor },
-  filter: { blending: CustomBlending, blendSrc: ZeroFactor, blendDst: SrcColorFactor },
+  under: { blending: CustomBlending, blendSrc: OneFactor, blendDst: SrcAlphaFactor },
 } as const;
 
 /** One draw call: a geometry, the shaders that paint it, and nothing else. */
@@ -54,7 +53,7 @@ export class Pass {
       depthTest: false,
       depthWrite: false,
       side: DoubleSide, // nothing is behind anything: which way round the corners go does not matter
-      ...BLENDINGS[options.blend === "filter" ? "filter" : options.blend === true ? "over" : "none"],
+      ...BLENDINGS[options.blend === "under" ? "under" : options.blend === true ? "over" : "none"],
     });
     const mesh = new Mesh(scope.own(options.geometry), scope.own(material));
     mesh.frustumCulled = false;

@@ -7,6 +7,7 @@ import { WebGlUnavailableError } from "./visual";
  * free only what they created themselves. The renderer goes when the canvas goes.
  */
 const renderers = new WeakMap<HTMLCanvasElement, WebGLRenderer>();
+const shaderFailures = new WeakMap<WebGLRenderer, string>();
 
 /** No buffers that the visuals don't use: they smooth their own edges and paint from back to front. */
 const CONTEXT_ATTRIBUTES: WebGLContextAttributes = {
@@ -25,6 +26,22 @@ export function rendererFor(canvas: HTMLCanvasElement): WebGLRenderer {
   if (context === null) throw new WebGlUnavailableError();
   const renderer = new WebGLRenderer({ canvas, context });
   renderer.autoClear = false; // every visual covers the whole picture
+  renderer.debug.onShaderError = (gl, _program, vertexShader, fragmentShader) => {
+    if (gl.isContextLost()) return;
+    const logs = [vertexShader, fragmentShader].map((shader) => gl.getShaderInfoLog(shader)?.trim());
+    shaderFailures.set(renderer, logs.filter(Boolean).join("; ") || "its parts do not fit together");
+  };
   renderers.set(canvas, renderer);
   return renderer;
+}
+
+/**
+ * What the driver said of shaders that it did not take since the last call; null when it took all.
+ *
+ * Kept until asked for: three.js is in the midst of drawing when it hears of it, and must not be left then.
+ */
+export function takeShaderFailure(renderer: WebGLRenderer): string | null {
+  const failure = shaderFailures.get(renderer) ?? null;
+  shaderFailures.delete(renderer);
+  return failure;
 }
