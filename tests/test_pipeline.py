@@ -16,6 +16,7 @@ from tests.export.conftest import alive
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.index import index_files
+from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push
 from tfdeepviz.locks import BusyError, locked
@@ -62,15 +63,23 @@ class Log(PipelineProgress):
     reasons: dict[str, str] = field(default_factory=dict)
     results: dict[str, Path] = field(default_factory=dict)
     epochs: list[int] = field(default_factory=list)
+    made_by: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, Path] = field(default_factory=dict)
     kill_at: str = ""
 
     def _tell(self, event: str) -> None:
         if self.kill_at and event.startswith(self.kill_at):
             raise Killed(event)
 
-    def skip(self, step: str, result: Path) -> None:
+    def skip(self, step: str, result: Path, made_by: str | None) -> None:
         self.skipped.append(step)
+        if made_by is not None:
+            self.made_by[step] = made_by
         self.results[step] = result
+
+    def keep(self, step: str, old: Path) -> None:
+        self._tell(f"keep {step}")
+        self.kept[step] = old
 
     def begin(self, step: str, reason: str) -> None:
         self.reasons[step] = reason
@@ -97,7 +106,10 @@ def judge(passed: bool = True, asked: list[dict[str, Any]] | None = None) -> Cal
         if asked is not None:
             asked.append(options)
         checks = (Check("mse (test)", 0.1, "<= 0.2", passed, "" if passed else "train longer"),)
-        blessing = Blessing(Bundle.load(path).digest, "2026-11-25T00:00:00Z", "0", "here", None, checks)
+        registry = options["registry"]
+        has_name = registry is not None and "tiny" in {entry.name for entry in entries(registry)}
+        baseline = "tiny/1" if has_name else None
+        blessing = Blessing(Bundle.load(path).digest, "2026-11-25T00:00:00Z", "0", "here", baseline, checks)
         blessing.write(path)
         return blessing
 
@@ -268,11 +280,52 @@ def test_a_changed_corpus_is_prepared_anew(home: Path, steps: Steps, fma_root: P
     assert log.done == ["index", "prepare"]
 
 
-def test_another_version_of_the_code_does_all_again(home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tfdeepviz.pipeline, "__version__", "9.0")
+def test_other_code_is_told_and_makes_nothing_anew(home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(home).made_by == {}
+    was = tfdeepviz.pipeline.code_version()
+    monkeypatch.setattr(tfdeepviz.pipeline, "code_version", lambda: "9.0")
+    monkeypatch.setattr(tfdeepviz.pipeline, "code_digest", lambda: "ff" * 32)
     log = run(home)
-    assert log.done == list(STEPS)
-    assert all("tfdeepviz changed (" in reason and "to 9.0" in reason for reason in log.reasons.values())
+    assert (log.skipped, log.done) == (list(STEPS), [])
+    assert log.made_by == dict.fromkeys(STEPS, was)
+    log = run(home, redo=["train tiny"])
+    assert log.reasons == {"train tiny": "asked for"}
+    assert set(log.made_by) == set(STEPS) - {"train tiny"}
+    assert Run.load(log.kept["train tiny"]).metrics() == Run.load(home / "work" / "runs" / "tiny").metrics()
+    with pytest.raises(InputError, match="no step is called train x; the steps are index, prepare, train tiny, "):
+        run(home, redo=["train x"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_another_schema_of_a_step_makes_it_anew_and_keeps_what_was(
+    home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    for number in (1, 2):
+        before = {path.relative_to(home) for path in home.rglob("*") if path.is_file()}
+        schemas = tfdeepviz.pipeline.STEP_SCHEMAS
+        monkeypatch.setattr(
+            tfdeepviz.pipeline, "STEP_SCHEMAS", {**schemas, step.split()[0]: schemas[step.split()[0]] + 1}
+        )
+        log = run(home)
+        assert log.reasons[step] == "tfdeepviz makes something else of them now"
+        assert step in log.done
+        if step in ("prepare", "train tiny", "export tiny"):
+            old = log.kept[step]
+            assert old.name == f"{'dataset' if step == 'prepare' else 'tiny'}.old-{number}"
+            assert (old / ("manifest.json" if step != "train tiny" else "metrics.json")).is_file()
+        there = {path.relative_to(home) for path in home.rglob("*") if path.is_file()}
+        assert len(there) >= len(before)
+        assert run(home).done == []
+
+
+def test_records_of_before_there_were_schemas_still_count(home: Path, steps: Steps) -> None:
+    record = json.loads((home / "work" / RECORD).read_text())
+    for entry in record["steps"].values():
+        del entry["schema"], entry["code"]
+        entry |= {"fingerprint": "0", "code_version": "0.1.0"}
+    write_json(home / "work" / RECORD, record)
+    log = run(home)
+    assert (log.skipped, log.made_by) == (list(STEPS), {})
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -305,27 +358,15 @@ def test_a_killed_pipeline_goes_on(home: Path, steps: Steps, function: str, step
     assert run(home).done == []
 
 
-@pytest.mark.parametrize("moment", ["removing", "removed"])
-def test_a_kill_while_old_results_are_replaced(
-    home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
+def test_a_kill_while_old_results_are_replaced(home: Path, steps: Steps) -> None:
     change(home, "epochs = 2", "epochs = 1")
-    real = shutil.rmtree
-
-    def killed(path: Path) -> None:
-        if moment == "removed":
-            real(path)
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr("tfdeepviz.pipeline.shutil.rmtree", killed)
-        with pytest.raises(Killed):
-            run(home)
+    with pytest.raises(Killed):
+        run_pipeline(Config.load(home / "pipeline.toml"), progress=Log(kill_at="keep train tiny"))
     assert not (home / "work" / "runs" / "tiny").exists()
+    assert Run.load(home / "work" / "runs" / "tiny.old-1").metrics()
     change(home, "epochs = 1", "epochs = 2")
     log = run(home)
     assert log.reasons["train tiny"] == "what it made is gone"
-    assert not list((home / "work").glob(".*"))
     assert run(home).done == []
 
 

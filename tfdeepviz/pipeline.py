@@ -7,10 +7,9 @@ import json
 import math
 import os
 import shutil
-import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -20,7 +19,6 @@ from typing import Any
 import jsonschema
 import keras
 
-from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.demo import render_corpus
 from tfdeepviz.data.features import Features
@@ -39,15 +37,23 @@ from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.report import evaluate
 from tfdeepviz.models.training import N_COMPONENTS, EpochProgress, Run, train
 from tfdeepviz.params import AUDIO_PRESETS, AudioParams
+from tfdeepviz.provenance import code_digest, code_version
 
 #: What was done, in the working folder.
 RECORD = "pipeline.json"
+
+#: What the code of each step makes of the same settings and inputs. Raise a number by hand when that changes, and only
+#: then: results of another number are made anew.
+STEP_SCHEMAS = {
+    **{"demo-corpus": 1, "index": 1, "prepare": 1},
+    **{"train": 1, "evaluate": 1},
+    **{"export": 1, "validate": 1, "push": 1},
+}
 
 _MAX_CONFIG_BYTES = 1 << 20
 _MAX_NAMED_CHANGES = 4
 # A run counts as measured on the first of these that it has.
 _MEASURED = ("test", "validation", "training")
-_REMOVED = ".removed-"
 # What a preset asks of its model, without teaching it anything: of a finished run it may change.
 _ASKED = ("thresholds", "budget")
 _CORES = os.cpu_count() or 1
@@ -139,6 +145,20 @@ class Config:
     validation: Validation | None = None
     registry: Path | None = None
     first: str | None = None
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps, in their order."""
+        return (
+            *(("demo-corpus",) if self.corpus.demo is not None else ()),
+            *("index", "prepare"),
+            *(f"{step} {run.name}" for run in self.runs for step in ("train", "evaluate")),
+            *(
+                f"{step} {bundle.name}"
+                for bundle in self.bundles
+                for step in ("export", "validate", *(("push",) if self.registry is not None else ()))
+            ),
+        )
 
     @classmethod
     def load(cls, path: Path) -> Config:
@@ -339,8 +359,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 class PipelineProgress(EpochProgress):
     """What a pipeline tells while it works; override what you show. Of a training also every epoch."""
 
-    def skip(self, step: str, result: Path) -> None:
-        """A step has nothing to do: what it made is there, and what went into it has not changed."""
+    def skip(self, step: str, result: Path, made_by: str | None) -> None:
+        """A step has nothing to do: what it made is there, and what went into it has not changed.
+
+        `made_by` is the version of the code that made it, where that is not this code to the byte; otherwise None.
+        """
+
+    def keep(self, step: str, old: Path) -> None:
+        """What a step made before is out of its way, and kept."""
 
     def begin(self, step: str, reason: str) -> None:
         """A step begins, for a reason; in a dry run it would."""
@@ -358,13 +384,23 @@ class PipelineProgress(EpochProgress):
         """A step found a bundle that is not good enough; the others go on."""
 
 
-def run_pipeline(config: Config, *, dry_run: bool = False, progress: PipelineProgress | None = None) -> None:
-    """Do every step that is not done yet, or whose settings, inputs or code are other than when it was.
+def run_pipeline(
+    config: Config, *, redo: Collection[str] = (), dry_run: bool = False, progress: PipelineProgress | None = None
+) -> None:
+    """Do every step that is not done yet, or whose settings, inputs or schema are other than when it was.
+
+    Other code alone makes nothing anew: most changes change no result, and a training may have taken hours. Whose code
+    does change its result raises the step's number in `STEP_SCHEMAS`; and of a result that is not this code's, progress
+    is told.
+
+    What a step made before, such as `runs/x`, is never deleted, but renamed to `runs/x.old-1`.
 
     Parameters
     ----------
     config
         What to make.
+    redo
+        Steps to do again in any case, by their names, as `train x`.
     dry_run
         Only tell what would be done.
     progress
@@ -380,22 +416,25 @@ def run_pipeline(config: Config, *, dry_run: bool = False, progress: PipelinePro
         As the single steps do.
     """
     progress = progress or PipelineProgress()
+    if unknown := [name for name in redo if name not in config.steps]:
+        raise InputError(f"redo: no step is called {', '.join(unknown)}; the steps are {', '.join(config.steps)}")
     if dry_run:
-        _Pipeline(config, progress, dry_run=True).run()
+        _Pipeline(config, progress, redo, dry_run=True).run()
         return
     config.work.mkdir(parents=True, exist_ok=True)
     with locked(config.work):
         # What a pipeline that was killed could not tidy up.
         remove_leftovers(config.work)
-        for left in (*config.work.glob(f"{_REMOVED}*/"), *config.work.glob("bundles/.*/")):
+        for left in config.work.glob("bundles/.*/"):
             shutil.rmtree(left)
-        _Pipeline(config, progress, dry_run=False).run()
+        _Pipeline(config, progress, redo, dry_run=False).run()
 
 
 @dataclass
 class _Pipeline:
     config: Config
     progress: PipelineProgress
+    redo: Collection[str]
     dry_run: bool
     steps: dict[str, dict[str, Any]] = field(init=False)
 
@@ -587,7 +626,8 @@ class _Pipeline:
             blessing = validate(
                 path,
                 static=validation.static,
-                registry=registry,
+                # With its first bundle a registry begins; until then there is nothing to compare with.
+                registry=registry if registry is not None and (registry / INDEX).is_file() else None,
                 baseline=validation.baseline,
                 compare=validation.compare,
                 progress=self.progress.say,
@@ -681,7 +721,7 @@ class _Pipeline:
         settings, inputs
             What it depends on; of inputs digests, None where a dry run cannot know.
         overwrites
-            It replaces what was there by itself, all or nothing. Otherwise what was there is removed first, if it is
+            It replaces what was there by itself, all or nothing. Otherwise what was there is renamed first, if it is
             what this pipeline made.
 
         Returns
@@ -694,26 +734,26 @@ class _Pipeline:
         if new:
             self.progress.begin(name, f"{' and '.join(new)} will be new")
             return None
-        state = json.loads(
-            json.dumps({"settings": settings or {}, "inputs": inputs or {}, "code_version": __version__})
-        )
-        fingerprint = _digest(state)
+        schema = STEP_SCHEMAS[name.partition(" ")[0]]
+        state = json.loads(json.dumps({"settings": settings or {}, "inputs": inputs or {}, "schema": schema}))
+        code = {"version": code_version(), "digest": code_digest()}
         before = self.steps.get(name)
-        if before is not None and before["fingerprint"] == fingerprint:
+        if name not in self.redo and before is not None and all(before[part] == state[part] for part in state):
             reason = self._unfinished(before, digest, place(), overwrites)
             if reason is None:
-                self.progress.skip(name, place())
+                other = before.get("code", code)
+                self.progress.skip(name, place(), None if other["digest"] == code["digest"] else other["version"])
                 return self._remember(name, before, digest())
         else:
-            reason = _changes(before, state)
+            reason = "asked for" if name in self.redo else _changes(before, state)
             if not overwrites and place().exists():
                 if before is None or before["digest"] not in (None, _whole(digest)):
                     raise _in_the_way(place())
-                self._remove(place())
+                self._set_aside(name, place())
         self.progress.begin(name, reason)
         if self.dry_run:
             return None
-        entry = {"fingerprint": fingerprint, **state}
+        entry = {**state, "code": code}
         self._remember(name, entry, None)
         started = time.monotonic()
         try:
@@ -743,13 +783,14 @@ class _Pipeline:
             raise _in_the_way(place)
         return "what it made is gone"
 
-    def _remove(self, path: Path) -> None:
+    def _set_aside(self, step: str, path: Path) -> None:
         if self.dry_run:
             return
-        # Gone at once, so that nobody takes half of it for the whole.
-        grave = Path(tempfile.mkdtemp(dir=self.config.work, prefix=_REMOVED))
-        path.rename(grave / path.name)
-        shutil.rmtree(grave)
+        prefix = f"{path.name}.old-"
+        numbers = [old.name.removeprefix(prefix) for old in path.parent.iterdir() if old.name.startswith(prefix)]
+        old = path.with_name(f"{prefix}{max((int(number) for number in numbers if number.isdecimal()), default=0) + 1}")
+        path.rename(old)
+        self.progress.keep(step, old)
 
     def _remember(self, name: str, entry: Mapping[str, Any], digest: str | None) -> str | None:
         entry = {**entry, "digest": digest}
@@ -767,8 +808,8 @@ class _Pipeline:
         if error is not None:
             place = ".".join(str(part) for part in error.absolute_path)
             raise FormatError(f"{path}: not a pipeline's record ({place}: {error.message}); give another work")
-        steps: dict[str, dict[str, Any]] = record["steps"]
-        return steps
+        # Records had no schemas at first.
+        return {name: {"schema": 1, **entry} for name, entry in record["steps"].items()}
 
 
 def _asked(preset: Preset) -> dict[str, Any]:
@@ -801,8 +842,8 @@ def _changes(before: Mapping[str, Any] | None, state: Mapping[str, Any]) -> str:
         reasons.append(f"settings changed ({', '.join(changed[:_MAX_NAMED_CHANGES])}{more})")
     inputs = {**before["inputs"], **state["inputs"]}
     reasons += [f"{name} changed" for name in inputs if before["inputs"].get(name) != state["inputs"].get(name)]
-    if before["code_version"] != state["code_version"]:
-        reasons.append(f"tfdeepviz changed ({before['code_version']} to {state['code_version']})")
+    if before["schema"] != state["schema"]:
+        reasons.append("tfdeepviz makes something else of them now")
     return ", ".join(reasons) or "settings changed"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -37,6 +38,18 @@ def code_version() -> str:
         # No git, not our user's checkout, no commit yet, a disk that is too slow: nothing that work should fail for.
         return __version__
     return f"{__version__}+g{commit}{'.dirty' if changes else ''}"
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the package's files: tells any two states of the code apart, also where no commit does."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
 
 
 def command() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ def register(add: Add) -> None:
         "do all of it, from a corpus to pushed bundles",
         "Index a corpus, prepare it, train and distill, evaluate, fit mappings and export, validate and push: all that "
         "a configuration in TOML says (configs/demo.toml shows how). What is done is not done again unless something "
-        "that it depends on has changed, and a stopped pipeline goes on where it was. Bundles that are not good enough "
-        "are not pushed.",
+        "that it depends on has changed, and a stopped pipeline goes on where it was. Results that are made anew are "
+        "renamed (runs/x.old-1), never deleted. Bundles that are not good enough are not pushed.",
     )
     pipeline.add_argument("config", type=Path, metavar="CONFIG", help="a .toml file")
+    pipeline.add_argument(
+        "--redo", action="append", default=[], metavar="STEP", help="do this step again, as 'train x'; repeatable"
+    )
     pipeline.add_argument("--dry-run", action="store_true", help="only tell what would be done, and why")
 
 
@@ -33,8 +37,13 @@ def _pipeline(args: argparse.Namespace) -> None:
     class Progress(EpochBars, PipelineProgress):
         working: tqdm[Any] | None = None
 
-        def skip(self, step: str, result: Path) -> None:
+        def skip(self, step: str, result: Path, made_by: str | None) -> None:
             print(f"{step}: nothing has changed: {_shown(result)}", flush=True)
+            if made_by is not None:
+                print(f"  made by other code ({made_by}); --redo {shlex.quote(step)} makes it again", flush=True)
+
+        def keep(self, step: str, old: Path) -> None:
+            print(f"  what it made before is kept: {_shown(old)}", flush=True)
 
         def begin(self, step: str, reason: str) -> None:
             # The next training's time has nothing to do with the last one's.
@@ -67,7 +76,7 @@ def _pipeline(args: argparse.Namespace) -> None:
                 self.working.close()
             self.working = None
 
-    run_pipeline(Config.load(args.config), dry_run=args.dry_run, progress=Progress())
+    run_pipeline(Config.load(args.config), redo=args.redo, dry_run=args.dry_run, progress=Progress())
 
 
 def _shown(path: Path) -> Path:
