@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,29 @@ def test_unforeseen_errors_are_not_hidden(
     printed = capsys.readouterr().err
     assert "Traceback" in printed
     assert "this is a bug; please report it" in printed.splitlines()[-1]
+
+
+def test_gates_do_not_depend_on_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The registry is the repository's from everywhere, and nothing makes a stray one."""
+    repository = Path(tfdeepviz.__file__).parents[1]
+    monkeypatch.chdir(repository)
+    assert main(["registry", "list"]) == 0
+    listed = capsys.readouterr().out
+    bundle = next((repository / "webapp" / "registry").glob("ae-*/1"))
+    shutil.copytree(bundle, tmp_path / "here" / "name" / "1")
+    shutil.copytree(bundle.parents[1] / "frontends", tmp_path / "here" / "frontends")
+    monkeypatch.chdir(tmp_path)
+    assert main(["registry", "list"]) == 0
+    assert capsys.readouterr().out == listed
+    monkeypatch.setattr("tfdeepviz.commands.common.REPOSITORY", tmp_path / "nowhere")
+    for command in (["push", "here/name/1"], ["registry", "list"], ["site", "out"]):
+        assert main(command) == 2
+        assert "is not there: give --" in capsys.readouterr().err
+    assert main(["validate", "here/name/1", "--static", ".", "--registry", "mistyped"]) == 2
+    assert "mistyped: no registry" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"here"}
 
 
 def test_tracebacks_are_there_for_who_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from tfdeepviz.data.features import Features
 from tfdeepviz.data.files import sha256_file, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
-from tfdeepviz.export.bundle import Blessing, Bundle, Check
+from tfdeepviz.export.bundle import NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import Run, train
@@ -93,7 +93,7 @@ def blessed(bundle: Bundle, copy: Path) -> Path:
     """Copy a bundle and declare the copy blessed, without asking a browser."""
     shutil.copytree(bundle.path, copy)
     check = Check("declared by a test", 0.0, "<= 1", True)
-    Blessing(Bundle.load(copy).digest, "2026-01-01T00:00:00Z", "0.1.0", "a test", None, (check,)).write(copy)
+    Blessing(Bundle.load(copy).digest, "2026-01-01T00:00:00Z", "0.1.0", "a test", NO_BASELINE, (check,)).write(copy)
     return copy
 
 

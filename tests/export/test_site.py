@@ -9,7 +9,7 @@ from typing import TypedDict
 import pytest
 
 from tfdeepviz.data.files import FormatError, write_json
-from tfdeepviz.export.bundle import BLESSED, FRONTENDS, Blessing, Bundle, Check
+from tfdeepviz.export.bundle import BLESSED, FRONTENDS, NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push, rollback, verify
 from tfdeepviz.export.site import write_site
 
@@ -29,7 +29,7 @@ def pushed(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_json(folder / name / "manifest.json", {**bundle.manifest, "name": name})
         copy = Bundle.load(folder / name)
         check = Check("size", 1.0, "<= 2.0", True)
-        Blessing(copy.digest, "2026-01-01T00:00:00+00:00", "0.1.0", "here", None, (check,)).write(copy.path)
+        Blessing(copy.digest, "2026-01-01T00:00:00+00:00", "0.1.0", "here", NO_BASELINE, (check,)).write(copy.path)
     for name in ("tiny", "small", "tiny", "tiny"):
         push(folder / name, folder / "registry")
     rollback(folder / "registry", "tiny", 2)

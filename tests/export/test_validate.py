@@ -16,10 +16,11 @@ from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export import exporter
 from tfdeepviz.export import validate as module
+from tfdeepviz.export.browser import BrowserError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.goldens import TOLERANCES
-from tfdeepviz.export.registry import push
+from tfdeepviz.export.registry import NotBlessedError, entries, push
 from tfdeepviz.export.tfjs import QuantizationPlan
 from tfdeepviz.export.validate import summary, validate
 from tfdeepviz.models.training import Run
@@ -227,7 +228,7 @@ def test_a_worse_model_than_the_one_it_replaces_is_refused(
     good: Path, bundle: Bundle, tmp_path: Path, judge: Callable[..., Blessing]
 ) -> None:
     registry = tmp_path / "registry"
-    judge(good, registry=registry)
+    judge(good)
     push(good, registry)
     worse = worth(bundle, tmp_path / "worse", mse=0.0043)
     blessing = judge(worse, registry=registry)
@@ -244,7 +245,7 @@ def test_figures_of_other_data_are_not_compared(
     good: Path, judge: Callable[..., Blessing], bundle: Bundle, tmp_path: Path
 ) -> None:
     registry = tmp_path / "registry"
-    judge(good, registry=registry)
+    judge(good)
     push(good, registry)
     manifest = json.loads((good / "manifest.json").read_text())
     manifest["provenance"]["encoders"]["tiny"]["dataset"]["digest"] = "sha256:other"
@@ -252,6 +253,56 @@ def test_figures_of_other_data_are_not_compared(
     blessing = judge(good, registry=registry)
     assert failures(blessing) == ["tiny: data of tiny/1"]
     assert "--baseline none" in blessing.checks[-3].reason
+
+
+def test_what_was_not_compared_replaces_nothing(
+    good: Path, judge: Callable[..., Blessing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, away = tmp_path / "my registry", tmp_path / "away"
+    with pytest.raises(FormatError, match=r"my registry: no registry .* give --registry, or --baseline none"):
+        judge(good, registry=registry)
+    assert not (good / "BLESSED").exists()
+    assert judge(good).baseline is None
+    push(good, registry)
+    away.mkdir()
+    monkeypatch.chdir(away)
+    with pytest.raises(NotBlessedError, match=r"was not compared with the 'tiny' of .*--registry '.*/my registry'`"):
+        push(good, registry)
+    assert judge(good, registry=registry, compare=False).baseline == "none"
+    push(good, registry)
+    assert judge(good, registry=registry).baseline == "tiny/2"
+    assert [entry.versions for entry in entries(registry)] == [(1, 2)]
+
+
+def test_what_cannot_be_compared_is_refused(good: Path, judge: Callable[..., Blessing], tmp_path: Path) -> None:
+    registry = tmp_path / "registry"
+    judge(good)
+    push(good, registry)
+    whole = json.loads((good / "manifest.json").read_text())
+    replaced = registry / "tiny" / "1" / "manifest.json"
+    pushed = json.loads(replaced.read_text())
+    del pushed["provenance"]["encoders"]["tiny"]["metrics"]["test"]["mse"]
+    write_json(replaced, pushed)
+    blessing = judge(good, registry=registry)
+    assert failures(blessing) == ["tiny: mse (test) against tiny/1"]
+    assert "was not measured of tiny/1" in next(check.reason for check in blessing.checks if not check.passed)
+    pushed["provenance"]["encoders"] = {"another": whole["provenance"]["encoders"]["tiny"]}
+    write_json(replaced, pushed)
+    blessing = judge(good, registry=registry)
+    assert failures(blessing) == ["encoders of tiny/1"]
+
+
+def test_an_old_judgement_does_not_outlive_a_new_one_that_ends_early(
+    good: Path, judge: Callable[..., Blessing]
+) -> None:
+    def away(report: Report) -> None:
+        raise BrowserError("no Chromium")
+
+    judge(good)
+    assert (good / "BLESSED").exists()
+    with pytest.raises(BrowserError):
+        judge(good, away)
+    assert not (good / "BLESSED").exists()
 
 
 def test_thresholds_are_asked_for_and_kept(bundle: Bundle, tmp_path: Path, judge: Callable[..., Blessing]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add, advance_of, assignments, bar
+from tfdeepviz.commands.common import Add, add_place, advance_of, assignments, bar, place
 from tfdeepviz.errors import InputError
 
 
@@ -59,8 +60,8 @@ def register(add: Add) -> None:
         metavar="VERSION",
         help="of the same name in the registry; by default the one that readers take. `none` compares with nothing",
     )
-    validate.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="where the baseline lies")
-    validate.add_argument("--static", type=Path, default=Path("webapp/static"), help="build of the front end")
+    add_place(validate, "registry", "where the baseline lies")
+    add_place(validate, "static", "build of the front end")
 
     push = add(
         "push",
@@ -71,7 +72,7 @@ def register(add: Add) -> None:
     )
     push.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
     push.add_argument("--first", action="store_true", help="put it first in the registry, where the playground begins")
-    push.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
+    add_place(push, "registry", "folder of the registry; made if it is given and missing")
 
     registry = add(
         "registry",
@@ -93,7 +94,7 @@ def register(add: Add) -> None:
             action.add_argument("--version", type=int, required=name == "rollback", help="by default the latest")
         if name == "prune":
             action.add_argument("--keep", type=int, default=1, metavar="N", help="newest versions to keep of each name")
-        action.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
+        add_place(action, "registry", "folder of the registry")
 
     serving = add(
         "serving",
@@ -114,9 +115,9 @@ def register(add: Add) -> None:
     )
     site.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     site.add_argument("--replace", action="store_true", help="replace a site that was written there before")
-    site.add_argument("--registry", type=Path, default=Path("webapp/registry"), help="folder of the registry")
-    site.add_argument("--tracks", type=Path, default=Path("webapp/tracks"), help="folder of demo tracks")
-    site.add_argument("--static", type=Path, default=Path("webapp/static"), help="build of the front end (make build)")
+    add_place(site, "registry", "folder of the registry")
+    add_place(site, "tracks", "folder of demo tracks")
+    add_place(site, "static", "build of the front end")
 
     extract = add(
         "extract",
@@ -192,7 +193,9 @@ def _validate(args: argparse.Namespace) -> None:
         raise InputError(f"--baseline {args.baseline}: give the number of a version, or none")
     blessing = validate(
         args.bundle,
-        **{"static": args.static, "registry": args.registry, "compare": compare},
+        static=place(args, "static"),
+        registry=place(args, "registry") if compare else None,
+        compare=compare,
         baseline=int(args.baseline) if compare and args.baseline is not None else None,
         progress=lambda what: print(f"checking {what} ...", file=sys.stderr),
     )
@@ -200,7 +203,8 @@ def _validate(args: argparse.Namespace) -> None:
     failed = sum(not check.passed for check in blessing.checks)
     if not blessing.is_blessed:
         raise NotBlessedError(f"{args.bundle}: NOT_BLESSED, {failed} of {len(blessing.checks)} checks failed")
-    print(f"{args.bundle}: BLESSED by {len(blessing.checks)} checks; publish it with `tfdeepviz push {args.bundle}`")
+    push = shlex.join(["tfdeepviz", "push", str(args.bundle)])
+    print(f"{args.bundle}: BLESSED by {len(blessing.checks)} checks; publish it with `{push}`")
 
 
 def _serving(args: argparse.Namespace) -> None:
@@ -214,26 +218,30 @@ def _serving(args: argparse.Namespace) -> None:
 def _site(args: argparse.Namespace) -> None:
     from tfdeepviz.export.site import write_site
 
-    site = write_site(args.out, static=args.static, registry=args.registry, tracks=args.tracks, replace=args.replace)
-    print(f"{site}: put it on any static host; to look at it here: python3 -m http.server --directory {site}")
+    site = write_site(
+        args.out, **{name: place(args, name) for name in ("static", "registry", "tracks")}, replace=args.replace
+    )
+    serve = shlex.join(["python3", "-m", "http.server", "--directory", str(site)])
+    print(f"{site}: put it on any static host; to look at it here: {serve}")
 
 
 def _push(args: argparse.Namespace) -> None:
     from tfdeepviz.export.registry import push
 
-    target = push(args.bundle, args.registry, first=args.first)
+    target = push(args.bundle, place(args, "registry"), first=args.first)
     print(f"{target}: pushed as {target.parent.name}/{target.name}")
 
 
 def _registry(args: argparse.Namespace) -> None:
     from tfdeepviz.export.registry import entries, find, prune, rollback, verify
 
+    folder = place(args, "registry")
     if args.action == "list":
-        for entry in entries(args.registry):
+        for entry in entries(folder):
             versions = ", ".join(f"[{v}]" if v == entry.latest else str(v) for v in entry.versions)
             print(f"{entry.name:<20} {versions:<16} {entry.title}")
     elif args.action == "show":
-        bundle = find(args.registry, args.name, args.version)
+        bundle = find(folder, args.name, args.version)
         blessing = bundle.blessing
         print(f"{bundle.label}: {bundle.manifest['title']}, {bundle.manifest['created']}")
         print(f"{bundle.path}: {bundle.n_bytes / 1e6:.2f} MB with its front end, {bundle.manifest['quantization']}")
@@ -246,17 +254,17 @@ def _registry(args: argparse.Namespace) -> None:
         print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
         print(f"default: {bundle.mappings.default}")
     elif args.action == "rollback":
-        rollback(args.registry, args.name, args.version)
-        print(f"{args.registry}: readers take {args.name}/{args.version}")
+        rollback(folder, args.name, args.version)
+        print(f"{folder}: readers take {args.name}/{args.version}")
     elif args.action == "prune":
-        for path in prune(args.registry, keep=args.keep):
+        for path in prune(folder, keep=args.keep):
             print(f"{path}: deleted")
     else:
-        found = list(verify(args.registry))
+        found = list(verify(folder))
         for name, problem in found:
             print(f"{name}: {problem or 'right'}")
         if wrong := [name for name, problem in found if problem is not None]:
-            raise InputError(f"{args.registry}: {len(wrong)} of {len(found)} are wrong: {', '.join(wrong)}")
+            raise InputError(f"{folder}: {len(wrong)} of {len(found)} are wrong: {', '.join(wrong)}")
 
 
 def _extract(args: argparse.Namespace) -> None:

@@ -6,12 +6,17 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+
+#: Where the package lies in a checkout.
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Add(Protocol):
@@ -87,6 +92,28 @@ class EpochBars:
         self.bar.close()
         if row["dead_components"]:
             self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
+
+
+def add_place(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    """Add an option for a folder below `webapp`, whose default is the repository's, wherever the command is run."""
+    parser.add_argument(
+        f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: webapp/{name} of the repository)"
+    )
+
+
+def place(args: argparse.Namespace, name: str) -> Path:
+    """Where an option of `add_place` points to.
+
+    Raises
+    ------
+    InputError
+        If it is not given and this package lies in no checkout, so that there is no default.
+    """
+    given: Path | None = getattr(args, name)
+    path = REPOSITORY / "webapp" / name if given is None else given
+    if given is None and not path.is_dir():
+        raise InputError(f"{path} is not there: give --{name}")
+    return path
 
 
 def duration(seconds: float) -> str:

@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tfdeepviz.commands.common import REPOSITORY, Add
 
 
 def register(add: Add) -> None:

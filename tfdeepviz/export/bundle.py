@@ -25,6 +25,8 @@ FRONTEND = "frontend/"
 FRONTENDS = "frontends"
 FRONTEND_MODEL = "model.json"
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
+#: What a blessing says of its baseline where the user wanted no comparison.
+NO_BASELINE = "none"
 
 _MAX_FILE_BYTES = 1 << 30
 _MAX_FILES = 1_000
@@ -140,7 +142,8 @@ class Blessing:
     created, code_version, machine
         When, by what and where.
     baseline
-        Label of the version that it was compared with, if any.
+        Label of the version that it was compared with; `NO_BASELINE` where that was not wanted; None where there was
+        none to compare with.
     checks
         Every figure.
     """

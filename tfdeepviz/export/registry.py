@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     FormatError
         If the bundle is broken.
     NotBlessedError
-        If it is not blessed, or was changed since.
+        If it is not blessed, was changed since, or was compared with nothing though it replaces a version.
     """
     source = Bundle.load(bundle)
     _refuse_unblessed(source)
@@ -75,6 +76,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     registry.mkdir(parents=True, exist_ok=True)
     with locked(registry, wait=True):
         home = registry / source.name
+        _refuse_uncompared(source, registry)
         version = max(_versions(home), default=0) + 1
         for left in registry.glob(f"{_INCOMING}*"):
             shutil.rmtree(left)  # by a writer that was killed: nobody else can be at work now
@@ -94,11 +96,24 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
 def _refuse_unblessed(bundle: Bundle) -> None:
     blessing = bundle.blessing
     if blessing is None:
-        raise NotBlessedError(f"{bundle.path}: not blessed; run `tfdeepviz validate {bundle.path}` first")
+        command = shlex.join(["tfdeepviz", "validate", str(bundle.path)])
+        raise NotBlessedError(f"{bundle.path}: not blessed; run `{command}` first")
     if not blessing.is_blessed:
         failed = [check for check in blessing.checks if not check.passed]
         why = "; ".join(f"{check.name}: {check.reason}" for check in failed) or "nothing was checked"
         raise NotBlessedError(f"{bundle.path}: {NOT_BLESSED} ({why})")
+
+
+def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
+    """Refuse to replace what a bundle was never compared with, unless that was wanted."""
+    blessing = bundle.blessing
+    assert blessing is not None
+    listed = entries(registry) if (registry / INDEX).is_file() else []
+    if blessing.baseline is None and bundle.name in {entry.name for entry in listed}:
+        raise NotBlessedError(
+            f"{bundle.path}: was not compared with the {bundle.name!r} of {registry}, which it would replace; run "
+            f"`{shlex.join(['tfdeepviz', 'validate', str(bundle.path), '--registry', str(registry)])}` first"
+        )
 
 
 def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export.browser import check_in_browser, figure
-from tfdeepviz.export.bundle import Blessing, Bundle, Check
+from tfdeepviz.export.bundle import BLESSED, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, Goldens, allowed_error, golden_pcm, read_goldens
 from tfdeepviz.export.registry import INDEX, entries, find
@@ -59,7 +59,8 @@ def validate(
         Build of the front end (`make build`), which the browser needs.
     registry, baseline
         Where the version lies that it would replace, and which it is: by default the one that readers take, if the
-        registry has the name.
+        registry has the name. None where there is no registry yet: `push` refuses what is to replace a version that it
+        was not compared with.
     compare
         Whether to compare at all: metrics on other data cannot be compared.
     progress
@@ -68,13 +69,16 @@ def validate(
     Raises
     ------
     FormatError
-        If the bundle is broken, or the baseline is not there.
+        If the bundle is broken, or the registry or the baseline is not there.
     BrowserError
         If Chromium cannot be run.
     """
     say = progress or (lambda _: None)
     bundle = Bundle.load(path)
     replaced = _find_baseline(bundle, registry, baseline) if compare else None
+    # Whatever ends this before its end, what was found out before does not count any more.
+    for name in (BLESSED, NOT_BLESSED):
+        (path / name).unlink(missing_ok=True)
     goldens = read_goldens(bundle)
     say("goldens and front end")
     checks = [*_check_goldens(bundle, goldens)]
@@ -96,7 +100,7 @@ def validate(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         code_version=code_version(),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; {report['user_agent']}",
-        baseline=None if replaced is None else replaced.label,
+        baseline=replaced.label if replaced is not None else None if compare else NO_BASELINE,
         checks=tuple(checks),
     )
     blessing.write(path)
@@ -104,7 +108,12 @@ def validate(
 
 
 def _find_baseline(bundle: Bundle, registry: Path | None, version: int | None) -> Bundle | None:
-    listed = entries(registry) if registry is not None and (registry / INDEX).is_file() else []
+    if registry is not None and not (registry / INDEX).is_file():
+        raise FormatError(
+            f"{registry}: no registry ({INDEX} is missing), so that there is nothing to compare {bundle.name!r} with; "
+            "give --registry, or --baseline none to compare with nothing"
+        )
+    listed = entries(registry) if registry is not None else []
     if registry is not None and bundle.name in {entry.name for entry in listed}:
         return find(registry, bundle.name, version)
     if version is not None:
@@ -259,6 +268,10 @@ def _check_metrics(bundle: Bundle) -> Iterator[Check]:
 def _check_against(bundle: Bundle, replaced: Bundle) -> Iterator[Check]:
     """Every encoder against the one of the same name in the version to be replaced."""
     before = replaced.manifest["provenance"]["encoders"]
+    remedy = "say --baseline none if that is meant"
+    if not before.keys() & bundle.manifest["provenance"]["encoders"].keys():
+        reason = f"{replaced.label} has {', '.join(before)}: there is nothing to compare; {remedy}"
+        yield Check(f"encoders of {replaced.label}", None, "one of the same name", False, reason)
     for name, trained in bundle.manifest["provenance"]["encoders"].items():
         if name not in before:
             continue
@@ -269,15 +282,16 @@ def _check_against(bundle: Bundle, replaced: Bundle) -> Iterator[Check]:
                 None,
                 "the same",
                 False,
-                "was trained and measured on other data, so that figures cannot be compared; say --baseline none if "
-                "that is meant",
+                f"was trained and measured on other data, so that figures cannot be compared; {remedy}",
             )
             continue
         old, new = _measured(before[name]), _measured(trained)
         for metric, threshold in _thresholds(trained).items():
-            if metric not in old:
-                continue
             share, value = threshold.get("may_worsen", 0.0), new.get(metric)
+            if metric not in old:
+                reason = f"was not measured of {replaced.label}, so that it cannot be compared; {remedy}"
+                yield Check(f"{name}: {metric} ({SPLIT}) against {replaced.label}", value, "measured", False, reason)
+                continue
             rises = "min" in threshold
             limit = old[metric] * (1 - share if rises else 1 + share)
             passed = value is not None and (value >= limit if rises else value <= limit)
