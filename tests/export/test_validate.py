@@ -264,14 +264,18 @@ def test_what_was_not_compared_replaces_nothing(
     assert not (good / "BLESSED").exists()
     assert judge(good).baseline is None
     push(good, registry)
+    push(good, registry)  # it replaces itself
     away.mkdir()
     monkeypatch.chdir(away)
+    manifest = json.loads((good / "manifest.json").read_text())
+    write_json(good / "manifest.json", {**manifest, "title": "Another"})
+    judge(good)
     with pytest.raises(NotBlessedError, match=r"was not compared with the 'tiny' of .*--registry '.*/my registry'`"):
         push(good, registry)
     assert judge(good, registry=registry, compare=False).baseline == "none"
     push(good, registry)
-    assert judge(good, registry=registry).baseline == "tiny/2"
-    assert [entry.versions for entry in entries(registry)] == [(1, 2)]
+    assert judge(good, registry=registry).baseline == "tiny/3"
+    assert [entry.versions for entry in entries(registry)] == [(1, 2, 3)]
 
 
 def test_what_cannot_be_compared_is_refused(good: Path, judge: Callable[..., Blessing], tmp_path: Path) -> None:
