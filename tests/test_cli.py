@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import pkgutil
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ import tfdeepviz
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import atomic_path
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.models.training import Run
@@ -167,6 +170,61 @@ def test_unforeseen_errors_are_not_hidden(
     printed = capsys.readouterr().err
     assert "Traceback" in printed
     assert "this is a bug; please report it" in printed.splitlines()[-1]
+
+
+def _foreign() -> Exception:
+    """As libraries say it, who have errors of their own."""
+    error = RuntimeError("it stopped")
+    error.__cause__ = KeyError("/x/part-0; No space left on device")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "place"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "{out}"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/full/file"), "/full/file"),
+        (_foreign(), "{out}"),
+    ],
+)
+def test_a_full_disk_is_told_in_one_line(
+    error: Exception, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tfdeepviz.data.demo.render_corpus", full)
+    assert main(["demo-corpus", str(tmp_path)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    place = place.format(out=tmp_path)
+    assert line == f"tfdeepviz: error: {place}: the disk is full; make room and run the same command again"
+
+
+def test_a_file_that_cannot_be_finished_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '.*/index\.csv'"), atomic_path(tmp_path / "index.csv"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["presets", "lineage", "registry list", "--help"])
+def test_it_ends_quietly_when_nobody_reads_on(command: str) -> None:
+    registry = Path(tfdeepviz.__file__).parents[1] / "webapp" / "registry"
+    arguments = ["lineage", next(registry.glob("ae-*/*/")), "--json"] if command == "lineage" else command.split()
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "tfdeepviz.cli", *arguments],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert result.stderr == ""
+    # argparse itself is quiet about its help.
+    assert result.returncode == (0 if command == "--help" else 141)
 
 
 def test_gates_do_not_depend_on_the_working_directory(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import os
+import select
+import signal
 import sys
 import traceback
 import warnings
@@ -17,6 +20,9 @@ from tfdeepviz.errors import TfdeepvizError
 
 #: Environment variable that asks for the traceback of what the user can mend, too.
 DEBUG = "TFDEEPVIZ_DEBUG"
+
+# No room on the disk, or none for this user.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _EPILOG = """\
 from music to a model in the browser:
@@ -38,8 +44,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 for a bug of ours, 2 for what the user can mend, 130 when interrupted.
+        The exit status: 0, 1 for a bug of ours, 2 for what the user can mend, 130 when interrupted, 141 when who read
+        the output stopped, as `| head` does.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            # Here rather than at exit, where nobody could catch what it raises.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        gone = _without_reader()
+        if not gone:
+            print(f"tfdeepviz: error: standard output: {error.strerror}", file=sys.stderr)
+        # What is left in its buffer goes nowhere; otherwise Python would try again, and complain.
+        for stream in gone or [1]:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        return 128 + signal.SIGPIPE if gone else 2
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         # Not all names of files are text, and not all texts can be shown: nothing that work should fail for.
         if isinstance(stream, io.TextIOWrapper):
@@ -63,16 +88,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    except (TfdeepvizError, OSError) as error:
-        if os.environ.get(DEBUG):
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _without_reader():
+            raise
+        message = _for_the_user(error, args)
+        if message is None or os.environ.get(DEBUG):
             traceback.print_exc()
-        print(f"tfdeepviz: error: {error}", file=sys.stderr)
+        if message is None:
+            print("tfdeepviz: this is a bug; please report it with all of the above", file=sys.stderr)
+            return 1
+        print(f"tfdeepviz: error: {message}", file=sys.stderr)
         return 2
-    except Exception:
-        traceback.print_exc()
-        print("tfdeepviz: this is a bug; please report it with all of the above", file=sys.stderr)
-        return 1
     return 0
+
+
+def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
+    """What the user is told of an error, if it is one that the user can mend."""
+    if isinstance(error, TfdeepvizError):
+        return str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        # TensorFlow, soundfile and HDF5 have errors of their own for it, which quote the system's.
+        if getattr(cause, "errno", None) in _FULL or any(os.strerror(number) in str(cause) for number in _FULL):
+            place = getattr(cause, "filename", None) or getattr(args, "out", None)
+            return f"{place or 'output'}: the disk is full; make room and run the same command again"
+        cause = cause.__cause__ or cause.__context__
+    return str(error) if isinstance(error, OSError) else None
+
+
+def _without_reader() -> list[int]:
+    """Which of standard output and error go to a pipe that nobody reads any more."""
+    poll = select.poll()
+    for stream in (1, 2):
+        poll.register(stream, 0)
+    return [stream for stream, event in poll.poll(0) if event & select.POLLERR]
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

@@ -14,6 +14,7 @@ import mimetypes
 import os
 import re
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -317,9 +318,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = create_app(registry=options.registry, tracks=options.tracks, static=options.static, fma_root=options.fma_root)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"tfdeepviz playground: http://{shown}:{port}/  (stop with Ctrl+C)", flush=True)
+    lines = [f"tfdeepviz playground: http://{shown}:{port}/  (stop with Ctrl+C)"]
     if options.fma_root is not None:
-        print(f"FMA: {app.config['FMA_INDEX'].text()}", flush=True)
+        lines.append(f"FMA: {app.config['FMA_INDEX'].text()}")
+    # Who read it may have gone, as `| head` does; the page is served all the same.
+    with suppress(BrokenPipeError):
+        print(*lines, sep="\n", flush=True)
     try:
         with listener:
             run(app, listener)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -285,6 +286,8 @@ def write_playground_tracks(
     _check(duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
     root.mkdir(parents=True, exist_ok=True)
+    # It comes last, and says that all else is there.
+    (root / "index.json").unlink(missing_ok=True)
     jobs, entries = [], []
     for pick in _PLAYGROUND:
         rng = np.random.default_rng([pick.seed, _GENRE_IDS[pick.genre]])
@@ -340,17 +343,19 @@ def _run(jobs: Sequence[_Job], n_workers: int | None) -> Iterator[None]:
 
 def _render_file(job: _Job) -> None:
     pcm = render_track(job.genre, job.artist_index, job.number, seed=job.seed, duration_seconds=job.duration_seconds)
-    job.path.parent.mkdir(parents=True, exist_ok=True)
+    mp3 = _encode(pcm, job)
+    peak = float(np.max(np.abs(soundfile.read(BytesIO(mp3))[0])))
+    if peak > _MP3_PEAK:  # what the encoder leaves out can make peaks higher
+        mp3 = _encode(pcm * (0.97 * _MP3_PEAK / peak), job)
     with atomic_path(job.path) as path:
-        _encode(pcm, path, job)
-        peak = float(np.max(np.abs(soundfile.read(os.fsencode(path))[0])))
-        if peak > _MP3_PEAK:  # what the encoder leaves out can make peaks higher
-            _encode(pcm * (0.97 * _MP3_PEAK / peak), path, job)
+        path.write_bytes(mp3)
 
 
-def _encode(pcm: Signal, path: Path, job: _Job) -> None:
+def _encode(pcm: Signal, job: _Job) -> bytes:
+    # Not into the file itself: of a full disk libsndfile says nothing but "system error".
+    mp3 = BytesIO()
     with soundfile.SoundFile(
-        os.fsencode(path),
+        mp3,
         "w",
         SAMPLE_RATE_HZ,
         channels=2,
@@ -361,6 +366,7 @@ def _encode(pcm: Signal, path: Path, job: _Job) -> None:
     ) as file:
         file.title, file.artist, file.genre, file.license = job.title, job.artist_name, job.genre, _LICENSE
         file.write(pcm.T)
+    return mp3.getvalue()
 
 
 # --- checks and tables -------------------------------------------------------------------------------------------
