@@ -13,6 +13,7 @@ from tfdeepviz.data.dataset import PreparedDataset, SegmentSource
 from tfdeepviz.data.features import MODES, Features, Recipe
 from tfdeepviz.data.fma import Metadata, Selection
 from tfdeepviz.data.prepare import prepare, prepare_track
+from tfdeepviz.errors import InputError
 from tfdeepviz.params import LIVE, PAPER, AudioParams, ParameterError
 
 
@@ -103,3 +104,5 @@ def test_impossible_choices_are_refused(fma_root: Path) -> None:
     recipe = Recipe(features=Features(LIVE), hop_frames=96, segments_per_track=2)
     with pytest.raises(ParameterError, match="segments_per_track"):
         AudioFiles(recipe, [], decoder="tensorflow-io")
+    with pytest.raises(InputError, match="max_seconds=inf"):
+        source(fma_root, max_seconds=float("inf"))

@@ -270,6 +270,7 @@ def test_too_long_tracks_are_skipped(fma_root: Path, tmp_path: Path) -> None:
         ({"hop_seconds": 0.0}, "hop_seconds=0.0"),
         ({"tracks_per_shard": 0}, "tracks_per_shard=0"),
         ({"max_seconds": -1.0}, "max_seconds=-1.0"),
+        ({"max_seconds": float("inf")}, "max_seconds=inf"),
     ],
 )
 def test_impossible_values_are_refused_and_leave_nothing(

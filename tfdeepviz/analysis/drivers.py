@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
 import math
 import shutil
 import tempfile
@@ -101,10 +102,9 @@ def _librosa() -> Any:
     try:
         import librosa.onset
     except RuntimeError:
-        import numba
-
-        numba.config.CACHE_DIR = tempfile.mkdtemp(prefix="tfdeepviz-numba-")
-        atexit.register(shutil.rmtree, numba.config.CACHE_DIR, ignore_errors=True)
+        config: Any = importlib.import_module("numba.core.config")
+        config.CACHE_DIR = tempfile.mkdtemp(prefix="tfdeepviz-numba-")
+        atexit.register(shutil.rmtree, config.CACHE_DIR, ignore_errors=True)
     return librosa
 
 

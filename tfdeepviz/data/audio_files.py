@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_io as tfio
 
 from tfdeepviz.data.dataset import N_CALLS, SegmentSource
-from tfdeepviz.data.decode import MAX_SECONDS
+from tfdeepviz.data.decode import MAX_SECONDS, check_max_seconds
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
 from tfdeepviz.data.prepare import PreparedTrack, prepare_track
@@ -56,6 +56,8 @@ class AudioFiles(SegmentSource):
     ------
     ParameterError
         If there is no such decoder, or it cannot do what the recipe asks for.
+    InputError
+        If `max_seconds` is no such length.
     """
 
     recipe: Recipe
@@ -72,6 +74,7 @@ class AudioFiles(SegmentSource):
             raise ParameterError(f"decoder={self.decoder!r}: choose one of {', '.join(DECODERS)}")
         if self.decoder == "tensorflow-io" and self.recipe.segments_per_track is not None:
             raise ParameterError("segments_per_track: not with the decoder tensorflow-io; choose libsndfile")
+        check_max_seconds(self.max_seconds)
         self._extract = self.recipe.features.extractor()
 
     def statistics(self) -> SegmentStatistics:

@@ -32,7 +32,8 @@ def mel_filter_bank(params: AudioParams) -> npt.NDArray[np.float32]:
     bins_hz = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate_hz)
     edges_hz = _to_hz(np.linspace(_to_mel(p.f_min_hz), _to_mel(p.f_max_hz), p.n_mels + 2))
     widths_hz, ramps = np.diff(edges_hz)[:, None], edges_hz[:, None] - bins_hz
-    filters = np.maximum(0, np.minimum(-ramps[:-2] / widths_hz[:-1], ramps[2:] / widths_hz[1:])).astype(np.float32)
+    slopes = np.minimum(-ramps[:-2] / widths_hz[:-1], ramps[2:] / widths_hz[1:])
+    filters: npt.NDArray[np.float32] = np.maximum(0, slopes).astype(np.float32)
     filters *= (2 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
     if not filters.any(axis=1).all():
         warnings.warn(

@@ -1,0 +1,192 @@
+"""How much sound a compressed file holds, from its framing alone: libsndfile may stop early without a word.
+
+Each function reads the file once, in bounded memory, and decodes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_CHUNK_BYTES = 1 << 16
+
+# Layer III: kbit/s by index, of MPEG-1 and of MPEG-2 and 2.5; Hz by version bits and index.
+_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+_OGG_HEADER_BYTES = 27
+_OGG_FIRST_PAGE = 2
+
+
+@dataclass(frozen=True)
+class Mp3Frames:
+    """The frames of an mp3 file.
+
+    Attributes
+    ----------
+    n_samples
+        Of each channel, of all frames but the Xing tag's, without the delay and the padding that the tag states.
+    frame_samples
+        Of one frame.
+    is_plain
+        The first frame stands where it should: at the file's start or right after an ID3 tag.
+    """
+
+    n_samples: int
+    frame_samples: int
+    is_plain: bool
+
+
+def mp3_frames(path: Path) -> Mp3Frames | None:
+    """Count the samples of an mp3 file by its frame headers, across junk and files that were joined.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Mp3Frames or None
+        None if there is no frame whose length can be told.
+    """
+    with path.open("rb") as file:
+        start = id3_bytes(file)
+        at: int | None = start
+        first: int | None = None
+        first_frame, frame_samples, n_frames = b"", 0, 0
+        while at is not None:
+            file.seek(at)
+            header = _mp3_header(file.read(4))
+            if header is None:
+                at = _next_mp3_frame(file, at + 1)
+                continue
+            n_bytes, frame_samples = header
+            if first is None:
+                first = at
+                file.seek(at)
+                first_frame = file.read(n_bytes)
+            n_frames += 1
+            at += n_bytes
+    if first is None:
+        return None
+    n_tags, trimmed = _xing_tag(first_frame)
+    n_samples = max(0, (n_frames - n_tags) * frame_samples - trimmed)
+    return Mp3Frames(n_samples, frame_samples, is_plain=first == start)
+
+
+def id3_bytes(file: IO[bytes]) -> int:
+    """Return the size of the ID3v2 tags at a file's start, in bytes."""
+    at = 0
+    while True:
+        file.seek(at)
+        head = file.read(10)
+        if len(head) < 10 or head[:3] != b"ID3":
+            return at
+        size = 0
+        for byte in head[6:]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size
+
+
+def _mp3_header(header: bytes) -> tuple[int, int] | None:
+    """Bytes and samples of the frame that begins so."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer III
+        return None
+    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or bitrate in (0, 15) or rate == 3:
+        return None
+    kbits, n_samples = (_KBITS_1, 1_152) if version == 3 else (_KBITS_2, 576)
+    n_bytes = n_samples // 8 * 1_000 * kbits[bitrate] // _RATES_HZ[version][rate] + (header[2] >> 1 & 1)
+    return n_bytes, n_samples
+
+
+def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
+    """Where the next frame begins that is followed by another one or by the file's end."""
+    n_bytes = 512  # often it is near
+    while True:
+        file.seek(at)
+        chunk = file.read(n_bytes)
+        found = chunk.find(b"\xff")
+        while found >= 0:
+            header = _mp3_header(chunk[found : found + 4])
+            if header is None and found > len(chunk) - 4:
+                break  # the header goes on in the next chunk
+            if header is not None:
+                file.seek(at + found + header[0])
+                following = file.read(4)
+                like = chunk[found : found + 3]
+                same = len(following) == 4 and following[1] == like[1] and not (following[2] ^ like[2]) & 0x0C
+                if len(following) < 4 or same:
+                    return at + found
+            found = chunk.find(b"\xff", found + 1)
+        if len(chunk) < n_bytes:
+            return None
+        at += found if found > 0 else len(chunk)
+        n_bytes = min(2 * n_bytes, _CHUNK_BYTES)
+
+
+def _xing_tag(frame: bytes) -> tuple[int, int]:
+    """How many frames hold a tag instead of sound (0 or 1), and the samples that LAME's part of it takes away."""
+    at = max(frame.find(b"Xing", 0, 64), frame.find(b"Info", 0, 64))
+    if at < 0 or len(frame) < at + 8:
+        return 0, 0
+    flags = frame[at + 7]
+    lame = at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    trim = frame[lame + 21 : lame + 24]
+    if not frame[lame : lame + 4].strip(b"\0") or len(trim) < 3:
+        return 1, 0
+    return 1, (trim[0] << 4 | trim[1] >> 4) + ((trim[1] & 15) << 8 | trim[2])
+
+
+def is_chained_ogg(path: Path) -> bool:
+    """Whether streams follow one another in an Ogg file, as in files that were joined and in recorded radio."""
+    with path.open("rb") as file:
+        at, began = 0, False
+        while True:
+            file.seek(at)
+            page = file.read(_OGG_HEADER_BYTES + 255)
+            if len(page) < _OGG_HEADER_BYTES:
+                return False
+            if page[:4] != b"OggS":
+                next_page = _find(file, at + 1, b"OggS")
+                if next_page is None:
+                    return False
+                at = next_page
+                continue
+            if not page[5] & _OGG_FIRST_PAGE:
+                began = True
+            elif began:
+                return True
+            sizes = page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + page[26]]
+            at += _OGG_HEADER_BYTES + len(sizes) + sum(sizes)
+
+
+def is_joined_flac(path: Path) -> bool:
+    """Whether a second FLAC file follows the first in one file."""
+    with path.open("rb") as file:
+        start = id3_bytes(file)
+        stream_infos = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # not the last block of metadata, or the last
+        return any(_find(file, start + 4, stream_info) is not None for stream_info in stream_infos)
+
+
+def _find(file: IO[bytes], at: int, needle: bytes) -> int | None:
+    """Where bytes next stand in a file."""
+    while True:
+        file.seek(at)
+        chunk = file.read(_CHUNK_BYTES)
+        found = chunk.find(needle)
+        if found >= 0:
+            return at + found
+        if len(chunk) < _CHUNK_BYTES:
+            return None
+        at += len(chunk) - len(needle) + 1
+
+
+def n_leading_zeros(path: Path) -> int:
+    """How many zero bytes a file begins with; at most 1 MiB are looked at."""
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    return len(head) - len(head.lstrip(b"\0"))
