@@ -8,6 +8,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 FMA_ROOT ?=
 
+# What users give may hold blanks and quotes; `~/` is still their home.
+quote = $(subst '~/,"$$HOME"/','$(subst ','\'',$(1))')
+FMA := $(if $(value FMA_ROOT),--fma-root $(call quote,$(value FMA_ROOT)))
+
 # What each environment was made from; a changed source makes it again.
 SERVE := $(VENV)/.serve
 DEV := $(VENV)/.dev
@@ -20,7 +24,7 @@ help: ## this list
 
 .PHONY: play
 play: $(SERVE) $(STATIC) ## serve the playground with the shipped models and demo tracks
-	$(BIN)/python -m webapp.server --host $(HOST) --port $(PORT) $(if $(FMA_ROOT),--fma-root $(FMA_ROOT))
+	$(BIN)/python -m webapp.server --host $(call quote,$(HOST)) --port $(call quote,$(PORT)) $(FMA)
 
 .PHONY: setup
 setup: $(DEV) $(NODE) ## everything that work on the project needs
@@ -50,11 +54,11 @@ format: $(DEV) $(NODE) ## let ruff, eslint and prettier mend what they can
 
 .PHONY: bench
 bench: $(DEV) $(NODE) $(STATIC) ## every shipped bundle in the browser beside Python, in one run
-	TFDEEPVIZ_PYTHON=$(abspath $(BIN)/python) node benchmarks/browser.mjs
+	TFDEEPVIZ_PYTHON="$$PWD/$(BIN)/python" node benchmarks/browser.mjs
 
 .PHONY: gallery
 gallery: $(DEV) $(NODE) ## every picture with three songs of FMA_ROOT, and the chooser's small pictures
-	TFDEEPVIZ_PYTHON=$(abspath $(BIN)/python) node benchmarks/gallery.mjs $(if $(FMA_ROOT),--fma-root $(FMA_ROOT)) --thumbnails $(FRONTEND)/public/pictures
+	TFDEEPVIZ_PYTHON="$$PWD/$(BIN)/python" node benchmarks/gallery.mjs $(FMA) --thumbnails $(FRONTEND)/public/pictures
 
 .PHONY: frames
 frames: $(NODE) ## what a frame of each picture costs the page's main thread
@@ -64,7 +68,7 @@ frames: $(NODE) ## what a frame of each picture costs the page's main thread
 build: $(STATIC) ## the front end and the embeddable library, into webapp/static
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	$(call quote,$(PYTHON)) -m venv $(VENV)
 
 $(SERVE): setup.cfg constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flask waitress
