@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from tfdeepviz.models.scores import (
     interval_of_share,
     score_autoencoder,
     score_classifier,
+    score_songs,
 )
 
 GENRES = ("Rock", "Folk", "Jazz", "Pop", "Blues")
@@ -202,10 +205,105 @@ def test_wilsons_interval() -> None:
     z, k, n = 1.959964, 31, 34
     centre = (k + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(k * (n - k) / n + z**2 / 4)
-    assert interval_of_share(k, n) == pytest.approx((centre - half, centre + half))
-    for n_right, n_all in ((-1, 4), (5, 4), (0, 0)):
-        with pytest.raises(ValueError, match=f"{n_right} of {n_all}"):
-            interval_of_share(n_right, n_all)
+    assert interval_of_share(np.arange(n) < k) == pytest.approx((centre - half, centre + half))
+    assert interval_of_share([True] * 10) == pytest.approx((10 / (10 + z**2), 1))
+    for right in ([], [[True]]):
+        with pytest.raises(ValueError, match="one truth value a track"):
+            interval_of_share(right)
+
+
+def test_tracks_of_an_artist_count_together() -> None:
+    right = np.arange(40) % 4 > 0
+    alone = interval_of_share(right)
+    assert interval_of_share(right, [f"artist {i}" for i in range(40)]) == interval_of_share(right, [""] * 40) == alone
+    # All tracks of an artist have the same answer: so many artists are so many observations.
+    assert interval_of_share(np.repeat(right, 5), np.repeat(np.arange(40).astype(str), 5).tolist()) == pytest.approx(
+        alone
+    )
+    values = np.random.default_rng(6).normal(size=40)
+    repeated = interval_of_mean(np.repeat(values, 5), np.repeat(np.arange(40).astype(str), 5).tolist())
+    assert repeated == pytest.approx(interval_of_mean(values))
+    # Where nobody fails, or only one artist is known, an artist is one observation.
+    names = np.repeat(["a", "b", "c"], 10).tolist()
+    assert interval_of_share([True] * 30, names) == pytest.approx(interval_of_share([True] * 3))
+    assert interval_of_share([True, False] * 15, ["a"] * 30)[0] < 0.1
+    with pytest.raises(ValueError, match="2 artists of 3 tracks"):
+        interval_of_share([True] * 3, ["a", "b"])
+
+
+@pytest.mark.parametrize("kind", ["share", "mean"])
+def test_intervals_cover_the_truth_where_artists_differ(kind: str) -> None:
+    rng = np.random.default_rng(7)
+    hits = {"known": 0, "unknown": 0}
+    for _ in range(200):
+        sizes = rng.integers(1, 9, 40)
+        artists = np.repeat([f"artist {i}" for i in range(40)], sizes).tolist()
+        # Shares of artists are spread evenly over 0.2 to 0.8, means normally around 0.5.
+        of_artist = np.repeat(rng.uniform(0.2, 0.8, 40) if kind == "share" else rng.normal(0.5, 0.3, 40), sizes)
+        if kind == "share":
+            of_artist = np.where(rng.random(len(of_artist)) < 0.5, of_artist > 0.5, rng.random(len(of_artist)) < 0.5)
+        else:
+            of_artist += rng.normal(0, 0.1, len(of_artist))
+        for name, known in (("known", artists), ("unknown", None)):
+            low, high = (interval_of_share if kind == "share" else interval_of_mean)(of_artist, known)
+            hits[name] += low <= 0.5 <= high
+    assert 172 <= hits["known"] <= 199
+    assert hits["unknown"] < 170
+
+
+def test_scores_of_all_kinds_take_an_artists_tracks_together() -> None:
+    rng = np.random.default_rng(8)
+    track_ids = np.repeat(np.arange(60), 4)
+    artist = np.arange(60) // 6
+    artists = {i: f"artist {artist[i]}" for i in range(60)}
+    errors = {"model": (rng.lognormal(0, 0.5, 10)[artist] + rng.uniform(0, 0.1, 60))[track_ids]}
+    p, labels = np.full((240, 2), 0.25), np.zeros(240, np.int64)
+    p[np.arange(240), (artist % 3 == 0).astype(int)[track_ids]] = 0.75
+    # Every second artist plays the same piece again and again.
+    songs = rng.normal(size=(60, 3))[np.where(artist % 2, np.arange(60), artist)][track_ids]
+    kinds: dict[str, Callable[[dict[int, str] | None], dict[str, Any]]] = {
+        "mse": lambda known: score_autoencoder(errors, track_ids, known),
+        "pooled_accuracy": lambda known: score_classifier(p, labels, track_ids, ("Rock", "Folk"), known),
+        "self_retrieval": lambda known: score_songs(songs, track_ids, known),
+    }
+    for name, score in kinds.items():
+        wide, narrow = (score(known)["intervals"][name] for known in (artists, None))
+        assert wide[0] < narrow[0] < narrow[1] < wide[1], name
+        assert [score(known)["n_artists"] for known in (artists, None, {0: "one", 1: "one"})] == [10, 60, 59]
+    assert score_autoencoder(errors, track_ids, dict.fromkeys(range(60), "one"))["intervals"] == {}
+
+
+def songs_by_the_formula(encodings: npt.NDArray[np.float64], track_ids: npt.NDArray[np.int64]) -> float:
+    tracks = [encodings[track_ids == track] for track in dict.fromkeys(track_ids.tolist())]
+    first, second = (np.stack([np.split(track, 2)[half].mean(axis=0) for track in tracks]) for half in (0, 1))
+    distances = np.square(second[:, None] - first[None]).sum(axis=2)
+    return float((distances.argmin(axis=1) == np.arange(len(tracks))).mean())
+
+
+@pytest.mark.parametrize("at_a_time", [1, 70, 1 << 22])
+def test_songs_are_compared_in_parts(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "_MAX_DISTANCES", at_a_time)
+    rng = np.random.default_rng(9)
+    track_ids = np.repeat(rng.permutation(30), 4)
+    for encodings in (
+        rng.normal(size=(120, 5)) + np.repeat(rng.normal(size=(30, 5)), 4, axis=0),
+        rng.integers(0, 2, (120, 2)).astype(float),  # with ties
+        np.zeros((120, 3)),
+    ):
+        result = score_songs(encodings, track_ids)
+        assert result["self_retrieval"] == songs_by_the_formula(encodings, track_ids)
+
+
+def test_memory_does_not_grow_with_the_square_of_the_tracks() -> None:
+    n, size = 4_000, 64
+    encodings = np.random.default_rng(10).normal(size=(2 * n, size)).astype(np.float32)
+    track_ids = np.repeat(np.arange(n), 2)
+    tracemalloc.start()
+    score_songs(encodings, track_ids)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All distances alone would be 128 MB, and all differences 8 GB.
+    assert peak < 80e6
 
 
 def test_the_bootstrap_of_a_mean_is_the_textbooks() -> None:
@@ -289,7 +387,7 @@ def test_errors_of_reconstructions() -> None:
     assert result["mse_to_pca"] == pytest.approx(model.sum() / pca.sum())
     assert result["mean_mse_to_pca"] == pytest.approx(2)
     assert result["shuffle_rise"] == pytest.approx(2)
-    assert set(result["intervals"]) == set(result) - {"n_segments", "n_tracks", "intervals"}
+    assert set(result["intervals"]) == set(result) - {"n_segments", "n_tracks", "n_artists", "intervals"}
     for name, (low, high) in result["intervals"].items():
         assert low - 1e-9 <= result[name] <= high + 1e-9
     # Of exactly proportional errors the ratio is sure, whichever tracks are drawn.
@@ -303,7 +401,7 @@ def test_errors_of_reconstructions() -> None:
 def test_one_track_has_scores_and_no_intervals() -> None:
     result = score_autoencoder({"model": [1, 3], "pca": [4, 4]}, [9, 9])
     assert result == {
-        **{"n_segments": 2, "n_tracks": 1, "mse": 2, "pca_mse": 4, "mse_to_pca": 0.5},
+        **{"n_segments": 2, "n_tracks": 1, "n_artists": 1, "mse": 2, "pca_mse": 4, "mse_to_pca": 0.5},
         "intervals": {},
     }
 

@@ -405,7 +405,7 @@ def markdown(table: QualityTable) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])])
     lines = ["| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |" for row in rows]
-    return "\n".join(lines) + f"\n\n{_what(table)} In brackets: 95 % intervals.\n"
+    return "\n".join(lines) + f"\n\n{_what(table)} In brackets: 95 % intervals over artists.\n"
 
 
 def _what(table: QualityTable) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, silhouette_score
@@ -17,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.models.scores import Interval, interval_of_mean, interval_of_share
+from tfdeepviz.models.scores import Interval, distances, interval_of_mean, interval_of_share
 
 #: Of all parameters and onset strengths that are measured.
 FRAMES_PER_SECOND = 50
@@ -104,7 +103,8 @@ class Quality:
     clipped
         Share of time at 0 or 1, mean over the tracks.
     responsiveness_interval, self_retrieval_interval, std_interval
-        95 % intervals: bootstrap over tracks, Wilson, bootstrap over tracks (of the mean of `std`).
+        95 % intervals: bootstrap over artists, Wilson, bootstrap over artists (of the mean of `std`); all three take
+        the tracks of an artist together.
     """
 
     responsiveness: float
@@ -220,7 +220,7 @@ def summarize(
     tracks
         Of different pieces of music.
     genres, artists
-        Of each track; "" is no genre.
+        Of each track; "" is no genre, and an unknown artist.
     seed
         Of resampling.
 
@@ -241,16 +241,16 @@ def summarize(
     silhouette, probe_accuracy = genre_separation(np.concatenate([means, stds], axis=1), genres, artists)
     return Quality(
         responsiveness=float(np.mean([one.r for one in followed])),
-        responsiveness_interval=interval_of_mean([one.r for one in followed], seed),
+        responsiveness_interval=interval_of_mean([one.r for one in followed], artists, seed),
         z=float(np.mean([one.z for one in followed])),
         lag_seconds=float(np.median([one.lag_seconds for one in followed])),
         between_share=between_share(means, stds),
         self_retrieval=float(found.mean()),
-        self_retrieval_interval=interval_of_share(int(found.sum()), len(found)),
+        self_retrieval_interval=interval_of_share(found, artists),
         silhouette=silhouette,
         probe_accuracy=probe_accuracy,
         std=tuple(stds.mean(axis=0).tolist()),
-        std_interval=interval_of_mean(stds.mean(axis=1), seed),
+        std_interval=interval_of_mean(stds.mean(axis=1), artists, seed),
         clipped=float(np.mean([track.clipped for track in tracks])),
     )
 
@@ -285,10 +285,12 @@ def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     np.ndarray [shape=(n_tracks,)]
         A track that is as near to another one is not found.
     """
-    distances = cdist(second, first)
-    own = distances.diagonal().copy()
-    np.fill_diagonal(distances, np.inf)
-    found: npt.NDArray[np.bool_] = own < distances.min(axis=1)
+    found = np.empty(len(second), np.bool_)
+    for rows, block in distances(second, first):
+        own = (np.arange(len(block)), np.arange(rows.start, rows.stop))
+        mine = block[own]
+        block[own] = np.inf
+        found[rows] = mine < block.min(axis=1)
     return found
 
 

@@ -1,13 +1,15 @@
-"""Scores of a split, with how sure they are: a track is one observation, because its segments resemble each other."""
+"""Scores of a split, with how sure they are: segments of a track resemble each other, and so do tracks of an artist."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.spatial.distance import cdist
+from scipy.stats import norm
 
 from tfdeepviz.errors import InputError
 
@@ -15,8 +17,10 @@ from tfdeepviz.errors import InputError
 CONFIDENCE = 0.95
 
 _N_RESAMPLES = 10_000
-#: Tracks drawn at a time; bounds the memory of resampling to some 100 MB, whatever the split's size.
+#: Artists drawn at a time; bounds the memory of resampling to some 100 MB, whatever the split's size.
 _MAX_DRAWN = 1 << 22
+#: Distances held at a time: 32 MiB.
+_MAX_DISTANCES = 1 << 22
 #: How far from 1 the probabilities of a segment may add up to: half precision is that coarse.
 _SUM_TOLERANCE = 0.01
 
@@ -26,7 +30,11 @@ Interval = tuple[float, float]
 
 
 def score_classifier(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, track_ids: npt.ArrayLike, genres: Sequence[str]
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    track_ids: npt.ArrayLike,
+    genres: Sequence[str],
+    artists: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """Score what a classifier says of a split's segments and, put together, of its tracks.
 
@@ -40,13 +48,15 @@ def score_classifier(
         Which track a segment is of, in any order.
     genres
         Their titles, in the order of the probabilities.
+    artists
+        Of tracks, by id, where they are known.
 
     Returns
     -------
     dict
         For JSON:
 
-        - `n_segments`, `n_tracks`, `genres`;
+        - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one), `genres`;
         - `segment_accuracy`, `segment_top_3_accuracy`;
         - `polled_accuracy`: every segment votes for its most probable genre, and the most votes win. Where several
           genres share the most votes the track counts as wrong, even if the right genre is among them (the paper's
@@ -58,7 +68,7 @@ def score_classifier(
         - `confusion` [shape=(n_genres, n_genres)]: tracks, a row for each right and a column for each pooled answer;
         - `per_genre`: `genre`, `n_tracks`, `n_segments`, `precision`, `recall`, `f1` (all three pooled) and
           `polled_accuracy`; None where there is nothing to divide by;
-        - `intervals`: 95 % confidence interval (Wilson) of each track accuracy, by its name.
+        - `intervals`: 95 % confidence interval (`interval_of_share`) of each track accuracy, by its name.
 
     Raises
     ------
@@ -70,12 +80,12 @@ def score_classifier(
     Among equally probable genres, the first counts as the most probable.
     """
     p, truth, ids = _validated(probabilities, labels, track_ids, genres)
-    _, first, track = np.unique(ids, return_index=True, return_inverse=True)
+    tracks, first, track = np.unique(ids, return_index=True, return_inverse=True)
     label = truth[first]
     if (label[track] != truth).any():
         bad = ids[label[track] != truth][0]
         of_track = np.unique(truth[ids == bad])
-        raise ValueError(
+        raise InputError(
             f"labels: track {bad} has {len(of_track)}, {', '.join(repr(genres[i]) for i in of_track)}; give every "
             "segment of a track the same"
         )
@@ -98,9 +108,11 @@ def score_classifier(
     segments_of_genre = np.bincount(truth, minlength=n_genres)
     polled_of_genre = np.bincount(label, weights=polled_right, minlength=n_genres)
     rank = _rank(p, truth)
+    of_artists = _artists_of(tracks, artists)
     return {
         "n_segments": len(p),
         "n_tracks": n_tracks,
+        "n_artists": len(_clusters(of_artists, n_tracks)[1]),
         "genres": list(genres),
         "segment_accuracy": float((rank < 1).mean()),
         "segment_top_3_accuracy": float((rank < 3).mean()),
@@ -120,12 +132,16 @@ def score_classifier(
             }
             for i, genre in enumerate(genres)
         ],
-        "intervals": {name: list(interval_of_share(int(hits.sum()), n_tracks)) for name, hits in right.items()},
+        "intervals": {name: list(interval_of_share(hits, of_artists)) for name, hits in right.items()},
     }
 
 
 def score_autoencoder(
-    errors: Mapping[str, npt.ArrayLike], track_ids: npt.ArrayLike, *, seed: int = 0
+    errors: Mapping[str, npt.ArrayLike],
+    track_ids: npt.ArrayLike,
+    artists: Mapping[int, str] | None = None,
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Score reconstructions of a split's segments beside each other.
 
@@ -137,6 +153,8 @@ def score_autoencoder(
         them) and `alone` (from the encoding only).
     track_ids : [shape=(n_segments,)]
         Which track a segment is of, in any order.
+    artists
+        Of tracks, by id, where they are known.
     seed
         Of the resampling.
 
@@ -145,12 +163,12 @@ def score_autoencoder(
     dict
         For JSON:
 
-        - `n_segments`, `n_tracks`;
+        - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one);
         - `mse`, and for every other name `NAME_mse`: mean over the segments;
         - with `pca`, `mse_to_pca` and `NAME_mse_to_pca`: share of the PCA's error;
         - with `shuffled`, `shuffle_rise`: by which share the error rises when encodings are exchanged;
-        - `intervals`: 95 % bootstrap interval over tracks of each of these, by its name; empty for a single track,
-          which does not say how much tracks differ.
+        - `intervals`: 95 % bootstrap interval over artists of each of these, by its name; empty for a single artist,
+          who does not say how much artists differ.
 
         What would be divided by an error of exactly zero is left out.
 
@@ -160,12 +178,12 @@ def score_autoencoder(
         If `model` is missing, the arrays do not fit each other or a value is impossible.
     """
     if "model" not in errors:
-        raise ValueError(f"errors: {', '.join(errors) or 'nothing'} given; the errors of 'model' are missing")
+        raise InputError(f"errors: {', '.join(errors) or 'nothing'} given; the errors of 'model' are missing")
     ids = _as_integers("track_ids", track_ids)
     columns = {name: _as_errors(f"errors[{name!r}]", values, len(ids)) for name, values in errors.items()}
     columns = {"model": columns.pop("model"), **columns}
-    _, track = np.unique(ids, return_inverse=True)
-    n_tracks = int(track.max()) + 1
+    tracks, track = np.unique(ids, return_inverse=True)
+    n_tracks = len(tracks)
     names, n_segments = list(columns), "n_segments"
     table = np.stack([*columns.values(), np.ones(len(ids))], axis=1)
     sums = dict(zip([*names, n_segments], _sum_by(track, table, n_tracks).T, strict=True))
@@ -179,16 +197,21 @@ def score_autoencoder(
     wanted = {key: parts for key, parts in wanted.items() if sums[parts[1]].sum() > 0}
     scores = {key: float(sums[above].sum() / sums[below].sum() - less) for key, (above, below, less) in wanted.items()}
     intervals: dict[str, list[float]] = {}
-    if n_tracks > 1:
+    cluster, sizes = _clusters(_artists_of(tracks, artists), n_tracks)
+    if len(sizes) > 1:
         # The same resamples for all, so that ratios are of paired errors.
-        drawn = dict(zip(sums, _resample(np.stack(list(sums.values()), axis=1), seed).T, strict=True))
+        of_artists = _sum_by(cluster, np.stack(list(sums.values()), axis=1), len(sizes))
+        drawn = dict(zip(sums, _resample(of_artists, seed).T, strict=True))
         for key, (above, below, less) in wanted.items():
             low, high = _interval(drawn[above], drawn[below])
             intervals[key] = [low - less, high - less]
-    return {"n_segments": len(ids), "n_tracks": n_tracks, **scores, "intervals": intervals}
+    counts = {"n_segments": len(ids), "n_tracks": n_tracks, "n_artists": len(sizes)}
+    return {**counts, **scores, "intervals": intervals}
 
 
-def score_songs(encodings: npt.ArrayLike, track_ids: npt.ArrayLike) -> dict[str, Any]:
+def score_songs(
+    encodings: npt.ArrayLike, track_ids: npt.ArrayLike, artists: Mapping[int, str] | None = None
+) -> dict[str, Any]:
     """Score how well encodings of segments tell the tracks of a split apart.
 
     Parameters
@@ -196,67 +219,131 @@ def score_songs(encodings: npt.ArrayLike, track_ids: npt.ArrayLike) -> dict[str,
     encodings : [shape=(n_segments, encoding_size)]
     track_ids : [shape=(n_segments,)]
         Which track a segment is of; the segments of a track stand together, in the order of time.
+    artists
+        Of tracks, by id, where they are known.
 
     Returns
     -------
     dict
         For JSON:
 
-        - `n_segments`, `n_tracks`;
+        - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one);
         - `self_retrieval`: share of the tracks whose second half, by its mean encoding, is nearest to its own first
           half among those of all tracks that have two segments at least, and `chance`, the share by guessing;
         - `between_share`: share of the variance that lies between tracks, mean over the components;
-        - `intervals`: 95 % confidence interval (Wilson) of `self_retrieval`.
+        - `intervals`: 95 % confidence interval (`interval_of_share`) of `self_retrieval`.
 
     Raises
     ------
     InputError
         If no track has two segments.
+
+    Notes
+    -----
+    Beside the encodings, memory grows with the number of tracks, not with its square.
     """
-    values, ids = np.asarray(encodings, np.float64), _as_integers("track_ids", track_ids)
-    tracks = [part for part in np.split(values, np.flatnonzero(np.diff(ids)) + 1) if len(part) > 1]
-    if not tracks:
+    values, ids = np.asarray(encodings), _as_integers("track_ids", track_ids)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(ids)) + 1])
+    parts = np.split(values, starts[1:])
+    chosen = [i for i, part in enumerate(parts) if len(part) > 1]
+    if not chosen:
         raise InputError("no track has two segments; there is nothing to compare")
+    tracks = [parts[i] for i in chosen]
     first, second = (
-        np.stack([track[part].mean(axis=0) for track in tracks for part in [half(len(track))]])
+        np.stack([track[part].mean(axis=0, dtype=np.float64) for track in tracks for part in [half(len(track))]])
         for half in (lambda n: slice(0, n // 2), lambda n: slice(n // 2, n))
     )
-    distances = np.square(second[:, None] - first[None]).sum(axis=2)
-    n_right = int((distances.argmin(axis=1) == np.arange(len(tracks))).sum())
-    within = np.mean([track.var(axis=0) for track in tracks], axis=0)
-    between = np.var([track.mean(axis=0) for track in tracks], axis=0)
+    nearest = np.concatenate([block.argmin(axis=1) for _, block in distances(second, first)])
+    right = nearest == np.arange(len(tracks))
+    within = np.mean([track.var(axis=0, dtype=np.float64) for track in tracks], axis=0)
+    between = np.var([track.mean(axis=0, dtype=np.float64) for track in tracks], axis=0)
     total = between + within
+    of_artists = _artists_of(ids[starts[chosen]], artists)
+    n_artists = len(_clusters(of_artists, len(tracks))[1])
     return {
-        **{"n_segments": len(values), "n_tracks": len(tracks), "chance": 1 / len(tracks)},
-        "self_retrieval": n_right / len(tracks),
+        **{"n_segments": len(values), "n_tracks": len(tracks), "n_artists": n_artists, "chance": 1 / len(tracks)},
+        "self_retrieval": float(right.mean()),
         "between_share": float(np.divide(between, total, out=np.zeros_like(total), where=total > 0).mean()),
-        "intervals": {"self_retrieval": list(interval_of_share(n_right, len(tracks)))},
+        "intervals": {"self_retrieval": list(interval_of_share(right, of_artists))},
     }
 
 
-def interval_of_share(n_right: int, n: int) -> Interval:
-    """95 % confidence interval (Wilson) of a share, of `n` independent observations."""
-    if not 0 <= n_right <= n or n < 1:
-        raise ValueError(f"{n_right} of {n}: no share")
-    low, high = binomtest(n_right, n).proportion_ci(CONFIDENCE, method="wilson")
-    return float(low), float(high)
+def distances(a: Floats, b: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Squared distances of every row to every row, a block at a time, so that memory stays bounded.
+
+    Parameters
+    ----------
+    a, b : [shape=(n, k), shape=(m, k)]
+
+    Yields
+    ------
+    rows, distances : slice, np.ndarray [shape=(rows, m)]
+        Which rows of `a`, and how far each is from those of `b`.
+    """
+    step = max(1, _MAX_DISTANCES // len(b))
+    for start in range(0, len(a), step):
+        rows = slice(start, min(start + step, len(a)))
+        yield rows, cdist(a[rows], b, "sqeuclidean")
 
 
-def interval_of_mean(values: npt.ArrayLike, seed: int = 0) -> Interval:
-    """95 % bootstrap interval of the mean of one value a track [shape=(n_tracks,)]; errors as `interval_of_ratio`."""
-    return interval_of_ratio(values, np.ones(np.shape(values)), seed)
+def interval_of_share(right: npt.ArrayLike, artists: Sequence[str] | None = None) -> Interval:
+    """95 % confidence interval (Wilson) of a share of tracks.
+
+    Parameters
+    ----------
+    right : [shape=(n_tracks,)]
+        Which tracks count.
+    artists
+        Of each track; "" is unknown, and such a track stands for itself. Where the tracks of an artist resemble each
+        other, the interval is that of fewer independent tracks: their number is divided by how much more the share
+        varies from artist to artist than it would if tracks were independent. A share of exactly 0 or 1 does not tell;
+        then each artist counts as one track, and so does a single artist.
+
+    Raises
+    ------
+    InputError
+        If there is no track, or not as many artists.
+    """
+    hits = np.asarray(right, bool)
+    if hits.ndim != 1 or not len(hits):
+        raise InputError(f"right: shape {hits.shape}; give one truth value a track, and at least one track")
+    cluster, sizes = _clusters(artists, len(hits))
+    share = float(hits.mean())
+    n = float(len(sizes))
+    if 0 < share < 1 and len(sizes) > 1:
+        surplus = np.bincount(cluster, weights=hits) - share * sizes
+        n = len(hits) / max(1.0, float(np.square(surplus).sum() / np.square(hits - share).sum()))
+    z = float(norm.ppf((1 + CONFIDENCE) / 2))
+    centre = (share * n + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(share * (1 - share) * n + z**2 / 4)
+    # At 0 and 1, rounding would miss the share itself.
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
-def interval_of_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, seed: int = 0) -> Interval:
-    """95 % bootstrap interval of the ratio of two sums over tracks, which are resampled in pairs.
+def interval_of_mean(values: npt.ArrayLike, artists: Sequence[str] | None = None, seed: int = 0) -> Interval:
+    """95 % bootstrap interval of the mean of one value a track [shape=(n_tracks,)]; the rest as `interval_of_ratio`."""
+    return interval_of_ratio(values, np.ones(np.shape(values)), artists, seed)
+
+
+def interval_of_ratio(
+    numerators: npt.ArrayLike, denominators: npt.ArrayLike, artists: Sequence[str] | None = None, seed: int = 0
+) -> Interval:
+    """95 % bootstrap interval of the ratio of two sums over tracks; artists are resampled, with all their tracks.
 
     Parameters
     ----------
     numerators, denominators : [shape=(n_tracks,)]
         Such as the sums over each track's segments of two models' errors: tracks then weigh as their segments do.
         Denominators are not negative, and not all of them zero.
+    artists
+        Of each track; "" is unknown, and such a track stands for itself. By default none is known.
     seed
         Of the resampling.
+
+    Returns
+    -------
+    low, high
+        Both ends are the ratio itself where all tracks are of one artist, who does not say how much artists differ.
 
     Raises
     ------
@@ -265,16 +352,33 @@ def interval_of_ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike, se
     """
     above, below = (np.asarray(values, np.float64) for values in (numerators, denominators))
     if above.ndim != 1 or above.shape != below.shape:
-        raise ValueError(f"shapes {above.shape} and {below.shape}: give one number a track")
+        raise InputError(f"shapes {above.shape} and {below.shape}: give one number a track")
     if len(above) < 2:
         raise InputError(f"{len(above)} tracks: at least 2 are needed to see how much they differ")
     for name, values in (("numerators", above), ("denominators", below)):
         if not np.isfinite(values).all():
-            raise ValueError(f"{name}: {values[~np.isfinite(values)][0]} is no number")
+            raise InputError(f"{name}: {values[~np.isfinite(values)][0]} is no number")
     if (below < 0).any() or not below.any():
-        raise ValueError(f"denominators: from {below.min():g} to {below.max():g}; none may be negative, or all zero")
-    drawn = _resample(np.stack([above, below], axis=1), seed)
+        raise InputError(f"denominators: from {below.min():g} to {below.max():g}; none may be negative, or all zero")
+    cluster, sizes = _clusters(artists, len(above))
+    drawn = _resample(_sum_by(cluster, np.stack([above, below], axis=1), len(sizes)), seed)
     return _interval(drawn[:, 0], drawn[:, 1])
+
+
+def _artists_of(tracks: Integers, artists: Mapping[int, str] | None) -> list[str] | None:
+    return None if artists is None else [artists.get(int(track), "") for track in tracks]
+
+
+def _clusters(artists: Sequence[str] | None, n_tracks: int) -> tuple[Integers, Integers]:
+    """Index of each track's artist [shape=(n_tracks,)], and how many tracks each artist has [shape=(n_artists,)]."""
+    if artists is None:
+        artists = [""] * n_tracks
+    if len(artists) != n_tracks:
+        raise InputError(f"{len(artists)} artists of {n_tracks} tracks: give one a track")
+    names = [("artist", artist) if artist else ("track", str(i)) for i, artist in enumerate(artists)]
+    index = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    cluster = np.array([index[name] for name in names], np.int64)
+    return cluster, np.bincount(cluster)
 
 
 def _interval(numerators: Floats, denominators: Floats) -> Interval:
@@ -286,16 +390,16 @@ def _interval(numerators: Floats, denominators: Floats) -> Interval:
 
 
 def _resample(columns: Floats, seed: int) -> Floats:
-    """Sums of each column [shape=(n_tracks, k)] over tracks drawn with replacement [shape=(10,000, k)]."""
+    """Sums of each column [shape=(n_artists, k)] over artists drawn with replacement [shape=(10,000, k)]."""
     rng = np.random.default_rng(seed)
-    n_tracks = len(columns)
+    n_artists = len(columns)
     sums = np.empty((_N_RESAMPLES, columns.shape[1]))
-    step = max(1, _MAX_DRAWN // n_tracks)
+    step = max(1, _MAX_DRAWN // n_artists)
     for start in range(0, _N_RESAMPLES, step):
         part = sums[start : start + step]
-        drawn = rng.integers(n_tracks, size=(len(part), n_tracks))
+        drawn = rng.integers(n_artists, size=(len(part), n_artists))
         resample = np.broadcast_to(np.arange(len(part))[:, None], drawn.shape)
-        part[:] = _count_pairs(resample.ravel(), drawn.ravel(), (len(part), n_tracks)) @ columns
+        part[:] = _count_pairs(resample.ravel(), drawn.ravel(), (len(part), n_artists)) @ columns
     return sums
 
 
@@ -333,39 +437,39 @@ def _validated(
     truth, ids = _as_integers("labels", labels), _as_integers("track_ids", track_ids)
     if len(set(genres)) < len(genres):
         double = next(genre for i, genre in enumerate(genres) if genre in genres[:i])
-        raise ValueError(f"genres: {double!r} occurs twice")
+        raise InputError(f"genres: {double!r} occurs twice")
     if p.ndim != 2 or p.shape != (len(truth), len(genres)) or truth.shape != ids.shape:
-        raise ValueError(
+        raise InputError(
             f"probabilities have shape {p.shape}, labels {truth.shape} and track_ids {ids.shape}; give one row a "
             f"segment, with the {len(genres)} genres' probabilities"
         )
     wrong = ~((p >= 0) & (p <= 1 + _SUM_TOLERANCE))
     if wrong.any():
-        raise ValueError(f"probabilities: {p[wrong][0]} is none; give the softmax, not its input")
+        raise InputError(f"probabilities: {p[wrong][0]} is none; give the softmax, not its input")
     sums = p.sum(axis=1)
     if (abs(sums - 1) > _SUM_TOLERANCE).any():
         bad = int(abs(sums - 1).argmax())
-        raise ValueError(f"probabilities: those of segment {bad} add up to {sums[bad]:g}, not 1")
+        raise InputError(f"probabilities: those of segment {bad} add up to {sums[bad]:g}, not 1")
     if ((truth < 0) | (truth >= len(genres))).any():
         bad = truth[(truth < 0) | (truth >= len(genres))][0]
-        raise ValueError(f"labels: {bad} is none of the {len(genres)} genres; leave out segments without a genre")
+        raise InputError(f"labels: {bad} is none of the {len(genres)} genres; leave out segments without a genre")
     return p, truth, ids
 
 
 def _as_integers(name: str, values: npt.ArrayLike) -> Integers:
     array = np.asarray(values)
     if array.ndim != 1 or len(array) == 0:
-        raise ValueError(f"{name}: shape {array.shape}; give one integer a segment, and at least one segment")
+        raise InputError(f"{name}: shape {array.shape}; give one integer a segment, and at least one segment")
     if array.dtype.kind not in "iu":
-        raise ValueError(f"{name}: {array.dtype} given; give integers")
+        raise InputError(f"{name}: {array.dtype} given; give integers")
     return array.astype(np.int64)
 
 
 def _as_errors(name: str, values: npt.ArrayLike, n: int) -> Floats:
     array = np.asarray(values, np.float64)
     if array.shape != (n,):
-        raise ValueError(f"{name}: shape {array.shape}; give one number for each of the {n} segments")
+        raise InputError(f"{name}: shape {array.shape}; give one number for each of the {n} segments")
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
-        raise ValueError(f"{name}: {array[wrong][0]} is no squared error")
+        raise InputError(f"{name}: {array[wrong][0]} is no squared error")
     return array
