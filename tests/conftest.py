@@ -12,12 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile as sf
+from hypothesis import settings
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.params import LIVE
+
+# The same examples every time, however busy the machine is.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 RATE_HZ = 44_100
 
