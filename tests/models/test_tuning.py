@@ -18,7 +18,7 @@ from tfdeepviz.data.features import Features
 from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
-from tfdeepviz.models import tuning
+from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.training import EpochProgress, Run
@@ -402,6 +402,22 @@ def test_report(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) 
     assert preset.optimizer["learning_rate"] == best.values["optimizer.learning_rate"]
     assert (preset.batch_size, preset.epochs) == (best.values["batch_size"], 2)
     assert (tmp_path / "out" / "parallel_coordinates.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_best_preset_is_there_only_with_all_that_belongs_to_it(
+    dataset: PreparedDataset, landscape: Landscape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tune(space(), dataset, tmp_path / "out", n_trials=1)
+    report(tmp_path / "out")
+    assert (tmp_path / "out" / "best.json").is_file()
+
+    def killed(tuning: Tuning) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tuning_report, "parallel_coordinates", killed)
+        report(tmp_path / "out")
+    assert not (tmp_path / "out" / "best.json").exists()
 
 
 def test_a_report_without_a_finished_trial(

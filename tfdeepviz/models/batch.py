@@ -119,7 +119,7 @@ def run_batch(
 
     Finished runs are not trained again and interrupted ones are resumed, because `tfdeepviz train` does so. Every
     run has a process of its own: what crashes it, or kills it for its memory, takes no other along. `out` receives a
-    folder and a log a preset, and after each one a new `summary.csv` and `summary.md`.
+    folder and a log a preset, and before and after each one a new `summary.csv` and `summary.md`.
 
     Parameters
     ----------
@@ -162,6 +162,9 @@ def run_batch(
             result = row.result
             echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
             command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
+            # A finished run may be asked for more; until that is done, no table says that it is.
+            rows[i] = replace(rows[i], result=replace(result, status="not finished"), metrics={}, intervals={})
+            _write_summary(out, rows)
             try:
                 reason = _train(command, out / f"{result.name}.log", echo)
             except KeyboardInterrupt:

@@ -44,6 +44,8 @@ def report(out: Path) -> str:
     finished = tuning.finished
     others = [trial for trial in tuning.trials if trial.status != "finished"]
     names = [parameter.name for parameter in tuning.space.parameters]
+    # Goes first and comes last: where it is, the other files say the same.
+    (out / "best.json").unlink(missing_ok=True)
     with (
         atomic_path(out / "trials.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
@@ -60,9 +62,9 @@ def report(out: Path) -> str:
     if (best := tuning.best) is not None:
         name = f"{best.preset.name[:57]}-tuned"
         changes = {"name": name, "title": f"{best.preset.title[:190]}, tuned"}
-        write_json(out / "best.json", override(best.preset, changes).to_dict())
         with atomic_path(out / "parallel_coordinates.png") as temporary:
             parallel_coordinates(tuning).savefig(temporary, dpi=130)
+        write_json(out / "best.json", override(best.preset, changes).to_dict())
     return _table(names, [*finished, *others])
 
 
