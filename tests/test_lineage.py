@@ -60,7 +60,8 @@ class Workshop:
         }
         if teacher is not None:
             sha256 = sha256_file(teacher / "model.keras")
-            config["teacher"] = {"path": str(teacher), "sha256": sha256, "preset": preset(teacher.name)}
+            path = Path("..", teacher.name).as_posix()
+            config["teacher"] = {"path": path, "sha256": sha256, "preset": preset(teacher.name)}
         write_json(folder / "config.json", config)
         write_json(folder / "metrics.json", {"training": {"mse_to_pca": 0.1}, "test": {"mse_to_pca": mse}})
         (folder / "model.keras").write_text(f"{name} {seed} {mse}")

@@ -341,6 +341,9 @@ class _Told:
         self.dataset_of(key, record, "dataset", told_by)
         if (teacher := config.get("teacher")) is not None:
             path, preset = _place(teacher["path"]), teacher["preset"]
+            if not Path(teacher["path"]).is_absolute():
+                # Seen from the run.
+                path = _place((found or recorded or Path()) / teacher["path"])
             model = _hex(teacher["sha256"])
             known_by = _Draft(
                 kind="run",

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.models.test_tasks import TINY_VGG
+from tests.models.test_tasks import TINY_VGG, encodings_of
 from tests.models.test_training import TINY
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError
@@ -71,13 +73,11 @@ def test_a_student_learns_what_its_teacher_says(student: Run, autoencoder: Run, 
     measured = student.metrics()["training"]
     assert min(measured["correlation"]) > 0.6
     # The student's encodings stand for the teacher's: the same scale, and the teacher's decoder understands them.
-    theirs, mine = autoencoder.encodings("training"), student.encodings("training")
+    theirs, mine = (encodings_of(run, two_genres, "training") for run in (autoencoder, student))
     np.testing.assert_allclose(mine.mean(axis=0), theirs.mean(axis=0), atol=0.1)
     recomputed = [np.corrcoef(theirs[:, i], mine[:, i])[0, 1] for i in range(10)]
     np.testing.assert_allclose(recomputed, measured["correlation"], atol=0.01)
     assert measured["mse"] == pytest.approx(autoencoder.metrics()["training"]["mse"], rel=0.2)
-    segments = next(two_genres.segments("training", batch_size=8).as_numpy_iterator())
-    np.testing.assert_allclose(np.asarray(student.load_encoder()(segments)), mine[:8], atol=1e-4)
 
 
 def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path) -> None:
@@ -88,12 +88,54 @@ def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: Prep
 
 def test_a_run_names_its_teacher(student: Run, autoencoder: Run, two_genres: PreparedDataset) -> None:
     teacher = student.config["teacher"]
-    assert teacher["path"] == str(autoencoder.path.resolve())
-    metrics, _ = student.task(two_genres).evaluate(student.load_model(), "training")
+    assert (student.path / teacher["path"]).resolve() == autoencoder.path.resolve()
+    assert not Path(teacher["path"]).is_absolute()
+    metrics = student.task(two_genres).evaluate(student.load_model(), "training")
     assert metrics["correlation"] == pytest.approx(student.metrics()["training"]["correlation"], abs=1e-3)
-    changed = replace(student, config={**student.config, "teacher": {**teacher, "sha256": "0"}})
-    with pytest.raises(FormatError, match="not the teacher"):
-        changed.task(two_genres)
+
+
+def test_teacher_and_student_can_be_moved_together(
+    autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(autoencoder.path, home / "teachers" / "big")
+    preset = replace(STUDENT, epochs=1)
+    train(preset, two_genres, home / "students" / "small", teacher=Run.load(home / "teachers" / "big"))
+    moved = home.rename(tmp_path / "elsewhere")
+    student = Run.load(moved / "students" / "small")
+    assert student.find_teacher().path == moved / "teachers" / "big"
+    student.task(two_genres)
+    longer = replace(preset, epochs=2)
+    resumed = train(longer, two_genres, student.path, teacher=Run.load(moved / "teachers" / "big"))
+    assert len(resumed.history()) == 2
+
+    # Moved apart, but beside each other.
+    together = tmp_path / "together"
+    shutil.copytree(moved / "teachers" / "big", together / "big")
+    shutil.move(student.path, together / "small")
+    shutil.rmtree(moved)
+    student = Run.load(together / "small")
+    assert student.find_teacher().path == together / "big"
+    # As version 0.1 wrote it.
+    absolute = {**student.config["teacher"], "path": str(tmp_path / "gone" / "big")}
+    old = replace(student, config={**student.config, "teacher": absolute})
+    assert old.find_teacher().path == together / "big"
+
+
+def test_a_teacher_that_is_not_there_is_asked_for(student: Run, autoencoder: Run, tmp_path: Path) -> None:
+    def without(teacher: Path, sha256: str) -> Run:
+        known = {**student.config["teacher"], "path": os.path.relpath(teacher, student.path), "sha256": sha256}
+        return replace(student, config={**student.config, "teacher": known})
+
+    sha256 = student.config["teacher"]["sha256"]
+    with pytest.raises(FormatError, match=rf"teacher tiny is not found, .* {sha256[:16]}.*gone \(no run\)"):
+        without(tmp_path / "gone", sha256).find_teacher()
+    with pytest.raises(FormatError, match=r"teacher \(another model\)"):
+        without(autoencoder.path, "0" * 64).find_teacher()
+    shutil.copytree(autoencoder.path, tmp_path / "again")
+    (tmp_path / "again" / "metrics.json").unlink()
+    with pytest.raises(FormatError, match=r"again \(not finished\)"):
+        without(tmp_path / "again", sha256).find_teacher()
 
 
 @pytest.mark.slow
@@ -118,8 +160,8 @@ def test_of_a_wide_layer_its_principal_components_are_learnt(two_genres: Prepare
     teacher = train(replace(TINY_VGG, epochs=1), two_genres, tmp_path / "teacher")
     small = replace(TINY_VGG, name="small", model={**TINY_VGG.model, "width": 0.03}, epochs=2)
     student = train(small, two_genres, tmp_path / "student", teacher=teacher, n_components=4)
-    assert teacher.encodings("test").shape[1] > 4
-    assert student.encodings("test").shape[1] == len(student.metrics()["test"]["correlation"]) == 4
+    assert encodings_of(teacher, two_genres, "test").shape[1] > 4
+    assert encodings_of(student, two_genres, "test").shape[1] == len(student.metrics()["test"]["correlation"]) == 4
     assert {"polled_accuracy", "correlation", "encoding_std"} <= set(student.metrics()["test"])
     with pytest.raises(ValueError, match="distilled itself"):
         train(small, two_genres, tmp_path / "grandchild", teacher=student)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
 import json
+import math
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,13 @@ import tensorflow as tf
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.errors import DivergedError
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
+from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import EpochProgress, Run, train
 from tfdeepviz.params import LIVE
 
@@ -59,7 +65,6 @@ def test_a_run_describes_itself(undisturbed: Run, dataset: PreparedDataset) -> N
     assert (undisturbed.path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     metrics = undisturbed.metrics()
     assert [metrics[split]["n_segments"] for split in ("training", "validation", "test")] == [20, 8, 4]
-    assert undisturbed.encodings("test").shape == (4, 10)
     for measured in metrics.values():
         assert measured["pca_mse"] < measured["mean_mse"]
         assert measured["mse"] > 0
@@ -104,6 +109,131 @@ def test_more_epochs_go_on_and_other_settings_are_refused(dataset: PreparedDatas
         train(TINY, dataset, tmp_path / "mine")
 
 
+class Killed(BaseException):
+    """Ends a process for good: nobody catches it."""
+
+
+def test_a_finished_run_that_is_extended_is_not_finished_until_all_is_new(
+    undisturbed: Run, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.load(shutil.copytree(undisturbed.path, tmp_path / "run"))
+    (run.path / "evaluation").mkdir()
+    (run.path / "evaluation" / "test.json").touch()
+    longer = replace(TINY, epochs=4)
+
+    def killed_after(name: str) -> None:
+        @contextmanager
+        def killing(path: Path) -> Iterator[Path]:
+            with atomic_path(path) as temporary:
+                yield temporary
+            if path.name == name:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            for module in ("models.training", "data.files"):
+                patch.setattr(f"tfdeepviz.{module}.atomic_path", killing)
+            train(longer, dataset, run.path, seed=3)
+
+    for name in ("config.json", "history.csv", "epoch-0004.keras", "model.keras", "encoder.keras"):
+        with pytest.raises(Killed):
+            killed_after(name)
+        left = Run.load(run.path)
+        assert not left.is_finished, name
+        for load in (left.metrics, left.load_model, left.load_encoder):
+            with pytest.raises(FormatError, match="not finished"):
+                load()
+    assert not (run.path / "evaluation" / "test.json").exists()
+    again = train(longer, dataset, run.path, seed=3)
+    assert again.is_finished
+    assert [row["epoch"] for row in again.history()] == [1, 2, 3, 4]
+    measured = again.task(dataset).evaluate(again.load_model(), "validation")
+    assert again.metrics()["validation"]["mse"] == pytest.approx(measured["mse"], rel=1e-5)
+    assert measured["mse"] == pytest.approx(min(row["val_loss"] for row in again.history()), rel=1e-4)
+
+
+def test_a_run_may_end_where_it_was_killed(undisturbed: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
+    """Killed after the row of an epoch and before its checkpoint, and then not continued."""
+    run = Run.load(shutil.copytree(undisturbed.path, tmp_path / "run"))
+    run.metrics_path.unlink()
+    with (run.path / "history.csv").open("a") as file:
+        columns = list(run.history()[0])
+        file.write(",".join({"epoch": "4", "val_loss": "0.0"}.get(name, "1") for name in columns) + "\n")
+    assert run.best_epoch() == 4
+    ended = train(TINY, dataset, run.path, seed=3)
+    assert [row["epoch"] for row in ended.history()] == [1, 2, 3]
+    assert ended.metrics()["test"]["mse"] == pytest.approx(undisturbed.metrics()["test"]["mse"], rel=1e-5)
+
+
+class _Spoil(EpochProgress):
+    """Makes a loss, the weights or the validation loss NaN in an epoch; counts its steps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, what: str, epoch: int) -> None:
+        self.now, self.steps, self.n_steps = 0, 0, 0
+        batches, fit, measure = AutoencoderTask.batches, keras.Model.fit, AutoencoderTask.measure
+
+        def spoilt_batches(task: AutoencoderTask, seed: int) -> tf.data.Dataset:
+            return batches(task, seed).map(lambda x, y: (x, y * np.nan if self.now == epoch else y))
+
+        def spoilt_fit(model: keras.Model, *args: Any, **options: Any) -> Any:
+            fitted = fit(model, *args, **options)
+            if self.now == epoch:
+                model.trainable_variables[0].assign(model.trainable_variables[0] * np.nan)
+            return fitted
+
+        def spoilt_measure(task: AutoencoderTask, model: keras.Model) -> dict[str, float]:
+            return {**measure(task, model), **({"val_loss": math.nan} if self.now == epoch else {})}
+
+        owner, name, spoilt = {
+            "loss": (AutoencoderTask, "batches", spoilt_batches),
+            "weights": (keras.Model, "fit", spoilt_fit),
+            "val_loss": (AutoencoderTask, "measure", spoilt_measure),
+        }[what]
+        monkeypatch.setattr(owner, name, spoilt)
+
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+        self.now, self.steps, self.n_steps = epoch, 0, n_steps
+
+    def step(self, loss: float) -> None:
+        self.steps += 1
+
+
+@pytest.mark.parametrize("what", ["loss", "weights", "val_loss"])
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(
+    what: str, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        spoil = _Spoil(patch, what, epoch=2)
+        with pytest.raises(DivergedError, match=r"in epoch 2 \(.*lower learning rate than 0\.003 .*--epochs 1"):
+            train(TINY, dataset, tmp_path / "run", seed=3, progress=spoil)
+    assert spoil.n_steps > 1
+    assert spoil.steps == (1 if what == "loss" else spoil.n_steps)
+    assert [row["epoch"] for row in Run.load(tmp_path / "run").history()] == [1]
+    ended = train(replace(TINY, epochs=1), dataset, tmp_path / "run", seed=3)
+    assert ended.is_finished
+    assert np.isfinite(ended.metrics()["test"]["mse"])
+
+
+def test_a_training_that_diverges_at_once_leaves_no_epoch(
+    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DivergedError, match="diverged in epoch 1") as raised:
+        train(TINY, dataset, tmp_path / "run", progress=_Spoil(monkeypatch, "val_loss", epoch=1))
+    assert "--epochs" not in str(raised.value)
+    run = Run.load(tmp_path / "run")
+    assert (run.history(), run.checkpoints(), run.best_epoch(), run.is_finished) == ([], [], 0, False)
+
+
+def test_a_loss_that_is_no_number_is_never_the_best(undisturbed: Run, tmp_path: Path) -> None:
+    """As version 0.1 may have left it."""
+    run = Run.load(shutil.copytree(undisturbed.path, tmp_path / "run"))
+    rows = run.history()
+    with (run.path / "history.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows([{**row, "val_loss": [math.nan, 0.2, 0.3][i]} for i, row in enumerate(rows)])
+    assert run.best_epoch() == 2
+
+
 def test_a_collapsed_encoder_is_named() -> None:
     alive = {"encoding_std": [0.2] * 10, "shuffle_rise": 0.5}
     refuse_collapsed({"validation": alive})
@@ -118,6 +248,7 @@ import json, os, signal, sys
 from pathlib import Path
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.models.presets import load_preset
+from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import EpochProgress, train
 
 preset, dataset, out, killed_in = sys.argv[1:]
@@ -190,8 +321,8 @@ def test_mixed_precision_trains_and_leaves_the_policy_as_it_was(dataset: Prepare
     run = train(replace(TINY, precision="mixed_float16", epochs=1), dataset, tmp_path / "run")
     assert keras.config.dtype_policy().name == "float32"
     assert np.isfinite(run.history()[0]["loss"])
-    encodings = run.encodings("test")
     segments = next(dataset.segments("test", batch_size=8).as_numpy_iterator())
-    np.testing.assert_allclose(np.asarray(run.load_encoder()(segments)), encodings, atol=5e-3)
+    encodings = np.asarray(run.load_encoder()(segments))
+    np.testing.assert_allclose(encodings.std(axis=0), run.metrics()["test"]["encoding_std"], atol=5e-3)
     again = train(replace(TINY, precision="mixed_float16", epochs=2), dataset, tmp_path / "run")
     assert len(again.history()) == 2

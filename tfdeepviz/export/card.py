@@ -400,9 +400,13 @@ def _figures(encoders: list[_Encoder]) -> Iterator[str]:
             yield verdict
     validated = all("validation" in encoder.metrics for encoder in encoders)
     tested = all("test" in encoder.metrics for encoder in encoders)
+    # Runs of version 0.1 knew no artists.
+    of_artists = all(
+        "n_artists" in split for encoder in encoders for split in encoder.metrics.values() if "intervals" in split
+    )
     yield " ".join(
         (
-            "In brackets: 95 % intervals over the split's tracks.",
+            f"In brackets: 95 % intervals over the split's {'artists' if of_artists else 'tracks'}.",
             f"The {'validation' if validated else 'training'} loss chose the epoch whose weights are kept.",
             "Training made no use of the test split." if tested else "Without a test split the figures flatter it.",
         )

@@ -30,7 +30,6 @@ from tfdeepviz.models.tasks import (
     MEASURED_BATCH,
     AutoencoderTask,
     ClassifierTask,
-    Evaluation,
     Examples,
     Predict,
     Task,
@@ -189,7 +188,7 @@ class DistillationTask(Task):
             "min_correlation": min(_correlations(self._in_teachers_units(theirs), encodings)),
         }
 
-    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Compare with the teacher, and measure the student by the teacher's metrics."""
         theirs, mine = self._both(model, split)
         encodings = self._in_teachers_units(mine)
@@ -203,7 +202,7 @@ class DistillationTask(Task):
             metrics |= self.teacher.score(measured, split)
         elif split in self.teacher.splits():
             metrics |= self.teacher.score(self.teacher.predicted(self._classify(model), split))
-        return {**metrics, **describe_encoding(encodings)}, encodings
+        return {**metrics, **describe_encoding(encodings)}
 
     def examples(self, model: keras.Model, split: str) -> Examples | None:
         """Reconstruct some segments with the teacher's decoder."""

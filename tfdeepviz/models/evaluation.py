@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ class MeasuredSegments:
     ----------
     errors
         Mean squared error of each segment [shape=(n,)] for `model` (as it is), `unskipped` (without skipped values, if
-        it has any), `shuffled` (the same with encodings exchanged within a batch) and, where baselines were given,
+        it has any), `shuffled` (the same with the encoding of another track's segment) and, where baselines were given,
         `alone` (from the encoding only), `mean` and `pca`.
     encodings : np.ndarray [shape=(n, encoding_size)]
         One after the other where a segment has several.
@@ -93,7 +93,13 @@ class MeasuredSegments:
 
 
 def measure_autoencoder(
-    encode: Encode, decode: Decode, batches: Iterable[Segments], baselines: Baselines | None = None, *, seed: int = 0
+    encode: Encode,
+    decode: Decode,
+    batches: Callable[[], Iterable[Segments]],
+    track_ids: Sequence[int] | npt.NDArray[np.int64],
+    baselines: Baselines | None = None,
+    *,
+    seed: int = 0,
 ) -> MeasuredSegments:
     """Measure reconstructions, and how much they depend on the encoding.
 
@@ -102,7 +108,10 @@ def measure_autoencoder(
     encode, decode
         As `Autoencoder` has them.
     batches
-        Scaled segments [shape=(batch, height, width, 1)].
+        Gives scaled segments [shape=(batch, height, width, 1)]; called twice, because encodings are exchanged over all
+        of them.
+    track_ids : [shape=(n,)]
+        Which track each segment is of.
     baselines
         What to compare with, if anything.
     seed
@@ -111,22 +120,30 @@ def measure_autoencoder(
     Raises
     ------
     InputError
-        If there is no segment.
+        If there is no segment, or not as many track ids.
     """
-    rng = np.random.default_rng(seed)
-    encodings: list[npt.NDArray[np.float32]] = []
-    errors: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
-    for x in batches:
+    codes: list[npt.NDArray[np.float32]] = []
+    has_bypass = False
+    for x in batches():
         encoding, bypass = encode(x)
-        z = ops.convert_to_numpy(encoding)
-        # A roll by a random amount never leaves an encoding in its place.
-        exchanged = np.roll(z, int(rng.integers(1, max(2, len(z)))), axis=0)
+        has_bypass = bool(bypass)
+        codes.append(ops.convert_to_numpy(encoding))
+    if not codes:
+        raise InputError("the split holds no segment")
+    encodings = np.concatenate(codes)
+    donors = exchanged(track_ids, seed)
+    if len(donors) != len(encodings):
+        raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one a segment")
+    errors: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
+    for x, z in zip(batches(), codes, strict=True):
+        others, donors = encodings[donors[: len(x)]], donors[len(x) :]
+        bypass = encode(x)[1] if has_bypass else {}
         answers = {"model": decode(z, bypass)}
         # Skipped values are the picture itself: beside them no code can count.
         unskipped = {name: parts for name, parts in bypass.items() if name != "skipped"}
         if len(unskipped) < len(bypass):
             answers["unskipped"] = decode(z, unskipped)
-        answers["shuffled"] = decode(exchanged, unskipped)
+        answers["shuffled"] = decode(others, unskipped)
         if baselines is not None:
             # What it makes of the encoding only.
             answers["alone"] = decode(z, {}) if bypass else answers["model"]
@@ -134,12 +151,40 @@ def measure_autoencoder(
         for name, answer in answers.items():
             difference = ops.convert_to_numpy(answer) - x
             errors[name].append(np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3)))
-        encodings.append(z.reshape(-1, z.shape[-1]))
-    if not encodings:
-        raise InputError("the split holds no segment")
     return MeasuredSegments(
-        {name: np.concatenate(values) for name, values in errors.items()}, np.concatenate(encodings)
+        {name: np.concatenate(values) for name, values in errors.items()},
+        encodings.reshape(-1, encodings.shape[-1]),
     )
+
+
+def exchanged(track_ids: Sequence[int] | npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Draw, for each segment, a segment of another track: segments of one track resemble each other.
+
+    Where all are of one track, another segment of that; a single one is left in its place.
+
+    Parameters
+    ----------
+    track_ids : [shape=(n,)]
+        Which track each segment is of, in any order.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        Indices of the segments that were drawn.
+    """
+    _, track, sizes = np.unique(track_ids, return_inverse=True, return_counts=True)
+    n = len(track)
+    order = np.argsort(track, kind="stable")
+    # In this order the tracks stand in a circle, and all but a segment's own begin where that ends.
+    if len(sizes) > 1:
+        ends, n_others = np.cumsum(sizes)[track[order]], n - sizes[track[order]]
+    else:
+        ends, n_others = np.arange(n) + 1, np.full(n, max(1, n - 1))
+    drawn = np.empty(n, np.int64)
+    drawn[order] = order[(ends + np.random.default_rng(seed).integers(n_others)) % n]
+    return drawn
 
 
 def describe_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:

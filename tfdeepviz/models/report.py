@@ -118,7 +118,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     if split not in task.splits():
         raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
     model = run.load_model()
-    scores, _ = task.evaluate(model, split)
+    scores = task.evaluate(model, split)
     parameters, examples = run.config["parameters"], task.examples(model, split)
     n_encodings = task.n_encodings if isinstance(task, AutoencoderTask) else 1
     try:
@@ -140,11 +140,13 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
         "history": run.history(),
     }
     out = run.path / "evaluation" if out is None else out
-    write_json(out / f"{split}.json", evaluation)
+    # Goes first and comes last: where it is, the other files say the same.
+    (out / f"{split}.json").unlink(missing_ok=True)
     if "confusion" in scores:
         plot_confusion(scores, out / f"{split}-confusion.png")
     pictures = None if examples is None else Pictures(examples[0], **examples[1])
     write_evaluation(evaluation, pictures, out / f"{split}.html")
+    write_json(out / f"{split}.json", evaluation)
     return out / f"{split}.html"
 
 
@@ -408,7 +410,7 @@ def _autoencoder_measures(evaluation: _Evaluation) -> list[_Measure]:
         ("alone_mse", "the encoding alone", "without positions of the pools and skips, which bypass it"),
         ("pca_mse", _pca(run), "as many components, fitted to the training split"),
         ("mean_mse", "mean", "always the mean of the training split"),
-        ("shuffled_mse", "encodings exchanged", f"each segment with another's {encodings}"),
+        ("shuffled_mse", "encodings exchanged", f"each segment with {encodings} of another track"),
     ]
     if not _has_bypass(scores):
         rows = [row for row in rows if row[0] != "alone_mse"]
@@ -768,8 +770,8 @@ _KINDS = {
         verdict=_verdict_on_autoencoder,
         figure=_reconstruction_figure,
         note="Mean squared error of the scaled segments, and its share of the PCA's. Lower is better, except for "
-        "exchanged encodings: if they cost nothing, the decoder does not use them. Intervals are 95 %, by resampling "
-        "tracks.",
+        "encodings exchanged for those of other tracks: if that costs nothing, the decoder does not use them. "
+        "Intervals are 95 %, by resampling artists with all their tracks.",
         heads=("Reconstruction from", "Error", "of PCA's"),
         measures=_autoencoder_measures,
         curves=(
@@ -787,7 +789,7 @@ _KINDS = {
         name="A genre classifier",
         verdict=_verdict_on_classifier,
         figure=lambda scores: ("of the tracks right, polled", f"{scores['polled_accuracy']:.2f}"),
-        note="Shares, 1 is best. Intervals are 95 % (Wilson), with each track as one observation.",
+        note="Shares, 1 is best. Intervals are 95 % (Wilson) and take the tracks of an artist together.",
         heads=("Measure", "Value"),
         measures=_classifier_measures,
         curves=(
@@ -800,8 +802,8 @@ _KINDS = {
         verdict=_verdict_on_song_encoder,
         figure=lambda scores: ("of the songs recognised", f"{scores['self_retrieval']:.2f}"),
         note="Shares, 1 is best, and the loss. A song is recognised if the mean encoding of its second half is nearer "
-        "to that of its own first half than to any other song's. The interval is 95 % (Wilson), with each song as one "
-        "observation.",
+        "to that of its own first half than to any other song's. The interval is 95 % (Wilson) and takes the songs of "
+        "an artist together.",
         heads=("Measure", "Value"),
         measures=_song_measures,
         curves=(

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -16,8 +17,9 @@ from keras import ops
 
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.errors import InputError
+from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.classifier import GenreClassifier
@@ -44,7 +46,6 @@ _LOSS_PASSES = 4
 #: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, `pca` and maybe `alone`.
 Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
 Predict = Callable[[Any], tuple[Any, Any]]
-Evaluation = tuple[dict[str, Any], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class Task(ABC):
         """Give `val_loss` and the columns on the split that is watched."""
 
     @abstractmethod
-    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
-        """Measure a split: metrics for JSON, and the encodings [shape=(n_segments, encoding_size)]."""
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
+        """Measure a split; gives metrics for JSON."""
 
     def encoder(self, model: keras.Model) -> keras.Model:
         """Make the encoder, from unscaled segments to encodings, with the scaler inside."""
@@ -156,6 +157,17 @@ class Task(ABC):
         """Segments of a split that are of use."""
         return self.dataset.n_segments(split, labelled_only=self.labelled_only)
 
+    def track_ids(self, split: str) -> npt.NDArray[np.int64]:
+        """Which track each segment of a split is of, in their order [shape=(n_segments,)]."""
+        tracks = self.dataset.used(split)
+        ids = np.array([track["track_id"] for track in tracks], np.int64)
+        return np.repeat(ids, [track["n_segments"] for track in tracks])
+
+    @cached_property
+    def artists(self) -> dict[int, str]:
+        """Artist of each track, by id; "" is unknown."""
+        return {track["track_id"]: track["artist"] for split in SPLITS for track in self.dataset.used(split)}
+
     @property
     def _input_size(self) -> tuple[int, int]:
         height, width = self.dataset.features.segment_shape[:2]
@@ -205,7 +217,7 @@ class AutoencoderTask(Task):
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Give the loss, the encoding's spread, and what exchanging encodings costs."""
-        measured = measure_autoencoder(model.encode, model.decode, self._scaled_arrays(self.watched))
+        measured = self._measured(model.encode, model.decode, self.watched)
         means = {name: float(errors.mean()) for name, errors in measured.errors.items()}
         return {
             "val_loss": means["model"],
@@ -213,14 +225,22 @@ class AutoencoderTask(Task):
             "shuffle_rise": means["shuffled"] / means.get("unskipped", means["model"]) - 1,
         }
 
-    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Measure the reconstruction beside the training mean and a PCA with as many components."""
         measured = self.measured(model.encode, model.decode, split, model.encoding_size)
-        return {**self.score(measured, split), **describe_encoding(measured.encodings)}, measured.encodings
+        return {**self.score(measured, split), **describe_encoding(measured.encodings)}
 
     def measured(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> MeasuredSegments:
         """Measure every segment of a split with the parts of an autoencoder, beside the baselines."""
-        return measure_autoencoder(encode, decode, self._scaled_arrays(split), self.baselines(encoding_size))
+        return self._measured(encode, decode, split, self.baselines(encoding_size))
+
+    def _measured(
+        self, encode: Encode, decode: Decode, split: str, baselines: Baselines | None = None
+    ) -> MeasuredSegments:
+        def batches() -> Iterator[npt.NDArray[np.float32]]:
+            yield from self.segments(split).map(self.scaled).as_numpy_iterator()
+
+        return measure_autoencoder(encode, decode, batches, self.track_ids(split), baselines)
 
     def examples(self, model: keras.Model, split: str) -> Examples:
         """Reconstruct a segment of some tracks, as different ones as there are."""
@@ -253,9 +273,7 @@ class AutoencoderTask(Task):
 
     def score(self, measured: MeasuredSegments, split: str) -> dict[str, Any]:
         """Give the metrics of a split."""
-        tracks = self.dataset.used(split)
-        ids = np.repeat([track["track_id"] for track in tracks], [track["n_segments"] for track in tracks])
-        return score_autoencoder(measured.errors, ids)
+        return score_autoencoder(measured.errors, self.track_ids(split), self.artists)
 
     def baselines(self, n_components: int) -> Baselines:
         """Fit, once, what a reconstruction is compared with."""
@@ -267,9 +285,6 @@ class AutoencoderTask(Task):
                 batches.map(self.scaled).as_numpy_iterator(), n_components, self.n_encodings
             )
         return self._baselines
-
-    def _scaled_arrays(self, split: str) -> Iterator[npt.NDArray[np.float32]]:
-        return iter(self.segments(split).map(self.scaled).as_numpy_iterator())
 
 
 class ClassifierTask(Task):
@@ -322,10 +337,10 @@ class ClassifierTask(Task):
             "val_polled_accuracy": scores["polled_accuracy"],
         }
 
-    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Measure the classification of segments and tracks."""
         predicted = self.predicted(self._predict_with(model), split)
-        return {**self.score(predicted), **describe_encoding(predicted.encodings)}, predicted.encodings
+        return {**self.score(predicted), **describe_encoding(predicted.encodings)}
 
     def _predict_with(self, model: keras.Model) -> Predict:
         # Kept, because a model that is made anew is compiled anew.
@@ -357,13 +372,23 @@ class ClassifierTask(Task):
         return Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, predicted: Predicted) -> dict[str, Any]:
-        """Give the metrics of what was predicted."""
+        """Give the metrics of what was predicted.
+
+        Raises
+        ------
+        DivergedError
+            If an answer is no number.
+        """
+        if not np.isfinite(predicted.logits).all():
+            raise DivergedError(
+                f"{self.preset.name}: the model's answers are not numbers; train another one with a lower learning rate"
+            )
         logits = predicted.logits.astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         labels = predicted.labels
         return {
-            **score_classifier(np.exp(log_probabilities), labels, predicted.track_ids, self.genres),
+            **score_classifier(np.exp(log_probabilities), labels, predicted.track_ids, self.genres, self.artists),
             "cross_entropy": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         }
 
@@ -440,22 +465,24 @@ class ContrastiveTask(Task):
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Give the loss, the encoding's spread, and how many songs are recognised."""
-        scores, encodings = self.evaluate(model, self.watched)
+        scores, encodings = self._scored(model, self.watched)
         return {
             "val_loss": scores["contrastive_loss"],
             **code_columns(encodings),
             "val_self_retrieval": scores["self_retrieval"],
         }
 
-    def evaluate(self, model: keras.Model, split: str) -> Evaluation:
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Measure how well the encodings tell the songs of a split apart."""
+        scores, encodings = self._scored(model, split)
+        return {**scores, **describe_encoding(encodings)}
+
+    def _scored(self, model: keras.Model, split: str) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
         encodings = np.concatenate(
             [model.predict_on_batch(x) for x in self.segments(split).map(self.scaled).as_numpy_iterator()]
         )
-        tracks = self.dataset.used(split)
-        ids = np.repeat([track["track_id"] for track in tracks], [track["n_segments"] for track in tracks])
-        scores = {**score_songs(encodings, ids), "contrastive_loss": self._loss(model, split)}
-        return {**scores, **describe_encoding(encodings)}, encodings
+        scores = score_songs(encodings, self.track_ids(split), self.artists)
+        return {**scores, "contrastive_loss": self._loss(model, split)}, encodings
 
     def _loss(self, model: keras.Model, split: str) -> float:
         """Mean loss over some passes, always of the same moments."""

@@ -15,13 +15,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, read_npz, sha256_file, write_json
+from tfdeepviz.data.files import FormatError, atomic_path, read_json, sha256_file, write_json
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import DivergedError, InputError
@@ -145,22 +145,14 @@ class Run:
                 "--params and --mode"
             )
 
+    @property
+    def metrics_path(self) -> Path:
+        """Metrics of a finished run; while it is missing, the run is not finished, whatever else is there."""
+        return self.path / "metrics.json"
+
     def metrics(self) -> dict[str, Any]:
         """Metrics a split, as `Task.evaluate` gives them."""
-        return read_json(self._finished(self.path / "metrics.json"))
-
-    def encodings(self, split: str) -> npt.NDArray[np.float32]:
-        """Encodings of a split [shape=(n, encoding_size)]."""
-        path = self._finished(self.path / "encodings.npz")
-        encodings = read_npz(path).get(split)
-        if (
-            encodings is None
-            or encodings.ndim != 2
-            or encodings.dtype != np.float32
-            or not np.isfinite(encodings).all()
-        ):
-            raise FormatError(f"{path}: no encodings of the {split} split; train the run to its end again")
-        return encodings
+        return read_json(self._finished(self.metrics_path))
 
     def history(self) -> list[dict[str, float]]:
         """One row an epoch, with the columns of `history.csv`."""
@@ -178,8 +170,7 @@ class Run:
 
     def best_epoch(self) -> int:
         """The epoch with the lowest validation loss, whose weights are the run's result; 0 before the first."""
-        rows = self.history()
-        return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
+        return _best_epoch(self.history())
 
     def checkpoint(self, epoch: int) -> Path:
         """Where the state after an epoch is, or was."""
@@ -199,16 +190,57 @@ class Run:
         """
         self.check_features(dataset)
         if self.config.get("teacher"):
-            teacher = Run.load(Path(self.config["teacher"]["path"]))
-            if sha256_file(teacher.model_path) != self.config["teacher"]["sha256"]:
-                raise FormatError(f"{teacher.path}: not the teacher that {self.path} was distilled from")
-            return _distillation(self.preset, dataset, teacher, Targets.load(self.path / _TARGETS))
+            return _distillation(self.preset, dataset, self.find_teacher(), Targets.load(self.path / _TARGETS))
         return _plain_task(self.preset, dataset, self.load_scaler(), self.config["genres"])
 
+    def find_teacher(self) -> Run:
+        """Find the finished run that this one was distilled from: where it was, seen from here, or beside this run.
+
+        Raises
+        ------
+        FormatError
+            If it is in neither place, or what is there is another run. A run is known by its model's SHA-256.
+        """
+        known = self.config["teacher"]
+        # Version 0.1 noted absolute paths.
+        recorded = Path(os.path.normpath(self.path.resolve() / known["path"]))
+        places = dict.fromkeys((recorded, self.path.resolve().parent / recorded.name))
+        seen = []
+        for place in places:
+            if not (place / "config.json").is_file():
+                seen.append(f"{place} (no run)")
+                continue
+            teacher = Run.load(place)
+            if not teacher.is_finished:
+                seen.append(f"{place} (not finished)")
+            elif sha256_file(teacher.model_path) != known["sha256"]:
+                seen.append(f"{place} (another model)")
+            else:
+                return teacher
+        raise FormatError(
+            f"{self.path}: its teacher {known['preset']['name']} is not found, whose model.keras has the SHA-256 "
+            f"{known['sha256'][:16]}...; looked at {', '.join(seen)}; put the teacher's run into one of these places"
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was trained to its end and measured."""
+        return all(path.is_file() for path in (self.metrics_path, self.model_path, self.encoder_path))
+
     def _finished(self, path: Path) -> Path:
-        if not path.is_file():
-            raise FormatError(f"{path}: missing; the run is not finished, resume it with `tfdeepviz train`")
+        for needed in (self.metrics_path, path):
+            if not needed.is_file():
+                raise FormatError(f"{needed}: missing; the run is not finished, resume it with `tfdeepviz train`")
         return path
+
+    def _begin_again(self) -> None:
+        """Say that the run is not finished, before anything of it changes, and remove what was measured of it."""
+        self.metrics_path.unlink(missing_ok=True)
+        # Of version 0.1.
+        (self.path / "encodings.npz").unlink(missing_ok=True)
+        for split in SPLITS:
+            for name in (f"{split}.json", f"{split}.html", f"{split}-confusion.png"):
+                (self.path / "evaluation" / name).unlink(missing_ok=True)
 
 
 class EpochProgress:
@@ -273,7 +305,7 @@ def train(
     InputError
         If the arguments do not fit each other.
     DivergedError
-        If the loss is no longer a number.
+        If a loss or a weight is no longer a number. The run stands as it was after the epoch before.
     """
     progress = progress or EpochProgress()
     if dataset.features.mode == "raw":
@@ -283,9 +315,12 @@ def train(
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify()
-    run = _claim(out, preset, dataset, seed, deterministic, weights, teacher, n_components)
-    keras.utils.set_random_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
+        run = _claim(out, preset, dataset, seed, deterministic, weights, teacher, n_components)
+        if run.is_finished:
+            return run
+        keras.utils.set_random_seed(seed)
         task = _task(run, dataset, teacher)
         model, history = _restore(run)
         if model is None:
@@ -293,8 +328,6 @@ def train(
             if weights is not None:
                 assert isinstance(model, GenreClassifier)
                 load_imagenet_start(model, weights)
-        elif _is_over(history, preset) and (out / "metrics.json").is_file():
-            return run
         _note_parameters(run, counts_of(model, task.encoder(model)))
         if distribute == "mirrored":
             synchronize(model)
@@ -303,20 +336,16 @@ def train(
             if _is_over(history, preset):
                 break
             progress.start_epoch(epoch, preset.epochs, task.n_steps)
-            row = _train_epoch(task, model, epoch, seed, progress)
-            if not np.isfinite(row["loss"]):
-                raise DivergedError(
-                    f"{out}: the loss is {row['loss']} after epoch {epoch}; train with a lower learning rate "
-                    "(--set optimizer.learning_rate=...)"
-                )
-            history.append(row)
+            history.append(_train_epoch(run, task, model, epoch, seed, progress))
             _save_epoch(run, model, history)
-            progress.end_epoch(row)
+            progress.end_epoch(history[-1])
         _finish(run, task)
     return run
 
 
-def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress: EpochProgress) -> dict[str, float]:
+def _train_epoch(
+    run: Run, task: Task, model: keras.Model, epoch: int, seed: int, progress: EpochProgress
+) -> dict[str, float]:
     started = time.monotonic()
     epoch_seed = seed * 1_000_003 + epoch
     generators = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
@@ -329,10 +358,19 @@ def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress
         shuffle=False,
         callbacks=[_StepCallback(progress.step)],
     ).history["loss"][0]
-    if np.isfinite(loss):
-        task.settle(model, epoch_seed)
+    if not np.isfinite(loss):
+        raise _diverged(run, epoch, f"the training loss is {loss}")
+    # The last step of an epoch may spoil them after the last loss was fine.
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise _diverged(run, epoch, "weights are no longer numbers")
+    task.settle(model, epoch_seed)
     trained = time.monotonic()
-    measured = task.measure(model)
+    try:
+        measured = task.measure(model)
+    except ArithmeticError as error:
+        raise _diverged(run, epoch, str(error)) from error
+    if not np.isfinite(measured["val_loss"]):
+        raise _diverged(run, epoch, f"the validation loss is {measured['val_loss']}")
     columns = ("val_loss", *task.columns)
     return {
         **{"epoch": epoch, "loss": float(loss), **{name: measured[name] for name in columns}},
@@ -340,19 +378,22 @@ def _train_epoch(task: Task, model: keras.Model, epoch: int, seed: int, progress
     }
 
 
+def _diverged(run: Run, epoch: int, what: str) -> DivergedError:
+    end = f", or end this one before that epoch (--epochs {epoch - 1})" if epoch > 1 else ""
+    return DivergedError(
+        f"{run.path}: diverged in epoch {epoch} ({what}); train another run, with a lower learning rate than "
+        f"{run.preset.optimizer['learning_rate']:g} (--set optimizer.learning_rate=...){end}"
+    )
+
+
 def _finish(run: Run, task: Task) -> None:
     """Measure the best epoch's weights on every split and write what others use; the metrics last."""
     model = _load_model(run.checkpoint(run.best_epoch()))
     task.finish(model)
-    metrics: dict[str, Any] = {}
-    encodings: dict[str, npt.NDArray[np.float32]] = {}
-    for split in task.splits():
-        metrics[split], encodings[split] = task.evaluate(model, split)
-    with atomic_path(run.path / "encodings.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, **encodings)
+    metrics = {split: task.evaluate(model, split) for split in task.splits()}
     _save_model(model, run.model_path)
     _save_model(task.encoder(model), run.encoder_path)
-    write_json(run.path / "metrics.json", metrics)
+    write_json(run.metrics_path, metrics)
 
 
 class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -361,7 +402,11 @@ class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._step = step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._step(float((logs or {}).get("loss", np.nan)))
+        loss = float((logs or {}).get("loss", np.nan))
+        self._step(loss)
+        # It is the mean so far, which never becomes a number again.
+        if not np.isfinite(loss):
+            self.model.stop_training = True
 
 
 def _claim(
@@ -388,8 +433,9 @@ def _claim(
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
         "teacher": teacher
         and {
-            "path": str(teacher.path.resolve()),
-            "sha256": sha256_file(teacher.model_path),
+            # Seen from the run, so that both can be moved together.
+            "path": Path(os.path.relpath(teacher.path.resolve(), out.resolve())).as_posix(),
+            "sha256": sha256_file(teacher._finished(teacher.model_path)),
             "preset": teacher.preset.to_dict(),
             "n_components": n_components,
         },
@@ -400,8 +446,10 @@ def _claim(
     path = out / "config.json"
     if path.exists():
         before = read_json(path)
-        names = ("audio", "mode", "dataset_digest", "seed", "deterministic", "weights", "teacher")
+        names = ("audio", "mode", "dataset_digest", "seed", "deterministic", "weights")
         changed = [name for name in names if before.get(name) != config[name]]
+        if _identity(before.get("teacher")) != _identity(config["teacher"]):
+            changed.append("teacher")
         old = before.get("preset", {})
         changed += [
             f"preset.{name}"
@@ -412,10 +460,18 @@ def _claim(
             raise FormatError(f"{out}: holds a run with another {', '.join(changed)}; give another --out to train anew")
         # Who resumes a run did not begin it.
         config |= {name: before[name] for name in ("parameters", "command", "code_version") if name in before}
-    elif out.exists() and any(out.iterdir()):
+        run = Run.load(out)
+        if not (run.is_finished and _is_over(run.history(), preset)):
+            run._begin_again()
+    elif any(out.iterdir()):
         raise FormatError(f"{out}: not empty and not a training run; give another --out")
     write_json(path, config)
     return Run.load(out)
+
+
+def _identity(teacher: Any) -> Any:
+    """What a teacher is, wherever it lies."""
+    return {name: value for name, value in teacher.items() if name != "path"} if isinstance(teacher, dict) else teacher
 
 
 def _note_parameters(run: Run, counts: ParameterCounts) -> None:
@@ -468,21 +524,30 @@ def _is_over(history: list[dict[str, float]], preset: Preset) -> bool:
         return True
     if preset.patience is None or not history:
         return False
-    best = min(history, key=lambda row: row["val_loss"])["epoch"]
-    return len(history) - best >= preset.patience
+    return len(history) - _best_epoch(history) >= preset.patience
+
+
+def _best_epoch(history: list[dict[str, float]]) -> int:
+    # Version 0.1 went on after a validation loss that is no number.
+    losses = [row["val_loss"] if np.isfinite(row["val_loss"]) else np.inf for row in history]
+    return losses.index(min(losses)) + 1 if losses else 0
 
 
 def _restore(run: Run) -> tuple[keras.Model | None, list[dict[str, float]]]:
-    """The newest checkpoint that can be read, and the history up to it."""
+    """The newest checkpoint that can be read, and the history up to it; what goes beyond is taken out of the file."""
+    rows = run.history()
     for path in reversed(run.checkpoints()):
         epoch = int(path.stem.removeprefix("epoch-"))
-        history = run.history()[:epoch]
-        if len(history) < epoch:
+        if len(rows) < epoch:
             continue
         try:
-            return keras.saving.load_model(path, safe_mode=True), history
+            model = keras.saving.load_model(path, safe_mode=True)
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             warnings.warn(f"{path}: cannot be read ({error}); going on from the one before", stacklevel=2)
+            continue
+        if len(rows) > epoch:
+            _write_history(run, rows[:epoch])
+        return model, rows[:epoch]
     return None, []
 
 
@@ -519,8 +584,7 @@ def _dtype_policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -> None:
-    # The history first: a checkpoint counts only once all its rows are there.
+def _write_history(run: Run, history: list[dict[str, float]]) -> None:
     with (
         atomic_path(run.path / "history.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
@@ -528,6 +592,11 @@ def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -
         writer = csv.DictWriter(file, history[0])
         writer.writeheader()
         writer.writerows(history)
+
+
+def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -> None:
+    # The history first: a checkpoint counts only once all its rows are there.
+    _write_history(run, history)
     _save_model(model, run.checkpoint(len(history)))
     kept = {run.checkpoint(run.best_epoch()), *run.checkpoints()[-_CHECKPOINTS_KEPT:]}
     for path in run.checkpoints():
