@@ -216,7 +216,7 @@ def test_autoencoder_of_several_encodings_a_segment_is_compared_with_a_pca_of_th
         values, tmp_path
     )
     assert page.texts[page.texts.index("encodings of each segment") + 1] == "48"
-    assert "each segment with another's encodings" in page.texts
+    assert "each segment with the encodings of another track's" in page.texts
     assert "PCA-3 of each 20 ms" in page.texts
     assert [image["alt"].rpartition(": ")[2] for image in page.all("img")][2] == "PCA-3 of each 20 ms"
     assert any("over all 48 encodings of each segment, one every 20 ms." in text for text in page.texts)

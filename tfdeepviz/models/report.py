@@ -410,7 +410,7 @@ def _autoencoder_measures(evaluation: _Evaluation) -> list[_Measure]:
         ("alone_mse", "the encoding alone", "without positions of the pools and skips, which bypass it"),
         ("pca_mse", _pca(run), "as many components, fitted to the training split"),
         ("mean_mse", "mean", "always the mean of the training split"),
-        ("shuffled_mse", "encodings exchanged", f"each segment with {encodings} of another track"),
+        ("shuffled_mse", "encodings exchanged", f"each segment with the {encodings} of another track's"),
     ]
     if not _has_bypass(scores):
         rows = [row for row in rows if row[0] != "alone_mse"]
