@@ -133,16 +133,14 @@ test("numbers are dragged, moved by keyboard, turned upside down and held", asyn
     .click();
   const hold = panel(page).getByRole("slider", { name: /, held$/ });
   await hold.fill("0.9");
-  await expect(hold).toHaveAttribute("aria-valuetext", "90 %");
+  await expect(hold).toHaveAttribute("aria-valuetext", "90%");
   await expect(page).toHaveURL(/wires=\d+~?%?.*=0\.9/);
 });
 
 test("a link carries the look and the track's name", async ({ page, context }) => {
   await load(page, "?visual=storm&seed=5&attack=0.9&mapping=nonsense&track=Solar+Drive");
   await expect(page.getByRole("img", { name: "Picture: Storm" })).toBeVisible();
-  await expect(
-    page.getByRole("status").filter({ hasText: "In the address: “mapping=nonsense”" }),
-  ).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "In the link: “mapping=nonsense”" })).toBeVisible();
   await page.getByRole("button", { name: "Play it" }).click();
   await expect(root(page)).toHaveAttribute("data-state", "playing", SLOW);
   await page.keyboard.press("p");
@@ -182,7 +180,9 @@ test("looks are kept, applied and deleted", async ({ page }) => {
 test("several files make a playlist, which goes on by itself", async ({ page }) => {
   await load(page);
   await drop(page, ["1 one.wav", "2 two.wav", "3 three.wav", "notes.txt"], 4);
-  await expect(page.getByRole("status").filter({ hasText: "1 other file is left out" })).toBeVisible();
+  await expect(
+    page.getByRole("status").filter({ hasText: "Added 3 tracks. Skipped notes.txt" }),
+  ).toBeVisible();
   await expect(page).toHaveTitle(/^1 one · /);
   await expect(page).toHaveTitle(/^2 two · /, SLOW);
   await page.keyboard.press("Shift+ArrowRight");
@@ -195,6 +195,32 @@ test("several files make a playlist, which goes on by itself", async ({ page }) 
   await expect(dialog.getByRole("listitem")).toHaveCount(3);
   await dialog.getByText("1 one").click();
   await expect(page).toHaveTitle(/^1 one · /, SLOW);
+});
+
+test("bad files of a folder are named and skipped, and stop the playlist only a few in a row", async ({
+  page,
+}) => {
+  await load(page);
+  const song = wav({ seconds: 30, sampleRateHz: 22050, channels: 1 });
+  const add = async (...files: [name: string, buffer: Buffer][]) =>
+    page
+      .getByLabel("Audio files", { exact: true })
+      .setInputFiles(files.map(([name, buffer]) => ({ name, mimeType: "", buffer })));
+  const noise = Buffer.from("no sound at all");
+  await add(["00 bad.mp3", noise], ["01 good.wav", song], ["02 good.wav", song]);
+  await expect(page).toHaveTitle(/^01 good · /, SLOW);
+  await expect(root(page)).toHaveAttribute("data-state", "playing", SLOW);
+  await expect(page.getByRole("status").filter({ hasText: "Added 3 tracks." })).toBeVisible();
+  await expect(page.getByRole("alert").filter({ hasText: "“00 bad”" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Next track" })).toBeEnabled();
+
+  await add(["a.mp3", noise], ["b.mp3", noise], ["c.mp3", noise], ["d.wav", song]);
+  const told = page.getByRole("alert").filter({ hasText: "Not played either: “a” and “b”." });
+  await expect(told).toBeVisible(SLOW);
+  await expect(page).toHaveTitle(/^01 good · /);
+  await expect(root(page)).toHaveAttribute("data-state", "playing");
+  await told.getByRole("button", { name: "Next track" }).click();
+  await expect(page).toHaveTitle(/^d · /, SLOW);
 });
 
 test("the microphone moves the picture, and the track waits", async ({ page }) => {
@@ -234,6 +260,35 @@ test("keys show the keys, lock the page and choose mappings", async ({ page }) =
   await page.mouse.click(300, 300);
   await page.waitForTimeout(400);
   await expect(root(page)).toHaveAttribute("data-state", "playing");
+  // What is dropped would take the browser away from the page.
+  const refused = await page.evaluate(() => {
+    const [file, link] = [new DataTransfer(), new DataTransfer()];
+    file.items.add(new File(["x"], "song.wav"));
+    link.setData("text/uri-list", "https://example.org/");
+    return [file, link].flatMap((dataTransfer) =>
+      ["dragover", "drop"].map((type) => {
+        const event = new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true });
+        document.elementFromPoint(300, 300)?.dispatchEvent(event);
+        return event.defaultPrevented;
+      }),
+    );
+  });
+  expect(refused).toEqual([true, true, true, true]);
+  // A link, however it is pressed.
+  const followed = await page.evaluate(() => {
+    const link = document.querySelector(".page")!.appendChild(document.createElement("a"));
+    link.href = "#followed";
+    const presses = [
+      new MouseEvent("click", { bubbles: true, cancelable: true }),
+      new MouseEvent("click", { bubbles: true, cancelable: true, ctrlKey: true }),
+      new MouseEvent("auxclick", { bubbles: true, cancelable: true, button: 1 }),
+    ];
+    const counted = presses.map((press) => link.dispatchEvent(press));
+    link.remove();
+    return counted;
+  });
+  expect(followed).toEqual([false, false, false]);
+  await expect(page).toHaveTitle(/^song · /);
   const unlock = page.getByRole("button", { name: "Hold to unlock" });
   await unlock.click(); // a touch by mistake
   await expect(unlock).toBeVisible();

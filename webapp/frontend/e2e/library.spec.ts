@@ -102,13 +102,17 @@ test("takes files and folders, and counts what is no audio", async ({ page }, in
   await openDialog(page);
   const file = (name: string) => ({ name, mimeType: "", buffer: Buffer.from("sound") });
   await page.getByLabel("Audio files").setInputFiles([file("10 b.mp3"), file("9 a.flac"), file("x.jpg")]);
-  await expect(page.getByText("2 tracks are added. 1 other file is left out: no audio.")).toBeVisible();
+  await expect(
+    page.getByText("Added 2 tracks. Skipped x.jpg: not audio that this browser plays."),
+  ).toBeVisible();
   expect(await titles(page)).toEqual(["9 a", "10 b"]);
   const folder = join(info.outputDir, "music");
   await mkdir(join(folder, "inside"), { recursive: true });
-  for (const name of ["c.mp3", "inside/d.ogg", "cover.png"]) await writeFile(join(folder, name), "sound");
+  for (const name of ["c.mp3", "inside/d.ogg", "cover.png", "e.aiff"])
+    await writeFile(join(folder, name), "sound");
   await page.getByLabel("Folder for the playlist").setInputFiles(folder);
   await expect.poll(() => titles(page)).toEqual(["9 a", "10 b", "c", "d"]);
+  await expect(page.getByText(/^Added 2 tracks\. Skipped .*e\.aiff/)).toBeVisible();
   expect(problems).toEqual([]);
 });
 

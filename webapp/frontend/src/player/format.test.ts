@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatPercent, formatTime, halfLifeSeconds, speakPosition, titleOfFile } from "./format";
+import { formatPercent, formatTime, listNames, halfLifeSeconds, speakPosition, titleOfFile } from "./format";
 
 describe("times", () => {
   it.each([
@@ -34,8 +34,18 @@ describe("titleOfFile", () => {
   });
 });
 
+it.each([
+  [[], ""],
+  [["a"], "a"],
+  [["a", "b"], "a and b"],
+  [["a", "b", "c"], "a, b and c"],
+  [["a", "b", "c", "d", "e"], "a, b, c and 2 more"],
+])("names %j", (names, words) => {
+  expect(listNames(names)).toBe(words);
+});
+
 it("percent", () => {
-  expect(formatPercent(0.456)).toBe("46 %");
+  expect(formatPercent(0.456)).toBe("46%");
 });
 
 it("half-life of the smoothing", () => {

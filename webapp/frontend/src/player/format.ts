@@ -30,7 +30,16 @@ function count(n: number, unit: string): string | null {
 }
 
 export function formatPercent(fraction: number): string {
-  return `${Math.round(fraction * 100)} %`;
+  return `${Math.round(fraction * 100)}%`;
+}
+
+const NAMES_LISTED = 3;
+
+/** `a`, `a and b`, `a, b, c and 12 more`. */
+export function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_LISTED);
+  const last = names.length > NAMES_LISTED ? `${names.length - NAMES_LISTED} more` : shown.pop();
+  return shown.length === 0 ? (last ?? "") : `${shown.join(", ")} and ${last ?? ""}`;
 }
 
 /** A file's name as a title: no folder, no extension, underscores read as spaces. */

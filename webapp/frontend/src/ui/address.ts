@@ -12,7 +12,7 @@ export function readAddress(playground: Playground, search: string): LookFromSea
   const visuals = choices.visuals.map(({ id }) => id);
   const wanted = lookFromSearch(search, { visuals, visual: choices.visual.peek().id });
   choices.apply(wanted.look);
-  for (const problem of wanted.problems) playground.notices.show("info", `In the address: ${problem}`);
+  for (const problem of wanted.problems) playground.notices.show("info", `In the link: ${problem}`);
   return wanted;
 }
 

@@ -1,13 +1,24 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { audioAmong, filesIn, filesOfDrop, speakAdded } from "./audio-files";
 
 const file = (name: string, type = "", content = "sound") => new File([content], name, { type });
 const names = (files: readonly File[]) => files.map(({ name }) => name);
 
+/** What a browser says that plays neither AIFF nor what it has never heard of. */
+beforeEach(() =>
+  vi.stubGlobal(
+    "Audio",
+    class {
+      canPlayType = (type: string) => (/aiff|unheard/.test(type) ? "" : "maybe");
+    },
+  ),
+);
+afterEach(() => vi.unstubAllGlobals());
+
 describe("audio among files", () => {
   it("is told by extension or type", () => {
-    const heard = ["a.mp3", "b.FLAC", "c.m4a", "d.opus", "e.aif", "f.webm"].map((name) => file(name));
-    heard.push(file("g", "audio/x-unheard-of"));
+    const heard = ["a.mp3", "b.FLAC", "c.m4a", "d.opus", "f.webm"].map((name) => file(name));
+    heard.push(file("g", "audio/x-flac"));
     const others = [
       ...[
         file("cover.jpg", "image/jpeg"),
@@ -15,15 +26,18 @@ describe("audio among files", () => {
         file("tune.mid", "audio/midi"),
       ],
       ...[
-        file("._a.mp3", "audio/mpeg"),
+        file("a.aiff"),
+        file("b.AIF", "audio/x-aiff"),
+        file("c", "audio/x-unheard-of"),
         file("empty.mp3", "audio/mpeg", ""),
         file("mp3"),
         file("a.mp3.part"),
       ],
     ];
-    const { audio, nOthers } = audioAmong([...others, ...heard]);
-    expect(names(audio)).toEqual(names(heard));
-    expect(nOthers).toBe(others.length);
+    const hidden = [file("._a.mp3", "audio/mpeg"), file(".DS_Store")];
+    const found = audioAmong([...others, ...hidden, ...heard]);
+    expect(names(found.audio)).toEqual(names(heard));
+    expect(names(found.others)).toEqual(names(others));
   });
 
   it("comes as people number it", () => {
@@ -39,14 +53,17 @@ describe("audio among files", () => {
     expect(audioAmong(many).audio).toHaveLength(5000);
   });
 
+  const skipped = "not audio that this browser plays.";
   it.each([
-    [1, 0, "1 track is added."],
-    [2, 0, "2 tracks are added."],
-    [2, 1, "2 tracks are added. 1 other file is left out: no audio."],
-    [0, 3, "No audio: 3 other files are left out."],
-    [0, 0, "There is no file in it."],
-  ])("%i tracks and %i others are spoken of", (nAudio, nOthers, words) => {
-    expect(speakAdded({ audio: Array.from({ length: nAudio }, () => file("a.mp3")), nOthers })).toBe(words);
+    [1, [], "Added 1 track."],
+    [2, [], "Added 2 tracks."],
+    [2, ["a.txt"], `Added 2 tracks. Skipped a.txt: ${skipped}`],
+    [1, ["a", "b", "c"], `Added 1 track. Skipped a, b and c: ${skipped}`],
+    [0, ["a", "b", "c", "d", "e"], `There is nothing to play. Skipped a, b, c and 2 more: ${skipped}`],
+    [0, [], "The folder is empty."],
+  ])("%i tracks and others, %j, are spoken of", (nAudio, others, words) => {
+    const audio = Array.from({ length: nAudio }, () => file("a.mp3"));
+    expect(speakAdded({ audio, others: others.map((name) => file(name)) })).toBe(words);
   });
 });
 

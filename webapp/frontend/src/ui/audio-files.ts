@@ -1,6 +1,23 @@
+import { listNames } from "../player/format";
+
 /** Which of the files that a person hands over can be heard; folders among them are walked through. */
 
-const EXTENSIONS = /\.(mp3|wav|flac|ogg|oga|opus|m4a|mp4|aac|weba|webm|aiff?)$/i;
+/** What to ask the browser about, by the extension; files of other names go by the type that the system gives them. */
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ["mp3", "audio/mpeg"],
+  ["wav", "audio/wav"],
+  ["flac", "audio/flac"],
+  ["ogg", "audio/ogg"],
+  ["oga", "audio/ogg"],
+  ["opus", 'audio/ogg; codecs="opus"'],
+  ["m4a", "audio/mp4"],
+  ["mp4", "audio/mp4"],
+  ["aac", "audio/aac"],
+  ["weba", "audio/webm"],
+  ["webm", "audio/webm"],
+  ["aif", "audio/aiff"],
+  ["aiff", "audio/aiff"],
+]);
 /** Lists and notes, which have no sound in them. */
 const NOT_SOUND = /^audio\/((x-)?mpegurl|x-scpls|(x-)?midi?)$/;
 /** Nobody's music is deeper; links may go round in circles. */
@@ -10,20 +27,27 @@ const MAX_FILES = 50_000;
 export interface AudioFiles {
   /** In the order in which people number them. */
   readonly audio: readonly File[];
-  /** How many were no audio. */
-  readonly nOthers: number;
+  /** What is no audio, or none that this browser plays; without the system's own files. */
+  readonly others: readonly File[];
 }
 
 export function audioAmong(files: readonly File[]): AudioFiles {
-  const audio = files.filter(isAudio);
+  const player = new Audio();
+  // What begins with a dot is the system's own, whatever it is called.
+  const visible = files.filter(({ name }) => !name.startsWith("."));
+  const audio = new Set(visible.filter((file) => isAudio(file, player)));
   const { compare } = new Intl.Collator(undefined, { numeric: true });
-  return { audio: audio.sort((a, b) => compare(pathOf(a), pathOf(b))), nOthers: files.length - audio.length };
+  return {
+    audio: [...audio].sort((a, b) => compare(pathOf(a), pathOf(b))),
+    others: visible.filter((file) => !audio.has(file)),
+  };
 }
 
-function isAudio({ name, type, size }: File): boolean {
-  // What begins with a dot is the system's own, whatever it is called.
-  if (name.startsWith(".") || size === 0) return false;
-  return EXTENSIONS.test(name) || (type.startsWith("audio/") && !NOT_SOUND.test(type));
+function isAudio({ name, type, size }: File, player: HTMLAudioElement): boolean {
+  if (size === 0) return false;
+  const known = TYPES.get(/\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "");
+  if (!known && (!type.startsWith("audio/") || NOT_SOUND.test(type))) return false;
+  return player.canPlayType(known ?? type) !== "";
 }
 
 function pathOf(file: File): string {
@@ -31,11 +55,14 @@ function pathOf(file: File): string {
 }
 
 /** What became of files that were added, for people. */
-export function speakAdded({ audio, nOthers }: AudioFiles): string {
-  const others = nOthers === 1 ? "1 other file is" : `${nOthers} other files are`;
-  if (audio.length === 0) return nOthers === 0 ? "There is no file in it." : `No audio: ${others} left out.`;
-  const added = audio.length === 1 ? "1 track is added." : `${audio.length} tracks are added.`;
-  return nOthers === 0 ? added : `${added} ${others} left out: no audio.`;
+export function speakAdded({ audio, others }: AudioFiles): string {
+  if (audio.length === 0 && others.length === 0) return "The folder is empty.";
+  const added =
+    audio.length === 0
+      ? "There is nothing to play."
+      : `Added ${audio.length} ${audio.length === 1 ? "track" : "tracks"}.`;
+  if (others.length === 0) return added;
+  return `${added} Skipped ${listNames(others.map(({ name }) => name))}: not audio that this browser plays.`;
 }
 
 /**

@@ -146,7 +146,7 @@ function PlaylistTab({ playlist, onPlay, demos = [], said }: PlaylistTabProps): 
     const entry = playlist.entries.peek()[row];
     if (!entry) return;
     playlist.remove(entry.id);
-    said.value = `“${entry.source.title}” is removed.`;
+    said.value = `Removed “${entry.source.title}”.`;
     // The button goes with its row: the focus must not be lost with it.
     if (playlist.entries.peek().length === 0) addButton.current?.focus();
     else focus.current?.(Math.min(row, playlist.entries.peek().length - 1), button);
@@ -183,7 +183,13 @@ function PlaylistTab({ playlist, onPlay, demos = [], said }: PlaylistTabProps): 
           </button>
         )}
         {demos.length > 0 && entries.length === 0 && (
-          <button type="button" class="button small" onClick={() => playlist.add(demos)}>
+          <button
+            type="button"
+            class="button small"
+            onClick={() => {
+              said.value = `Added ${playlist.add(demos).length} tracks.`;
+            }}
+          >
             Add our {demos.length} demo tracks
           </button>
         )}
@@ -224,7 +230,7 @@ function PlaylistTab({ playlist, onPlay, demos = [], said }: PlaylistTabProps): 
       </div>
       {entries.length === 0 ? (
         <p class="library-empty muted">
-          Nothing is on it yet. Add songs, or drop songs and folders anywhere on the page; they stay on this
+          The playlist is empty. Add songs, or drop songs and folders anywhere on the page; they stay on this
           device.
         </p>
       ) : (
@@ -435,7 +441,7 @@ function FmaSearch({ state, quest, said, fmaUrl, playlist, onPlay }: FmaSearchPr
   const add = (track: FmaTrack | undefined) => {
     if (!track) return;
     playlist.add([sourceOf(track)]);
-    said.value = `“${track.title}” is on the playlist.`;
+    said.value = `Added “${track.title}”.`;
   };
   const enter = (event: KeyboardEvent, track: FmaTrack | undefined): boolean => {
     if (event.key !== "Enter" || !event.shiftKey) return false;

@@ -62,6 +62,7 @@ export class PageEvents {
       state.fullScreen.value = document.fullscreenElement !== null;
     });
     this.#acceptDrops(scope);
+    this.#refusePresses(scope);
   }
 
   get controlsVisible(): ReadonlySignal<boolean> {
@@ -159,18 +160,25 @@ export class PageEvents {
       if (document.fullscreenElement) await document.exitFullscreen();
       else await document.documentElement.requestFullscreen({ navigationUI: "hide" });
     } catch {
-      this.#playground.notices.show("info", "This browser does not let the page fill the screen.");
+      this.#playground.notices.show("info", "Full screen is not available here.");
     }
   }
 
   #acceptDrops(scope: Scope): void {
     const { dropping, locked } = this.#state;
-    const holdsFiles = (event: DragEvent) =>
-      !locked.peek() && (event.dataTransfer?.types.includes("Files") ?? false);
-    scope.listen(window, "dragover", (event) => {
-      if (!holdsFiles(event)) return;
+    // What the page does not take is refused, or the browser would leave the page for it.
+    const takes = (event: DragEvent) => {
+      const { dataTransfer, target } = event;
+      const files = dataTransfer?.types.includes("Files") ?? false;
+      const unlocked = !locked.peek();
+      const field = target instanceof Element && target.matches("input[type=text], textarea");
+      if (unlocked && field && !files) return false;
       event.preventDefault();
-      dropping.value = true;
+      if (dataTransfer && !(unlocked && files)) dataTransfer.dropEffect = "none";
+      return unlocked && files;
+    };
+    scope.listen(window, "dragover", (event) => {
+      if (takes(event)) dropping.value = true;
     });
     scope.listen(window, "dragleave", (event) => {
       // Leaving one element for another has a related target; leaving the window has none.
@@ -178,10 +186,20 @@ export class PageEvents {
     });
     scope.listen(window, "drop", (event) => {
       dropping.value = false;
-      if (!holdsFiles(event)) return;
-      event.preventDefault();
-      if (event.dataTransfer) void filesOfDrop(event.dataTransfer).then(this.#onFiles);
+      if (takes(event) && event.dataTransfer) void filesOfDrop(event.dataTransfer).then(this.#onFiles);
     });
+  }
+
+  /** While the page is locked, presses count on the lock only, however they come: links open by the middle button, too. */
+  #refusePresses(scope: Scope): void {
+    const refuse = (event: Event) => {
+      const allowed = event.target instanceof Element && event.target.closest(".lock, dialog");
+      if (!this.#state.locked.peek() || allowed) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    };
+    scope.listen(window, "click", refuse, { capture: true });
+    scope.listen(window, "auxclick", refuse, { capture: true });
   }
 
   /** The state in attributes, for style sheets, tests and pages that embed this one. */

@@ -482,7 +482,7 @@ describe("playback and analysis", () => {
 
   it("records what is there, whatever is chosen meanwhile", async () => {
     const { playground, one } = await playing();
-    expect(playground.recordingObstacle.value).toContain("The whole track must be listened to first");
+    expect(playground.recordingObstacle.value).toContain("Still analysing the track: 0%.");
     one.finish();
     await settle();
     expect(playground.recordingObstacle.value).toBeNull();
@@ -827,6 +827,116 @@ describe("a playlist", () => {
     expect(heard()).toBe("a");
     await playground.step(-1);
     expect(heard()).toBe("a");
+  });
+});
+
+describe("bad tracks in a playlist", () => {
+  const bad = (title: string): TrackSource => ({
+    ...song(title),
+    read: () => Promise.reject(new DecodeError("unsupported", "No audio.")),
+  });
+  const texts = (playground: Playground) => playground.notices.list.value.map(({ text }) => text);
+  const titleOf = (playground: Playground) => playground.track.value?.title;
+  const currentOf = (playground: Playground) => playground.playlist.current.value?.source.title;
+
+  async function opened(...sources: TrackSource[]) {
+    const parts = setUp();
+    await parts.playground.start();
+    await parts.playground.openAll(sources);
+    parts.one.give(0, 99);
+    await settle();
+    return parts;
+  }
+
+  it("are skipped and named, also the first", async () => {
+    const { playground } = await opened(bad("a"), bad("b"), song("c"), song("d"));
+    expect(titleOf(playground)).toBe("c");
+    expect(playground.phase.value).toBe("playing");
+    expect(texts(playground)).toEqual(["“b”: No audio. Not played either: “a”."]);
+    expect(playground.playlist.neighbours.value).toEqual({ previous: true, next: true });
+  });
+
+  it("do not stop music that goes on by itself, in either direction", async () => {
+    const { playground } = await opened(song("a"), bad("b"), song("c"));
+    playground.ended();
+    await settle();
+    expect(titleOf(playground)).toBe("c");
+    expect(texts(playground)).toEqual(["“b”: No audio."]);
+    await playground.step(-1);
+    expect(titleOf(playground)).toBe("a");
+    expect(texts(playground)).toEqual(["“b”: No audio."]);
+  });
+
+  it("stop it after a few in a row, with a way on", async () => {
+    const { playground } = await opened(bad("a"), bad("b"), bad("c"), bad("d"), song("e"));
+    expect(playground.phase.value).toBe("error");
+    expect(currentOf(playground)).toBe("c");
+    expect(texts(playground)).toEqual(["“c”: No audio. Not played either: “a” and “b”."]);
+    const { action } = playground.notices.list.value[0]!;
+    expect(action?.label).toBe("Next track");
+    action?.run();
+    await settle();
+    expect(titleOf(playground)).toBe("e");
+  });
+
+  it("at the end leave what plays where it stands in the list", async () => {
+    const { playground, player, one } = await opened(song("a"), song("b"), bad("c"));
+    await playground.step(2);
+    expect(titleOf(playground)).toBe("a");
+    expect(player.playing).toBe(true);
+    expect(currentOf(playground)).toBe("a");
+    playground.ended();
+    await settle();
+    expect(titleOf(playground)).toBe("b");
+    one.give(0, 99);
+    await settle();
+    playground.ended();
+    await settle();
+    expect(playground.phase.value).toBe("paused");
+    expect(currentOf(playground)).toBe("b");
+  });
+
+  it("are not tried any more when something else is opened", async () => {
+    const { playground } = await opened();
+    let fail: () => void = () => undefined;
+    const slow = {
+      ...song("slow"),
+      read: () => new Promise<never>((_, no) => (fail = () => no(new Error("gone")))),
+    };
+    const opening = playground.openAll([slow, song("after")]);
+    await playground.openAll([song("other")]);
+    fail();
+    await opening;
+    expect(titleOf(playground)).toBe("other");
+    expect(currentOf(playground)).toBe("other");
+    expect(texts(playground)).toEqual([]);
+  });
+
+  it("are told beside what was added", async () => {
+    vi.stubGlobal(
+      "Audio",
+      class {
+        canPlayType = () => "maybe";
+      },
+    );
+    const decode = vi.fn().mockRejectedValueOnce(new DecodeError("unsupported", "No audio."));
+    decode.mockResolvedValue({
+      pcm: { samples: new Float32Array(RATE), sampleRateHz: RATE },
+      audio: { duration: 1 },
+      durationSeconds: 1,
+    });
+    const { playground } = setUp({ services: { decode } });
+    await playground.start();
+    await playground.openFiles(
+      ["00 bad.mp3", "01 good.mp3", "notes.txt"].map((name) => new File(["x"], name)),
+    );
+    expect(titleOf(playground)).toBe("01 good");
+    expect(texts(playground)).toEqual([
+      "Added 2 tracks. Skipped notes.txt: not audio that this browser plays.",
+      "“00 bad”: No audio.",
+    ]);
+    await playground.openFiles([]);
+    expect(texts(playground).at(-1)).toBe("The folder is empty.");
   });
 });
 

@@ -22,7 +22,7 @@ import type { Look } from "./look";
 import { Models } from "./models";
 import { MusicFrames } from "./music-frames";
 import { Notices, type NoticeKind } from "./notices";
-import { Playlist, type PlaylistEntry } from "./playlist";
+import { explainFailures, Playlist, type Failure, type PlaylistEntry } from "./playlist";
 import type { Settings } from "./settings";
 import { fileSource, type DemoTrack, type TrackSource } from "./sources";
 import { phaseOf, type Phase, type TrackInfo } from "./state";
@@ -34,6 +34,8 @@ const IDLE_FRAME_MS = 30;
 const SHOWN_STEP_SECONDS = 0.1;
 /** Where playback rests at a track's end, a press on play begins anew. */
 const END_MARGIN_SECONDS = 0.05;
+/** After so many tracks in a row that cannot be played, the playlist stops. */
+const MAX_FAILURES = 3;
 
 export interface PlaygroundOptions {
   readonly services: Services;
@@ -102,6 +104,8 @@ export class Playground {
   /** A newly chosen model that has not reached the playhead yet. */
   #successor: Listening | null = null;
 
+  /** Where the open track stands in the playlist. */
+  #entry: PlaylistEntry | null = null;
   /** The notice that says why nothing sounds, until something does. */
   #silenceNotice: number | null = null;
 
@@ -159,7 +163,7 @@ export class Playground {
     if (opening !== null) return `Reading “${opening}”`;
     if (this.#playing.value && this.#waiting.value) return "Waiting for the analysis";
     if (this.#track.value && this.#analysed.value < 1 && engine.kind === "ready") {
-      return `Listening ahead, ${formatPercent(this.#analysed.value)}`;
+      return `Analysing, ${formatPercent(this.#analysed.value)}`;
     }
     return null;
   });
@@ -285,7 +289,7 @@ export class Playground {
     if (!this.#track.value) return "Open a track first.";
     if (!this.models.analyst.value) return "There is no model, so nothing would move.";
     if (this.#analysed.value === 1) return null;
-    return `The whole track must be listened to first: ${formatPercent(this.#analysed.value)}.`;
+    return `Still analysing the track: ${formatPercent(this.#analysed.value)}.`;
   });
 
   /** The track and its picture as they are now, whatever is chosen while they are recorded. */
@@ -361,60 +365,42 @@ export class Playground {
     this.#endLive();
   }
 
-  /** Put tracks on the playlist and play the first of them. */
+  /** Put tracks on the playlist and play the first of them that can be played. */
   async openAll(sources: readonly TrackSource[]): Promise<void> {
     const [first] = this.playlist.add(sources);
     if (first) await this.openEntry(first);
   }
 
-  /** Put those that are music on the playlist and play the first of them. */
+  /** Put those that are music on the playlist and play the first of them that can be played. */
   async openFiles(files: readonly File[]): Promise<void> {
     // A single file is wanted, whatever it is called: what is wrong with it is worth saying.
-    const found = files.length === 1 ? { audio: files, nOthers: 0 } : audioAmong(files);
+    const single = files.length === 1;
+    const found = single ? { audio: files, others: [] } : audioAmong(files);
     const opening = this.openAll(found.audio.map(fileSource));
     // Opening has taken away what was said before.
-    if (found.nOthers > 0) this.notices.show("info", speakAdded(found));
+    if (!single) this.notices.show("info", speakAdded(found));
     await opening;
   }
 
-  async openEntry({ id, source }: PlaylistEntry): Promise<void> {
-    this.playlist.select(id);
-    await this.open(source);
+  async openEntry(entry: PlaylistEntry): Promise<void> {
+    await this.#openFrom(entry, 1);
   }
 
   /** Play the track so many places further on in the playlist, if there is one. */
   async step(by: number): Promise<void> {
     const entry = this.playlist.step(by);
-    if (entry) await this.open(entry.source);
+    if (entry) await this.#openFrom(entry, Math.sign(by));
   }
 
   /** Open a track and play it. What plays now goes on until the new one is decoded. */
   async open(source: TrackSource): Promise<void> {
-    const { signal } = this.#wishFor("track");
-    batch(() => {
-      this.#opening.value = source.title;
-      this.#failed.value = false;
-      this.notices.clear();
-    });
-    this.#services.player.warmUp();
+    this.notices.clear();
     try {
-      const [data, analyst] = await Promise.all([source.read(signal), this.models.settled()]);
-      signal.throwIfAborted();
-      const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
-      const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
-      const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds, signal });
-      signal.throwIfAborted();
-      this.#insert(source, decoded);
+      await this.#open(source, null);
     } catch (error) {
-      if (signal.aborted) return;
-      batch(() => {
-        this.#opening.value = null;
-        this.#failed.value = true;
-        this.notices.show("error", explainTrack(error, source.title));
-      });
-      return;
+      this.notices.show("error", explainTrack(error, source.title));
+      this.#endOpening();
     }
-    await this.play();
   }
 
   async play(): Promise<void> {
@@ -501,6 +487,72 @@ export class Playground {
       // Without its demo tracks the page still plays files, and the welcome says nothing of them.
       this.#demoTracks.value = [];
     }
+  }
+
+  /** Open an entry, or the first after it in that direction that can be played; a few bad ones in a row are enough. */
+  async #openFrom(entry: PlaylistEntry, by: number): Promise<void> {
+    this.notices.clear();
+    const failures: Failure[] = [];
+    let told: number | null = null;
+    let next: PlaylistEntry | null = entry;
+    while (next) {
+      this.playlist.select(next.id);
+      try {
+        await this.#open(next.source, next);
+        return;
+      } catch (error) {
+        failures.push({ title: next.source.title, error });
+      }
+      const { neighbours, entries } = this.playlist;
+      const more = neighbours.peek()[by > 0 ? "next" : "previous"];
+      const enough = failures.length === MAX_FAILURES;
+      const label = by > 0 ? "Next track" : "Previous track";
+      if (told !== null) this.notices.dismiss(told);
+      told = this.notices.show(
+        "error",
+        explainFailures(failures),
+        enough && more ? { label, run: () => void this.step(by) } : null,
+      );
+      next = enough ? null : this.playlist.step(by);
+      // What plays goes on, and at the end of the list so does the list from there.
+      if (!more && this.#entry && entries.peek().includes(this.#entry)) this.playlist.select(this.#entry.id);
+    }
+    this.#endOpening();
+  }
+
+  #endOpening(): void {
+    batch(() => {
+      this.#opening.value = null;
+      this.#failed.value = true;
+    });
+  }
+
+  /**
+   * Open a track and play it, unless something else is wanted by then.
+   *
+   * @throws whatever speaks against playing it
+   */
+  async #open(source: TrackSource, entry: PlaylistEntry | null): Promise<void> {
+    const { signal } = this.#wishFor("track");
+    batch(() => {
+      this.#opening.value = source.title;
+      this.#failed.value = false;
+    });
+    this.#services.player.warmUp();
+    try {
+      const [data, analyst] = await Promise.all([source.read(signal), this.models.settled()]);
+      signal.throwIfAborted();
+      const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
+      const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
+      const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds, signal });
+      signal.throwIfAborted();
+      this.#insert(source, decoded);
+      this.#entry = entry;
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    await this.play();
   }
 
   #insert(source: TrackSource, { audio, pcm, durationSeconds }: DecodedTrack): void {

@@ -1,10 +1,27 @@
 import { batch, computed, signal, type ReadonlySignal } from "@preact/signals";
+import { listNames } from "../player/format";
 import type { TrackSource } from "./sources";
+import { explainTrack } from "./words";
 
 /** One track in the list; the same track may stand there twice. */
 export interface PlaylistEntry {
   readonly id: number;
   readonly source: TrackSource;
+}
+
+/** A track that could not be played. */
+export interface Failure {
+  readonly title: string;
+  readonly error: unknown;
+}
+
+/** What went wrong with one track or several in a row, for people. */
+export function explainFailures(failures: readonly Failure[]): string {
+  const last = failures.at(-1);
+  if (!last) return "";
+  const why = explainTrack(last.error, last.title);
+  const before = failures.slice(0, -1).map(({ title }) => `“${title}”`);
+  return before.length === 0 ? why : `${why} Not played either: ${listNames(before)}.`;
 }
 
 /** What is to be heard, in order, and which of it is open. */
