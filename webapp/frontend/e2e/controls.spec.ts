@@ -1,12 +1,11 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
 import { VISUALS } from "../src/visuals";
-import { watchProblems } from "./pages";
+import { clickControl, dropFiles, expectState, load, openPanel, root, SLOW, watchProblems } from "./pages";
 import { wav } from "./sounds";
 
 /** What can be chosen, shared, listened to and looked at besides the player's own buttons (playground.spec.ts). */
 
-const SLOW = { timeout: 30_000 };
 const AUTOENCODER = "two-scale";
 /** `npm run e2e:slow` takes the long way. */
 const LONG = process.env.TFDEEPVIZ_LONG !== undefined;
@@ -28,31 +27,10 @@ test.use({
 
 watchProblems();
 
-const root = (page: Page): Locator => page.locator("html");
 const panel = (page: Page): Locator => page.getByRole("complementary", { name: "Settings" });
-const openPanel = (page: Page): Promise<void> =>
-  page.getByRole("button", { name: "Settings", exact: true }).click();
-
-async function load(page: Page, search = ""): Promise<void> {
-  await page.addInitScript(() => localStorage.setItem("tfdeepviz.note", "yes"));
-  await page.goto(`./${search}`);
-  await expect(root(page)).toHaveAttribute("data-backend", /wasm|cpu/, SLOW);
-}
-
 async function drop(page: Page, names: readonly string[], seconds: number): Promise<void> {
-  const base64 = wav({ seconds, sampleRateHz: 22050, channels: 1 }).toString("base64");
-  await page.evaluate(
-    ({ names, base64 }) => {
-      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-      const dataTransfer = new DataTransfer();
-      for (const name of names) dataTransfer.items.add(new File([bytes], name));
-      for (const type of ["dragover", "drop"]) {
-        document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
-      }
-    },
-    { names, base64 },
-  );
-  await expect(root(page)).toHaveAttribute("data-state", "playing", SLOW);
+  await dropFiles(page, names, wav({ seconds, sampleRateHz: 22050, channels: 1 }));
+  await expectState(page, "playing");
 }
 
 /** Which number drives each parameter. */
@@ -60,7 +38,7 @@ const order = (page: Page): Promise<string[]> => panel(page).locator(".chip").al
 
 test("every picture draws every mapping of an autoencoder and a classifier", async ({ page }) => {
   test.setTimeout(240_000);
-  await page.setViewportSize({ width: 480, height: 400 });
+  await page.setViewportSize({ width: 360, height: 360 });
   await load(page);
   await drop(page, ["song.wav"], 90);
   await page.keyboard.press("Space"); // a standing picture depends on nothing but the choice
@@ -80,7 +58,7 @@ test("every picture draws every mapping of an autoencoder and a classifier", asy
       for (const { title } of VISUALS) {
         await expect(page.getByRole("img", { name: /^Picture/ })).toHaveAccessibleName(`Picture: ${title}`);
         // A part that neither controls nor hints lie on.
-        const drawn = await page.screenshot({ clip: { x: 0, y: 60, width: 480, height: 80 } });
+        const drawn = await page.screenshot({ clip: { x: 0, y: 60, width: 360, height: 80 } });
         pictures.add(drawn.toString("base64"));
         await page.keyboard.press("n");
       }
@@ -118,7 +96,9 @@ test("numbers are dragged, moved by keyboard, turned upside down and held", asyn
   expect(await order(page)).toEqual(before);
 
   const meter = panel(page).locator(".meters [role=meter]").first();
-  await page.waitForTimeout(300); // a frame or two
+  await page.evaluate(
+    () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+  );
   const value = Number(await meter.getAttribute("aria-valuenow"));
   await panel(page)
     .getByRole("button", { name: /upside down$/ })
@@ -188,9 +168,9 @@ test("several files make a playlist, which goes on by itself", async ({ page }) 
   await page.keyboard.press("Shift+ArrowRight");
   await expect(page).toHaveTitle(/^3 three · /, SLOW);
   await expect(page.getByRole("button", { name: "Next track" })).toBeDisabled();
-  await page.getByRole("button", { name: "Previous track" }).click();
+  await clickControl(page.getByRole("button", { name: "Previous track" }));
   await expect(page).toHaveTitle(/^2 two · /, SLOW);
-  await page.getByRole("button", { name: "Music" }).click();
+  await clickControl(page.getByRole("button", { name: "Music" }));
   const dialog = page.getByRole("dialog", { name: "Music" });
   await expect(dialog.getByRole("listitem")).toHaveCount(3);
   await dialog.getByText("1 one").click();
@@ -225,7 +205,7 @@ test("bad files of a folder are named and skipped, and stop the playlist only a 
 
 test("the microphone moves the picture, and the track waits", async ({ page }) => {
   await load(page);
-  await page.getByRole("button", { name: "Playlist, microphone and more" }).click();
+  await clickControl(page.getByRole("button", { name: "Playlist, microphone and more" }));
   await page.getByRole("tab", { name: "Live sound" }).click();
   await page.getByRole("button", { name: "Microphone", exact: true }).click();
   const live = page.getByRole("region", { name: "Live sound" });
@@ -290,7 +270,9 @@ test("keys show the keys, lock the page and choose mappings", async ({ page }) =
   expect(followed).toEqual([false, false, false]);
   await expect(page).toHaveTitle(/^song · /);
   const unlock = page.getByRole("button", { name: "Hold to unlock" });
-  await unlock.click(); // a touch by mistake
+  await unlock.evaluate((button) => {
+    for (const type of ["pointerdown", "pointerup"]) button.dispatchEvent(new PointerEvent(type)); // by mistake
+  });
   await expect(unlock).toBeVisible();
   const box = (await unlock.boundingBox())!;
   await page.mouse.move(box.x + 20, box.y + 10);
@@ -301,10 +283,49 @@ test("keys show the keys, lock the page and choose mappings", async ({ page }) =
   await expect(root(page)).toHaveAttribute("data-state", "paused");
 });
 
+test("keys work after a click on a slider, and on a keyboard of another script", async ({ page }) => {
+  await load(page);
+  await drop(page, ["song.wav"], 60);
+  const volume = page.getByRole("slider", { name: "Volume" });
+  await clickControl(volume);
+  await expect(volume).toBeFocused();
+  const [value, position] = [
+    await volume.inputValue(),
+    page.getByRole("slider", { name: "Position in the track" }),
+  ];
+  await page.keyboard.press("Space");
+  await expectState(page, "paused");
+  const at = await position.inputValue();
+  await page.keyboard.press("ArrowLeft"); // the slider's own
+  await expect(volume).not.toHaveValue(value);
+  await expect(position).toHaveValue(at);
+  await page.keyboard.press("n");
+  await expect(page.getByRole("img", { name: "Picture: Stones in space" })).toBeVisible();
+  await page.keyboard.press("m");
+  await expect(page.getByRole("button", { name: "Mute" })).toHaveAttribute("aria-pressed", "true");
+  await openPanel(page);
+  await panel(page).getByRole("checkbox").first().focus();
+  await page.keyboard.press("n");
+  await expect(page.getByRole("img", { name: "Picture: Crystals" })).toBeVisible();
+
+  const type = (key: string, code: string) =>
+    page.evaluate(
+      (options) =>
+        (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent("keydown", options)),
+      { key, code, bubbles: true, cancelable: true },
+    );
+  await type("т", "KeyN");
+  await expect(page.getByRole("img", { name: "Picture: Point clouds" })).toBeVisible();
+  for (const controls of ["hidden", "shown"]) {
+    await type("д", "KeyL");
+    await expect(page.locator(".page")).toHaveAttribute("data-controls", controls);
+  }
+});
+
 test("a picture is saved, and what is heard is kept", async ({ page }) => {
   await load(page);
   await drop(page, ["song.wav"], 20);
-  await page.getByRole("button", { name: "Save picture or video" }).click();
+  await clickControl(page.getByRole("button", { name: "Save picture or video" }));
   const dialog = page.getByRole("dialog", { name: "Save picture or video" });
   await dialog.getByRole("button", { name: /Save picture/ }).click();
   await expect(dialog.getByText(/The picture is ready: song \(Bars\)\.png/)).toBeVisible(SLOW);
@@ -334,12 +355,12 @@ test("dialogs and menus are accessible on a small screen", async ({ page }) => {
     );
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   };
-  await page.locator(".visual-button").click();
+  await clickControl(page.locator(".visual-button"));
   await expect(page.getByRole("dialog", { name: "Pictures" })).toBeVisible();
   await check();
   await page.keyboard.press("Escape");
   for (const name of ["Music", "Save picture or video", "About this page"]) {
-    await page.getByRole("button", { name }).click();
+    await clickControl(page.getByRole("button", { name }));
     await check();
     await page.keyboard.press("Escape");
   }

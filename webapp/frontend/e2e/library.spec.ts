@@ -28,6 +28,7 @@ async function openDialog(page: Page, answer: object = { json: index }): Promise
   await page.goto(address());
   await page.waitForFunction(() => "music" in window);
   await page.getByRole("button", { name: "Open" }).click();
+  await expect(page.getByRole("tab", { name: "Playlist" })).toBeFocused(); // what is not shown yet takes no focus
 }
 
 const titles = (page: Page) => page.evaluate(() => window.music.titles());

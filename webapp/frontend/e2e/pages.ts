@@ -78,3 +78,6 @@ export async function clickControl(control: Locator): Promise<void> {
   await control.page().mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await control.click();
 }
+
+export const openPanel = (page: Page): Promise<void> =>
+  clickControl(page.getByRole("button", { name: "Settings", exact: true }));
