@@ -16,6 +16,7 @@ import { createPageState } from "./ui/page-state";
 import { Playground } from "./ui/playground";
 import { Presets } from "./ui/presets";
 import { Settings, openStore } from "./ui/settings";
+import { STORAGE_FULL } from "./ui/words";
 import { fetchDemoTracks } from "./ui/sources";
 import "./ui/styles/index.css";
 import { VISUALS } from "./visuals";
@@ -31,7 +32,9 @@ await isolate();
 
 const scope = new Scope();
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const cache = new EncodingCache();
+const cache = new EncodingCache(undefined, {
+  onFull: () => playground.notices.show("info", STORAGE_FULL),
+});
 const store = openStore();
 const visuals = VISUALS.map(({ id }) => id);
 const settings = new Settings(scope, store, calm, visuals);

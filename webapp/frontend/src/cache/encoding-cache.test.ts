@@ -8,9 +8,13 @@ import { EncodingCache } from "./encoding-cache";
 import { encodingKey } from "./key";
 import type { CacheStore, Use } from "./store";
 
+const FULL = new DOMException("full", "QuotaExceededError");
+
 class MemoryStore implements CacheStore {
   readonly kept = new Map<string, { use: unknown; value: unknown }>();
   broken = false;
+  /** Entries that there is room for. */
+  room = Infinity;
 
   uses(): Promise<unknown[]> {
     return this.#answer(() => [...this.kept.values()].map(({ use }) => use));
@@ -19,6 +23,7 @@ class MemoryStore implements CacheStore {
     return this.#answer(() => structuredClone(this.kept.get(key)?.value));
   }
   write(use: Use, value: unknown): Promise<void> {
+    if (!this.kept.has(use.key) && this.kept.size >= this.room) return Promise.reject(FULL);
     return this.#answer(() => void this.kept.set(use.key, { use, value: structuredClone(value) }));
   }
   touch(use: Use): Promise<void> {
@@ -31,9 +36,7 @@ class MemoryStore implements CacheStore {
     return this.#answer(() => this.kept.clear());
   }
   #answer<T>(run: () => T): Promise<T> {
-    return this.broken
-      ? Promise.reject(new DOMException("full", "QuotaExceededError"))
-      : Promise.resolve(run());
+    return this.broken ? Promise.reject(FULL) : Promise.resolve(run());
   }
 }
 
@@ -105,7 +108,7 @@ describe("EncodingCache", () => {
     await cache.write(bundle, a, blocksFor(a));
     const one = (await cache.sizeBytes())!;
     expect(one).toBeGreaterThan(100);
-    cache = new EncodingCache(store, 2 * one);
+    cache = new EncodingCache(store, { maxBytes: 2 * one });
     vi.setSystemTime(Date.now() + 1000);
     await cache.write(bundle, b, blocksFor(b));
     vi.setSystemTime(Date.now() + 1000);
@@ -116,7 +119,7 @@ describe("EncodingCache", () => {
     const known = await Promise.all(tracks.map(async (pcm) => (await cache.read(bundle, pcm)) !== null));
     expect(known).toEqual([true, false, true]);
 
-    await new EncodingCache(store, one - 1).write(bundle, b, blocksFor(b));
+    await new EncodingCache(store, { maxBytes: one - 1 }).write(bundle, b, blocksFor(b));
     expect(await cache.sizeBytes()).toBe(2 * one);
     await cache.clear();
     expect(await cache.sizeBytes()).toBe(0);
@@ -158,6 +161,23 @@ describe("EncodingCache", () => {
     expect(await cache.sizeBytes()).toBeNull();
     await cache.clear();
     expect(cache.counts).toEqual({ hits: 0, misses: 0, refused: 0, failed: 4 });
+  });
+});
+
+describe("a disk without room", () => {
+  it("takes the new track for the old ones, and is told of only when that does not help, once", async () => {
+    const onFull = vi.fn();
+    cache = new EncodingCache(store, { onFull });
+    store.room = 1;
+    await cache.write(bundle, track(1), blocksFor(track(1)));
+    await cache.write(bundle, track(2), blocksFor(track(2)));
+    expect(await cache.read(bundle, track(1))).toBeNull();
+    expect(await cache.read(bundle, track(2))).not.toBeNull();
+    expect(onFull).not.toHaveBeenCalled();
+    store.room = 0;
+    for (const seed of [3, 4]) await cache.write(bundle, track(seed), blocksFor(track(seed)));
+    expect(onFull).toHaveBeenCalledTimes(1);
+    expect(cache.counts.failed).toBe(2);
   });
 });
 

@@ -9,6 +9,13 @@ const MAX_BYTES = 200 * 2 ** 20;
 
 type Encoded = Pick<Bundle, "audio" | "frontend" | "encoders" | "files">;
 
+export interface CacheOptions {
+  /** Room for all entries. */
+  readonly maxBytes?: number;
+  /** The browser has no room for a track, not even without the others. Called once. */
+  readonly onFull?: () => void;
+}
+
 /** What one encoder has made of a track: the shapes follow from the bundle. */
 interface Kept {
   readonly encodings: Float32Array;
@@ -19,7 +26,7 @@ interface Kept {
  * Encodings of tracks that were heard before, the least recently used of which go first when there is no more room.
  *
  * Nothing here fails: where the browser keeps nothing, or what it has kept is damaged, the track is analysed again. How
- * often that happened is counted.
+ * often that happened is counted, and that there is no room is told once.
  */
 export class EncodingCache {
   readonly counts = {
@@ -32,12 +39,18 @@ export class EncodingCache {
   };
   readonly #store: CacheStore;
   readonly #maxBytes: number;
+  readonly #onFull: () => void;
+  #isFullTold = false;
   /** Writing, one track after the other. */
   #writes: Promise<void> = Promise.resolve();
 
-  constructor(store: CacheStore = new IndexedDbStore(), maxBytes = MAX_BYTES) {
+  constructor(
+    store: CacheStore = new IndexedDbStore(),
+    { maxBytes = MAX_BYTES, onFull = () => undefined }: CacheOptions = {},
+  ) {
     this.#store = store;
     this.#maxBytes = maxBytes;
+    this.#onFull = onFull;
   }
 
   /** @returns a block with all of a track's encodings for every encoder; null when they are not there */
@@ -71,8 +84,14 @@ export class EncodingCache {
       if (!whole || key === null) return;
       const use = useOf(key, whole);
       await this.#attempt(undefined, async () => {
-        if (!(await this.#makeRoom(use))) return;
-        await this.#store.write(use, value);
+        if (use.bytes > this.#maxBytes) return;
+        await this.#makeRoom(use, this.#maxBytes);
+        await this.#store.write(use, value).catch(async (error: unknown) => {
+          if (!isFull(error)) throw error;
+          // The browser has less room than we allow ourselves: everything else goes before this is given up.
+          await this.#makeRoom(use, use.bytes);
+          await this.#store.write(use, value);
+        });
       });
     });
     return this.#writes;
@@ -88,17 +107,15 @@ export class EncodingCache {
     return this.#attempt(null, async () => (await this.#uses()).reduce((sum, { bytes }) => sum + bytes, 0));
   }
 
-  /** @returns whether there is room for it */
-  async #makeRoom({ key, bytes }: Use): Promise<boolean> {
-    if (bytes > this.#maxBytes) return false;
+  /** Remove the least recently used entries until all of them, with this one, take no more than that. */
+  async #makeRoom({ key, bytes }: Use, maxBytes: number): Promise<void> {
     const others = (await this.#uses()).filter((use) => use.key !== key);
-    let surplus = others.reduce((sum, use) => sum + use.bytes, bytes - this.#maxBytes);
+    let surplus = others.reduce((sum, use) => sum + use.bytes, bytes - maxBytes);
     for (const use of others.sort((a, b) => a.usedMs - b.usedMs)) {
       if (surplus <= 0) break;
       await this.#store.remove(use.key);
       surplus -= use.bytes;
     }
-    return true;
   }
 
   /** Where they are damaged nothing is known of any entry, and all go. */
@@ -113,11 +130,20 @@ export class EncodingCache {
   async #attempt<Result>(otherwise: Result, run: () => Promise<Result>): Promise<Result> {
     try {
       return await run();
-    } catch {
+    } catch (error) {
       this.counts.failed++;
+      if (isFull(error) && !this.#isFullTold) {
+        this.#isFullTold = true;
+        this.#onFull();
+      }
       return otherwise;
     }
   }
+}
+
+/** Browsers without `QuotaExceededError` as a class of its own have a DOMException of that name; both have the name. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && error.name === "QuotaExceededError";
 }
 
 function useOf(key: string, blocks: readonly EncodingBlock[]): Use {

@@ -63,15 +63,26 @@ export class IndexedDbStore implements CacheStore {
     });
   }
 
+  /** Once for all calls, until it is lost or cannot be had: then the next call tries again. */
+  #open(): Promise<IDBDatabase> {
+    if (this.#database) return this.#database;
+    const database = open(() => {
+      if (this.#database === database) this.#database = null;
+    });
+    database.catch(() => {
+      if (this.#database === database) this.#database = null;
+    });
+    this.#database = database;
+    return database;
+  }
+
   /** One transaction over both stores. @returns what was asked for, once all of it is kept */
   async #do<Result>(
     mode: IDBTransactionMode,
     ask: (uses: IDBObjectStore, values: IDBObjectStore) => IDBRequest<Result>,
   ): Promise<Result> {
-    this.#database ??= open(() => {
-      this.#database = null;
-    });
-    const transaction = (await this.#database).transaction([USES, VALUES], mode);
+    const database = await this.#open();
+    const transaction = database.transaction([USES, VALUES], mode);
     const request = ask(transaction.objectStore(USES), transaction.objectStore(VALUES));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result);

@@ -6,6 +6,10 @@ import { LiveInputError } from "../live/live-input-error";
 import { unexpected } from "../unexpected";
 import { FetchError } from "./sources";
 
+/** Said once: nothing else suffers from it. */
+export const STORAGE_FULL =
+  "The browser has no room left, so results of the analysis are not kept. Free some disk space to have known tracks ready at once.";
+
 /** Why a track could not be opened, for people. */
 export function explainTrack(error: unknown, title: string): string {
   if (error instanceof FetchError) return error.message;
