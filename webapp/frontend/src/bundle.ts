@@ -2,6 +2,7 @@
  * The only reader of bundles (docs/bundle-format.md): fetches, validates every field, verifies what it downloads.
  * What comes out is plain data that can be posted to a worker; no other file knows the JSON's names.
  */
+import { ToldError } from "./told-error";
 
 const SCHEMA_VERSION = 3;
 const REGISTRY_SCHEMA_VERSION = 1;
@@ -24,7 +25,7 @@ const OWN_FRONTEND = "frontend/";
 const FRONTEND_MODEL = "model.json";
 
 /** A bundle or registry that cannot be used: which field of which file, what is wrong, and a way on. */
-export class BundleError extends Error {
+export class BundleError extends ToldError {
   /** The offending field, like `manifest.json: audio.hop_length`, or the file. */
   readonly field: string;
   /** What is wrong with it, as the rest of a sentence. */

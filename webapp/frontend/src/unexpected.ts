@@ -7,7 +7,8 @@ const MAX_DETAIL_LENGTH = 200;
  * @param remedy a sentence
  */
 export function unexpected(what: string, error: unknown, remedy: string): string {
-  const detail = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
-  const said = detail === "" ? "" : `; the browser says “${detail.slice(0, MAX_DETAIL_LENGTH)}”`;
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  const detail = line.trim().replaceAll(/[“”]/g, '"').slice(0, MAX_DETAIL_LENGTH);
+  const said = detail === "" ? "" : `; the browser says “${detail}”`;
   return `${what} unexpectedly${said}. ${remedy}`;
 }

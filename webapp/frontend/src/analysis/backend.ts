@@ -1,6 +1,7 @@
 /** Which backend executes the graphs: the fastest one that proves itself on the bundle's goldens. */
 import * as tf from "@tensorflow/tfjs-core";
 import { BundleError, type Bundle } from "../bundle";
+import { ToldError } from "../told-error";
 import { Analyzer, loadGraphs, type BundleGraphs } from "./analyzer";
 import { loadGoldens, passes, selfTest, type GoldenValues, type SelfTest } from "./self-test";
 
@@ -27,7 +28,7 @@ export interface Backend {
 }
 
 /** No backend of this browser computes what the bundle's goldens ask for. */
-export class BackendError extends Error {
+export class BackendError extends ToldError {
   /** What was tried, and what came of it. */
   readonly attempts: readonly string[];
 

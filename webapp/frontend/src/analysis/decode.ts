@@ -1,5 +1,6 @@
 /** File -> PCM, with the browser's own decoders. */
 import { untilAborted } from "../abort";
+import { ToldError } from "../told-error";
 import { downmix, type Pcm } from "./pcm";
 import { isOutOfMemory } from "./memory";
 
@@ -14,7 +15,7 @@ export type DecodeFailure =
   "empty" | "unreadable" | "unsupported" | "no-sound" | "memory" | "too-large" | "too-long" | "too-short";
 
 /** A file that cannot be played, with the reason and a sentence that a person understands. */
-export class DecodeError extends Error {
+export class DecodeError extends ToldError {
   readonly reason: DecodeFailure;
 
   constructor(reason: DecodeFailure, message: string, options?: ErrorOptions) {

@@ -4,6 +4,7 @@ import type { EncodeRequest, EncodeResult } from "./analyzer";
 import { BackendError, type Backend } from "./backend";
 import { isOutOfMemory } from "./memory";
 import { unexpected } from "../unexpected";
+import { ToldError } from "../told-error";
 
 export type Request =
   | { readonly kind: "start"; readonly bundleUrl: string; readonly maxThreads?: number }
@@ -30,7 +31,7 @@ export type WireError =
   | { readonly name: "AnalysisError"; readonly detail: string };
 
 /** The analysis broke off for want of memory, or for a reason that nobody foresaw. Its worker may be dead. */
-export class AnalysisError extends Error {
+export class AnalysisError extends ToldError {
   /** What the browser says; may be empty. */
   readonly detail: string;
 

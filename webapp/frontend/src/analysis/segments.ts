@@ -1,5 +1,6 @@
 /** The grid on which a track is cut into frames and segments (docs/bundle-format.md, "Walking the graphs"). */
 import type { AudioParams, Encoder, FrontendGraph } from "../bundle";
+import { ToldError } from "../told-error";
 
 /** Where a track's encodings lie in time: encoding `k` at `firstSeconds + k * stepSeconds`. */
 export interface TimeAxis {
@@ -27,7 +28,7 @@ export interface SegmentRun {
 }
 
 /** The track is shorter than one window of the encoder. */
-export class TrackTooShortError extends Error {
+export class TrackTooShortError extends ToldError {
   readonly durationSeconds: number;
   readonly windowSeconds: number;
 

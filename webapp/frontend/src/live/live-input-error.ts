@@ -1,4 +1,5 @@
 /** Sound that cannot be heard, with the reason and a way on, in words for people. */
+import { ToldError } from "../told-error";
 
 export type LiveInputKind = "microphone" | "tab";
 
@@ -18,7 +19,7 @@ export type LiveInputFailure =
   | "blocked"
   | "failed";
 
-export class LiveInputError extends Error {
+export class LiveInputError extends ToldError {
   readonly reason: LiveInputFailure;
 
   constructor(reason: LiveInputFailure, message: string, options?: ErrorOptions) {
@@ -101,7 +102,7 @@ export function blocked(options?: ErrorOptions): LiveInputError {
 export function noAudioShared(): LiveInputError {
   return new LiveInputError(
     "no-audio",
-    "What you chose was shared without its sound. Try again, choose a tab, and tick “Share tab audio” " +
-      "(for a whole screen: “Share system audio”).",
+    "What you chose was shared without its sound. Try again, choose a tab, and tick “Share tab audio”, " +
+      "or “Share system audio” for a whole screen.",
   );
 }

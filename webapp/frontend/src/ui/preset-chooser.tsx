@@ -197,7 +197,7 @@ export async function readPresetFile(file: File): Promise<string> {
   try {
     return await file.text();
   } catch {
-    throw new PresetError("The file cannot be read. Has it been moved? Choose it again.");
+    throw new PresetError("The file cannot be read; it may have been moved. Choose it again.");
   }
 }
 

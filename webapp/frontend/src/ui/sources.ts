@@ -1,6 +1,7 @@
 import type { FmaTrack } from "../library/fma";
 import { keepOffline } from "../offline/offline";
 import { titleOfFile } from "../player/format";
+import { ToldError } from "../told-error";
 
 /** Something that can be opened: a person's file, one of our demo tracks or one of the server's FMA tracks. */
 export interface TrackSource {
@@ -20,7 +21,7 @@ export interface DemoTrack {
 }
 
 /** A track or a list of tracks that the server does not hand out. */
-export class FetchError extends Error {
+export class FetchError extends ToldError {
   constructor(what: string, status: number | null, options?: ErrorOptions) {
     const detail = status === null ? "the server cannot be reached" : `the server answers ${status}`;
     super(`${what} cannot be loaded: ${detail}. Try again, or open a file of your own.`, options);

@@ -1,10 +1,9 @@
-import { AnalysisError, BackendError } from "../analysis/client";
+import { BackendError } from "../analysis/client";
 import { DecodeError } from "../analysis/decode";
 import { TrackTooShortError } from "../analysis/segments";
 import { BundleError } from "../bundle";
-import { LiveInputError } from "../live/live-input-error";
+import { ToldError } from "../told-error";
 import { unexpected } from "../unexpected";
-import { FetchError } from "./sources";
 
 /** Said once: nothing else suffers from it. */
 export const STORAGE_FULL =
@@ -12,16 +11,15 @@ export const STORAGE_FULL =
 
 /** Why a track could not be opened, for people. */
 export function explainTrack(error: unknown, title: string): string {
-  if (error instanceof FetchError) return error.message;
-  if (error instanceof DecodeError || error instanceof TrackTooShortError)
+  if (error instanceof DecodeError || error instanceof TrackTooShortError) {
     return `“${title}”: ${error.message}`;
-  return unexpected(`Opening “${title}” failed`, error, "Try again, or choose another file.");
+  }
+  return explain(error, `Opening “${title}” failed`, "Try again, or choose another file.");
 }
 
 /** Why live sound cannot be heard, for people. */
 export function explainLive(error: unknown): string {
-  if (error instanceof LiveInputError) return error.message;
-  return unexpected("Starting live sound failed", error, "Try again.");
+  return explain(error, "Starting live sound failed", "Try again.");
 }
 
 /** Why a model could not be used or goes on no longer, for people. */
@@ -29,13 +27,12 @@ export function explainModel(error: unknown): string {
   if (error instanceof BundleError) {
     return `The model could not be loaded because ${error.field} ${error.problem}. ${error.remedy}`;
   }
-  // These say everything themselves; the last two are about the open track, which may have to be decoded again.
-  const isComplete =
-    error instanceof AnalysisError ||
-    error instanceof BackendError ||
-    error instanceof DecodeError ||
-    error instanceof FetchError;
-  return isComplete ? error.message : unexpected("Starting the model failed", error, "Try again.");
+  return explain(error, "Starting the model failed", "Try again.");
+}
+
+/** An error that says everything needs nothing around it. */
+function explain(error: unknown, what: string, remedy: string): string {
+  return error instanceof ToldError ? error.message : unexpected(what, error, remedy);
 }
 
 /** The whole of it, for the few who ask. */
