@@ -559,6 +559,15 @@ def test_an_interrupted_unpacking_resumes(client: Client) -> None:
     assert len(client.host.seen) == 1
 
 
+def test_an_interrupted_unpacking_of_what_was_removed_resumes(client: Client) -> None:
+    client()
+    shutil.rmtree(client.out / "fma_small")
+    client.interrupt(lambda what, n_done: what == "unpacking fma_small.zip" and n_done > 150_000)
+    assert (client.out / "fma_small/000/000000.mp3").exists()
+    client()
+    client.check()
+
+
 def link(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
     member.create_system = 3

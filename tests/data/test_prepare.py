@@ -164,6 +164,20 @@ def test_a_shard_that_is_lost_or_damaged_is_made_again(fma_root: Path, tmp_path:
     assert files(dataset) == before
 
 
+def test_a_dataset_that_is_being_mended_is_not_complete(fma_root: Path, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    dataset = prepare(fma_root, tmp_path, selection=Selection(), features=Features(LIVE), tracks_per_shard=2)
+    (tmp_path / dataset.shards[0]["file"]).unlink()
+    again = {"selection": Selection(), "features": Features(LIVE), "tracks_per_shard": 2}
+    with pytest.raises(KeyboardInterrupt):
+        prepare(fma_root, tmp_path, **again, progress=interrupt)
+    assert not (tmp_path / "manifest.json").exists()
+    assert prepare(fma_root, tmp_path, **again).digest == dataset.digest
+
+
 def test_verify_finds_a_changed_byte_and_prepare_mends_it(fma_root: Path, tmp_path: Path) -> None:
     dataset = prepare(fma_root, tmp_path / "ds", **OPTIONS)
     seen: list[tuple[int, int]] = []

@@ -140,6 +140,9 @@ def prepare_on_beam(
         _publish(dataset, out, ["settings.json", ORIGIN])
         counters: dict[str, int] = {}
         if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
+            # It says that all of the dataset is there, and comes last.
+            if FileSystems.exists(manifest := _join(out, "manifest.json")):
+                FileSystems.delete([manifest])
             # Reshuffled, because Create is one element to most engines, and what follows would stay on one worker.
             _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job, fma_root, out))
             with _watching(job, out, progress):

@@ -144,6 +144,8 @@ def download(
     _check_space(out, {name: archives[name] for name in names})
     for name in names:
         archive, path = archives[name], out / f"{name}.zip"
+        # It says that all of the folder is there, and comes last.
+        _marker(out, name).unlink(missing_ok=True)
         try:
             _fetch(f"{base_url.rstrip('/')}/{path.name}", path, archive, progress=progress, sleep=sleep)
             _unpack(path, archive, progress=progress)

@@ -271,6 +271,9 @@ def prepare(
 
 def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDataset:
     shards = job.unfinished()
+    if shards:
+        # It says that all of the dataset is there, and comes last.
+        (job.out / "manifest.json").unlink(missing_ok=True)
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
     lock, stop = Lock(), Event()
