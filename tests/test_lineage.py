@@ -55,7 +55,8 @@ class Workshop:
         folder = self.root / "runs" / name
         config: dict[str, Any] = {
             "preset": preset(name),
-            **{"dataset": dataset.name, "dataset_digest": digest(dataset), "dataset_path": str(dataset)},
+            **{"dataset": dataset.name, "dataset_digest": digest(dataset)},
+            "dataset_path": os.path.relpath(dataset, folder),
             **{"seed": seed, "teacher": None, "command": f"tfdeepviz train {name}", "code_version": "0.1.0+g1234567"},
         }
         if teacher is not None:
@@ -88,7 +89,7 @@ class Workshop:
                     "encoders": {
                         run.name: {
                             "run": {"path": str(run), "config": config},
-                            "dataset": described(Path(config["dataset_path"])),
+                            "dataset": described((run / config["dataset_path"]).resolve()),
                             **{"layer": None, "metrics": read_json(run / "metrics.json")},
                         }
                         for run, config in ((run, read_json(run / "config.json")) for run in runs)

@@ -337,13 +337,12 @@ class _Told:
                 recorded={} if recorded is None else {recorded: None},
             )
         )
-        record = {"name": config["dataset"], "digest": config["dataset_digest"], "path": config.get("dataset_path")}
+        dataset = config.get("dataset_path")
+        place = None if dataset is None else str(_seen_from(found or recorded, dataset))
+        record = {"name": config["dataset"], "digest": config["dataset_digest"], "path": place}
         self.dataset_of(key, record, "dataset", told_by)
         if (teacher := config.get("teacher")) is not None:
-            path, preset = _place(teacher["path"]), teacher["preset"]
-            if not Path(teacher["path"]).is_absolute():
-                # Seen from the run.
-                path = _place((found or recorded or Path()) / teacher["path"])
+            path, preset = _seen_from(found or recorded, teacher["path"]), teacher["preset"]
             model = _hex(teacher["sha256"])
             known_by = _Draft(
                 kind="run",
@@ -677,6 +676,11 @@ def _place(path: Any) -> Path:
     if isinstance(path, str) and (not path or len(path) > _MAX_PATH):
         raise InputError(f"{path!r:.100} is no path")
     return Path(os.path.realpath(path))
+
+
+def _seen_from(run: Path | None, path: Any) -> Path:
+    """Where a path leads that a run noted, seen from its own folder; version 0.1 noted absolute ones."""
+    return _place(path) if run is None or not path else _place(run / path)
 
 
 def _canonical(value: Any) -> str:

@@ -60,6 +60,8 @@ def weights(run: Run) -> list[npt.NDArray[Any]]:
 
 def test_a_run_describes_itself(undisturbed: Run, dataset: PreparedDataset) -> None:
     assert undisturbed.config["dataset_digest"] == dataset.digest
+    assert not Path(undisturbed.config["dataset_path"]).is_absolute()
+    assert (undisturbed.path / undisturbed.config["dataset_path"]).resolve() == dataset.path.resolve()
     assert Run.load(undisturbed.path).preset == TINY
     assert [row["epoch"] for row in undisturbed.history()] == [1, 2, 3]
     assert (undisturbed.path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")

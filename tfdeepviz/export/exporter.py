@@ -250,8 +250,9 @@ def _exported(run: Run, layer: str | None) -> keras.Model:
 
 def _dataset_of(run: Run) -> dict[str, Any]:
     """What is known of the data that a run was trained on."""
-    path = Path(str(run.config.get("dataset_path", "")))
-    if run.config.get("dataset_path") and path.is_dir():
+    noted = run.config.get("dataset_path")
+    # Seen from the run; version 0.1 noted absolute paths.
+    if noted and (path := run.path.resolve() / str(noted)).is_dir():
         dataset = PreparedDataset.load(path)
         if dataset.digest == run.config["dataset_digest"]:
             return describe(dataset)

@@ -427,14 +427,13 @@ def _claim(
         "genres": list(dataset.recipe.genres),
         "dataset": dataset.name,
         "dataset_digest": dataset.digest,
-        "dataset_path": str(dataset.path.resolve()),
+        "dataset_path": _seen_from(out, dataset.path),
         "seed": seed,
         "deterministic": deterministic,
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
         "teacher": teacher
         and {
-            # Seen from the run, so that both can be moved together.
-            "path": Path(os.path.relpath(teacher.path.resolve(), out.resolve())).as_posix(),
+            "path": _seen_from(out, teacher.path),
             "sha256": sha256_file(teacher._finished(teacher.model_path)),
             "preset": teacher.preset.to_dict(),
             "n_components": n_components,
@@ -467,6 +466,11 @@ def _claim(
         raise FormatError(f"{out}: not empty and not a training run; give another --out")
     write_json(path, config)
     return Run.load(out)
+
+
+def _seen_from(run: Path, path: Path) -> str:
+    """Where something lies, seen from the run's folder: both can be moved together."""
+    return Path(os.path.relpath(path.resolve(), run.resolve())).as_posix()
 
 
 def _identity(teacher: Any) -> Any:
