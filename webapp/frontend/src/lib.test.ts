@@ -1,8 +1,9 @@
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, expect, it, vi } from "vitest";
+import { Analyzer } from "./analysis/analyzer";
 import type { Bundle } from "./bundle";
-import { analyze, loadBundle } from "./lib";
+import { AnalysisError, analyze, loadBundle } from "./lib";
 import {
   TOY_URL,
   toyEncoders,
@@ -17,6 +18,7 @@ import {
 vi.mock("./analysis/backend", async () => {
   const { Analyzer, loadGraphs } = await import("./analysis/analyzer");
   return {
+    BackendError: class extends Error {},
     startAnalyzer: async (bundle: Bundle) => ({
       analyzer: await Analyzer.create(bundle, await loadGraphs(bundle)),
       backend: { name: "cpu" },
@@ -44,6 +46,22 @@ it("gives every encoder's series, a classifier's with its genres", async () => {
   expect(bundle.encoders.map(({ genres }) => genres)).toEqual([undefined, ["Calm", "Loud", "Odd"]]);
   expect(times).toHaveLength(parameters.length);
   expectNear(parameters, toyParameters(pcm, options));
+});
+
+it("tells what breaks off, and starts the bundle anew the next time", async () => {
+  vi.stubGlobal("fetch", toyFetch(await toyFiles()));
+  const bundle = await loadBundle(TOY_URL);
+  const pcm = new Float32Array(500).fill(0.1);
+  const encode = vi.spyOn(Analyzer.prototype, "encode");
+  encode.mockRejectedValueOnce(new RangeError("Array buffer allocation failed"));
+  const create = vi.spyOn(Analyzer, "create");
+  const failed = analyze(pcm, bundle);
+  await expect(failed).rejects.toThrow(AnalysisError);
+  await expect(failed).rejects.toThrow(/ran out of memory/);
+  expect((await analyze(pcm, bundle)).times.length).toBeGreaterThan(0);
+  expect(create).toHaveBeenCalledTimes(2);
+  const reason = new Error("enough");
+  await expect(analyze(pcm, bundle, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
 function expectNear(given: readonly Float32Array[], expected: readonly (readonly number[])[]): void {

@@ -17,8 +17,10 @@
  *
  * It runs in the caller's thread, in blocks between which the page stays responsive; in a worker it works as well.
  */
+import { untilAborted } from "./abort";
 import type { Analyzer } from "./analysis/analyzer";
 import { startAnalyzer, type Backend } from "./analysis/backend";
+import { fromWire, toWire } from "./analysis/messages";
 import { TrackAnalysis } from "./analysis/run";
 import { timeAxis, type TimeAxis } from "./analysis/segments";
 import type { Bundle } from "./bundle";
@@ -36,6 +38,7 @@ export {
 } from "./bundle";
 export { ParameterTrack, type EncodingBlock } from "./mapping/track";
 export { BackendError, type Backend } from "./analysis/backend";
+export { AnalysisError } from "./analysis/messages";
 export { TrackTooShortError } from "./analysis/segments";
 
 export interface AnalyzeOptions {
@@ -79,6 +82,8 @@ let starting: Promise<unknown> = Promise.resolve();
  * @throws TrackTooShortError when it is shorter than the longest window
  * @throws BundleError when a graph cannot be fetched or used
  * @throws BackendError when this browser does not compute what the bundle expects
+ * @throws AnalysisError when it breaks off, for want of memory say; the next call starts the bundle anew
+ * @throws the signal's reason when it is aborted
  */
 export async function analyze(
   pcm: Float32Array,
@@ -103,16 +108,20 @@ export async function analyze(
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });
-  const { analyzer, backend } = await start(bundle);
+  const { analyzer, backend } = await untilAborted(start(bundle), signal);
+  const lose = (error: unknown): never => {
+    started.delete(bundle);
+    throw fromWire(toWire(error)); // as the page's worker tells it
+  };
   await analysis.run({
     depth: 1,
     peakDb: async (run) => {
       await breathe();
-      return analyzer.peakDb(run);
+      return analyzer.peakDb(run).catch(lose);
     },
     encode: async (request) => {
       await breathe();
-      return (await analyzer.encode(request)).blocks;
+      return (await analyzer.encode(request).catch(lose)).blocks;
     },
   });
 

@@ -18,6 +18,8 @@ export interface ToyOptions {
   readonly sharedFrontend?: boolean;
   /** Step of the encoder `toy`. */
   readonly stepSeconds?: number;
+  /** Of the sound; a frame is four samples at any rate. */
+  readonly sampleRateHz?: number;
   /** Change the JSON of a file before it is listed: `edit("manifest.json", (json) => ...)`. */
   readonly edit?: Readonly<Record<string, (json: Json) => unknown>>;
 }
@@ -28,7 +30,7 @@ export const TOY_URL = "http://toy.test/registry/toy/1/";
 const FRONTEND = "frontend/";
 const HOP = 4;
 const N_FFT = 8;
-const SECONDS_PER_FRAME = 0.04;
+const SAMPLE_RATE_HZ = 100;
 const SIZE = 2;
 const GENRES = ["Calm", "Loud", "Odd"];
 /** Logits of the genres by the numbers of an encoding, [SIZE, GENRES.length]. */
@@ -49,12 +51,13 @@ export interface ToyEncoder {
 export function toyEncoders({
   wide = false,
   classifier = false,
-  stepSeconds = 0.08,
+  sampleRateHz = SAMPLE_RATE_HZ,
+  stepSeconds = (2 * HOP) / sampleRateHz,
 }: ToyOptions = {}): ToyEncoder[] {
   const toy = {
     name: "toy",
     windowFrames: 3,
-    hopFrames: Math.round(stepSeconds / SECONDS_PER_FRAME),
+    hopFrames: Math.round((stepSeconds * sampleRateHz) / HOP),
     ...(classifier && { genres: GENRES }),
   };
   return wide ? [{ name: "wide", windowFrames: 6, hopFrames: 5 }, toy] : [toy];
@@ -250,7 +253,8 @@ export function toyParameters(pcm: ArrayLike<number>, options: ToyOptions = {}):
 
 /** The bundle's files, by their paths relative to it. */
 export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
-  const { topDb = null, edit = {} } = options;
+  const { topDb = null, sampleRateHz = SAMPLE_RATE_HZ, edit = {} } = options;
+  const secondsPerFrame = HOP / sampleRateHz;
   const encoders = toyEncoders(options);
   const files: ToyFiles = new Map();
   const put = (path: string, json: Json) => {
@@ -394,7 +398,7 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     created: "2026-01-01T00:00:00Z",
     audio: {
       preset: "live",
-      sample_rate_hz: 100,
+      sample_rate_hz: sampleRateHz,
       n_fft: N_FFT,
       hop_length: HOP,
       n_mels: 2,
@@ -423,9 +427,9 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
       encoding_size: SIZE,
       ...(genres && { genres: [...genres] }),
       window_frames: windowFrames,
-      window_seconds: windowFrames * SECONDS_PER_FRAME,
-      step_seconds: hopFrames * SECONDS_PER_FRAME,
-      time_offset_seconds: ((windowFrames - 1) / 2) * SECONDS_PER_FRAME,
+      window_seconds: windowFrames * secondsPerFrame,
+      step_seconds: hopFrames * secondsPerFrame,
+      time_offset_seconds: ((windowFrames - 1) / 2) * secondsPerFrame,
     })),
     mappings: "mappings.json",
     goldens: "goldens/goldens.json",

@@ -529,6 +529,26 @@ describe("playback and analysis", () => {
   });
 });
 
+describe("a track on its way", () => {
+  it("is given up as soon as another one is opened", async () => {
+    const signals: AbortSignal[] = [];
+    const slow = vi.fn(decode);
+    const { playground } = setUp({ services: { decode: slow } });
+    await playground.start();
+    slow.mockImplementation((_, { signal }) => {
+      signals.push(signal!);
+      return new Promise(() => undefined);
+    });
+    void playground.open(song("Long"));
+    await settle();
+    expect(signals[0]!.aborted).toBe(false);
+    slow.mockImplementation(decode);
+    await playground.open(song("Air"));
+    expect(signals[0]!.aborted).toBe(true);
+    expect(playground.track.value?.title).toBe("Air");
+  });
+});
+
 describe("models of several rates", () => {
   const rates = { one: RATE, two: 2 * RATE };
   const ofRate = (name: keyof typeof rates) => new FakeAnalyst(name, 0.5, N, rates[name]);
