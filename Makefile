@@ -31,7 +31,7 @@ setup: $(DEV) $(NODE) ## everything that work on the project needs
 
 .PHONY: test
 test: $(DEV) $(STATIC) ## all tests that take minutes at most
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup --no-loadscope-reorder
 	cd $(FRONTEND) && npm test && npm run e2e
 
 .PHONY: test-slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,11 +15,8 @@ import pytest
 import soundfile as sf
 from hypothesis import settings
 
-from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
-from tfdeepviz.data.prepare import prepare
-from tfdeepviz.params import LIVE
+if TYPE_CHECKING:
+    from tfdeepviz.data.dataset import PreparedDataset
 
 # The same examples every time, however busy the machine is.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -27,6 +25,11 @@ settings.load_profile("repeatable")
 RATE_HZ = 44_100
 
 _HERE = Path(__file__).parent
+
+#: What takes longest: it begins first, so that no worker waits for another one at the end.
+_LONGEST = ("test_walk.py", "export", "test_pipeline.py", "models", "data", "analysis")
+#: Folders whose files share what takes long to make.
+_TOGETHER = ("export",)
 
 
 Sound = npt.NDArray[np.float32]
@@ -39,11 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that share what is slow to make, where several workers divide them; the longest one first."""
-    items.sort(key=lambda item: item.path.name != "test_walk.py")
+    """Keep a file's tests on one worker, where there are several, and begin with what takes longest."""
+
+    def turn(item: pytest.Item) -> int:
+        top = item.path.relative_to(_HERE).parts[0]
+        return _LONGEST.index(top) if top in _LONGEST else len(_LONGEST)
+
+    items.sort(key=turn)
     for item in items:
         folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(str(item.path if folder == _HERE else folder)))
+        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name in _TOGETHER else item.path)))
 
 
 def music(seconds: float, *, seed: int = 0, rate_hz: int = RATE_HZ) -> Sound:
@@ -103,6 +111,11 @@ def fma_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def two_genres(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """Fourteen short tracks of two genres, prepared: ten for training, two for validation and test each."""
+    from tfdeepviz.data.features import Features
+    from tfdeepviz.data.fma import Selection
+    from tfdeepviz.data.prepare import prepare
+    from tfdeepviz.params import LIVE
+
     splits = {**dict.fromkeys(range(2, 12), "training"), **dict.fromkeys((12, 13), "validation")}
     splits |= dict.fromkeys((14, 15), "test")
     folder = tmp_path_factory.mktemp("two-genres")

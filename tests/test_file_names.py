@@ -5,38 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import REPOSITORY, tfdeepviz
 from tests.conftest import make_fma
 from tfdeepviz.data.files import TEMPORARY, atomic_path, remove_leftovers
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 # As long as a disk takes with ".json".
 LONG = "か" * 83
-# All commands by one interpreter, which takes seconds to load TensorFlow.
-COMMANDS = """
-import json, sys
-from tfdeepviz.cli import main
-for line in sys.stdin:
-    assert main(json.loads(line)) == 0
-"""
-
-
-def run(folder: Path, *commands: list[str]) -> str:
-    """Run commands where the terminal takes UTF-8 and nothing else; gives what they print."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LANG": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},
-        input="".join(f"{json.dumps(command)}\n" for command in commands).encode(),
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    return done.stdout.decode()
 
 
 @pytest.mark.parametrize("name", ["x.json", f"{LONG}.json", f"{LONG}か", f"x.{LONG}", f".{LONG}"])
@@ -70,17 +48,18 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
     name = folder.name
     shutil.copy(folder / "fma_small" / "000" / "000002.mp3", folder / f"{name}.mp3")
     bundle = next((REPOSITORY / "webapp" / "registry" / "ae-time").iterdir())
-    printed = run(
-        tmp_path,
+    index, prepare, *_ = tfdeepviz(
         ["index", "--fma-root", name, "--out", f"{name}/index.csv"],
         ["prepare", "--fma-root", name, "--out", f"{name}/{name}"],
         ["inspect", f"{name}/{name}"],
         ["demo-corpus", f"{name}/demo", "--tracks", "1", "--seconds", "1"],
         ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{name}/{name}.json"],
         ["extract", f"{name}/{name}.mp3", "--bundle", str(bundle), "--out", f"{LONG}.csv"],
+        cwd=tmp_path,
+        LANG="C.UTF-8",
     )
-    assert "M\\udcfcsik/index.csv: 4 files" in printed
-    assert "fma_small/000/000003.mp3: not an audio file" in printed
+    assert "M\\udcfcsik/index.csv: 4 files" in index
+    assert "fma_small/000/000003.mp3: not an audio file" in prepare
     dataset = folder / name
     assert json.loads((dataset / "origin.json").read_text("utf-8"))["fma_root"] == str(folder)
     assert json.loads((folder / f"{name}.json").read_text("utf-8"))["times"]

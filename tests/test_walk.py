@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
-_ROOT = Path(__file__).resolve().parent.parent
+from tests.commands import REPOSITORY, tfdeepviz
+
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
-_PRESETS = _ROOT / "tfdeepviz" / "models" / "presets"
+_PRESETS = REPOSITORY / "tfdeepviz" / "models" / "presets"
 
 # In a hurry: as few steps on five minutes of music as bring both encoders to life.
 _HURRY = {"ae-time": {"batch_size": 8, "epochs": 5}, "song": {"batch_size": 8, "epochs": 1}}
@@ -27,40 +28,34 @@ _EASY = {
 _BUDGET = {"megabytes": 2.5, "milliseconds": 1_000}
 
 
-def tfdeepviz(*arguments: str | Path) -> str:
-    result = subprocess.run(
-        [sys.executable, "-m", "tfdeepviz.cli", *map(str, arguments)],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3_000:]
-    return result.stdout
-
-
 @pytest.mark.browser
 @pytest.mark.skipif(not Path(_CHROMIUM).exists(), reason=f"needs Chromium at {_CHROMIUM}")
-@pytest.mark.skipif(not (_ROOT / "webapp" / "static" / "index.html").exists(), reason="needs the built front end")
+@pytest.mark.skipif(not (REPOSITORY / "webapp" / "static" / "index.html").exists(), reason="needs the built front end")
 def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     corpus, dataset, bundle, registry = (tmp_path / name for name in ("fma", "ds", "bundle", "registry"))
-    tfdeepviz("demo-corpus", corpus, "--tracks", "48", "--seconds", "6")
-    assert "skipped" not in tfdeepviz("prepare", "--fma-root", corpus, "--out", dataset)
+    presets = []
     for name, hurry in _HURRY.items():
-        preset = tmp_path / f"{name}.json"
+        presets.append(tmp_path / f"{name}.json")
         changes = {**hurry, "thresholds": _EASY[name], "budget": _BUDGET}
-        preset.write_text(json.dumps({**json.loads((_PRESETS / preset.name).read_text()), **changes}))
-        tfdeepviz("train", preset, "--dataset", dataset, "--out", tmp_path / name)
+        preset = json.loads((_PRESETS / presets[-1].name).read_text())
+        presets[-1].write_text(json.dumps({**preset, **changes}))
     runs = [tmp_path / name for name in _HURRY]
     shares = ("--parameters", "ae-time=6", "song=4")
-    tfdeepviz("export", *runs, "--dataset", dataset, *shares, "--out", bundle, "--name", "walk")
-    judgement = tfdeepviz("validate", bundle, "--registry", registry)
+    pushed = registry / "walk" / "1"
+    _, prepared, *_, judgement, pushing, table = tfdeepviz(
+        ["demo-corpus", corpus, "--tracks", "48", "--seconds", "6"],
+        ["prepare", "--fma-root", corpus, "--out", dataset],
+        *(["train", preset, "--dataset", dataset, "--out", run] for preset, run in zip(presets, runs, strict=True)),
+        ["export", *runs, "--dataset", dataset, *shares, "--out", bundle, "--name", "walk"],
+        ["validate", bundle, "--registry", registry],
+        ["push", bundle, "--registry", registry],
+        ["quality", pushed, "--dataset", dataset, "--max-tracks", "2", "--out", tmp_path / "quality"],
+    )
+    assert "skipped" not in prepared
     assert "BLESSED by" in judgement
     for backend in ("wasm", "webgl"):
         assert f"Chromium, {backend}: encodings of ae-time" in judgement
-    assert "walk/1" in tfdeepviz("push", bundle, "--registry", registry)
-    pushed = registry / "walk" / "1"
-    table = tfdeepviz("quality", pushed, "--dataset", dataset, "--max-tracks", "2", "--out", tmp_path / "quality")
+    assert "walk/1" in pushing
     assert "walk/1" in table
 
     mp3 = sorted((corpus / "fma_small").rglob("*.mp3"))[0]
@@ -68,7 +63,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     # A browser and libsndfile trim an mp3's padding differently; samples are the same for both.
     track, expected = tmp_path / "track.wav", tmp_path / "expected.json"
     sf.write(track, samples, rate_hz, subtype="PCM_16")
-    tfdeepviz("extract", track, "--bundle", pushed, "--out", expected)
+    tfdeepviz(["extract", track, "--bundle", pushed, "--out", expected])
 
     npx = shutil.which("npx")
     assert npx is not None
@@ -82,7 +77,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     }
     result = subprocess.run(
         [npx, "playwright", "test", "walk.spec.ts"],
-        cwd=_ROOT / "webapp" / "frontend",
+        cwd=REPOSITORY / "webapp" / "frontend",
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

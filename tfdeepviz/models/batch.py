@@ -392,10 +392,10 @@ def _with_metrics(row: _Row, by_split: dict[str, Any]) -> _Row:
 
 def _write_summary(out: Path, rows: Sequence[_Row]) -> None:
     with atomic_path(out / "summary.md") as temporary:
-        temporary.write_text(_markdown(rows), encoding="utf-8")
+        temporary.write_text(_markdown(rows), encoding="utf-8", errors="backslashreplace")
     with (
         atomic_path(out / "summary.csv") as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         lines = [_csv(row) for row in rows]
         writer = csv.DictWriter(file, list(lines[0]))

@@ -48,7 +48,7 @@ def report(out: Path) -> str:
     (out / "best.json").unlink(missing_ok=True)
     with (
         atomic_path(out / "trials.csv") as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.writer(file)
         after = ("trainable_parameters", OBJECTIVE, "epochs", "seconds", "reason", "run")
