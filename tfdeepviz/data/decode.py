@@ -39,8 +39,10 @@ MAX_AMPLITUDE = 1e4
 _RATES_HZ = (2_000, 768_000)
 _LONGEST_SECONDS = 1_000_000
 # Power of the mean, as a share of the loudest channel's, below which the channels cancel each other: 30 dB.
-# The page does the same (webapp/frontend/src/analysis/decode.ts).
+# The page does the same (webapp/frontend/src/analysis/pcm.ts).
 _CANCELLED = 1e-3
+# As loud as the loudest: browsers scale positive and negative samples differently, so equals are not quite equal.
+_AS_LOUD = 0.99
 
 _FFMPEG_TIMEOUT_SECONDS = 300
 _FFMPEG_FORMATS = "aac,aiff,caf,flac,matroska,mov,mp3,ogg,w64,wav"
@@ -133,9 +135,11 @@ class _Mixer:
 
     @property
     def cancelled_channel(self) -> int | None:
-        """The loudest channel, if the channels cancel each other in their mean."""
-        loudest = int(np.argmax(self._energies))
-        return loudest if self._mean_energy < _CANCELLED * self._energies[loudest] else None
+        """The loudest channel, if the channels cancel each other in their mean; the first of those that are as loud."""
+        most = float(self._energies.max())
+        if not self._mean_energy < _CANCELLED * most:
+            return None
+        return int(np.argmax(self._energies >= _AS_LOUD * most))
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
         """Take the next frames [shape=(n, n_channels)]."""

@@ -3,6 +3,8 @@ import type { Bundle } from "../bundle";
 
 /** A mean this much weaker than the loudest channel (-30 dB) is what is left of channels that cancel each other out. */
 const MIN_POWER_RATIO = 1e-3;
+/** As loud as the loudest: Chromium scales positive and negative samples differently, so equals are not quite equal. */
+const AS_LOUD = 0.99;
 
 /** Sound for a model: the rate goes with the samples, so that no model is given another's. */
 export interface Pcm {
@@ -20,7 +22,8 @@ export function samplesFor({ audio }: Pick<Bundle, "audio">, { samples, sampleRa
 }
 
 /**
- * The mean of the channels; the loudest one (the first of equals) where they cancel each other out over the whole track.
+ * The mean of the channels; where they cancel each other out over the whole track the loudest one, or the first that is
+ * as loud.
  * The same rule as in Python.
  *
  * @param channels at least one, all of the same length
@@ -34,8 +37,9 @@ export function downmix(channels: readonly Float32Array[]): Float32Array<ArrayBu
     for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) + (samples[i] ?? 0) / channels.length;
   }
   const powers = channels.map(meanPower);
-  const loudest = powers.indexOf(Math.max(...powers));
-  return cancelsOut(meanPower(mean), powers[loudest] ?? 0) ? (channels[loudest] ?? mean).slice() : mean;
+  const most = Math.max(...powers);
+  if (!cancelsOut(meanPower(mean), most)) return mean;
+  return (channels[powers.findIndex((power) => power >= AS_LOUD * most)] ?? mean).slice();
 }
 
 /**
