@@ -219,11 +219,17 @@ describe("encodingKey", () => {
 describe("cachedAnalyst", () => {
   const pcmOf = (samples: Float32Array) => ({ samples, sampleRateHz: bundle.audio.sampleRateHz });
 
-  /** Analyses block by block when told; ends with an AbortError. */
-  function analystOf() {
+  /**
+   * Analyses block by block until it is aborted.
+   *
+   * @param slow has nothing before that
+   */
+  function analystOf({ slow = false } = {}) {
     const analyze = vi.fn<CacheableAnalyst["analyze"]>(async (pcm, { signal, onBlock, onProgress }) => {
       for (const block of blocksFor(pcm.samples)) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await (slow
+          ? new Promise((resolve) => signal?.addEventListener("abort", resolve))
+          : Promise.resolve());
         signal?.throwIfAborted();
         onBlock(block);
       }
@@ -249,7 +255,7 @@ describe("cachedAnalyst", () => {
 
     const progress: number[] = [];
     const again = collector({ onProgress: (fraction) => progress.push(fraction) });
-    const analyst = analystOf();
+    const analyst = analystOf({ slow: true });
     await cachedAnalyst(analyst, cache).analyze(pcm, again);
     expect(again.blocks.map(({ first, count }) => [first, count])).toEqual(
       bundle.encoders.map((encoder) => [0, timeAxis(bundle.audio, encoder, pcm.samples.length).count]),
