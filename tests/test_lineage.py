@@ -285,9 +285,9 @@ def test_a_pushed_bundle_is_the_one_that_was_exported(workshop: Workshop) -> Non
         assert node(trace(version, []), "bundle", "one/1").facts["judgement"] == judgement
 
 
-def test_digests_of_datasets_are_those_that_runs_note(two_genres: PreparedDataset) -> None:
+def test_identities_of_datasets_are_those_that_runs_note(two_genres: PreparedDataset) -> None:
     lineage = trace(two_genres.path, [])
-    assert lineage.nodes[lineage.start].digest == two_genres.digest
+    assert lineage.nodes[lineage.start].digest == two_genres.identity
     assert lineage.nodes[lineage.start].label == two_genres.name
 
 

@@ -227,7 +227,7 @@ def test_the_bundle_tells_what_made_it(home: Path) -> None:
     bundle = Bundle.load(home / "registry" / "tiny" / "1")
     trained = bundle.manifest["provenance"]["encoders"]["tiny"]
     assert trained["run"]["config"]["preset"]["epochs"] == 2
-    assert trained["dataset"]["digest"] == PreparedDataset.load(home / "work" / "dataset").digest
+    assert trained["dataset"]["digest"] == PreparedDataset.load(home / "work" / "dataset").identity
 
 
 @pytest.mark.parametrize(

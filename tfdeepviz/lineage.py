@@ -17,6 +17,7 @@ from textwrap import wrap
 from typing import Any, Literal
 
 from tfdeepviz.data.files import FormatError, read_json, sha256_file
+from tfdeepviz.data.identity import identity_of
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import MANIFEST, MAPPINGS, Bundle
 
@@ -359,8 +360,6 @@ class _Told:
 
     def dataset_folder(self, folder: Path, place: Path) -> None:
         manifest = read_json(folder / "manifest.json")
-        # As `PreparedDataset.digest`; that module takes seconds to import.
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         path = folder / "origin.json"
         origin = read_json(path, max_bytes=_MAX_CONFIG_BYTES) if path.is_file() else {}
         splits = manifest["statistics"].values()
@@ -370,7 +369,7 @@ class _Told:
             _Draft(
                 kind="dataset",
                 label=label,
-                digest=f"sha256:{digest}",
+                digest=identity_of(manifest),
                 found={place: None},
                 told_by=f"the manifest of {label}",
                 licences=_licences(origin.get("licences")),

@@ -519,7 +519,7 @@ class _Pipeline:
             result=out,
             settings=settings,
             inputs={"corpus": corpus},
-            digest=lambda: PreparedDataset.load(out).digest if (out / "manifest.json").is_file() else None,
+            digest=lambda: PreparedDataset.load(out).identity if (out / "manifest.json").is_file() else None,
         )
 
     def _train(self, run: RunConfig, dataset: str | None, runs: Mapping[str, str | None]) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorflow as tf
 
 from tests.conftest import make_fma
+from tfdeepviz.data import dataset as dataset_module
 from tfdeepviz.data import prepare as module
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.data.files import FormatError, sha256_file
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepare import prepare
@@ -165,9 +168,11 @@ def test_a_folder_with_other_settings_is_not_touched(fma_root: Path, prepared: P
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema_version": 2', '"schema_version": 9'),
+        ('"schema_version": 3', '"schema_version": 9'),
         ('"n_fft": 1102', '"n_fft": 1'),
         ('"shards"', '"shard"'),
+        ('"source_sha256": "', '"source_sha256": "no'),
+        ('"source_sha256"', '"sha256_source"'),
         ('"file": "fma', '"file": "../fma'),
         ('"n_frames": ', '"n_frames": -'),
         ("{", "["),
@@ -187,3 +192,68 @@ def test_a_cut_shard_is_refused(prepared: PreparedDataset, tmp_path: Path) -> No
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(FormatError, match=shard.name):
         PreparedDataset.load(tmp_path / "ds")
+
+
+def test_files_are_verified_again_only_when_they_changed(
+    prepared: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(prepared.path, tmp_path / "ds")
+    dataset = PreparedDataset.load(tmp_path / "ds")
+    hashed: list[str] = []
+
+    def sha256(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_file(path)
+
+    monkeypatch.setattr(dataset_module, "sha256_file", sha256)
+
+    def hashed_by_verifying(**options: Any) -> list[str]:
+        hashed.clear()
+        dataset.verify(only_changed=True, **options)
+        return hashed.copy()
+
+    seen: list[tuple[int, int]] = []
+    everything = [*(shard["file"] for shard in dataset.shards), "scaler.npz"]
+    assert hashed_by_verifying() == everything
+    assert hashed_by_verifying(progress=lambda *counts: seen.append(counts)) == []
+    assert seen[-1][0] == seen[-1][1] > 0
+    hashed.clear()
+    dataset.verify()
+    assert hashed == everything
+
+    shard = dataset.path / everything[0]
+    os.utime(shard, ns=(0, 0))
+    assert hashed_by_verifying() == everything[:1]
+    (dataset.path / "verified.json").write_text('{"files": [1]}')
+    assert hashed_by_verifying() == everything
+    # Where nothing can be noted, verifying goes on.
+    (dataset.path / "verified.json").unlink()
+    (dataset.path / "verified.json").mkdir()
+    assert hashed_by_verifying() == hashed_by_verifying() == everything
+    (dataset.path / "verified.json").rmdir()
+    assert hashed_by_verifying() == everything
+
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(FormatError, match=shard.name):
+        hashed_by_verifying()
+
+
+@pytest.mark.parametrize("seed", [None, 4])
+def test_what_is_cut_at_once_is_bounded_and_changes_nothing(
+    prepared: PreparedDataset, monkeypatch: pytest.MonkeyPatch, seed: int | None
+) -> None:
+    whole = batches(prepared, "training", hop_frames=7, seed=seed)
+    monkeypatch.setattr(dataset_module, "_CUT_BYTES", 3 * 4 * 64 * 96)
+    largest = []
+
+    def arrange(self: Features, windows: tf.Tensor) -> tf.Tensor:
+        windows = tf.ensure_shape(windows, [None, 96, 64])
+        tf.py_function(lambda n: largest.append(int(n)), [tf.shape(windows)[0]], [])
+        return real(self, windows)
+
+    real = Features.arrange
+    monkeypatch.setattr(Features, "arrange", arrange)
+    np.testing.assert_array_equal(batches(prepared, "training", hop_frames=7, seed=seed), whole)
+    assert max(largest) == 3

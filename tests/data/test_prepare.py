@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from tfdeepviz.data.features import MODES, Features
 from tfdeepviz.data.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.data.fma import NO_LICENCE, Selection, audio_path
 from tfdeepviz.data.prepare import plan, prepare
+from tfdeepviz.data.report import summarize, write_report
+from tfdeepviz.errors import InputError
 from tfdeepviz.params import LIVE, PAPER, ParameterError
 from tfdeepviz.provenance import code_version
 
@@ -91,7 +94,7 @@ def test_where_it_comes_from_is_noted_and_no_part_of_it(tmp_path: Path, monkeypa
     plain = prepare(root, tmp_path / "ds", **OPTIONS)
     assert plain.notes == Origin(str(root), None, None, code_version())
     assert describe(plain) == {
-        **{"name": "fma_small", "digest": plain.digest, "path": str(tmp_path / "ds")},
+        **{"name": "fma_small", "digest": plain.identity, "path": str(tmp_path / "ds")},
         **{"licences": None, "command": None},
     }
     # The same corpus, whose metadata has learnt something that no byte of the dataset depends on.
@@ -347,3 +350,77 @@ def test_killed_once_and_resumed_gives_the_same_bytes(
 ) -> None:
     digest, _ = _killed_and_resumed(fma_root, tmp_path / "ds", n_kills=1, seed=1)
     assert f"sha256:{digest}" == undisturbed.digest
+
+
+# --- what a dataset is -------------------------------------------------------------------------------------------
+
+
+def test_the_identity_is_of_what_was_asked_for_and_of_the_files(
+    fma_root: Path, undisturbed: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(name: str, root: Path = fma_root, **options: Any) -> PreparedDataset:
+        return prepare(root, tmp_path / name, **{**OPTIONS, **options})
+
+    assert undisturbed.identity != undisturbed.digest
+    assert describe(undisturbed)["digest"] == undisturbed.identity
+    other = again("divided")
+    assert (other.identity, other.digest != undisturbed.digest) == (undisturbed.identity, True)
+    with monkeypatch.context() as patch:
+        # Another machine's last bits.
+        extractor = Features.extractor
+        patch.setattr(Features, "extractor", lambda self: lambda pcm: extractor(self)(pcm) * np.float32(1 + 1e-6))
+        other = again("rounded")
+    assert (other.identity, other.digest != again("divided").digest) == (undisturbed.identity, True)
+
+    identities = [undisturbed.identity, again("f16", storage="float16").identity]
+    identities.append(again("seed", selection=Selection(seed=1)).identity)
+    copy = tmp_path / "fma"
+    shutil.copytree(fma_root, copy)
+    assert again("copied", copy).identity == undisturbed.identity
+    sound = audio_path(copy, "small", 2)
+    # A tag: the same sound from other bytes.
+    sound.write_bytes(sound.read_bytes() + b"TAG".ljust(128, b"\0"))
+    identities.append(again("tagged", copy).identity)
+    sound.unlink()
+    gone = again("gone", copy)
+    identities.append(gone.identity)
+    assert [(skip["reason"], skip["source_sha256"]) for skip in gone.skipped] == [("missing", None)]
+    assert len(set(identities)) == len(identities)
+
+
+def test_datasets_of_version_0_1_can_be_read(fma_root: Path, undisturbed: PreparedDataset, tmp_path: Path) -> None:
+    old = tmp_path / "ds"
+    shutil.copytree(undisturbed.path, old)
+    manifest = json.loads((old / "manifest.json").read_text())
+    for shard in manifest["shards"]:
+        for track in shard["tracks"]:
+            del track["source_sha256"]
+    write_json(old / "manifest.json", {**manifest, "schema_version": 2})
+    write_json(old / "settings.json", {**json.loads((old / "settings.json").read_text()), "schema_version": 2})
+    dataset = PreparedDataset.load(old)
+    dataset.verify()
+    assert dataset.identity == dataset.digest != undisturbed.digest
+    assert len(list(dataset.tracks("training"))) == 5
+    with pytest.raises(FormatError, match=r"another version.*--out"):
+        prepare(fma_root, old, tracks_per_shard=2, **OPTIONS)
+
+
+# --- for measuring -----------------------------------------------------------------------------------------------
+
+
+def test_a_corpus_without_training_tracks_is_a_dataset_for_measuring(tmp_path: Path) -> None:
+    root = make_fma(tmp_path / "fma", {2: "test", 3: "test", 4: "validation"}, seconds=2.0)
+    dataset = prepare(root, tmp_path / "ds", **OPTIONS)
+    assert [dataset.n_tracks(split) for split in ("training", "validation", "test")] == [0, 1, 2]
+    dataset.verify()
+    assert not (dataset.path / "scaler.npz").exists()
+    for refused in (dataset.statistics, dataset.require_training):
+        with pytest.raises(InputError, match="no training tracks; it is for measuring"):
+            refused()
+    assert prepare(root, tmp_path / "ds", **OPTIONS).digest == dataset.digest
+    assert dataset.identity in summarize(dataset)
+    write_report(dataset, tmp_path / "page.html", fma_root=root, n_examples=1)
+    for sound in root.rglob("*.mp3"):
+        sound.write_bytes(b"")
+    with pytest.raises(InputError, match=r"no track can be used; for example .*000004\.mp3"):
+        prepare(root, tmp_path / "none", **OPTIONS)

@@ -102,7 +102,7 @@ def test_summary_says_what_the_manifest_says(dataset: PreparedDataset) -> None:
     assert {len(line) for line in lines[:5]} == {len(lines[0])}
     assert lines[10] == "skipped  2 (1 empty, 1 missing)"
     assert "MFCC, 64 coefficients × 96 frames (0.96 s)" in lines[11]
-    assert lines[12] == f"digest   {dataset.digest}"
+    assert lines[12:] == [f"identity {dataset.identity}", f"digest   {dataset.digest}"]
 
 
 def test_summary_gives_a_terminal_nothing_to_obey(dataset: PreparedDataset, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_page_can_be_used_without_seeing_it(page: Page) -> None:
 
 def test_page_shows_the_counts(page: Page, dataset: PreparedDataset) -> None:
     texts = page.texts
-    assert dataset.digest in texts
+    assert {dataset.identity, dataset.digest} <= set(texts)
     splits = texts.index("training", texts.index("Level, dBFS"))
     assert texts[splits : splits + 4] == ["training", "5", "62.5 %", "20"]
     rock = texts.index("Rock", texts.index("Genres", splits))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfdeepviz.data.features import Features, Recipe
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.params import LIVE
 
 
 @settings(deadline=None)
@@ -108,3 +111,23 @@ def test_an_archive_that_claims_gigabytes_is_refused_before_there_is_room_for_th
     path.write_bytes(content)
     with pytest.raises(FormatError, match="larger than the file"):
         SegmentStatistics.load(path)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_statistics_of_windows_that_overlap_need_no_more_than_the_track(storage: str) -> None:
+    recipe = Recipe(features=Features(LIVE), hop_frames=1, storage=storage)
+    rows = np.random.default_rng(0).normal(size=(2_000, 64)).astype(np.float32)
+    starts = recipe.starts(len(rows), 1)
+    kept = recipe.keep(rows, starts)
+    tracemalloc.start()
+    statistics = recipe.statistics(kept, starts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All windows together are 96 times as large as the track.
+    assert peak < 10 * rows.nbytes
+    windows = np.lib.stride_tricks.sliding_window_view(kept.astype(np.float64), 96, axis=0)  # (starts, 64, 96)
+    assert statistics.count == len(starts) == len(windows)
+    np.testing.assert_array_equal(statistics.minimum, windows.min(0))
+    np.testing.assert_array_equal(statistics.maximum, windows.max(0))
+    np.testing.assert_allclose(statistics.mean, windows.mean(0), atol=1e-12)
+    np.testing.assert_allclose(statistics.variance, windows.var(0), atol=1e-12)

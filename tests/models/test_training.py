@@ -59,7 +59,7 @@ def weights(run: Run) -> list[npt.NDArray[Any]]:
 
 
 def test_a_run_describes_itself(undisturbed: Run, dataset: PreparedDataset) -> None:
-    assert undisturbed.config["dataset_digest"] == dataset.digest
+    assert undisturbed.config["dataset_digest"] == dataset.identity
     assert not Path(undisturbed.config["dataset_path"]).is_absolute()
     assert (undisturbed.path / undisturbed.config["dataset_path"]).resolve() == dataset.path.resolve()
     assert Run.load(undisturbed.path).preset == TINY

@@ -185,7 +185,7 @@ def measure(
     AudioError
         If a file cannot be decoded, or is too short for a source.
     InputError
-        If there are fewer than two tracks to measure, or none for training.
+        If there are fewer than two tracks to measure.
     """
     root = _root(dataset, fma_root)
     rng = np.random.default_rng(seed)
@@ -193,13 +193,13 @@ def measure(
     used = [track for split in splits for track in dataset.used(split)]
     long = [track for track in used if track["seconds"] >= MIN_SECONDS]
     tracks = _choose(long, max_tracks, rng)
-    fitted = _choose(dataset.used("training"), N_FITTED_TRACKS, rng)
+    training = _choose(dataset.used("training"), N_FITTED_TRACKS, rng)
+    # A dataset for measuring has no others to scale the baselines by than those that are measured.
+    fitted = training or _choose(tracks, N_FITTED_TRACKS, rng)
     if len(tracks) < 2:
         raise InputError(
             f"{dataset.path}: {len(tracks)} tracks of at least {MIN_SECONDS:g} s to measure; at least 2 are needed"
         )
-    if not fitted:
-        raise InputError(f"{dataset.path}: has no training tracks, which the baselines are scaled by")
     for track in (*tracks, *fitted):
         _file(root, track)
 
@@ -238,11 +238,11 @@ def measure(
     ]
     return QualityTable(
         dataset_name=dataset.name,
-        dataset_digest=dataset.digest,
+        dataset_digest=dataset.identity,
         splits=splits,
         n_tracks=len(tracks),
         n_short=len(used) - len(long),
-        n_fitted=len(fitted),
+        n_fitted=len(training),
         genres={genre: genres.count(genre) for genre in comparable_genres(genres, artists)},
         seed=seed,
         lines=tuple(sorted(lines, key=lambda line: ("bundle", "original", "baseline").index(line.driver.kind))),
@@ -417,7 +417,9 @@ def _what(table: QualityTable) -> str:
         f"{1 / len(table.genres):.2f}."
         if len(table.genres) > 1
         else "Genres are not compared: fewer than two of them have two artists here.",
-        f"Baselines are scaled by {table.n_fitted:,} training tracks.",
+        f"Baselines are scaled by {table.n_fitted:,} training tracks."
+        if table.n_fitted
+        else "There are no training tracks: baselines are scaled by tracks that are measured, to their advantage.",
     ]
     if table.n_short:
         sentences.append(f"Left out, because shorter than {MIN_SECONDS:g} s: {table.n_short:,}.")

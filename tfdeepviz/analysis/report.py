@@ -189,7 +189,7 @@ def analyze(
     """
     _check(dataset, fit, split, track_ids, n_genres, map_method, seed)
     run.check_features(dataset)
-    dataset.verify()
+    dataset.verify(only_changed=True)
     tell = progress or (lambda what, done, total: None)
 
     def encode(part: PreparedDataset, name: str) -> list[Encodings]:
@@ -250,7 +250,7 @@ def analyze(
             **{"run": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
             **{"encoder_layer": run.preset.encoder_layer, "encoding_size": rows.shape[1]},
             **{"step_seconds": max(described, key=lambda one: len(one.times)).step_seconds},
-            **{"dataset": dataset.name, "dataset_digest": dataset.digest},
+            **{"dataset": dataset.name, "dataset_digest": dataset.identity},
             **{
                 "fit": fit,
                 "n_fit_tracks": len(fitted),

@@ -267,7 +267,7 @@ def _prepare(args: argparse.Namespace) -> None:
     _print_dataset(dataset)
     for name, count in sorted(counters.items()):
         print(f"{'counter':>10}: {name} {count}")
-    print(f"{args.out}: {dataset.digest}")
+    print(f"{args.out}: identity {dataset.identity}, stored bytes {dataset.digest}")
 
 
 def _local(name: str, path: str) -> Path:

@@ -6,11 +6,11 @@ spread over two splits.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,23 @@ import tensorflow as tf
 
 from tfdeepviz.data.augment import Augmentation, Augmenter
 from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.files import FormatError, read_json, sha256_file
+from tfdeepviz.data.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.data.fma import MAX_LICENCE_CHARACTERS, MAX_LICENCES, SPLITS
+from tfdeepviz.data.identity import digest_of, identity_of
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.params import AudioParams
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+#: Version 0.1's, which lacks the SHA-256 of the audio files.
+_READABLE_SCHEMAS = (2, SCHEMA_VERSION)
 
 #: Notes where a dataset comes from; no part of it, so that its digest depends on none of that.
 ORIGIN = "origin.json"
 _MAX_ORIGIN_BYTES = 16 << 20
+
+#: Notes which files were verified, and how they looked then.
+_VERIFIED = "verified.json"
 
 _FEATURES = {
     "track_id": tf.io.FixedLenFeature([], tf.int64),
@@ -41,6 +47,8 @@ _FEATURES = {
 
 #: Shuffling holds at most so much; 4,000 segments of 64x96 float32.
 _SHUFFLE_BYTES = 100 << 20
+#: Windows of one track that are cut at once hold at most so much.
+_CUT_BYTES = 4 << 20
 #: Tracks whose segments are mixed before shuffling, and shards that they come from.
 _MIXED_TRACKS, _MIXED_SHARDS = 16, 8
 
@@ -192,27 +200,36 @@ class SegmentSource(ABC):
 
     def _cutter(self, hop: int, seed: int | None, about: bool) -> Callable[[dict[str, tf.Tensor]], tf.data.Dataset]:
         frames, features = self.params.segment_frames, self.features
-        sampled = self.recipe.segments_per_track is not None
+        n_at_once = max(1, _CUT_BYTES // (4 * int(np.prod(features.segment_shape))))
 
-        def cut(track: dict[str, tf.Tensor]) -> tf.data.Dataset:
-            rows = track["rows"]
-            if sampled:
-                windows = tf.reshape(rows, [-1, frames, features.width])
-                index = track["starts"] // hop
-            else:
-                if seed is not None:
-                    spare = tf.minimum(tf.shape(rows)[0] - frames + 1, hop)
-                    key = tf.stack([tf.constant(seed, tf.int64), track["track_id"]])
-                    rows = rows[tf.random.stateless_uniform([], key, 0, spare, tf.int32) :]
-                windows = tf.signal.frame(rows, frames, hop, axis=0)  # (n, segment_frames, width)
-                index = tf.range(tf.shape(windows)[0], dtype=tf.int64)
+        def slices(track: dict[str, tf.Tensor], windows: tf.Tensor, index: tf.Tensor) -> tf.data.Dataset:
             segments = features.arrange(windows)
             if not about:
                 return tf.data.Dataset.from_tensor_slices(segments)
             same = {name: tf.fill(tf.shape(index), track[name]) for name in ("track_id", "label")}
             return tf.data.Dataset.from_tensor_slices((segments, {**same, "segment_index": index}))
 
-        return cut
+        def cut_chosen(track: dict[str, tf.Tensor]) -> tf.data.Dataset:
+            windows = tf.reshape(track["rows"], [-1, frames, features.width])
+            return slices(track, windows, track["starts"] // hop)
+
+        def cut(track: dict[str, tf.Tensor]) -> tf.data.Dataset:
+            rows = track["rows"]
+            if seed is not None:
+                spare = tf.minimum(tf.shape(rows)[0] - frames + 1, hop)
+                key = tf.stack([tf.constant(seed, tf.int64), track["track_id"]])
+                rows = rows[tf.random.stateless_uniform([], key, 0, spare, tf.int32) :]
+            n = tf.cast((tf.shape(rows)[0] - frames) // hop + 1, tf.int64)
+
+            # Some windows at a time: together, those that overlap can be a hundred times as large as the track.
+            def some(first: tf.Tensor) -> tf.data.Dataset:
+                index = tf.range(first, tf.minimum(first + n_at_once, n))
+                windows = tf.gather(rows, index[:, tf.newaxis] * hop + tf.range(frames, dtype=tf.int64))
+                return slices(track, windows, index)
+
+            return tf.data.Dataset.range(0, n, n_at_once).flat_map(some)
+
+        return cut if self.recipe.segments_per_track is None else cut_chosen
 
     def _augmenting(self, augmentation: Augmentation, seed: int, about: bool) -> Callable[..., Any]:
         augmenter = Augmenter(augmentation, self.features, self.statistics().mean)
@@ -307,8 +324,11 @@ class PreparedDataset(SegmentSource):
         Its folder.
     name, recipe
         What it was called and how it was made.
+    identity
+        What names it, in runs, bundles and everything that is made from it: SHA-256 of what was asked for and of the
+        audio files' content, the same on every machine (see `tfdeepviz.data.identity`).
     digest
-        SHA-256 of its manifest, which holds those of all its files.
+        SHA-256 of its manifest, which holds those of all its files: of the bytes that are stored here.
     shards
         Entries of the manifest: `file`, `split`, `bytes`, `sha256`, `tracks`, `skipped`.
     summary
@@ -318,10 +338,11 @@ class PreparedDataset(SegmentSource):
     path: Path
     name: str
     recipe: Recipe
+    identity: str
     digest: str
     shards: tuple[dict[str, Any], ...]
     summary: dict[str, Any]
-    _scaler_sha256: str
+    _scaler_sha256: str | None
 
     @classmethod
     def load(cls, path: Path, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
@@ -345,50 +366,65 @@ class PreparedDataset(SegmentSource):
                 f"{path}: no prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
             )
         manifest = read_json(manifest_path, max_bytes=1 << 30)
-        if manifest.get("schema_version") != SCHEMA_VERSION:
-            raise FormatError(f"{manifest_path}: schema_version has to be {SCHEMA_VERSION}; prepare the dataset again")
+        if manifest.get("schema_version") not in _READABLE_SCHEMAS:
+            readable = " or ".join(map(str, _READABLE_SCHEMAS))
+            raise FormatError(f"{manifest_path}: schema_version has to be {readable}; prepare the dataset again")
         try:
             recipe = Recipe.from_dict(manifest["recipe"])
             shards = tuple(manifest["shards"])
             sizes = shard_sizes(path) if sizes is None else sizes
             for shard in shards:
                 check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
-            name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]["sha256"]
+            name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]
+            scaler_sha256 = None if scaler is None else str(scaler["sha256"])
+            identity = identity_of(manifest)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(
                 f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
             ) from error
-        digest = "sha256:" + hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        return cls(path, name, recipe, digest, shards, summary, str(scaler))
+        return cls(path, name, recipe, identity, digest_of(manifest), shards, summary, scaler_sha256)
 
-    def verify(self, *, progress: Callable[[int, int], None] | None = None) -> None:
+    def verify(self, *, progress: Callable[[int, int], None] | None = None, only_changed: bool = False) -> None:
         """Compare every file with its SHA-256 in the manifest.
 
         Parameters
         ----------
         progress
             Called with (bytes done, bytes in all).
+        only_changed
+            Pass over files that were verified before and have the same size, time of change and inode since: what
+            `verified.json` in the dataset's folder notes, where that can be written.
 
         Raises
         ------
         FormatError
             For the first file that differs.
         """
-        done, total = 0, sum(shard["bytes"] for shard in self.shards)
-        for name, sha256, n_bytes in (
-            *((shard["file"], shard["sha256"], shard["bytes"]) for shard in self.shards),
-            ("scaler.npz", self._scaler_sha256, 0),
-        ):
+        files = {shard["file"]: (shard["sha256"], shard["bytes"]) for shard in self.shards}
+        if self._scaler_sha256 is not None:
+            files["scaler.npz"] = (self._scaler_sha256, 0)
+        before = _load_verified(self.path) if only_changed else {}
+        verified: dict[str, list[Any]] = {}
+        done, total = 0, sum(n_bytes for _, n_bytes in files.values())
+        for name, (sha256, n_bytes) in files.items():
             file = self.path / name
-            if not file.is_file() or sha256_file(file) != sha256:
+            if file.is_file():
+                # Looked at before it is read, so that what is changed meanwhile counts as changed.
+                status = file.stat()
+                verified[name] = [sha256, status.st_size, status.st_mtime_ns, status.st_ino]
+            if name not in verified or (before.get(name) != verified[name] and sha256_file(file) != sha256):
                 raise FormatError(
                     f"{file}: not the file that the manifest lists (SHA-256 differs); delete it and run `prepare` again"
                 )
             done += n_bytes
             if progress is not None:
                 progress(done, total)
+        if verified != before:
+            # A folder that cannot be written to is verified each time.
+            with suppress(OSError):
+                write_json(self.path / _VERIFIED, {"files": verified})
 
     @property
     def origin(self) -> Path | None:
@@ -429,6 +465,20 @@ class PreparedDataset(SegmentSource):
         """Tracks that could not be used, each with `track_id`, `path`, `reason` and `message`."""
         return [entry for shard in self.shards for entry in shard["skipped"]]
 
+    def require_training(self) -> None:
+        """Refuse a dataset for measuring.
+
+        Raises
+        ------
+        InputError
+            If it has no training tracks.
+        """
+        if self._scaler_sha256 is None:
+            raise InputError(
+                f"{self.path}: has no training tracks; it is for measuring models that were trained on another "
+                "dataset, which scale it by their own norms"
+            )
+
     def statistics(self) -> SegmentStatistics:
         """Scaler statistics of the training split's segments.
 
@@ -436,7 +486,10 @@ class PreparedDataset(SegmentSource):
         ------
         FormatError
             If the file is missing, broken or of another grid.
+        InputError
+            If it has no training tracks.
         """
+        self.require_training()
         statistics = SegmentStatistics.load(self.path / "scaler.npz")
         if statistics.mean.shape != self.features.scaler_shape:
             raise FormatError(f"{self.path / 'scaler.npz'}: belongs to another segment grid; prepare the dataset again")
@@ -517,7 +570,8 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        For JSON: `name`, `digest`, `path`; `licences` and `command` as `Origin` has them, None where nobody noted them.
+        For JSON: `name`, `digest` (the identity), `path`; `licences` and `command` as `Origin` has them, None where
+        nobody noted them.
 
     Raises
     ------
@@ -526,10 +580,19 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
     """
     notes = dataset.notes
     return {
-        **{"name": dataset.name, "digest": dataset.digest, "path": str(dataset.path.resolve())},
+        **{"name": dataset.name, "digest": dataset.identity, "path": str(dataset.path.resolve())},
         "licences": None if notes is None else notes.licences,
         "command": None if notes is None else notes.command,
     }
+
+
+def _load_verified(folder: Path) -> dict[str, Any]:
+    """Read what was verified before; a note that is missing or none of ours tells nothing."""
+    try:
+        files = read_json(folder / _VERIFIED).get("files")
+    except (FormatError, OSError):
+        return {}
+    return files if isinstance(files, dict) else {}
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:
@@ -577,6 +640,9 @@ def _check_entry(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Map
         raise FormatError(f"{manifest}: {name}: sha256={shard['sha256']!r}")
     least = {"track_id": 0, "n_frames": recipe.features.params.segment_frames, "n_segments": 1}
     for entry, used in (*((track, True) for track in shard["tracks"]), *((skip, False) for skip in shard["skipped"])):
+        source = entry.get("source_sha256")
+        if source is not None and not (isinstance(source, str) and re.fullmatch("[0-9a-f]{64}", source)):
+            raise FormatError(f"{manifest}: track {entry['track_id']!r}: source_sha256={source!r}")
         texts = ("genre", "path", "title", "artist", *(() if used else ("reason", "message")))
         if not all(isinstance(entry[key], str) for key in texts):
             raise FormatError(f"{manifest}: track {entry['track_id']!r}: {', '.join(texts)} have to be texts")

@@ -157,8 +157,11 @@ class Recipe:
         frames = self.features.params.segment_frames
         if self.segments_per_track is not None:
             starts = np.arange(len(starts)) * frames
-        segments = self.features.arrange(windows_at(kept, starts, segment_frames=frames))
-        return SegmentStatistics.of(segments.numpy().reshape(-1, *self.features.scaler_shape))
+        # One frame of all windows at a time: whole windows that overlap can be a hundred times as large as the track.
+        columns = (kept[starts + i] for i in range(frames))  # each (n_segments, width)
+        if self.features.mode == "raw":
+            return SegmentStatistics.merge(SegmentStatistics.of(column.reshape(-1, 1)) for column in columns)
+        return SegmentStatistics.side_by_side([SegmentStatistics.of(column) for column in columns])
 
     def label(self, genre: str) -> int:
         """Label of a top-level genre; -1 where a track has none."""

@@ -109,8 +109,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
 
     def _cepstrum(self, log_mel: tf.Tensor) -> tf.Tensor:
         """DCT of log-mel frames [shape=(n_frames, n_mfcc)]."""
-        # In two halves at least, because the first coefficient sums up large values: shorter float32 sums lose a third as
-        # much.
+        # In two halves at least, because the first coefficient sums up large values: shorter float32 sums lose a third
+        # as much.
         return _product(log_mel, self._dct, most_terms=min(_MOST_TERMS, (self.params.n_mels + 1) // 2))
 
     def mfcc_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:

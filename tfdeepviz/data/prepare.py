@@ -237,6 +237,11 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         write_json(path, settings)
         return
     before = read_json(path)
+    if before.get("schema_version") != settings["schema_version"]:
+        raise FormatError(
+            f"{out}: was begun by another version of tfdeepviz; what it finished can be read, but to prepare it anew "
+            "give another --out or delete it"
+        )
     if changed := sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)):
         raise FormatError(
             f"{out}: was begun with other parameters ({', '.join(changed)}); give another --out or delete it"
@@ -333,7 +338,7 @@ def prepare_shard(
                 prepared = prepare_track(track, recipe, extract, max_seconds=job.max_seconds)
                 path = track.path.relative_to(job.fma_root).as_posix()
                 about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist}
-                about |= {"title": track.title, "path": path}
+                about |= {"title": track.title, "path": path, "source_sha256": _source_sha256(track.path)}
                 if prepared.rows is None:
                     # Relative, so that the dataset is the same wherever the corpus lies.
                     message = prepared.message.replace(str(track.path), path)
@@ -354,6 +359,15 @@ def prepare_shard(
     # The note is written last: a shard counts only once everything of it is there.
     write_json(_note_path(job.out, shard.file), entry)
     return entry
+
+
+def _source_sha256(path: Path) -> str | None:
+    """SHA-256 of an audio file; None where there is none that can be read."""
+    try:
+        return sha256_file(path) if path.is_file() else None
+    except OSError:
+        # Decoding meets the same error, and notes it as the reason.
+        return None
 
 
 def _example(prepared: PreparedTrack, recipe: Recipe) -> bytes:
@@ -410,7 +424,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     FormatError
         If a shard is missing.
     InputError
-        If no track of the training split can be used.
+        If no track can be used, or none of the training tracks.
     """
     sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
@@ -420,21 +434,26 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
             raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
         entries.append(entry)
     skipped = [skip for entry in entries for skip in entry["skipped"]]
-    training = [entry for entry in entries if entry["split"] == "training" and entry["tracks"]]
-    if not training:
+    # Without training tracks it is a dataset for measuring, which has no scaler of its own.
+    needed = "training" if any(shard.split == "training" for shard in job.shards) else None
+    if not any(entry["tracks"] for entry in entries if needed in (entry["split"], None)):
         example = f"; for example {skipped[0]['message']}" if skipped else ""
-        raise InputError(f"{job.fma_root}: no track of the training split can be used{example}")
+        of_which = f" of the {needed} split" if needed else ""
+        raise InputError(f"{job.fma_root}: no track{of_which} can be used{example}")
 
     scaler = job.out / "scaler.npz"
-    SegmentStatistics.merge(
-        SegmentStatistics.load(_statistics_path(job.out, entry["file"])) for entry in training
-    ).save(scaler)
+    if needed:
+        SegmentStatistics.merge(
+            SegmentStatistics.load(_statistics_path(job.out, entry["file"]))
+            for entry in entries
+            if entry["split"] == needed and entry["tracks"]
+        ).save(scaler)
     with atomic_path(job.out / "skipped.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(skip) + "\n" for skip in skipped), encoding="utf-8")
     manifest = {
         **job.settings,
         "statistics": {split: _summary(entries, split) for split in SPLITS},
-        "scaler": {"file": scaler.name, "sha256": sha256_file(scaler)},
+        "scaler": {"file": scaler.name, "sha256": sha256_file(scaler)} if needed else None,
         "shards": entries,
     }
     write_json(job.out / "manifest.json", manifest)

@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
 
@@ -31,13 +33,15 @@ _PLAYER_RATE_HZ = 44_100
 #: Standard deviations that the colours of standardised coefficients span on both sides of the mean.
 _SPAN_SIGMA = 3.0
 _OUTLINE_POINTS = 192
+#: Tracks that colours are scaled by where there is no training split.
+_DESCRIBED_TRACKS = 16
 
 Progress = Callable[[int, int], None]
 _Entry = dict[str, Any]
 
 
 def summarize(dataset: PreparedDataset) -> str:
-    """Counts of a dataset as text: splits, genres, skipped files, recipe and digest.
+    """Counts of a dataset as text: splits, genres, skipped files, recipe, identity and digest.
 
     Parameters
     ----------
@@ -60,6 +64,7 @@ def summarize(dataset: PreparedDataset) -> str:
             *(*_aligned(splits), "", *_aligned(genres), ""),
             f"skipped  {len(dataset.skipped):,}" + (f" ({reasons})" if reasons else ""),
             f"recipe   {_describe(dataset.recipe)}",
+            f"identity {dataset.identity}",
             f"digest   {dataset.digest}",
         ]
     )
@@ -117,6 +122,7 @@ def write_report(
     examples = _examples(dataset, canvas, fma_root, n_examples=n_examples, seed=seed, progress=progress)
     page = load_template("tfdeepviz.data", clock=_clock).stream(
         name=dataset.name,
+        identity=dataset.identity,
         digest=dataset.digest,
         recipe=dataset.recipe,
         description=_describe(dataset.recipe),
@@ -401,6 +407,19 @@ def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) ->
                 break
 
 
+def _statistics(dataset: PreparedDataset) -> SegmentStatistics:
+    """Statistics of the training split; where there is none, of a few tracks of the first split that holds any."""
+    if dataset.used("training"):
+        return dataset.statistics()
+    split = next(split for split in SPLITS if dataset.used(split))
+    n_frames = {track["track_id"]: track["n_frames"] for track in dataset.used(split)}
+    recipe = dataset.recipe
+    return SegmentStatistics.merge(
+        recipe.statistics(rows, recipe.starts(n_frames[track_id], track_id))
+        for track_id, rows in islice(dataset.tracks(split), _DESCRIBED_TRACKS)
+    )
+
+
 # --- pictures ----------------------------------------------------------------------------------------------------
 
 
@@ -420,7 +439,7 @@ class _Canvas:
 
     @classmethod
     def of(cls, dataset: PreparedDataset) -> _Canvas:
-        mode, statistics = dataset.features.mode, dataset.statistics()
+        mode, statistics = dataset.features.mode, _statistics(dataset)
         low, high = float(statistics.minimum.min()), float(statistics.maximum.max())
         if mode == "mfcc":
             low, high = -_SPAN_SIGMA, _SPAN_SIGMA

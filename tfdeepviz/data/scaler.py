@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,12 @@ class SegmentStatistics:
             self.mean + delta * weight,
             variance,
         )
+
+    @classmethod
+    def side_by_side(cls, parts: Sequence[SegmentStatistics]) -> SegmentStatistics:
+        """Statistics of other elements of the same segments each, as one grid with a last axis more."""
+        grids = {name: np.stack([getattr(part, name) for part in parts], axis=-1) for name in _NAMES}
+        return cls(parts[0].count, **grids)
 
     def save(self, path: Path) -> None:
         """Write as `.npz`."""

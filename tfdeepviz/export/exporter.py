@@ -254,7 +254,7 @@ def _dataset_of(run: Run) -> dict[str, Any]:
     # Seen from the run; version 0.1 noted absolute paths.
     if noted and (path := run.path.resolve() / str(noted)).is_dir():
         dataset = PreparedDataset.load(path)
-        if dataset.digest == run.config["dataset_digest"]:
+        if dataset.identity == run.config["dataset_digest"]:
             return describe(dataset)
     name, digest = run.config["dataset"], run.config["dataset_digest"]
     return {"name": name, "digest": digest, "path": None, "licences": None, "command": None}

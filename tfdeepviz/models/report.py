@@ -53,7 +53,8 @@ class Pictures:
     captions
         Of each segment, such as its track and genre.
     original, reconstruction, pca : np.ndarray [shape=(n, height, width)]
-        Scaled segments, their reconstructions, and those of a PCA with as many components as the encoding.
+        Scaled segments, their reconstructions, and those of a PCA with as many components as the encoding (None where
+        there is no training split to fit it to).
     alone : np.ndarray [shape=(n, height, width)] or None
         Reconstructions from the encoding alone, if the decoder gets anything else (positions, skips).
 
@@ -66,7 +67,7 @@ class Pictures:
     captions: Sequence[str]
     original: Images
     reconstruction: Images
-    pca: Images
+    pca: Images | None = None
     alone: Images | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +83,8 @@ class Pictures:
     def series(self) -> list[tuple[str, Images]]:
         """All images of each kind, in the order in which they are shown."""
         alone = [] if self.alone is None else [("encoding alone", self.alone)]
-        return [("original", self.original), ("reconstruction", self.reconstruction), *alone, ("PCA", self.pca)]
+        pca = [] if self.pca is None else [("PCA", self.pca)]
+        return [("original", self.original), ("reconstruction", self.reconstruction), *alone, *pca]
 
 
 def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
@@ -113,7 +115,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     InputError
         If the split holds nothing of use.
     """
-    dataset.verify()
+    dataset.verify(only_changed=True)
     task = run.task(dataset)
     if split not in task.splits():
         raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
@@ -132,7 +134,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
             **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
             **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
             **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
-            **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.digest},
+            **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.identity},
             **{"seed": run.config["seed"], "code_version": run.config["code_version"]},
         },
         **{"split": split, "n_tracks": scores["n_tracks"], "n_segments": scores["n_segments"], "scores": scores},

@@ -17,6 +17,7 @@ from keras import ops
 
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
@@ -43,7 +44,7 @@ _SETTLING_BATCHES = 16
 _N_EXAMPLES = 6
 _LOSS_PASSES = 4
 
-#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, `pca` and maybe `alone`.
+#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, and maybe `pca` and `alone`.
 Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
 Predict = Callable[[Any], tuple[Any, Any]]
 
@@ -251,19 +252,25 @@ class AutoencoderTask(Task):
         tracks = self.dataset.used(split)
         n = min(_N_EXAMPLES, len(tracks))
         chosen = [tracks[round(i * (len(tracks) - 1) / max(1, n - 1))] for i in range(n)]
-        middles = {track["track_id"]: track["n_segments"] // 2 for track in chosen}
+        middles = {track["track_id"]: self._middle(track) for track in chosen}
         found: dict[int, npt.NDArray[np.float32]] = {}
         for segments, about in self.segments(split, about=True).as_numpy_iterator():
             for segment, track, index in zip(segments, about["track_id"], about["segment_index"], strict=True):
                 if middles.get(track) == index:
                     found[int(track)] = segment
+        if lost := middles.keys() - found.keys():
+            raise FormatError(
+                f"{self.dataset.path}: track {min(lost)} has other segments than the manifest says; find the file with "
+                "`tfdeepviz inspect`, delete it and run `prepare` again"
+            )
         x = self.scaled(np.stack([found[track["track_id"]] for track in chosen]))
         encoding, bypass = encode(x)
         answers = {
             "original": x,
             "reconstruction": decode(encoding, bypass),
-            "pca": self.baselines(encoding_size).reconstruct(x)["pca"],
         }
+        if baselines := self.baselines(encoding_size):
+            answers["pca"] = baselines.reconstruct(x)["pca"]
         if bypass:
             answers["alone"] = decode(encoding, {})
         captions = [
@@ -271,13 +278,19 @@ class AutoencoderTask(Task):
         ]
         return captions, {name: ops.convert_to_numpy(value)[..., 0] for name, value in answers.items()}
 
+    def _middle(self, track: dict[str, Any]) -> int:
+        """`segment_index` of a track's middle segment."""
+        recipe = self.dataset.recipe
+        starts = recipe.starts(track["n_frames"], track["track_id"])
+        return int(starts[len(starts) // 2]) // recipe.hop_frames
+
     def score(self, measured: MeasuredSegments, split: str) -> dict[str, Any]:
         """Give the metrics of a split."""
         return score_autoencoder(measured.errors, self.track_ids(split), self.artists)
 
-    def baselines(self, n_components: int) -> Baselines:
-        """Fit, once, what a reconstruction is compared with."""
-        if self._baselines is None:
+    def baselines(self, n_components: int) -> Baselines | None:
+        """Fit, once, what a reconstruction is compared with; None where there is no training split to fit it to."""
+        if self._baselines is None and self.n_segments("training"):
             # Of a large split a sample of all its tracks.
             seed = None if self.n_segments("training") <= MAX_PCA_SEGMENTS else 0
             batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)

@@ -310,11 +310,12 @@ def train(
     progress = progress or EpochProgress()
     if dataset.features.mode == "raw":
         raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+    dataset.require_training()
     if weights is not None and preset.kind != "classifier":
         raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights away")
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
-    dataset.verify()
+    dataset.verify(only_changed=True)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
         run = _claim(out, preset, dataset, seed, deterministic, weights, teacher, n_components)
@@ -426,7 +427,7 @@ def _claim(
         "mode": dataset.features.mode,
         "genres": list(dataset.recipe.genres),
         "dataset": dataset.name,
-        "dataset_digest": dataset.digest,
+        "dataset_digest": dataset.identity,
         "dataset_path": _seen_from(out, dataset.path),
         "seed": seed,
         "deterministic": deterministic,

@@ -389,13 +389,14 @@ def tune(
         raise InputError(f"algorithm={algorithm!r}: choose one of {', '.join(_ORACLES)}")
     if dataset.features.mode == "raw":
         raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+    dataset.require_training()
     _claim(
         out,
         {
             "space": space.to_dict(),
             "algorithm": algorithm,
             "seed": seed,
-            "dataset_digest": dataset.digest,
+            "dataset_digest": dataset.identity,
             "code_version": __version__,
         },
     )
