@@ -23,6 +23,7 @@ from tfdeepviz.locks import BusyError, locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.training import Run, train
 from tfdeepviz.pipeline import RECORD, Config, PipelineError, PipelineProgress, corpus_digest, run_pipeline
+from tfdeepviz.provenance import code_version
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 PRESET = {
@@ -282,7 +283,7 @@ def test_a_changed_corpus_is_prepared_anew(home: Path, steps: Steps, fma_root: P
 
 def test_other_code_is_told_and_makes_nothing_anew(home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(home).made_by == {}
-    was = tfdeepviz.pipeline.code_version()
+    was = code_version()
     monkeypatch.setattr(tfdeepviz.pipeline, "code_version", lambda: "9.0")
     monkeypatch.setattr(tfdeepviz.pipeline, "code_digest", lambda: "ff" * 32)
     log = run(home)

@@ -174,7 +174,7 @@ def test_a_dataset_that_is_being_mended_is_not_complete(fma_root: Path, tmp_path
 
     dataset = prepare(fma_root, tmp_path, selection=Selection(), features=Features(LIVE), tracks_per_shard=2)
     (tmp_path / dataset.shards[0]["file"]).unlink()
-    again = {"selection": Selection(), "features": Features(LIVE), "tracks_per_shard": 2}
+    again: dict[str, Any] = {"selection": Selection(), "features": Features(LIVE), "tracks_per_shard": 2}
     with pytest.raises(KeyboardInterrupt):
         prepare(fma_root, tmp_path, **again, progress=interrupt)
     assert not (tmp_path / "manifest.json").exists()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +128,7 @@ def test_what_says_complete_goes_before_anything_is_made_anew(tmp_path: Path) ->
     def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
-    settings = {"n_tracks": 2, "seed": 3, "duration_seconds": 1.0, "n_workers": 1}
+    settings: dict[str, Any] = {"n_tracks": 2, "seed": 3, "duration_seconds": 1.0, "n_workers": 1}
     render_corpus(tmp_path, **settings)
     (tmp_path / "fma_small" / "000" / "000003.mp3").unlink()
     with pytest.raises(KeyboardInterrupt):
