@@ -33,19 +33,19 @@ _BUDGET = {"megabytes": 2.5, "milliseconds": 1_000}
 @pytest.mark.skipif(not (REPOSITORY / "webapp" / "static" / "index.html").exists(), reason="needs the built front end")
 def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     corpus, dataset, bundle, registry = (tmp_path / name for name in ("fma", "ds", "bundle", "registry"))
-    presets = []
+    trainings: list[list[str | Path]] = []
     for name, hurry in _HURRY.items():
-        presets.append(tmp_path / f"{name}.json")
+        preset = tmp_path / f"{name}.json"
         changes = {**hurry, "thresholds": _EASY[name], "budget": _BUDGET}
-        preset = json.loads((_PRESETS / presets[-1].name).read_text())
-        presets[-1].write_text(json.dumps({**preset, **changes}))
+        preset.write_text(json.dumps({**json.loads((_PRESETS / preset.name).read_text()), **changes}))
+        trainings.append(["train", preset, "--dataset", dataset, "--out", tmp_path / name])
     runs = [tmp_path / name for name in _HURRY]
     shares = ("--parameters", "ae-time=6", "song=4")
     pushed = registry / "walk" / "1"
     _, prepared, *_, judgement, pushing, table = tfdeepviz(
         ["demo-corpus", corpus, "--tracks", "48", "--seconds", "6"],
         ["prepare", "--fma-root", corpus, "--out", dataset],
-        *(["train", preset, "--dataset", dataset, "--out", run] for preset, run in zip(presets, runs, strict=True)),
+        *trainings,
         ["export", *runs, "--dataset", dataset, *shares, "--out", bundle, "--name", "walk"],
         ["validate", bundle, "--registry", registry],
         ["push", bundle, "--registry", registry],
