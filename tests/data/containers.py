@@ -51,7 +51,8 @@ def sound() -> npt.NDArray[np.float32]:
         swell = 0.6 + 0.4 * np.sin(2 * np.pi * rng.uniform(1, 3) * t)
         channels.append(0.2 * np.sum(partials, axis=0) * swell)
     fade = np.clip(np.minimum(t, t[::-1]) / 0.1, 0, 1)  # an edge would ring in every resampler in another way
-    return (np.stack(channels, axis=1) * fade[:, None]).astype(np.float32)
+    both: npt.NDArray[np.float32] = (np.stack(channels, axis=1) * fade[:, None]).astype(np.float32)
+    return both
 
 
 def make_container(folder: Path, name: str) -> Path | None:
@@ -60,7 +61,7 @@ def make_container(folder: Path, name: str) -> Path | None:
     if not source.exists():
         source.parent.mkdir()
         sf.write(source, sound(), RATE_HZ, subtype="FLOAT")
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", source, *CONTAINERS[name], path]
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(source), *CONTAINERS[name], str(path)]
     return path if subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0 else None
 
 

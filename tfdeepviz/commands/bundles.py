@@ -125,7 +125,7 @@ def register(add: Add) -> None:
         "encodings and visual parameters of a track",
         "Run a bundle on one track: times, encodings and the ten visual parameters, as the browser computes them.",
     )
-    extract.add_argument("track", type=Path, metavar="TRACK", help="mp3, ogg, flac, wav; m4a where ffmpeg is installed")
+    extract.add_argument("track", type=Path, metavar="TRACK", help="mp3, ogg, flac, wav; m4a, aac, webm with ffmpeg")
     extract.add_argument(
         "--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry"
     )

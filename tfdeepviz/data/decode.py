@@ -151,14 +151,14 @@ class _Mixer:
             )
         # What is not finite, or too large to be added, is refused when all is read.
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._wanted.channel is not None:
-                mono = block[:, self._wanted.channel].copy()
-            else:
-                # Whole channels are added; NumPy's mean over so short an axis takes as long as decoding.
-                mono = functools.reduce(np.add, block.T) / np.float32(self.n_channels)
+            # Whole channels are added; NumPy's mean over so short an axis takes as long as decoding.
+            channels = np.ascontiguousarray(block.T)
+            mono = functools.reduce(np.add, channels) / np.float32(self.n_channels)
             if self.n_channels > 1:
                 self._mean_energy += float(np.dot(mono, mono))
-                self._energies += [np.dot(channel, channel) for channel in np.ascontiguousarray(block.T)]
+                self._energies += [np.dot(channel, channel) for channel in channels]
+        if self._wanted.channel is not None:
+            mono = channels[self._wanted.channel].copy()  # a view would hold all channels
         self._blocks.append(mono if self._resampler is None else self._resampler.resample_chunk(mono))
 
     def finish(self) -> npt.NDArray[np.float32]:
