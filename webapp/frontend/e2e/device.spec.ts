@@ -6,7 +6,18 @@ import { wav } from "./sounds";
 
 const SLOW = { timeout: 30_000 };
 
-test.use({ viewport: { width: 800, height: 520 } });
+test.use({
+  viewport: { width: 800, height: 520 },
+  launchOptions: async ({ launchOptions }, use) =>
+    use({
+      ...launchOptions,
+      args: [
+        ...(launchOptions.args ?? []),
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+      ],
+    }),
+});
 
 watchProblems();
 
@@ -102,6 +113,92 @@ test("in a pause the device sleeps and the screen may go dark", async ({ page })
   await expect.poll(() => held(page)).toBe(1);
   await moves(page);
 });
+
+/** A microphone that is allowed when the test says so; every track that the browser gave is remembered. */
+async function microphone(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    localStorage.setItem("tfdeepviz.note", "yes");
+    const tracks: MediaStreamTrack[] = [];
+    const waiting: (() => void)[] = [];
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      const stream = await ask(constraints);
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+    const contexts: AudioContext[] = [];
+    const Original = window.AudioContext;
+    window.AudioContext = class extends Original {
+      constructor(options?: AudioContextOptions) {
+        super(options);
+        contexts.push(this);
+      }
+    };
+    Object.assign(window, { tracks, waiting, contexts });
+  });
+  await page.goto("./");
+  await expect(root(page)).toHaveAttribute("data-backend", /wasm|cpu/, SLOW);
+}
+
+interface Asked {
+  readonly tracks: MediaStreamTrack[];
+  readonly waiting: (() => void)[];
+}
+
+async function listen(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Playlist, microphone and more" }).click();
+  await page.getByRole("tab", { name: "Live sound" }).click();
+  await page.getByRole("button", { name: "Microphone", exact: true }).click();
+}
+
+const allow = (page: Page) =>
+  page.evaluate(() => (window as unknown as Asked).waiting.splice(0).forEach((resolve) => resolve()));
+const tracks = (page: Page): Promise<string[]> =>
+  page.evaluate(() => (window as unknown as Asked).tracks.map(({ readyState }) => readyState));
+
+test("of two requests for the microphone that are allowed late one stays open, and none beside a song", async ({
+  page,
+}) => {
+  await microphone(page);
+  await listen(page);
+  await listen(page);
+  await allow(page);
+  await expect(page.getByRole("region", { name: "Live sound" })).toBeVisible(SLOW);
+  await expect.poll(() => tracks(page)).toHaveLength(2);
+  expect((await tracks(page)).toSorted()).toEqual(["ended", "live"]);
+  await page.keyboard.press("Space"); // the controls may have faded
+  await expect.poll(() => tracks(page)).toEqual(["ended", "ended"]);
+
+  await listen(page);
+  await page.getByLabel("Audio files", { exact: true }).setInputFiles({
+    name: "song.wav",
+    mimeType: "audio/wav",
+    buffer: wav({ seconds: 60, sampleRateHz: 22050, channels: 1 }),
+  });
+  await allow(page);
+  await expect.poll(() => tracks(page)).toEqual(["ended", "ended", "ended"]);
+  await expect(root(page)).toHaveAttribute("data-state", "playing", SLOW);
+  await expect(page.getByRole("region", { name: "Player" })).toBeVisible();
+});
+
+for (const action of ["suspend", "close"] as const) {
+  test(`listening does not stand still when others ${action} its context`, async ({ page }) => {
+    await microphone(page);
+    await listen(page);
+    await allow(page);
+    await expect(page.getByRole("region", { name: "Live sound" })).toBeVisible(SLOW);
+    await page.evaluate((action) => (window as unknown as Devices).contexts.at(-1)![action](), action);
+    if (action === "suspend") {
+      await expect.poll(() => states(page)).toEqual(["running"]);
+      expect(await tracks(page)).toEqual(["live"]);
+    } else {
+      await expect(page.getByRole("status").filter({ hasText: "The microphone has stopped." })).toBeVisible();
+      await expect(root(page)).toHaveAttribute("data-state", "welcome");
+      expect(await tracks(page)).toEqual(["ended"]);
+    }
+  });
+}
 
 test("a page without HTTPS says what live sound needs", async ({ page }) => {
   await page.addInitScript(() => {

@@ -83,7 +83,7 @@ export class PictureInPicture {
       return;
     }
     if (this.#opening || this.#scope.disposed) return;
-    if (!this.supported) throw new PictureInPictureError("this browser has no such windows.");
+    if (!this.supported) throw new PictureInPictureError("not supported by this browser.");
     this.#opening = true;
     this.#cancelled = false;
     try {
