@@ -141,6 +141,7 @@ test.describe("a picture that fails", () => {
       await expect(alert(page)).toContainText(`The picture “Stones in space” failed (${reason}`);
       const meters = page.locator(".no-picture").getByRole("meter");
       await expect(meters).toHaveCount(10);
+      await expect(stage(page)).toHaveCSS("opacity", "0"); // and not what was drawn last
       const values = () => meters.evaluateAll((all) => all.map((one) => one.getAttribute("aria-valuenow")));
       const first = await values();
       await expect.poll(values).not.toEqual(first);
@@ -152,6 +153,7 @@ test.describe("a picture that fails", () => {
       await page.keyboard.press("n");
       await expect(page.getByRole("img", { name: "Picture: Crystals" })).toBeVisible();
       await expect(meters).toHaveCount(0);
+      await expect(stage(page)).toHaveCSS("opacity", "1");
       await expect(page.locator(".notice")).toHaveCount(0);
       await expect.poll(() => isDrawn(page)).toBe(true);
       await expectState(page, "playing");

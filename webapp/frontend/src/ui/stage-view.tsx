@@ -33,6 +33,7 @@ export function StageView({ playground, canvas, drawable, onClick, onPress }: St
       ref={canvas}
       aria-label={`Picture: ${playground.choices.visual.value.title}`}
       role="img"
+      style={{ opacity: drawable.value ? 1 : 0 }} // what was drawn last is no picture for the meters to stand on
       onClick={onClick}
       onPointerDown={(event) => onPress(event.pointerType)}
     />
