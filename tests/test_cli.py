@@ -185,6 +185,7 @@ def _foreign() -> Exception:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "{out}"),
         (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/full/file"), "/full/file"),
         (_foreign(), "{out}"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/from", None, "/to"), "/to"),
     ],
 )
 def test_a_full_disk_is_told_in_one_line(
@@ -203,6 +204,13 @@ def test_a_full_disk_is_told_in_one_line(
 def test_a_file_that_cannot_be_finished_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No space left on device: '.*/index\.csv'"), atomic_path(tmp_path / "index.csv"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/a\.tfrecord'"),
+        atomic_path(tmp_path / "a.tfrecord"),
+    ):
+        raise RuntimeError("/x/part-0; No space left on device")
+    with pytest.raises(RuntimeError, match="else"), atomic_path(tmp_path / "a"):
+        raise RuntimeError("something else")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -338,3 +346,8 @@ def test_from_a_preset_to_an_evaluated_student(
     search = ["tune", str(tmp_path / "space.json"), *dataset, "--out", str(tmp_path / "search"), "--trials", "1"]
     assert main(search) == 0
     assert (tmp_path / "search" / "best.json").is_file()
+
+    model = tmp_path / "run" / "model.keras"
+    model.write_bytes(model.read_bytes()[:1_000])
+    assert main(["evaluate", run, *dataset]) == 2
+    assert f"{model}: no model that Keras can read" in capsys.readouterr().err

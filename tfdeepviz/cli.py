@@ -110,8 +110,11 @@ def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
     while cause is not None:
         # TensorFlow, soundfile and HDF5 have errors of their own for it, which quote the system's.
         if getattr(cause, "errno", None) in _FULL or any(os.strerror(number) in str(cause) for number in _FULL):
-            place = getattr(cause, "filename", None) or getattr(args, "out", None)
-            return f"{place or 'output'}: the disk is full; make room and run the same command again"
+            # Of a copy the second one is being written.
+            named = (getattr(cause, name, None) for name in ("filename2", "filename"))
+            given = (getattr(args, name, None) for name in ("out", "models"))
+            place = next((place for place in (*named, *given) if place), "output")
+            return f"{place}: the disk is full; make room and run the same command again"
         cause = cause.__cause__ or cause.__context__
     return str(error) if isinstance(error, OSError) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -47,10 +48,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
-    except OSError as error:
-        # What fails in the middle of a file, as where the disk is full, does not name it.
-        if error.errno is not None and error.filename is None:
+    except Exception as error:
+        # What fails in the middle of a file does not name it, and libraries have errors of their own for a full disk.
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)
+        elif not isinstance(error, OSError) and (full := os.strerror(errno.ENOSPC)) in str(error):
+            raise OSError(errno.ENOSPC, full, str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import keras
@@ -622,7 +623,12 @@ def _save_model(model: keras.Model, path: Path) -> None:
 
 
 def _load_model(path: Path) -> keras.Model:
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path}: no model that Keras can read ({shorten(str(error), 100, placeholder='...')}); train it anew"
+        ) from error
 
 
 _CURVES = {
