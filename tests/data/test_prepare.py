@@ -71,7 +71,7 @@ def test_the_number_of_threads_inside_of_tensorflow_changes_no_byte(tmp_path: Pa
     # About 100 frames at once, of which TensorFlow would cut the sums into pieces.
     root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=1.0)
     digests = set()
-    for n_threads in ("1", "2", "8"):
+    for n_threads in ("1", "8"):
         # Without oneDNN, as on processors that it has nothing for: TensorFlow's own products depend on the threads.
         environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": n_threads, "TF_ENABLE_ONEDNN_OPTS": "0"}
         command = [sys.executable, "-c", _PREPARE, str(root), str(tmp_path / n_threads)]
