@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -17,6 +18,7 @@ import soundfile as sf
 import soxr
 
 from tests.conftest import RATE_HZ, music
+from tfdeepviz.data import decode
 from tfdeepviz.data.decode import (
     AudioError,
     AudioTooLongError,
@@ -131,7 +133,7 @@ def test_a_playlist_names_no_other_files(write_sound: Write) -> None:
         (b"ID3\x03\0\0\0\0\0\x02ab\xff\xf1\x50\x80", "AAC after an ID3 tag"),
         (b"\x1a\x45\xdf\xa3", "WebM"),
         (b"OggS\0\x02" + bytes(20) + b"\x01\x33\x7fFLAC", "FLAC in Ogg"),
-        (bytes(200_000), "begins with 200100 zero bytes"),
+        (bytes(2_000_000) + b"\1", "begins with 2000000 zero bytes"),
         (b"MZ", "not an audio file that can be read"),
     ],
     ids=["m4a", "aac", "tagged-aac", "webm", "flac-in-ogg", "zeros", "unknown"],
@@ -143,11 +145,14 @@ def test_without_ffmpeg_it_says_what_the_file_is(tmp_path: Path, head: bytes, ki
         decode_file(path, sample_rate_hz=RATE_HZ)
 
 
-def joined_mp3(write_sound: Write) -> tuple[Path, float]:
-    parts = [write_sound(f"{i}.mp3", music(seconds, seed=i)).read_bytes() for i, seconds in enumerate((2.0, 3.0))]
-    path = write_sound("a.mp3", music(0.1))
-    path.write_bytes(b"".join(parts))
-    return path, 5.0
+def joined_mp3(*rates_hz: int) -> Callable[[Write], tuple[Path, float]]:
+    def make(write_sound: Write) -> tuple[Path, float]:
+        path = write_sound("a.mp3", music(0.1))
+        parts = [write_sound("part.mp3", music(2.0, rate_hz=rate_hz), rate_hz).read_bytes() for rate_hz in rates_hz]
+        path.write_bytes(b"".join(parts))
+        return path, 2.0 * len(parts)
+
+    return make
 
 
 def short_xing_mp3(write_sound: Write) -> tuple[Path, float]:
@@ -165,8 +170,6 @@ def untagged_mp3(write_sound: Write) -> tuple[Path, float]:
     path = write_sound("a.mp3", samples)
     sf.write(path, samples, RATE_HZ, bitrate_mode="VARIABLE", compression_level=0.3)
     data = path.read_bytes()
-    frames = mp3_frames(path)
-    assert frames is not None
     path.write_bytes(data[data.find(b"\xff\xfb", 4) :])
     return path, 4.0
 
@@ -185,7 +188,9 @@ def chained(name: str, **options: str) -> Callable[[Write], tuple[Path, float]]:
 
 
 PARTLY_READ = [
-    pytest.param(joined_mp3, id="joined-mp3"),
+    pytest.param(joined_mp3(RATE_HZ, RATE_HZ), id="joined-mp3"),
+    pytest.param(joined_mp3(48_000, 22_050), id="joined-mp3-of-two-rates"),  # MPEG-1, MPEG-2 with half as long frames
+    pytest.param(joined_mp3(22_050, 48_000), id="joined-mp3-of-other-rates"),
     pytest.param(short_xing_mp3, id="short-xing"),
     pytest.param(untagged_mp3, id="vbr-without-xing"),
     pytest.param(chained("a.ogg"), id="chained-vorbis"),
@@ -223,7 +228,7 @@ def test_junk_before_and_after_frames_is_no_sound(write_sound: Write) -> None:
     frames = mp3_frames(path)
     assert frames is not None
     assert frames.is_plain
-    assert frames.n_samples == decode_file(path, sample_rate_hz=RATE_HZ).size
+    assert frames.seconds == decode_file(path, sample_rate_hz=RATE_HZ).size / RATE_HZ
     tag = b"ID3\x03\0\0\0\0\x02\x01" + bytes(257)
     junk = np.random.default_rng(0).bytes(3_000)
     for data in (tag + whole, tag + tag + whole, whole + b"TAG" + bytes(125), whole + junk):
@@ -231,6 +236,25 @@ def test_junk_before_and_after_frames_is_no_sound(write_sound: Write) -> None:
         assert mp3_frames(path) == frames
     path.write_bytes(junk + whole)
     assert mp3_frames(path) == replace(frames, is_plain=False)
+
+
+@pytest.mark.parametrize("search", [os.environ["PATH"], ""], ids=["as-it-is", "no-ffmpeg"])
+def test_junk_before_an_mp3_is_no_damage(
+    write_sound: Write, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, search: str
+) -> None:
+    monkeypatch.setenv("PATH", search)
+    sound = write_sound("a.mp3", music(1.0))
+    sound.write_bytes(bytes(3_000) + sound.read_bytes())
+    assert decode_file(sound, sample_rate_hz=RATE_HZ).size / RATE_HZ == pytest.approx(1.0, abs=0.1)
+    assert not caplog.records
+
+
+def test_what_ffmpeg_reads_in_part_either_is_refused(write_sound: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = joined_mp3(RATE_HZ, RATE_HZ)(write_sound)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(decode, "_read_ffmpeg", lambda _, wanted: decode._read_libsndfile(wanted)[0])
+    with pytest.raises(CorruptAudioError, match=r"only the first 2\.0 s can be read .*ffmpeg: stops there, too"):
+        decode_file(path, sample_rate_hz=RATE_HZ)
 
 
 @pytest.mark.parametrize(
@@ -281,8 +305,11 @@ def test_a_flac_of_unknown_length_keeps_all(
     assert not caplog.records
 
 
-@pytest.mark.usefixtures("no_ffmpeg")
-def test_a_stream_that_breaks_keeps_its_last_block(write_sound: Write, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("search", [os.environ["PATH"], ""], ids=["as-it-is", "no-ffmpeg"])
+def test_a_stream_that_breaks_keeps_its_last_block(
+    write_sound: Write, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, search: str
+) -> None:
+    monkeypatch.setenv("PATH", search)
     samples = music(1.0)  # less than is read at a time
     path = write_sound("a.flac", samples)
     whole = path.read_bytes()
@@ -290,7 +317,7 @@ def test_a_stream_that_breaks_keeps_its_last_block(write_sound: Write, caplog: p
     pcm = decode_file(path, sample_rate_hz=RATE_HZ)
     assert 0.4 < pcm.size / RATE_HZ < 0.6
     np.testing.assert_allclose(pcm, samples[: pcm.size], atol=1e-4)
-    assert "broken after 0.5 s" in caplog.text
+    assert "broken after 0.5 s (flac decoder lost sync)" in caplog.text
 
 
 @pytest.mark.parametrize("container", ["wav", pytest.param("ogg", marks=needs_ffmpeg)])
@@ -314,6 +341,9 @@ def test_missing_and_empty_files(tmp_path: Path, write_sound: Write) -> None:
     empty = tmp_path / "empty.mp3"
     empty.touch()
     with pytest.raises(EmptyAudioError, match="0 bytes"):
+        decode_file(empty, sample_rate_hz=RATE_HZ)
+    empty.write_bytes(bytes(100_000))
+    with pytest.raises(EmptyAudioError, match="nothing but zero bytes"):
         decode_file(empty, sample_rate_hz=RATE_HZ)
     with pytest.raises(EmptyAudioError, match="no samples"):
         decode_file(write_sound("none.wav", np.empty(0, np.float32)), sample_rate_hz=RATE_HZ)

@@ -244,14 +244,17 @@ def _read(wanted: _Wanted) -> _Mixer:
     if mixer is not None and missing is None:
         return mixer
     ffmpeg = shutil.which("ffmpeg")
-    refusal = ""
+    refusal = "stops there, too"
     if ffmpeg is not None:
         try:
             whole = _read_ffmpeg(ffmpeg, wanted)
         except _FfmpegError as error:
             refusal = str(error)
         else:
-            return whole if mixer is None or whole.seconds >= mixer.seconds else mixer
+            if mixer is None or missing is None or whole.seconds > mixer.seconds:
+                return whole
+            if whole.seconds == mixer.seconds:
+                mixer = whole  # as browsers read it
     if mixer is None or missing is None:
         if ffmpeg is None:
             what = f"{kind}, which cannot be read" if kind else "not an audio file that can be read"
@@ -272,7 +275,8 @@ def _read(wanted: _Wanted) -> _Mixer:
         raise CorruptAudioError(f"{path}: {what} ({missing.what}; ffmpeg: {refusal}); encode the file again")
     if mixer.n_frames == 0:
         raise CorruptAudioError(f"{path}: broken from its start ({missing.what}); copy or encode it again")
-    _logger.warning("%s: broken after %.1f s (%s); what follows is left out", path, mixer.seconds, missing.what)
+    if missing.what:
+        _logger.warning("%s: broken after %.1f s (%s); what follows is left out", path, mixer.seconds, missing.what)
     return mixer
 
 
@@ -291,7 +295,9 @@ def _kind_for_ffmpeg(path: Path) -> str:
         return "WebM or Matroska"
     if head.startswith(b"OggS") and head[28:33] == b"\x7fFLAC":
         return "FLAC in Ogg"
-    if (n_zeros := n_leading_zeros(path)) >= _RESYNC_BYTES:
+    if (n_zeros := n_leading_zeros(path)) == path.stat().st_size:
+        raise EmptyAudioError(f"{path}: the file holds nothing but zero bytes; copy or download it again")
+    if n_zeros >= _RESYNC_BYTES:
         return f"a file that begins with {n_zeros} zero bytes"
     return ""
 
@@ -300,6 +306,7 @@ def _kind_for_ffmpeg(path: Path) -> str:
 class _Missing:
     """Why libsndfile may not have read all."""
 
+    #: Empty where ffmpeg is asked only because it reads the file otherwise.
     what: str
     #: There is sound left, or else there may be.
     is_certain: bool
@@ -328,7 +335,7 @@ def _read_libsndfile(wanted: _Wanted) -> tuple[_Mixer | None, _Missing | None]:
             while len(block := file.read(out=buffer)):
                 mixer.add(block)
         except sf.LibsndfileError as error:
-            broken = error.error_string.strip().rstrip(".")
+            broken = error.error_string.strip().removeprefix("Error : ").rstrip(".")
             mixer.add(buffer[: _n_read(file) - mixer.n_frames])
         return mixer, _missing(wanted.path, file, mixer, broken)
 
@@ -343,12 +350,11 @@ def _n_read(file: sf.SoundFile) -> int:
 
 def _missing(path: Path, file: sf.SoundFile, mixer: _Mixer, broken: str) -> _Missing | None:
     if file.format == "MP3" and (frames := mp3_frames(path)) is not None:
-        left = frames.n_samples - mixer.n_frames
         # What the decoders take away at the ends is less than two frames.
-        if left > 2 * frames.frame_samples:
-            seconds = frames.n_samples / mixer.rate_hz
-            return _Missing(broken or f"its frames hold {seconds:.1f} s", is_certain=not broken)
-        return None if frames.is_plain else _Missing("its first frame does not stand at its start", is_certain=False)
+        if frames.seconds - mixer.seconds > 2 * frames.frame_seconds:
+            return _Missing(broken or f"its frames hold {frames.seconds:.1f} s", is_certain=not broken)
+        # Behind junk, decoders differ in what they begin with; we want what browsers do.
+        return None if frames.is_plain else _Missing("", is_certain=False)
     if file.format == "OGG" and is_chained_ogg(path):
         return _Missing("another Ogg stream follows the first", is_certain=True)
     if file.format == "FLAC" and is_joined_flac(path):

@@ -5,6 +5,7 @@ Each function reads the file once, in bounded memory, and decodes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -26,21 +27,21 @@ class Mp3Frames:
 
     Attributes
     ----------
-    n_samples
-        Of each channel, of all frames but the Xing tag's, without the delay and the padding that the tag states.
-    frame_samples
-        Of one frame.
+    seconds
+        Of all frames but the Xing tag's, without the delay and the padding that the tag states.
+    frame_seconds
+        Of the longest frame.
     is_plain
         The first frame stands where it should: at the file's start or right after an ID3 tag.
     """
 
-    n_samples: int
-    frame_samples: int
+    seconds: float
+    frame_seconds: float
     is_plain: bool
 
 
 def mp3_frames(path: Path) -> Mp3Frames | None:
-    """Count the samples of an mp3 file by its frame headers, across junk and files that were joined.
+    """Measure an mp3 file by its frame headers, across junk and files that were joined, of whatever rates.
 
     Parameters
     ----------
@@ -56,25 +57,28 @@ def mp3_frames(path: Path) -> Mp3Frames | None:
         start = id3_bytes(file)
         at: int | None = start
         first: int | None = None
-        first_frame, frame_samples, n_frames = b"", 0, 0
+        first_frame, n_samples = b"", Counter[int]()  # by rate in Hz
+        frame_seconds = 0.0
         while at is not None:
             file.seek(at)
             header = _mp3_header(file.read(4))
             if header is None:
                 at = _next_mp3_frame(file, at + 1)
                 continue
-            n_bytes, frame_samples = header
+            n_bytes, frame_samples, rate_hz = header
             if first is None:
-                first = at
+                first, first_samples, first_rate_hz = at, frame_samples, rate_hz
                 file.seek(at)
                 first_frame = file.read(n_bytes)
-            n_frames += 1
+            n_samples[rate_hz] += frame_samples
+            frame_seconds = max(frame_seconds, frame_samples / rate_hz)
             at += n_bytes
     if first is None:
         return None
     n_tags, trimmed = _xing_tag(first_frame)
-    n_samples = max(0, (n_frames - n_tags) * frame_samples - trimmed)
-    return Mp3Frames(n_samples, frame_samples, is_plain=first == start)
+    n_samples[first_rate_hz] -= n_tags * first_samples + trimmed
+    seconds = sum(n / rate_hz for rate_hz, n in n_samples.items())
+    return Mp3Frames(max(0.0, seconds), frame_seconds, is_plain=first == start)
 
 
 def id3_bytes(file: IO[bytes]) -> int:
@@ -91,16 +95,17 @@ def id3_bytes(file: IO[bytes]) -> int:
         at += 10 + size
 
 
-def _mp3_header(header: bytes) -> tuple[int, int] | None:
-    """Bytes and samples of the frame that begins so."""
+def _mp3_header(header: bytes) -> tuple[int, int, int] | None:
+    """Bytes, samples and sample rate of the frame that begins so."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer III
         return None
     version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
     if version == 1 or bitrate in (0, 15) or rate == 3:
         return None
     kbits, n_samples = (_KBITS_1, 1_152) if version == 3 else (_KBITS_2, 576)
-    n_bytes = n_samples // 8 * 1_000 * kbits[bitrate] // _RATES_HZ[version][rate] + (header[2] >> 1 & 1)
-    return n_bytes, n_samples
+    rate_hz = _RATES_HZ[version][rate]
+    n_bytes = n_samples // 8 * 1_000 * kbits[bitrate] // rate_hz + (header[2] >> 1 & 1)
+    return n_bytes, n_samples, rate_hz
 
 
 def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
@@ -186,7 +191,12 @@ def _find(file: IO[bytes], at: int, needle: bytes) -> int | None:
 
 
 def n_leading_zeros(path: Path) -> int:
-    """How many zero bytes a file begins with; at most 1 MiB are looked at."""
+    """How many zero bytes a file begins with."""
+    n = 0
     with path.open("rb") as file:
-        head = file.read(1 << 20)
-    return len(head) - len(head.lstrip(b"\0"))
+        while chunk := file.read(_CHUNK_BYTES):
+            rest = chunk.lstrip(b"\0")
+            n += len(chunk) - len(rest)
+            if rest:
+                break
+    return n
