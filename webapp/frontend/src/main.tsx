@@ -33,7 +33,7 @@ await isolate();
 const scope = new Scope();
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const cache = new EncodingCache(undefined, {
-  onFull: () => playground.notices.show("info", STORAGE_FULL),
+  onFull: () => playground.notices.show("info", STORAGE_FULL, null, true),
 });
 const store = openStore();
 const visuals = VISUALS.map(({ id }) => id);

@@ -104,7 +104,10 @@ describe("models", () => {
     expect(models.state.value.kind).toBe("missing");
     expect(models.name.value).toBeNull();
     expect(notices.list.value[0]?.text).toContain("the picture will not react");
+    notices.clear(); // as every track does that is opened
+    expect(notices.list.value[0]?.action?.label).toBe("Try again");
     void models.choose("a");
+    expect(notices.list.value).toEqual([]);
     starts[1]!.succeed();
     await settle();
     expect(models.analyst.value).toBe(starts[1]!.analyst);
@@ -125,5 +128,19 @@ describe("models", () => {
     starts[1]!.succeed();
     await settle();
     expect(models.name.value).toBe("b");
+  });
+
+  it("say only what holds now when one after the other fails", async () => {
+    const { models, notices, starts } = await listening();
+    for (const name of ["b", "c"]) {
+      void models.choose(name);
+      starts.at(-1)!.fail(new Error(name));
+      await settle();
+    }
+    expect(notices.list.value).toHaveLength(1);
+    expect(notices.list.value[0]?.text).toContain("“c”");
+    models.lose(starts[0]!.analyst, new AnalysisError("gone"));
+    expect(notices.list.value).toHaveLength(1);
+    expect(notices.list.value[0]?.text).not.toContain("keeps listening");
   });
 });

@@ -3,7 +3,7 @@ import { BundleError, type RegistryEntry } from "../bundle";
 import type { Scope } from "../player/scope";
 import { N_PARAMETERS } from "../visuals/visual";
 import type { Analyst, Services } from "./engine";
-import type { Notices } from "./notices";
+import type { NoticeAction, Notices } from "./notices";
 import { explainModel, technicalReason } from "./words";
 
 export type EngineState =
@@ -38,6 +38,8 @@ export class Models {
   readonly #progress = signal({ fraction: 0, what: "" });
   /** Why no model runs, where none does. */
   readonly #reason = signal("");
+  /** The notice that says so, or that another model could not be had. */
+  #notice: number | null = null;
 
   constructor(scope: Scope, options: ModelsOptions) {
     this.#options = options;
@@ -75,7 +77,7 @@ export class Models {
 
   /** Fetch what the server offers, and start the model of that name; the server's first one unless it has it. */
   async start(name: string | null): Promise<void> {
-    const { services, notices } = this.#options;
+    const { services } = this.#options;
     const wanted = this.#want(null);
     try {
       const { bundles } = await services.loadRegistry();
@@ -86,7 +88,7 @@ export class Models {
       } else {
         const reason = "This server offers no model yet.";
         this.#giveUp(reason);
-        notices.show("error", `${reason} Music plays, but the picture will not react.`);
+        this.#say(`${reason} Music plays, but the picture will not react.`, null);
       }
     } catch (error) {
       if (wanted.abort.signal.aborted) return;
@@ -147,6 +149,7 @@ export class Models {
   /** Give up what was wanted before. */
   #want(name: string | null): Wanted {
     this.#wanted.peek()?.abort.abort();
+    this.#unsay();
     const wanted = { name, abort: new AbortController() };
     batch(() => {
       this.#wanted.value = wanted;
@@ -158,6 +161,7 @@ export class Models {
   /** Nothing is on its way any more. */
   #giveUp(reason: string): void {
     this.#wanted.peek()?.abort.abort();
+    this.#unsay();
     batch(() => {
       this.#wanted.value = null;
       this.#reason.value = reason;
@@ -168,10 +172,17 @@ export class Models {
     const meanwhile = this.#running.peek()
       ? "The previous model keeps listening."
       : "Music plays, but the picture will not react.";
-    this.#options.notices.show("error", `${explainModel(error)} ${meanwhile}`, {
-      label: "Try again",
-      run: retry,
-    });
+    this.#say(`${explainModel(error)} ${meanwhile}`, { label: "Try again", run: retry });
+  }
+
+  #say(words: string, action: NoticeAction | null): void {
+    this.#unsay();
+    this.#notice = this.#options.notices.show("error", words, action, true);
+  }
+
+  #unsay(): void {
+    if (this.#notice !== null) this.#options.notices.dismiss(this.#notice);
+    this.#notice = null;
   }
 
   async #start(entry: RegistryEntry, signal: AbortSignal): Promise<void> {

@@ -8,6 +8,8 @@ export interface Notice {
   readonly text: string;
   /** A way on. */
   readonly action: NoticeAction | null;
+  /** It is not about a track, and holds whichever is opened. */
+  readonly lasting: boolean;
 }
 
 export interface NoticeAction {
@@ -26,10 +28,16 @@ export class Notices {
     return this.#list;
   }
 
-  show(kind: NoticeKind, text: string, action: NoticeAction | null = null): number {
+  show(kind: NoticeKind, text: string, action: NoticeAction | null = null, lasting = false): number {
     const id = this.#nextId++;
     const others = this.#list.peek().filter((notice) => notice.text !== text);
-    this.#list.value = [...others, { id, kind, text, action }].slice(-MAX_SHOWN);
+    // Where there are too many the oldest goes; one that lasts goes last.
+    const surplus =
+      others.length < MAX_SHOWN ? null : (others.find((notice) => !notice.lasting) ?? others[0]);
+    this.#list.value = [
+      ...others.filter((notice) => notice !== surplus),
+      { id, kind, text, action, lasting },
+    ];
     return id;
   }
 
@@ -37,7 +45,8 @@ export class Notices {
     this.#list.value = this.#list.peek().filter((notice) => notice.id !== id);
   }
 
+  /** Take away what is not lasting. */
   clear(): void {
-    this.#list.value = [];
+    this.#list.value = this.#list.peek().filter(({ lasting }) => lasting);
   }
 }

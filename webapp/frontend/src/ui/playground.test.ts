@@ -657,6 +657,9 @@ describe("an analysis that fails", () => {
       "The analysis stopped unexpectedly; the browser says “x is null”. Try again. " +
         "Music plays, but the picture will not react.",
     );
+    await playground.open(song("Bourrée"));
+    expect(playground.notices.list.value).toEqual([notice]);
+    player.positionSeconds = 2;
     notice?.action?.run();
     await settle();
     expect(started).toHaveLength(2);
@@ -847,6 +850,19 @@ describe("a playlist", () => {
     expect(heard()).toBe("a");
     await playground.step(-1);
     expect(heard()).toBe("a");
+  });
+
+  it("goes on behind a track that is taken off it while it plays", async () => {
+    const { playground, one } = setUp();
+    await playground.start();
+    await playground.openAll([song("a"), song("b"), song("c")]);
+    one.give(0, 99);
+    await settle();
+    playground.playlist.remove(playground.playlist.current.value!.id);
+    expect(playground.playing.value).toBe(true);
+    playground.ended();
+    await settle();
+    expect(playground.track.value?.title).toBe("b");
   });
 });
 

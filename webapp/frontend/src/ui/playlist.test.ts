@@ -44,15 +44,51 @@ describe("a playlist", () => {
     expect(titles(playlist)).toBe("bdecc");
   });
 
-  it("has nothing open once that is removed", () => {
-    const { playlist, ids } = listOf("ab");
-    playlist.select(ids[0]!);
-    playlist.remove(ids[0]!);
+  it("goes on beside what was open once that is removed", () => {
+    const { playlist, ids } = listOf("abcde");
+    playlist.select(ids[2]!);
+    playlist.remove(ids[2]!);
     expect(playlist.current.value).toBeNull();
+    expect(playlist.neighbours.value).toEqual({ previous: true, next: true });
+    playlist.remove(ids[0]!);
+    playlist.remove(ids[3]!);
+    playlist.add([song("f")]);
+    expect(titles(playlist)).toBe("bef");
+    expect(playlist.step(1)?.source.title).toBe("e");
+    expect(playlist.step(-1)?.source.title).toBe("b");
+    playlist.remove(ids[1]!);
+    expect(playlist.neighbours.value).toEqual({ previous: false, next: true });
+    playlist.remove(ids[4]!);
+    expect(playlist.step(1)?.source.title).toBe("f");
+    playlist.remove(playlist.current.value!.id);
     expect(playlist.neighbours.value).toEqual({ previous: false, next: false });
+    playlist.add([song("g")]);
+    expect(playlist.step(1)?.source.title).toBe("g");
+  });
+
+  it.each([
+    ["d", 0, "a", "c"],
+    ["a", 3, undefined, "c"],
+    ["e", 1, "a", "e"],
+    ["c", 1, "a", "c"],
+  ])("goes on where what was open stood, though %s moves to place %i", (letter, to, before, after) => {
+    const playlists = [0, 1].map(() => {
+      const { playlist, ids } = listOf("abcde");
+      playlist.select(ids[1]!);
+      playlist.remove(ids[1]!);
+      playlist.move(ids["abcde".indexOf(letter)]!, to);
+      return playlist;
+    });
+    expect(playlists[0]!.step(-1)?.source.title).toBe(before);
+    expect(playlists[1]!.step(1)?.source.title).toBe(after);
+  });
+
+  it("has nothing open once it is cleared", () => {
+    const { playlist, ids } = listOf("ab");
     playlist.select(ids[1]!);
     playlist.clear();
     expect(playlist.current.value).toBeNull();
+    expect(playlist.neighbours.value).toEqual({ previous: false, next: false });
     expect(titles(playlist)).toBe("");
   });
 });

@@ -28,6 +28,8 @@ export function explainFailures(failures: readonly Failure[]): string {
 export class Playlist {
   readonly #entries = signal<readonly PlaylistEntry[]>([]);
   readonly #currentId = signal<number | null>(null);
+  /** How many entries stand before the open one, where that was removed: there the list goes on. */
+  readonly #gap = signal<number | null>(null);
   #nextId = 1;
 
   get entries(): ReadonlySignal<readonly PlaylistEntry[]> {
@@ -50,29 +52,49 @@ export class Playlist {
     return added;
   }
 
+  /** Take an entry off the list. If it is open, the list goes on with those that stood beside it. */
   remove(id: number): void {
-    this.#entries.value = this.#entries.peek().filter((entry) => entry.id !== id);
+    const index = this.#entries.peek().findIndex((entry) => entry.id === id);
+    if (index < 0) return;
+    const gap = this.#gap.peek();
+    batch(() => {
+      if (id === this.#currentId.peek()) this.#gap.value = index;
+      else if (gap !== null && index < gap) this.#gap.value = gap - 1;
+      this.#entries.value = this.#entries.peek().toSpliced(index, 1);
+    });
   }
 
   /** Put an entry at another place, counted from 0; those between close up. */
   move(id: number, to: number): void {
-    const entry = this.#entries.peek().find((one) => one.id === id);
+    const from = this.#entries.peek().findIndex((entry) => entry.id === id);
+    const entry = this.#entries.peek()[from];
     if (!entry) return;
-    const others = this.#entries.peek().filter((one) => one !== entry);
-    others.splice(Math.min(Math.max(to, 0), others.length), 0, entry);
-    this.#entries.value = others;
+    const others = this.#entries.peek().toSpliced(from, 1);
+    const place = Math.min(Math.max(to, 0), others.length);
+    const gap = this.#gap.peek();
+    batch(() => {
+      if (gap !== null) {
+        const closed = gap - (from < gap ? 1 : 0);
+        this.#gap.value = closed + (place < closed ? 1 : 0);
+      }
+      this.#entries.value = others.toSpliced(place, 0, entry);
+    });
   }
 
   clear(): void {
     batch(() => {
       this.#entries.value = [];
       this.#currentId.value = null;
+      this.#gap.value = null;
     });
   }
 
   /** Make an entry the one that is open. */
   select(id: number): void {
-    this.#currentId.value = id;
+    batch(() => {
+      this.#currentId.value = id;
+      this.#gap.value = null;
+    });
   }
 
   /** Select the entry so many places further on. @returns it, or null where the list ends */
@@ -83,9 +105,10 @@ export class Playlist {
   }
 
   #at(by: number): PlaylistEntry | null {
-    const current = this.current.value;
-    if (!current) return null;
     const entries = this.#entries.value;
-    return entries[entries.indexOf(current) + by] ?? null;
+    const current = this.current.value;
+    if (current) return entries[entries.indexOf(current) + by] ?? null;
+    const gap = this.#gap.value;
+    return gap === null ? null : (entries[gap + by - (by > 0 ? 1 : 0)] ?? null);
   }
 }

@@ -53,7 +53,10 @@ export class Stage {
     observer.observe(canvas);
     scope.own(() => observer.disconnect());
     onPixelRatio(scope, () => playground.redraw());
-    scope.own(() => this.#drop());
+    scope.own(() => {
+      this.#drop();
+      this.#unsay();
+    });
     this.#keepContext();
   }
 
@@ -68,8 +71,7 @@ export class Stage {
 
   #build(): void {
     this.#drop();
-    if (this.#notice !== null) this.#playground.notices.dismiss(this.#notice);
-    this.#notice = null;
+    this.#unsay();
     try {
       this.#visual = this.#make?.(this.#canvas, nowSeconds) ?? null;
     } catch (error) {
@@ -127,8 +129,14 @@ export class Stage {
 
   #giveUp(why: string, action: NoticeAction): void {
     this.#available.value = false;
+    this.#unsay();
     const words = `${why} The music plays, and the ten meters show what it does.`;
-    this.#notice = this.#playground.notices.show("error", words, action);
+    this.#notice = this.#playground.notices.show("error", words, action, true);
+  }
+
+  #unsay(): void {
+    if (this.#notice !== null) this.#playground.notices.dismiss(this.#notice);
+    this.#notice = null;
   }
 
   /** A driver that restarts takes the context away and gives it back empty: build the visual anew. */
