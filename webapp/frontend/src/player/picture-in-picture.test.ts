@@ -50,7 +50,9 @@ function setUp({ supported = true } = {}) {
   const scope = new Scope();
   const video = new FakeVideo();
   const stop = vi.fn();
-  const canvas = { captureStream: () => ({ getTracks: () => [{ stop }] }) } as unknown as HTMLCanvasElement;
+  const canvasOf = (stop: () => void) =>
+    ({ captureStream: () => ({ stop, getTracks: () => [{ stop }] }) }) as unknown as HTMLCanvasElement;
+  const canvas = canvasOf(stop);
   const onTick = vi.fn();
   const clock = { tick: null as (() => void) | null, hidden: false };
   const browser: PictureInPictureBrowser = {
@@ -71,7 +73,7 @@ function setUp({ supported = true } = {}) {
       clock.tick?.();
     }
   };
-  return { scope, video, stop, onTick, clock, pictureInPicture, toggle, run };
+  return { scope, video, stop, canvasOf, onTick, clock, pictureInPicture, toggle, run };
 }
 
 describe("PictureInPicture", () => {
@@ -88,6 +90,27 @@ describe("PictureInPicture", () => {
     expect([video.srcObject, clock.tick]).toEqual([null, null]);
     await toggle();
     expect(pictureInPicture.active.value).toBe(true);
+  });
+
+  it("follows the page to another canvas while the window is open", async () => {
+    const { video, stop, canvasOf, onTick, pictureInPicture, toggle } = setUp();
+    const stopOther = vi.fn();
+    pictureInPicture.follow(canvasOf(stopOther));
+    expect(onTick).not.toHaveBeenCalled();
+    await toggle();
+    pictureInPicture.follow(canvasOf(stopOther));
+    expect(stop).toHaveBeenCalledOnce();
+    expect(video.srcObject).toMatchObject({ stop: stopOther });
+    expect(video.play).toHaveBeenCalledTimes(2);
+    expect(onTick).toHaveBeenCalledTimes(2);
+    expect(pictureInPicture.active.value).toBe(true);
+    video.play.mockReturnValueOnce(Promise.reject(new Error("no more")));
+    pictureInPicture.follow(canvasOf(vi.fn()));
+    expect(stopOther).toHaveBeenCalledOnce();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(pictureInPicture.active.value).toBe(false);
+    expect(video.srcObject).toBeNull();
   });
 
   it("notices when the person closes the window", async () => {

@@ -40,6 +40,7 @@ export class PictureInPicture {
   readonly #active = signal(false);
   readonly #frames: FrameLoop;
   #close: Disposer | null = null;
+  #video: HTMLVideoElement | null = null;
   #opening = false;
   /** Closed by the person before it was open: no reason to complain. */
   #cancelled = false;
@@ -98,17 +99,28 @@ export class PictureInPicture {
     }
   }
 
+  /** Let the window, if it is open, show that canvas: the one before may be gone. */
+  follow(canvas: HTMLCanvasElement): void {
+    const video = this.#video;
+    if (!video) return;
+    stopStream(video);
+    video.srcObject = canvas.captureStream();
+    video.play().catch(() => this.#end());
+    this.#onTick();
+  }
+
   async #open(canvas: HTMLCanvasElement, title: string): Promise<void> {
     const video = this.#browser.createVideo();
-    const stream = canvas.captureStream();
+    this.#video = video;
     video.title = title;
-    video.srcObject = stream;
+    video.srcObject = canvas.captureStream();
     const stopTicking = this.#browser.startTicking(() => this.#tick());
     this.#close = this.#scope.own(() => {
       this.#close = null;
+      this.#video = null;
       this.#active.value = false;
       stopTicking();
-      for (const track of stream.getTracks()) track.stop();
+      stopStream(video);
       video.srcObject = null;
       leave(video);
     });
@@ -152,6 +164,10 @@ export class PictureInPicture {
     this.#lastTickMs = nowMs;
     this.#onTick();
   }
+}
+
+function stopStream({ srcObject }: HTMLVideoElement): void {
+  for (const track of (srcObject as MediaStream | null)?.getTracks() ?? []) track.stop();
 }
 
 function leave(video: HTMLVideoElement): void {

@@ -106,6 +106,7 @@ export function App(props: AppProps): JSX.Element {
           playground={playground}
           canvas={canvas}
           drawable={drawable}
+          onCanvas={page.followCanvas}
           onClick={() => page.events.clickStage()}
           onPress={(pointerType) => page.events.pressStage(pointerType)}
         />
@@ -268,6 +269,8 @@ class Page {
       },
     });
   }
+
+  readonly followCanvas = (canvas: HTMLCanvasElement): void => this.smallWindow.follow(canvas);
 
   openFiles(files: readonly File[]): void {
     void this.#playground.openFiles(files);
