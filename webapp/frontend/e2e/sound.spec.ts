@@ -50,7 +50,9 @@ test("a microphone that is not allowed is explained", async ({ page }) => {
   expect((await page.evaluate(() => window.sound.hear("tab", 100))).error).toContain("Nothing was shared");
 });
 
-test("a tab that is shared is heard, and without its sound a reminder is given", async ({ page }) => {
+test("a tab that is shared is heard, antiphase too, and without its sound a reminder is given", async ({
+  page,
+}) => {
   await page.evaluate(() => {
     navigator.mediaDevices.getDisplayMedia = async () => {
       const canvas = document.createElement("canvas");
@@ -59,7 +61,10 @@ test("a tab that is shared is heard, and without its sound a reminder is given",
       const context = new AudioContext();
       const tone = new OscillatorNode(context);
       const out = new MediaStreamAudioDestinationNode(context, { channelCount: 2 });
-      tone.connect(out);
+      const merger = new ChannelMergerNode(context, { numberOfInputs: 2 });
+      tone.connect(merger, 0, 0);
+      tone.connect(new GainNode(context, { gain: -1 })).connect(merger, 0, 1);
+      ("antiphase" in window ? merger : tone).connect(out);
       tone.start();
       const [audio] = out.stream.getAudioTracks();
       if (!("silent" in window) && audio) picture.addTrack(audio);
@@ -76,6 +81,11 @@ test("a tab that is shared is heard, and without its sound a reminder is given",
   expect(heard.error).toBeNull();
   expect(heard.ended).toBe(true);
   expect(Math.max(...heard.seen!.map(([, , level]) => level))).toBeGreaterThan(0.8);
+  const antiphase = await page.evaluate(() => {
+    Object.assign(window, { antiphase: true });
+    return window.sound.hear("tab", 3000);
+  });
+  expect(Math.max(...antiphase.seen!.map(([, , level]) => level))).toBeGreaterThan(0.8);
   const silent = await page.evaluate(() => {
     Object.assign(window, { silent: true });
     return window.sound.hear("tab", 100);

@@ -37,9 +37,15 @@ export function downmix(channels: readonly Float32Array[]): Float32Array<ArrayBu
     for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) + (samples[i] ?? 0) / channels.length;
   }
   const powers = channels.map(meanPower);
+  const loudest = loudestOf(powers);
+  if (!cancelsOut(meanPower(mean), powers[loudest] ?? 0)) return mean;
+  return (channels[loudest] ?? mean).slice();
+}
+
+/** Which channel is the loudest, or the first that is as loud. @returns -1 where one of them is no sound */
+export function loudestOf(powers: readonly number[]): number {
   const most = Math.max(...powers);
-  if (!cancelsOut(meanPower(mean), most)) return mean;
-  return (channels[powers.findIndex((power) => power >= AS_LOUD * most)] ?? mean).slice();
+  return powers.findIndex((power) => power >= AS_LOUD * most);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Runs in the audio thread: posts what comes in, mixed down to one channel. It never writes to an output. */
+import { Mixer } from "./mixer";
 
 /** About 23 ms at 44.1 kHz: few messages, little delay. A multiple of what the browser renders at once. */
 const CHUNK_SAMPLES = 1024;
@@ -8,9 +9,11 @@ const QUANTUM_SAMPLES = 128;
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;
 }
+declare const sampleRate: number;
 declare function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
 
 class Capture extends AudioWorkletProcessor {
+  readonly #mixer = new Mixer(sampleRate);
   #chunk = new Float32Array(CHUNK_SAMPLES);
   #filled = 0;
 
@@ -18,12 +21,10 @@ class Capture extends AudioWorkletProcessor {
   process([input = []]: readonly (readonly Float32Array[])[]): boolean {
     // Without channels (a source that is paused) it is silent, but time goes on.
     const nSamples = input[0]?.length ?? QUANTUM_SAMPLES;
-    for (let i = 0; i < nSamples; i++) {
-      let sum = 0;
-      for (const channel of input) sum += channel[i] ?? 0;
-      this.#chunk[this.#filled++] = input.length === 0 ? 0 : sum / input.length;
-      if (this.#filled === CHUNK_SAMPLES) this.#post();
-    }
+    const end = this.#filled + nSamples;
+    if (input.length > 0) this.#mixer.mix(input, this.#chunk.subarray(this.#filled, end));
+    this.#filled = end;
+    if (end >= CHUNK_SAMPLES) this.#post();
     return true;
   }
 
