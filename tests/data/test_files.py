@@ -9,17 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.files import atomic_path, remove_leftovers, write_json
+from tfdeepviz.data.files import atomic_path, remove_leftovers, temporary_folder, write_json
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
-def test_files_have_the_permissions_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         write_json(tmp_path / "a.json", {})
+        with temporary_folder(tmp_path) as folder:
+            folder.rename(tmp_path / "a")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o777 & ~umask
+
+
+def test_a_temporary_folder_goes_unless_it_is_renamed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), temporary_folder(tmp_path / "new") as folder:
+        (folder / "a").touch()
+        raise ZeroDivisionError
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_the_umask_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,11 @@ def test_the_copy_is_rounded_as_the_browser_will_read_it(run: Run) -> None:
     np.testing.assert_array_equal(before, after)
 
 
+def test_the_umask_decides_who_reads_a_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    assert bundle.path.stat().st_mode == (tmp_path / "folder").stat().st_mode
+
+
 def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
     encoder = run.load_encoder()
     encoder = keras.Model(encoder.input, {"encoding": encoder.output})

@@ -251,6 +251,8 @@ def test_every_version_has_its_folder_and_keeps_it(bundle: Bundle, models: Path,
     assert write_serving(pushed, models) == models / "tiny" / "12"
     assert {entry.name for entry in (models / "tiny").iterdir()} == {"1", "12"}
     assert not list(models.glob(".*"))
+    # A server runs as somebody else: who may read what is for the umask to say.
+    assert (models / "tiny" / "12").stat().st_mode == (models / "tiny").stat().st_mode
     for version in (0, True, "../1"):
         with pytest.raises(FormatError, match="version="):
             write_serving(dataclasses.replace(bundle, manifest={**bundle.manifest, "version": version}), models)
@@ -263,6 +265,7 @@ def test_it_appears_complete_or_not_at_all(bundle: Bundle, tmp_path: Path, monke
         write_serving(misfit, tmp_path / "models")
 
     def fill_disk(module: tf.Module, folder: str, **_: object) -> None:
+        Path(folder).mkdir()
         (Path(folder) / "saved_model.pb").write_bytes(b"half")
         raise OSError("No space left on device")
 

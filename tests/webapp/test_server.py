@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -543,6 +544,18 @@ def test_the_start_says_what_is_in_fma(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("tfdeepviz playground: http://127.0.0.1:")
     assert lines[1].startswith("FMA: 2 tracks; by number only: fma_metadata/tracks.csv")
+
+
+def test_it_serves_though_nobody_reads_where(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[object] = []
+    monkeypatch.setattr("webapp.server.run", lambda app, listener: served.append(app))
+    reader, writer = os.pipe()
+    os.close(reader)
+    # What is left in the buffer cannot be written when it is closed, either.
+    with suppress(BrokenPipeError), os.fdopen(writer, "w") as output, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", output)
+        assert main(["--port", "0", "--static", str(site / "static")]) == 0
+    assert len(served) == 1
 
 
 def test_fma_root_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Give a new folder, which is gone when the block ends unless it was renamed; the umask says who may read it."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed could not; nobody may be writing to the folder."""
     for path in folder.glob(f"{TEMPORARY}*"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ import keras
 import numpy as np
 
 from tfdeepviz.data.dataset import PreparedDataset, describe
-from tfdeepviz.data.files import TEMPORARY, FormatError, write_json
+from tfdeepviz.data.files import FormatError, temporary_folder, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
@@ -145,9 +143,7 @@ def export_bundle(
         mapping=mappings.find(),
     )
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=TEMPORARY))
-    try:
+    with temporary_folder(out.parent) as staging:
         frontend_tensors = convert_frontend(frontend, staging / FRONTEND)
         entries, plans = [], {}
         for encoder, (model, windows) in encoders.items():
@@ -200,11 +196,8 @@ def export_bundle(
         card = model_card({**manifest, "files": list_files(staging)}, note=note)
         (staging / CARD).write_text(card, encoding="utf-8")
         write_manifest(staging, manifest)
-        staging.chmod(0o755)
         Bundle.load(staging)
         staging.rename(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return Bundle.load(out)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
-from tfdeepviz.data.files import TEMPORARY, FormatError
+from tfdeepviz.data.files import FormatError, temporary_folder
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
@@ -98,19 +98,15 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     if target.exists():
         raise FileExistsError(f"{target}: exists, and may be in use; push the bundle for a new version, or delete it")
     signatures = _signatures(bundle)
-    models.mkdir(parents=True, exist_ok=True)
     # Servers look for whole numbers only.
-    staging = Path(tempfile.mkdtemp(dir=models, prefix=TEMPORARY))
-    try:
+    with temporary_folder(models) as staging:
         # By way of another folder: TensorFlow takes only names that are UTF-8.
         with tempfile.TemporaryDirectory() as temporary:
-            tf.saved_model.save(tf.Module(), temporary, signatures=signatures)
-            shutil.copytree(temporary, staging, dirs_exist_ok=True)
-        staging.chmod(0o755)
+            saved = f"{temporary}/saved"  # that folder itself is only its owner's
+            tf.saved_model.save(tf.Module(), saved, signatures=signatures)
+            shutil.copytree(saved, staging, dirs_exist_ok=True)
         target.parent.mkdir(exist_ok=True)
         staging.rename(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return target
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 
-from tfdeepviz.data.files import TEMPORARY, FormatError, inside, read_json, write_json
+from tfdeepviz.data.files import FormatError, inside, read_json, temporary_folder, write_json
 from tfdeepviz.export import registry as registries
 from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
 from tfdeepviz.provenance import code_version
@@ -61,9 +60,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
                 f"{out}: exists; give another folder, or --replace where `tfdeepviz site` wrote it before"
             )
         _refuse_foreign(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=TEMPORARY))
-    try:
+    with temporary_folder(out.parent) as staging:
         site, old = staging / "new", staging / "old"
         _copy_static(static, site)
         _copy_registry(registry, site / REGISTRY)
@@ -81,8 +78,6 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
             if old.exists() and not out.exists():
                 old.rename(out)
             raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return out
 
 
