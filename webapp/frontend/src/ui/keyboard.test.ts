@@ -67,6 +67,8 @@ describe("commandFor", () => {
     ["ν", "KeyN", { kind: "step-visual", by: 1 }], // Greek
     ["פ", "KeyP", { kind: "step-visual", by: -1 }], // Hebrew
     ["ㄹ", "KeyF", { kind: "toggle-full-screen" }], // Korean
+    ["\u0e37", "KeyN", { kind: "step-visual", by: 1 }], // Thai: a vowel above its consonant
+    ["\u093f", "KeyF", { kind: "toggle-full-screen" }], // Devanagari
     ["٣", "Digit3", { kind: "choose-mapping", place: 2 }], // Arabic
     ["ф", "KeyA", null],
     ["б", "Comma", null],

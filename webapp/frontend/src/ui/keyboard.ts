@@ -103,7 +103,7 @@ function isOwnKey(key: string, focus: FocusKind): boolean {
  * writes on a Latin one: Cyrillic А is F.
  */
 function signOf({ key, code }: KeyPress): string {
-  const isForeign = /^[\p{L}\p{N}]$/u.test(key) && !/^[\p{Script=Latin}0-9]$/u.test(key);
+  const isForeign = /^[\p{L}\p{M}\p{N}]$/u.test(key) && !/^[\p{Script=Latin}0-9]$/u.test(key);
   const sign = isForeign ? (/^(?:Key|Digit)(.)$/.exec(code)?.[1] ?? key) : key;
   return sign.toLowerCase();
 }
