@@ -166,6 +166,7 @@ test.describe("a picture that fails", () => {
     await page.keyboard.press("n");
     await expect(alert(page)).toContainText("failed (Out of colours). Choose another picture.");
     problems.length = 0;
+    await play(page); // which takes nothing away that still holds
     await breakGraphics(page, null);
     await clickControl(page.getByRole("button", { name: "Try again" }));
     await expect.poll(() => isDrawn(page)).toBe(true);
@@ -195,13 +196,24 @@ test.describe("a graphics context that is lost", () => {
   });
 
   test("and does not come back makes room for another, and then for words", async ({ page }) => {
+    await page.setViewportSize({ width: 800, height: 320 }); // room for the button
     await page.clock.install();
     await load(page);
     await play(page);
+    const smallWindow = page.getByRole("button", { name: "Picture in its own small window" });
+    await clickControl(smallWindow);
+    await expect(smallWindow).toHaveAttribute("aria-pressed", "true");
     await stage(page).evaluate((canvas) => canvas.classList.add("first"));
     await lose(page);
     await page.clock.runFor(6000);
     await expect(stage(page)).not.toHaveClass("first");
+    await expect(smallWindow).toHaveAttribute("aria-pressed", "true");
+    const isInWindow = (canvas: HTMLCanvasElement) => {
+      const { srcObject } = document.pictureInPictureElement as HTMLVideoElement;
+      const [shown] = (srcObject as MediaStream).getVideoTracks();
+      return (shown as CanvasCaptureMediaStreamTrack).canvas === canvas;
+    };
+    expect(await stage(page).evaluate(isInWindow)).toBe(true);
     await expect.poll(() => density(page, "#stage")).toBe(1);
     await page.clock.runFor(500);
     await expect(page.locator(".notice")).toHaveCount(0);
