@@ -86,6 +86,7 @@ def test_shapes_and_ranges(variant: dict[str, Any], options: dict[str, Any]) -> 
         ({"dense_scale_down": 12}, "at least encoding_size"),
         ({"n_dense": 0}, "n_dense"),
         ({"kernel_size": 1.5}, "kernel_size"),
+        ({"kernel_size": 16}, r"an input of \(8, 12\) cannot fill that; give at most 15"),
         ({"bypass_dropout": 1.0}, "bypass_dropout"),
         ({"decoder": "tied"}, "own, shared"),
         ({"unpooling": "none"}, "remembered, fixed"),
@@ -97,6 +98,16 @@ def test_shapes_and_ranges(variant: dict[str, Any], options: dict[str, Any]) -> 
 def test_wrong_combinations_name_the_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):
         tiny(**options)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")])
+def test_weights_that_no_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def build(model: Autoencoder, input_shape: object = None) -> None:
+        raise error
+
+    monkeypatch.setattr(Autoencoder, "build", build)
+    with pytest.raises(ParameterError, match="too large for this machine's memory; make the model smaller"):
+        count_parameters(load_preset("ae"))
 
 
 def test_without_a_bypass_the_encoding_says_it_all() -> None:

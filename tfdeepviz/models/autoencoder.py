@@ -142,6 +142,11 @@ class Autoencoder(Bottleneck):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
+        # The weights of more would meet nothing but padding, and grow with the square.
+        if self.kernel_size > (most := 2 * min(self.input_size) - 1):
+            raise ParameterError(
+                f"kernel_size={self.kernel_size}: an input of {self.input_size} cannot fill that; give at most {most}"
+            )
         for name, offered in (("decoder", DECODERS), ("unpooling", UNPOOLINGS)):
             if getattr(self, name) not in offered:
                 raise ParameterError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(offered)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.autoencoder import Autoencoder
@@ -16,11 +17,14 @@ from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
-from tfdeepviz.params import PAPER
+from tfdeepviz.params import PAPER, ParameterError
 
 Model: TypeAlias = Bottleneck | GenreClassifier | ContrastiveEncoder
 
 _AUTOENCODERS = {None: Autoencoder, "temporal": TemporalAutoencoder, "time-resolved": TimeResolvedAutoencoder}
+
+#: How Python and TensorFlow say that memory ran out.
+OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
 #: Genres of FMA-medium, with which the paper's classifiers are counted.
 PAPER_N_GENRES = 16
@@ -46,8 +50,17 @@ def build_model(
     Raises
     ------
     ParameterError
-        If the preset's options do not fit each other or the input.
+        If the preset's options do not fit each other or the input, or its weights do not fit into memory.
     """
+    try:
+        return _build(preset, input_size, n_genres)
+    except OUT_OF_MEMORY as error:
+        raise ParameterError(
+            f"{preset.name}: its weights are too large for this machine's memory; make the model smaller"
+        ) from error
+
+
+def _build(preset: Preset, input_size: tuple[int, int], n_genres: int) -> Model:
     model: Model
     if preset.kind == "autoencoder":
         arguments = {**preset.model, "input_size": input_size}

@@ -18,7 +18,6 @@ import jsonschema
 import keras
 import keras_tuner
 import numpy as np
-import tensorflow as tf
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial as OracleTrial
 from sklearn.exceptions import ConvergenceWarning
@@ -28,7 +27,7 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.locks import locked
-from tfdeepviz.models.build import count_parameters
+from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import EpochProgress, Run, train
 
@@ -45,8 +44,7 @@ _N_CANDIDATES = 16
 _MAX_REPETITIONS = 1_000
 
 # Failures that belong to a trial's values. All others, such as a damaged dataset, would befall every trial.
-_OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
-_TRIAL_FAILURES = (ArithmeticError, *_OUT_OF_MEMORY)
+_TRIAL_FAILURES = (ArithmeticError, *OUT_OF_MEMORY)
 
 # What the objective itself depends on, by kind: the lowest loss would not be the best model's.
 _SET_THE_LOSS = {"contrastive": ("contrast", "batch_size")}
@@ -524,10 +522,7 @@ class _UsableOracle(keras_tuner.Oracle):  # type: ignore[misc]
         # Most parameters do not change the model, and large models take their time.
         key = json.dumps([preset.kind, preset.model, preset.encoder_layer], sort_keys=True)
         if key not in self._counts:
-            try:
-                self._counts[key] = count_parameters(preset, **self._sizes).trainable
-            except _OUT_OF_MEMORY as error:
-                raise InputError("too large for this machine's memory") from error
+            self._counts[key] = count_parameters(preset, **self._sizes).trainable
         return self._counts[key]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
