@@ -195,6 +195,31 @@ test.describe("a graphics context that is lost", () => {
     await expect(page.locator(".notice")).toHaveCount(0);
   });
 
+  test("before anything was drawn is no fault of the picture", async ({ page }) => {
+    await page.addInitScript(() => {
+      const canvas = HTMLCanvasElement.prototype as unknown as Record<string, (...all: unknown[]) => unknown>;
+      const getContext = canvas.getContext!;
+      let lost = false;
+      canvas.getContext = function (...all) {
+        const context = getContext.apply(this, all);
+        if (context instanceof WebGL2RenderingContext && !lost) {
+          lost = true;
+          const extension = context.getExtension("WEBGL_lose_context")!;
+          Object.assign(window, { giveBack: () => extension.restoreContext() });
+          extension.loseContext();
+        }
+        return context;
+      };
+    });
+    await load(page);
+    await page.keyboard.press("n"); // nor of another one
+    await expect(page.getByRole("img", { name: "Picture: Stones in space" })).toBeVisible();
+    await expect(page.locator(".notice")).toHaveCount(0);
+    await page.evaluate(() => (window as unknown as { giveBack(): void }).giveBack());
+    await expect.poll(() => isDrawn(page)).toBe(true);
+    await expect(page.locator(".notice")).toHaveCount(0);
+  });
+
   test("and does not come back makes room for another, and then for words", async ({ page }) => {
     await page.setViewportSize({ width: 800, height: 320 }); // room for the button
     await page.clock.install();

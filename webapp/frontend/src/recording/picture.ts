@@ -1,4 +1,4 @@
-import { rendererFor } from "../visuals/renderer";
+import { isContextLost, rendererFor } from "../visuals/renderer";
 import { WebGlUnavailableError, type Visual, type VisualFrame } from "../visuals/visual";
 import { RecordingError } from "./error";
 import type { PictureSize } from "./plan";
@@ -26,13 +26,13 @@ export class OffscreenPicture {
     this.#size = size;
     this.canvas = document.createElement("canvas");
     try {
-      this.#visual = orFailure(() => create(this.canvas, () => this.#nowSeconds));
+      this.#visual = this.#orFailure(() => create(this.canvas, () => this.#nowSeconds));
     } catch (error) {
       this.#freeContext();
       throw error;
     }
     try {
-      orFailure(() => this.#visual.resize(size.width, size.height, 1));
+      this.#orFailure(() => this.#visual.resize(size.width, size.height, 1));
       this.#check();
     } catch (error) {
       this.dispose();
@@ -47,7 +47,7 @@ export class OffscreenPicture {
    */
   draw(frame: VisualFrame): void {
     this.#nowSeconds = frame.timeSeconds;
-    orFailure(() => this.#visual.render(frame));
+    this.#orFailure(() => this.#visual.render(frame));
     this.#check();
   }
 
@@ -58,13 +58,8 @@ export class OffscreenPicture {
 
   #check(): void {
     const { width, height } = this.#size;
+    if (isContextLost(this.canvas)) throw graphicsStopped();
     const gl = this.canvas.getContext("webgl2");
-    if (gl?.isContextLost()) {
-      throw new RecordingError(
-        "no-graphics",
-        "The graphics driver stopped while recording. Close other pages that draw, or choose a smaller picture.",
-      );
-    }
     // A browser that lacks the memory gives a smaller buffer and says nothing.
     if (gl && (gl.drawingBufferWidth !== width || gl.drawingBufferHeight !== height)) {
       throw new RecordingError(
@@ -81,17 +76,26 @@ export class OffscreenPicture {
     rendererFor(this.canvas).dispose();
     gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
+
+  /** What fails in a visual is neither the encoder's fault nor mended by a smaller picture. */
+  #orFailure<T>(draw: () => T): T {
+    try {
+      return draw();
+    } catch (error) {
+      if (error instanceof WebGlUnavailableError) throw error;
+      if (isContextLost(this.canvas)) throw graphicsStopped({ cause: error });
+      const why = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
+      throw new RecordingError("picture", `The picture failed (${why}). Choose another picture.`, {
+        cause: error,
+      });
+    }
+  }
 }
 
-/** What fails in a visual is neither the encoder's fault nor mended by a smaller picture. */
-function orFailure<T>(draw: () => T): T {
-  try {
-    return draw();
-  } catch (error) {
-    if (error instanceof WebGlUnavailableError) throw error;
-    const why = error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
-    throw new RecordingError("picture", `The picture failed (${why}). Choose another picture.`, {
-      cause: error,
-    });
-  }
+function graphicsStopped(options?: ErrorOptions): RecordingError {
+  return new RecordingError(
+    "no-graphics",
+    "The graphics driver stopped while recording. Close other pages that draw, or choose a smaller picture.",
+    options,
+  );
 }

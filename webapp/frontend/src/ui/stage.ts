@@ -1,5 +1,6 @@
 import { effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
 import { Scope, type Disposer } from "../player/scope";
+import { isContextLost } from "../visuals/renderer";
 import { WebGlUnavailableError, type Visual } from "../visuals/visual";
 import type { NoticeAction } from "./notices";
 import { onPixelRatio } from "./pixel-ratio";
@@ -114,6 +115,7 @@ export class Stage {
   }
 
   #fail(error: unknown): void {
+    if (isContextLost(this.#canvas)) return; // it is built again when the context is back
     if (error instanceof WebGlUnavailableError) {
       this.#giveUp(error.message, { label: "Reload the page", run: () => location.reload() });
       return;

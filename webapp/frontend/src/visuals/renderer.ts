@@ -35,6 +35,11 @@ export function rendererFor(canvas: HTMLCanvasElement): WebGLRenderer {
   return renderer;
 }
 
+/** Whether the driver has taken the canvas's context away: what fails then is nobody's fault. */
+export function isContextLost(canvas: HTMLCanvasElement): boolean {
+  return canvas.getContext("webgl2", CONTEXT_ATTRIBUTES)?.isContextLost() ?? false;
+}
+
 /**
  * What the driver said of shaders that it did not take since the last call; null when it took all.
  *
