@@ -276,7 +276,7 @@ def _batch(args: argparse.Namespace) -> None:
         print(summarize(find_runs(args.out)))
         return
     if args.dataset is None:
-        raise InputError("--dataset is missing: what shall the presets be trained on?")
+        raise InputError("--dataset is missing; give the one to train the presets on")
     extra = ["--seed", str(args.seed)]
     for name in ("recipe", "epochs", "distribute"):
         if getattr(args, name) is not None:

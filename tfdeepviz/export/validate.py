@@ -117,7 +117,7 @@ def _find_baseline(bundle: Bundle, registry: Path | None, version: int | None) -
     if registry is not None and bundle.name in {entry.name for entry in listed}:
         return find(registry, bundle.name, version)
     if version is not None:
-        raise FormatError(f"{registry}: holds no {bundle.name!r} to compare with; leave --baseline away")
+        raise FormatError(f"{registry}: holds no {bundle.name!r} to compare with; leave --baseline out")
     return None
 
 

@@ -100,7 +100,7 @@ class Run:
         if layer in (None, self.preset.encoder_layer):
             return encoder
         if not self.classifies:
-            raise InputError(f"layer={layer!r}: {self.preset.name} has one encoding only; leave it away")
+            raise InputError(f"layer={layer!r}: {self.preset.name} has one encoding only; leave it out")
         return self.load_model().encoder(encoder.get_layer("scaler"), layer)
 
     @property
@@ -313,7 +313,7 @@ def train(
         raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
     dataset.require_training()
     if weights is not None and preset.kind != "classifier":
-        raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights away")
+        raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; leave --weights out")
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify(only_changed=True)
