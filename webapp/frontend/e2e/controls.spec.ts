@@ -195,7 +195,7 @@ test("bad files of a folder are named and skipped, and stop the playlist only a 
   await expect(page.getByRole("button", { name: "Next track" })).toBeEnabled();
 
   await add(["a.mp3", noise], ["b.mp3", noise], ["c.mp3", noise], ["d.wav", song]);
-  const told = page.getByRole("alert").filter({ hasText: "Not played either: “a” and “b”." });
+  const told = page.getByRole("alert").filter({ hasText: "Also not played: “a” and “b”." });
   await expect(told).toBeVisible(SLOW);
   await expect(page).toHaveTitle(/^01 good · /);
   await expect(root(page)).toHaveAttribute("data-state", "playing");

@@ -361,7 +361,7 @@ test.describe("files of every kind", () => {
       floatWav(Float32Array.from({ length: 44100 }, (_, i) => (i === 20000 ? NaN : 0.1))),
     );
     await drop(page, "hole.wav", file);
-    await expect(page.getByRole("alert")).toContainText(/hole.*samples that are no sound/, SLOW);
+    await expect(page.getByRole("alert")).toContainText(/hole.*samples that are not sound/, SLOW);
     await expectState(page, "error");
   });
 

@@ -137,7 +137,7 @@ test.describe("a picture that fails", () => {
       await play(page);
       await breakGraphics(page, how);
       await page.keyboard.press("n");
-      const reason = how === "throws" ? "Out of colours" : "The graphics driver does not take a shader: ";
+      const reason = how === "throws" ? "Out of colours" : "The graphics driver rejected a shader: ";
       await expect(alert(page)).toContainText(`The picture “Stones in space” failed (${reason}`);
       const meters = page.locator(".no-picture").getByRole("meter");
       await expect(meters).toHaveCount(10);
@@ -246,7 +246,7 @@ test.describe("a graphics context that is lost", () => {
 
     await lose(page);
     await page.clock.runFor(6000);
-    await expect(alert(page)).toContainText("The graphics driver has stopped and does not come back.");
+    await expect(alert(page)).toContainText("The graphics driver stopped and has not recovered.");
     await expect(page.locator(".no-picture").getByRole("meter")).toHaveCount(10);
     await clickControl(page.getByRole("button", { name: "Reload the page" }));
     await expectState(page, "welcome");

@@ -100,7 +100,7 @@ async function decodeWhole(data: ArrayBuffer | File, options: DecodeOptions): Pr
   if (!isSound(samples)) {
     throw new DecodeError(
       "no-sound",
-      "The file holds samples that are no sound (NaN, infinite or beyond 10000 times full scale). " +
+      "The file contains samples that are not sound (NaN, infinite, or beyond 10000 times full scale). " +
         "Encode it again, or choose another one.",
     );
   }
@@ -129,7 +129,7 @@ async function readFile(file: File): Promise<ArrayBuffer> {
     if (isOutOfMemory(error)) throw error;
     throw new DecodeError(
       "unreadable",
-      "The file cannot be read any more; it may have been moved or changed. Choose it again.",
+      "The file can no longer be read; it may have been moved or changed. Choose it again.",
       { cause: error },
     );
   }

@@ -52,7 +52,7 @@ export function explainFailure(kind: LiveInputKind, error: unknown): LiveInputEr
         "no-device",
         kind === "microphone"
           ? "There is no microphone. Connect one, then try again."
-          : "There is nothing that could be shared. Open the tab with the music, then try again.",
+          : "There is nothing to share. Open the tab with the music, then try again.",
         cause,
       );
     case "NotReadableError":
@@ -60,7 +60,7 @@ export function explainFailure(kind: LiveInputKind, error: unknown): LiveInputEr
       return new LiveInputError(
         "busy",
         kind === "microphone"
-          ? "The microphone is there, but gives no sound: another program may hold it. Close that program, then try again."
+          ? "The microphone gives no sound: another program may be using it. Close that program, then try again."
           : "The system did not hand over the sound. Try again, or choose another tab.",
         cause,
       );

@@ -888,7 +888,7 @@ describe("bad tracks in a playlist", () => {
     const { playground } = await opened(bad("a"), bad("b"), song("c"), song("d"));
     expect(titleOf(playground)).toBe("c");
     expect(playground.phase.value).toBe("playing");
-    expect(texts(playground)).toEqual(["“b”: No audio. Not played either: “a”."]);
+    expect(texts(playground)).toEqual(["“b”: No audio. Also not played: “a”."]);
     expect(playground.playlist.neighbours.value).toEqual({ previous: true, next: true });
   });
 
@@ -907,7 +907,7 @@ describe("bad tracks in a playlist", () => {
     const { playground } = await opened(bad("a"), bad("b"), bad("c"), bad("d"), song("e"));
     expect(playground.phase.value).toBe("error");
     expect(currentOf(playground)).toBe("c");
-    expect(texts(playground)).toEqual(["“c”: No audio. Not played either: “a” and “b”."]);
+    expect(texts(playground)).toEqual(["“c”: No audio. Also not played: “a” and “b”."]);
     const { action } = playground.notices.list.value[0]!;
     expect(action?.label).toBe("Next track");
     action?.run();

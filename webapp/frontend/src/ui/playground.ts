@@ -703,7 +703,7 @@ export class Playground {
   /** The sound was taken away while it played. */
   interrupted(): void {
     this.pause();
-    this.#askForPlay("The sound was interrupted. Press Play to go on.");
+    this.#askForPlay("The sound was interrupted. Press Play to continue.");
   }
 
   /** What took the sound away gives it back. */

@@ -21,7 +21,7 @@ export function explainFailures(failures: readonly Failure[]): string {
   if (!last) return "";
   const why = explainTrack(last.error, last.title);
   const before = failures.slice(0, -1).map(({ title }) => `“${title}”`);
-  return before.length === 0 ? why : `${why} Not played either: ${listNames(before)}.`;
+  return before.length === 0 ? why : `${why} Also not played: ${listNames(before)}.`;
 }
 
 /** What is to be heard, in order, and which of it is open. */

@@ -150,7 +150,7 @@ export class Stage {
       stopWaiting = this.#scope.timeout(CONTEXT_RETURNS_MS, () => {
         if (this.#renew) this.#renew();
         else
-          this.#giveUp("The graphics driver has stopped and does not come back. Reload the page.", {
+          this.#giveUp("The graphics driver stopped and has not recovered. Reload the page.", {
             label: "Reload the page",
             run: () => location.reload(),
           });

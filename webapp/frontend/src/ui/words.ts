@@ -7,7 +7,7 @@ import { unexpected } from "../unexpected";
 
 /** Said once: nothing else suffers from it. */
 export const STORAGE_FULL =
-  "The browser has no room left, so results of the analysis are not kept. Free some disk space to have known tracks ready at once.";
+  "The browser’s storage is full, so the analysis of tracks is not kept. Free some disk space to have known tracks ready at once.";
 
 /** Why a track could not be opened, for people. */
 export function explainTrack(error: unknown, title: string): string {

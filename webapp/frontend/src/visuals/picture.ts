@@ -27,7 +27,7 @@ export function createPicture(
       visual.render(frame);
       limiter.limit(now());
       const failure = takeShaderFailure(renderer);
-      if (failure !== null) throw new Error(`The graphics driver does not take a shader: ${failure}`);
+      if (failure !== null) throw new Error(`The graphics driver rejected a shader: ${failure}`);
     },
     dispose: () => scope.dispose(),
   };
