@@ -627,7 +627,7 @@ class _Pipeline:
                 path,
                 static=validation.static,
                 # With its first bundle a registry begins; until then there is nothing to compare with.
-                registry=registry if registry is not None and (registry / INDEX).is_file() else None,
+                registry=registry if baseline else None,
                 baseline=validation.baseline,
                 compare=validation.compare,
                 progress=self.progress.say,

@@ -69,6 +69,7 @@ def make_run(
     )
     write_json(path / "config.json", {"preset": load_preset(preset).to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"})
     encoder.save(path / "encoder.keras")
+    write_json(path / "metrics.json", {})
     return Run.load(path)
 
 
@@ -420,7 +421,7 @@ def test_a_run_of_other_features_is_refused(run: Run, dataset: PreparedDataset, 
     with pytest.raises(FormatError, match=r"has other features than .* was trained on; prepare a dataset"):
         analyze(Run.load(tmp_path / "run"), dataset)
     write_json(tmp_path / "run" / "config.json", config)
-    with pytest.raises(FormatError, match=r"encoder\.keras: missing; the run is not finished"):
+    with pytest.raises(FormatError, match=r"metrics\.json: missing; the run is not finished"):
         analyze(Run.load(tmp_path / "run"), dataset)
 
 

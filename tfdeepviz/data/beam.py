@@ -26,6 +26,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
 from tfdeepviz.data.files import TEMPORARY, FormatError, read_json, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
+from tfdeepviz.errors import InputError
 
 #: Of all counters.
 NAMESPACE = "tfdeepviz"
@@ -128,7 +129,10 @@ def prepare_on_beam(
     """
     fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
     flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", _QUIET, *pipeline_options]
-    pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
+    try:
+        pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
+    except ValueError as error:
+        raise InputError(f"--runner {runner}: {error}") from error
     with TemporaryDirectory() as folder:
         # What plans and finishes knows folders only: here is one with all small files of the corpus and the dataset.
         here, dataset = Path(folder) / "fma", Path(folder) / "dataset"
