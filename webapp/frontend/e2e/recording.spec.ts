@@ -188,7 +188,7 @@ test.describe("the dialog", () => {
     await dialog.getByRole("radio", { name: "The whole track" }).check();
     await dialog.getByRole("combobox", { name: "Size" }).selectOption("1080p");
     await dialog.getByRole("button", { name: "Record video" }).click();
-    await expect(dialog.getByText(/\d % */)).toBeVisible({ timeout: 30_000 });
+    await expect(dialog.getByText(/\d%/)).toBeVisible({ timeout: 30_000 });
     await dialog.getByRole("button", { name: "Cancel" }).click();
     await expect(dialog.getByRole("button", { name: "Record video" })).toBeFocused();
     await expect.poll(() => page.evaluate(() => window.recordings.files()), { timeout: 30_000 }).toEqual({});
