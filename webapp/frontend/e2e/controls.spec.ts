@@ -79,11 +79,11 @@ test("numbers are dragged, moved by keyboard, turned upside down and held", asyn
 
   await chips.first().press("ArrowDown");
   const [first, second, ...others] = before;
-  expect(await order(page)).toEqual([second, first, ...others]);
+  await expect.poll(() => order(page)).toEqual([second, first, ...others]);
   await expect(chips.nth(1)).toBeFocused(); // the focus goes with the number
   await expect(panel(page).getByText(/^Number \d+ drives .* now\.$/)).toBeAttached();
   await page.keyboard.press("ArrowUp");
-  expect(await order(page)).toEqual(before);
+  await expect.poll(() => order(page)).toEqual(before);
 
   await chips.first().scrollIntoViewIfNeeded();
   const [from, to] = [(await chips.first().boundingBox())!, (await chips.nth(3).boundingBox())!];
@@ -91,9 +91,9 @@ test("numbers are dragged, moved by keyboard, turned upside down and held", asyn
   await page.mouse.down();
   await page.mouse.move(to.x + 5, to.y + 8, { steps: 5 });
   await page.mouse.up();
-  expect(await order(page)).toEqual([...before.slice(1, 4), first, ...before.slice(4)]);
+  await expect.poll(() => order(page)).toEqual([...before.slice(1, 4), first, ...before.slice(4)]);
   await panel(page).getByRole("button", { name: "As it suits the picture" }).click();
-  expect(await order(page)).toEqual(before);
+  await expect.poll(() => order(page)).toEqual(before);
 
   const meter = panel(page).locator(".meters [role=meter]").first();
   await page.evaluate(

@@ -50,13 +50,13 @@ test("finds tracks while they are typed, by keyboard alone", async ({ page }) =>
   await page.keyboard.press("ArrowDown");
   const second = await rows(page).nth(1).locator(".row-title").textContent();
   await page.keyboard.press("Enter");
-  expect(await page.evaluate(() => window.music.current())).toBe(second);
+  await expect.poll(() => page.evaluate(() => window.music.current())).toBe(second);
   await expect(page.locator(".row[aria-current]")).toHaveCount(1);
   await page.keyboard.press("Enter"); // the same track is no second entry
   await page.keyboard.press("ArrowUp");
   await page.keyboard.press("Shift+Enter");
   const first = await rows(page).nth(0).locator(".row-title").textContent();
-  expect(await titles(page)).toEqual([second, first]);
+  await expect.poll(() => titles(page)).toEqual([second, first]);
   await page.keyboard.press("ArrowRight");
   await expect(page.getByRole("button", { name: `Add “${first}” to the playlist` })).toBeFocused();
   expect(problems).toEqual([]);
@@ -106,7 +106,7 @@ test("takes files and folders, and counts what is no audio", async ({ page }, in
   await expect(
     page.getByText("Added 2 tracks. Skipped x.jpg: not audio that this browser plays."),
   ).toBeVisible();
-  expect(await titles(page)).toEqual(["9 a", "10 b"]);
+  await expect.poll(() => titles(page)).toEqual(["9 a", "10 b"]);
   const folder = join(info.outputDir, "music");
   await mkdir(join(folder, "inside"), { recursive: true });
   for (const name of ["c.mp3", "inside/d.ogg", "cover.png", "e.aiff"])
@@ -122,22 +122,22 @@ test("plays, moves and removes by keyboard", async ({ page }) => {
   await page.evaluate(() => window.music.add(["a", "b", "c"]));
   await rows(page).nth(0).locator(".row-main").focus();
   await page.keyboard.press("Enter");
-  expect(await page.evaluate(() => window.music.current())).toBe("a");
+  await expect.poll(() => page.evaluate(() => window.music.current())).toBe("a");
   await page.keyboard.press("Alt+ArrowDown");
-  expect(await titles(page)).toEqual(["b", "a", "c"]);
+  await expect.poll(() => titles(page)).toEqual(["b", "a", "c"]);
   await expect(page.getByText("“a” is now number 2 of 3.")).toBeVisible();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown"); // on the grip
-  expect(await titles(page)).toEqual(["b", "c", "a"]);
+  await expect.poll(() => titles(page)).toEqual(["b", "c", "a"]);
   await expect(page.getByRole("button", { name: "Move “a” with the arrow keys" })).toBeFocused();
   await page.keyboard.press("Delete");
-  expect(await titles(page)).toEqual(["b", "c"]);
+  await expect.poll(() => titles(page)).toEqual(["b", "c"]);
   await expect(page.locator(".row:focus-within")).toContainText("c");
   await page.keyboard.press("Delete");
   await page.keyboard.press("Delete");
   await expect(page.getByRole("button", { name: "Add files" })).toBeFocused();
   await page.getByRole("button", { name: "Add our 2 demo tracks" }).click();
-  expect(await titles(page)).toEqual(["Demo one", "Demo two"]);
+  await expect.poll(() => titles(page)).toEqual(["Demo one", "Demo two"]);
 });
 
 test("moves by pointer", async ({ page }) => {
@@ -150,7 +150,7 @@ test("moves by pointer", async ({ page }) => {
   await page.mouse.move(target!.x + target!.width - 80, target!.y + target!.height / 2, { steps: 4 });
   await expect(page.locator("[data-drop='after']")).toHaveCount(1);
   await page.mouse.up();
-  expect(await titles(page)).toEqual(["b", "c", "a", "d"]);
+  await expect.poll(() => titles(page)).toEqual(["b", "c", "a", "d"]);
 });
 
 for (const [width, height] of [
