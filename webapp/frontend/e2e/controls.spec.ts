@@ -1,7 +1,17 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
 import { VISUALS } from "../src/visuals";
-import { clickControl, dropFiles, expectState, load, openPanel, root, SLOW, watchProblems } from "./pages";
+import {
+  COARSE,
+  clickControl,
+  dropFiles,
+  expectState,
+  load,
+  openPanel,
+  root,
+  SLOW,
+  watchProblems,
+} from "./pages";
 import { wav } from "./sounds";
 
 /** What can be chosen, shared, listened to and looked at besides the player's own buttons (playground.spec.ts). */
@@ -14,6 +24,7 @@ const CLASSIFIER = "vgg11-l8";
 // The browser's own microphone beeps once a second.
 test.use({
   viewport: { width: 900, height: 600 },
+  ...COARSE,
   launchOptions: async ({ launchOptions }, use) =>
     use({
       ...launchOptions,

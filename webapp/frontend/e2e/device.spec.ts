@@ -1,5 +1,5 @@
 import { expect, test, type Locator, type Page } from "@playwright/test";
-import { watchProblems } from "./pages";
+import { COARSE, watchProblems } from "./pages";
 import { wav } from "./sounds";
 
 /** The browser's devices, as they come and go: audio contexts, the screen, microphones that cannot be had. */
@@ -8,6 +8,7 @@ const SLOW = { timeout: 30_000 };
 
 test.use({
   viewport: { width: 800, height: 520 },
+  ...COARSE,
   launchOptions: async ({ launchOptions }, use) =>
     use({
       ...launchOptions,

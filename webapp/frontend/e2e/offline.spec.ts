@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, test, type Locator, type Page } from "@playwright/test";
+import { COARSE } from "./pages";
 
 const SLOW = { timeout: 60_000 };
 
@@ -12,7 +13,7 @@ const repository = fileURLToPath(new URL("../../..", import.meta.url));
 const python = process.env.TFDEEPVIZ_PYTHON ?? join(repository, ".venv/bin/python");
 
 // Software draws the picture where tests run: a small one leaves the processor to what is tested.
-test.use({ viewport: { width: 800, height: 520 }, serviceWorkers: "allow" });
+test.use({ viewport: { width: 800, height: 520 }, ...COARSE, serviceWorkers: "allow" });
 
 let server: ChildProcess;
 let origin: string;

@@ -44,6 +44,9 @@ export function watchProblems(): string[] {
 /** The playground says what state it is in; everything slow is waited for through it. */
 export const SLOW = { timeout: 60_000 };
 
+/** Where nobody judges the picture: the processor draws it, and a quarter of its pixels take half of a test's time. */
+export const COARSE = { deviceScaleFactor: 0.5 };
+
 export const root = (page: Page): Locator => page.locator("html");
 
 /** Open the playground; the address may choose a look. */

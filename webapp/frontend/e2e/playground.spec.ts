@@ -1,12 +1,22 @@
 import { readFile } from "node:fs/promises";
 import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Locator, type Page } from "@playwright/test";
-import { clickControl, dropFiles, expectState, load, openPanel, root, SLOW, watchProblems } from "./pages";
+import {
+  COARSE,
+  clickControl,
+  dropFiles,
+  expectState,
+  load,
+  openPanel,
+  root,
+  SLOW,
+  watchProblems,
+} from "./pages";
 import { silentMp3 } from "../src/testing/silent-mp3";
 import { floatWav, silence, wav, type WavOptions } from "./sounds";
 
 // Software draws the picture where tests run: a small one leaves the processor to what is tested.
-test.use({ viewport: { width: 800, height: 520 } });
+test.use({ viewport: { width: 800, height: 520 }, ...COARSE });
 
 const problems = watchProblems();
 

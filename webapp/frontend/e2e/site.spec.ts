@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, test, type Page } from "@playwright/test";
+import { COARSE } from "./pages";
 
 const SLOW = { timeout: 30_000 };
 const PATH = "/some/where/";
@@ -17,7 +18,7 @@ const repository = fileURLToPath(new URL("../../..", import.meta.url));
 const python = process.env.TFDEEPVIZ_PYTHON ?? join(repository, ".venv/bin/python");
 
 // Software draws the picture where tests run: a small one leaves the processor to what is tested.
-test.use({ viewport: { width: 800, height: 520 }, serviceWorkers: "allow" });
+test.use({ viewport: { width: 800, height: 520 }, ...COARSE, serviceWorkers: "allow" });
 
 let folder: string;
 let server: ChildProcess | undefined;

@@ -215,7 +215,14 @@ export const harness = {
     const folder = await navigator.storage.getDirectory();
     // TypeScript's list of the browser's objects lacks the loop over a folder.
     const entries = folder as unknown as AsyncIterable<[string, FileSystemFileHandle]>;
-    for await (const [name, handle] of entries) found[name] = (await handle.getFile()).size;
+    for await (const [name, handle] of entries) {
+      try {
+        found[name] = (await handle.getFile()).size;
+      } catch (error) {
+        // Removed while we look.
+        if (!(error instanceof DOMException && error.name === "NotFoundError")) throw error;
+      }
+    }
     return found;
   },
 
