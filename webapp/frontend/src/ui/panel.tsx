@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { EncodingCache } from "../cache/encoding-cache";
 import { CalmChoice } from "./calm-choice";
@@ -28,7 +28,8 @@ export function Panel({ playground, presets, cache, open, withoutMeters, onClose
   const { choices, models, settings } = playground;
   const close = useRef<HTMLButtonElement>(null);
   const apart = useSignal(false);
-  useEffect(() => {
+  // Before anything else can be pressed, or the focus would be taken away from that.
+  useLayoutEffect(() => {
     if (open) close.current?.focus();
   }, [open]);
   return (
