@@ -441,8 +441,12 @@ def _run_target(name: str) -> Callable[[Path], Target]:
 
         def read() -> None:
             run = Run.load(folder)
-            assert (
-                run.best_epoch() == min(run.history(), key=lambda row: row["val_loss"], default={"epoch": 0})["epoch"]
+            losses = {row["epoch"]: row["val_loss"] for row in run.history()}
+            best = run.best_epoch()
+            assert (best == 0) == (not losses)
+            # A loss that is no number is never the best.
+            assert not any(
+                loss < losses[best] or math.isnan(losses[best]) for loss in losses.values() if math.isfinite(loss)
             )
 
         return Target(path, [path.read_bytes()], read, mutate=mutate_json if name == "config.json" else mutate_text)
