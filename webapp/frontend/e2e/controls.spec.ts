@@ -386,7 +386,7 @@ test(
   "changing pictures and models leaves nothing behind",
   { tag: LONG ? "@slow" : "@quick" },
   async ({ page }) => {
-    test.setTimeout(300_000);
+    test.setTimeout(900_000);
     const [nVisuals, nModels] = LONG ? [200, 50] : [16, 4];
     await page.setViewportSize({ width: 320, height: 320 });
     // What is created on the graphics card and not yet deleted.
