@@ -12,6 +12,7 @@
  *     const [values, travel] = [new Float32Array(track.nParameters), new Float32Array(track.nParameters)];
  *     function draw() {
  *       track.at(audio.currentTime, values, travel); // values: ten numbers in [0, 1]
+ *       const { pulse, musicSeconds } = track.motionAt(audio.currentTime); // the beat, and a clock that follows it
  *       requestAnimationFrame(draw);
  *     }
  *
@@ -21,6 +22,7 @@ import { untilAborted } from "./abort";
 import type { Analyzer } from "./analysis/analyzer";
 import { startAnalyzer, type Backend } from "./analysis/backend";
 import { fromWire, toWire } from "./analysis/messages";
+import { ONSETS, streamsOf } from "./analysis/onsets";
 import { TrackAnalysis } from "./analysis/run";
 import { timeAxis, type TimeAxis } from "./analysis/segments";
 import type { Bundle } from "./bundle";
@@ -91,11 +93,11 @@ export async function analyze(
   { onBlock, onProgress, signal }: AnalyzeOptions = {},
 ): Promise<Analysis> {
   const series = new Map(
-    bundle.encoders.map((encoder) => {
-      const axis = timeAxis(bundle.audio, encoder, pcm.length);
-      const values = new Float32Array(axis.count * encoder.encodingSize);
-      const genres = encoder.genres && new Float32Array(axis.count * encoder.genres.length);
-      return [encoder.name, { axis, values, genres }];
+    streamsOf(bundle).map(({ name, encodingSize, genres: names, ...stream }) => {
+      const axis = timeAxis(bundle.audio, stream, pcm.length);
+      const values = new Float32Array(axis.count * encodingSize);
+      const genres = names && new Float32Array(axis.count * names.length);
+      return [name, { axis, values, genres }];
     }),
   );
   const analysis = new TrackAnalysis(bundle, pcm, {
@@ -126,6 +128,7 @@ export async function analyze(
   });
 
   const track = ParameterTrack.of(bundle, pcm.length);
+  const encoders = Array.from(series).filter(([name]) => name !== ONSETS);
   for (const [encoder, { axis, values }] of series) {
     const size = values.length / axis.count;
     track.add({ encoder, first: 0, count: axis.count, encodings: values, size });
@@ -134,7 +137,7 @@ export async function analyze(
     times: timesOf(track.axis),
     parameters: rowsOf(track.rows, track.axis.count),
     encodings: Object.fromEntries(
-      Array.from(series, ([name, { axis, values, genres }]) => [
+      encoders.map(([name, { axis, values, genres }]) => [
         name,
         {
           times: timesOf(axis),

@@ -9,6 +9,9 @@ export type Moment =
 
 export const PARAMETERS = 10;
 
+/** Of music, which sounds at 100 beats a minute; what stands still has none. */
+const BEAT_SECONDS = 0.6;
+
 export function constant(parameters: readonly number[], timeSeconds: number): Moment {
   return { timeSeconds, constant: parameters };
 }
@@ -20,15 +23,19 @@ export function music(timeSeconds: number): Moment {
 export function frameAt({ timeSeconds, constant }: Moment): VisualFrame {
   const each = (value: (index: number) => number): number[] =>
     Array.from({ length: PARAMETERS }, (_, index) => value(index));
+  const pulseAt = (seconds: number): number => (constant ? 0 : Math.max(0, 1 - 2 * (seconds % BEAT_SECONDS)));
   const at = (seconds: number): number[] => each((i) => constant?.[i] ?? musicAt(i, seconds));
   return {
     timeSeconds,
+    musicSeconds: timeSeconds,
+    pulse: pulseAt(timeSeconds),
     parameters: at(timeSeconds),
     travel: each((i) => {
       const standing = constant?.[i];
       return standing === undefined ? musicTravel(i, timeSeconds) : standing * timeSeconds;
     }),
     recall: (seconds, out) => out.set(at(seconds)),
+    pulseAt,
   };
 }
 

@@ -12,6 +12,7 @@ import {
 } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { isOutOfMemory } from "./memory";
+import { findStream, ONSETS, ONSETS_SIZE, onsetsOf } from "./onsets";
 import { frameRun, hopFramesOf, sliceWithZeros, type SegmentRun } from "./segments";
 
 /**
@@ -33,14 +34,14 @@ export interface BundleGraphs {
   readonly encoders: ReadonlyMap<string, GraphFiles>;
 }
 
-/** A stretch of a track to encode: the PCM that its segments see, for all encoders together. */
+/** A stretch of a track to encode: the PCM that its segments see, for all streams together. */
 export interface EncodeRequest {
   /** Shape [n], n a multiple of the hop length, padding included. */
   readonly pcm: Float32Array<ArrayBuffer>;
   /** Index of the first frame that the PCM gives. */
   readonly firstFrame: number;
   readonly floorDb: number;
-  /** At most one for each encoder. */
+  /** At most one for each stream. */
   readonly runs: readonly SegmentRun[];
 }
 
@@ -63,11 +64,11 @@ export function encodeRequest(
   runs: readonly SegmentRun[],
   floorDb: number,
 ): EncodeRequest {
-  const spans = runs.map(({ encoder: name, first, count }) => {
-    const encoder = findEncoder(bundle, name);
-    const hopFrames = hopFramesOf(bundle.audio, encoder.stepSeconds);
+  const spans = runs.map(({ encoder, first, count }) => {
+    const { stepSeconds, windowFrames } = findStream(bundle, encoder);
+    const hopFrames = hopFramesOf(bundle.audio, stepSeconds);
     const start = first * hopFrames;
-    return { start, end: start + (count - 1) * hopFrames + encoder.windowFrames };
+    return { start, end: start + (count - 1) * hopFrames + windowFrames };
   });
   const firstFrame = Math.min(...spans.map(({ start }) => start));
   const count = Math.max(...spans.map(({ end }) => end)) - firstFrame;
@@ -202,7 +203,7 @@ export class Analyzer {
     }
   }
 
-  /** The front end once, then every encoder on its segments of the result. */
+  /** The front end once, then every stream on its segments of the result. */
   async encode({ pcm, firstFrame, floorDb, runs }: EncodeRequest): Promise<EncodeResult> {
     const start = performance.now();
     const [mfcc, peak] = this.runFrontend(pcm, floorDb);
@@ -210,7 +211,13 @@ export class Analyzer {
     const middle = performance.now();
     try {
       const blocks: EncodingBlock[] = [];
-      for (const run of runs) blocks.push(await this.encodeRun(run, mfcc, firstFrame));
+      for (const run of runs) {
+        blocks.push(
+          run.encoder === ONSETS
+            ? await this.hearOnsets(run, mfcc, pcm, firstFrame)
+            : await this.encodeRun(run, mfcc, firstFrame),
+        );
+      }
       return { blocks, frontendMs: middle - start, encoderMs: performance.now() - middle };
     } finally {
       mfcc.dispose();
@@ -243,6 +250,19 @@ export class Analyzer {
       );
     }
     return [mfcc as tf.Tensor2D, peak as tf.Scalar];
+  }
+
+  /** @param mfcc the frames from `firstFrame` on, which the front end has made from `pcm` */
+  private async hearOnsets(
+    { first, count }: SegmentRun,
+    mfcc: tf.Tensor2D,
+    pcm: Float32Array,
+    firstFrame: number,
+  ): Promise<EncodingBlock> {
+    const { audio, frontend } = this.bundle;
+    const sound = { mfcc: await mfcc.data<"float32">(), pcm };
+    const encodings = onsetsOf(audio, frontend, sound, first - firstFrame, count);
+    return { encoder: ONSETS, first, count, encodings, size: ONSETS_SIZE };
   }
 
   /** @param mfcc the frames from `firstFrame` on */

@@ -3,6 +3,7 @@ import { longestWindowSeconds, type Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { encodeRequest, type EncodeRequest } from "./analyzer";
 import { BlockPlan, countWith, type Block } from "./plan";
+import { streamsOf } from "./onsets";
 import { floorOf } from "./self-test";
 import {
   countFrames,
@@ -31,7 +32,7 @@ export interface BlockExecutor {
 }
 
 export interface AnalysisOptions {
-  /** Called for every encoder in turn, in order of time; within a stretch the finest comes last. */
+  /** Called for every stream in turn, in order of time; within a stretch the finest comes last. */
   readonly onBlock: (block: EncodingBlock) => void;
   readonly onProgress?: (fraction: number) => void;
   /** Ends the analysis after the block that is being computed. */
@@ -47,7 +48,7 @@ export class TrackAnalysis {
   private readonly coarsest: TimeAxis;
 
   /**
-   * Every encoder of the bundle, each at its own step.
+   * Every encoder of the bundle and the onsets, each at its own step.
    *
    * @param pcm mono at the bundle's rate; only read, never copied as a whole
    * @throws TrackTooShortError when it is shorter than the longest window
@@ -57,9 +58,9 @@ export class TrackAnalysis {
     private readonly pcm: Float32Array,
     private readonly options: AnalysisOptions,
   ) {
-    const { audio, encoders } = bundle;
-    this.axes = encoders
-      .map((encoder) => ({ encoder: encoder.name, axis: timeAxis(audio, encoder, pcm.length) }))
+    const { audio } = bundle;
+    this.axes = streamsOf(bundle)
+      .map((stream) => ({ encoder: stream.name, axis: timeAxis(audio, stream, pcm.length) }))
       .sort((a, b) => b.axis.stepSeconds - a.axis.stepSeconds);
     const coarsest = this.axes[0]?.axis;
     if (coarsest === undefined || this.axes.some(({ axis }) => axis.count === 0)) {
@@ -110,7 +111,7 @@ export class TrackAnalysis {
     );
   }
 
-  /** What every encoder has to encode of a stretch. */
+  /** What every stream has to encode of a stretch. */
   private runsOf({ first, count }: Block): SegmentRun[] {
     return this.axes
       .map(({ encoder, axis }) => {

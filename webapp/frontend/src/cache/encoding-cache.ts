@@ -1,3 +1,4 @@
+import { streamsOf } from "../analysis/onsets";
 import { timeAxis } from "../analysis/segments";
 import type { Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
@@ -16,7 +17,7 @@ export interface CacheOptions {
   readonly onFull?: () => void;
 }
 
-/** What one encoder has made of a track: the shapes follow from the bundle. */
+/** What one stream has made of a track: the shapes follow from the bundle. */
 interface Kept {
   readonly encodings: Float32Array;
   readonly genres?: Float32Array;
@@ -166,14 +167,10 @@ function isUse(value: unknown): value is Use {
 }
 
 /** Put blocks together; where one is missing the numbers are NaN. */
-function join(
-  { audio, encoders }: Encoded,
-  nSamples: number,
-  blocks: readonly EncodingBlock[],
-): Record<string, Kept> {
+function join(bundle: Encoded, nSamples: number, blocks: readonly EncodingBlock[]): Record<string, Kept> {
   return Object.fromEntries(
-    encoders.map((encoder): [string, Kept] => {
-      const { count } = timeAxis(audio, encoder, nSamples);
+    streamsOf(bundle).map((encoder): [string, Kept] => {
+      const { count } = timeAxis(bundle.audio, encoder, nSamples);
       const encodings = new Float32Array(count * encoder.encodingSize).fill(NaN);
       const nGenres = encoder.genres?.length ?? 0;
       const genres = new Float32Array(count * nGenres).fill(NaN);
@@ -188,18 +185,14 @@ function join(
 }
 
 /** What is kept of a track, if it is that and complete. */
-function blocksOf(
-  { audio, encoders }: Encoded,
-  nSamples: number,
-  value: unknown,
-): readonly EncodingBlock[] | null {
+function blocksOf(bundle: Encoded, nSamples: number, value: unknown): readonly EncodingBlock[] | null {
   const blocks: EncodingBlock[] = [];
-  for (const encoder of encoders) {
+  for (const encoder of streamsOf(bundle)) {
     const { name, encodingSize: size } = encoder;
     const kept = ownValue(value, name);
     const encodings = ownValue(kept, "encodings");
     const genres = ownValue(kept, "genres");
-    const { count } = timeAxis(audio, encoder, nSamples);
+    const { count } = timeAxis(bundle.audio, encoder, nSamples);
     if (!isNumbers(encodings, count * size)) return null;
     if (!encoder.genres) blocks.push({ encoder: name, first: 0, count, encodings, size });
     else if (!isNumbers(genres, count * encoder.genres.length)) return null;

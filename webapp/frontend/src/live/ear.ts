@@ -1,17 +1,18 @@
 import type { EncodeRequest } from "../analysis/analyzer";
+import { streamsOf } from "../analysis/onsets";
 import { countSegments, frameRun, hopFramesOf, type SegmentRun } from "../analysis/segments";
 import type { Bundle } from "../bundle";
 
 /** Shorter stretches would cost more than they give: front end and encoders have work that does not hang on length. */
 export const MIN_STRETCH_SECONDS = 0.1;
 
-/** A stretch to encode: one run for each encoder that has something new. */
+/** A stretch to encode: one run for each stream that has something new. */
 export interface Stretch extends Omit<EncodeRequest, "floorDb"> {
   /** By the encoder's name: how many encodings before its run are given up. */
   readonly skipped: ReadonlyMap<string, number>;
 }
 
-/** What is asked of one encoder. */
+/** What is asked of one stream. */
 interface Cutter {
   readonly encoder: string;
   readonly windowFrames: number;
@@ -40,10 +41,10 @@ export class Ear {
 
   /** @param worthSeconds what is older than this is not worth encoding any more */
   constructor(bundle: Pick<Bundle, "audio" | "frontend" | "encoders">, worthSeconds: number) {
-    const { audio, frontend, encoders } = bundle;
+    const { audio, frontend } = bundle;
     this.#bundle = bundle;
     const secondsPerFrame = audio.hopLength / audio.sampleRateHz;
-    this.#cutters = encoders.map(({ name, windowFrames, stepSeconds }) => {
+    this.#cutters = streamsOf(bundle).map(({ name, windowFrames, stepSeconds }) => {
       const hopFrames = hopFramesOf(audio, stepSeconds);
       const most = Math.max(1, Math.floor(worthSeconds / (hopFrames * secondsPerFrame)));
       return { encoder: name, windowFrames, hopFrames, most, next: 0 };

@@ -1,6 +1,6 @@
 import type { AnalysisClient } from "../analysis/client";
+import { findStream } from "../analysis/onsets";
 import { floorOf } from "../analysis/self-test";
-import { findEncoder } from "../bundle";
 import { Ear, MIN_STRETCH_SECONDS, type Stretch } from "./ear";
 import { SlidingTrack, type TrackChoices } from "./sliding-track";
 
@@ -48,7 +48,7 @@ export class Hearing {
     this.#ear = new Ear(bundle, LIVE_LATENCY_SECONDS);
     // An encoder that needs more of what comes after than there is time for shows its numbers later than they were.
     this.track = new SlidingTrack(bundle, choices, (name) => {
-      const { windowSeconds, timeOffsetSeconds, stepSeconds } = findEncoder(bundle, name);
+      const { windowSeconds, timeOffsetSeconds, stepSeconds } = findStream(bundle, name);
       const needs = windowSeconds - timeOffsetSeconds + stepSeconds + MIN_STRETCH_SECONDS + SPARE_SECONDS;
       return Math.max(0, needs - LIVE_LATENCY_SECONDS);
     });

@@ -1,5 +1,6 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { captureMicrophone, captureTab, type LiveInput } from "./capture";
+import type { MotionAt } from "../mapping/track";
 import { Hearing, type LiveAnalyst } from "./hearing";
 import type { LiveInputKind } from "./live-input-error";
 import { Resampler } from "./resample";
@@ -82,13 +83,14 @@ export class LiveSession {
     return this.#hearing.secondsAt(nowMs);
   }
 
-  shownSeconds(seconds: number): number {
-    return seconds;
-  }
-
   /** The parameters of a moment of the last minutes, as `ParameterTrack.at`. */
   at(seconds: number, parameters: Float32Array, travel: Float32Array): void {
     this.#hearing.track.at(seconds, parameters, travel);
+  }
+
+  /** How the music moves at such a moment, as `ParameterTrack.motionAt`. */
+  motionAt(seconds: number): MotionAt {
+    return this.#hearing.track.motionAt(seconds);
   }
 
   /** Let changed choices count, also for what was heard already. */

@@ -1,6 +1,7 @@
+import { streamsOf } from "../analysis/onsets";
 import { hopFramesOf } from "../analysis/segments";
 import type { Bundle, Mapping, TimeSettings } from "../bundle";
-import { ParameterTrack, type EncodingBlock } from "../mapping/track";
+import { ParameterTrack, type EncodingBlock, type MotionAt } from "../mapping/track";
 
 /** What has been heard can be recalled for so long at least; twice that is kept at most. */
 export const RECALL_SECONDS = 120;
@@ -30,6 +31,7 @@ interface Stage {
   readonly startSeconds: number;
   /** By the mapping's number. */
   readonly travel: Float64Array;
+  musicSeconds: number;
   /** By the encoder's name: the index that its first encoding has in all. */
   readonly firsts: ReadonlyMap<string, number>;
 }
@@ -45,11 +47,12 @@ export class SlidingTrack {
 
   /** @param lateSeconds by the encoder's name: how much later than it was its encoding is shown */
   constructor(
-    { audio, encoders }: Pick<Bundle, "audio" | "encoders">,
+    bundle: Pick<Bundle, "audio" | "encoders">,
     choices: TrackChoices,
     lateSeconds: (encoder: string) => number = () => 0,
   ) {
-    this.#axes = encoders.map(({ name, encodingSize, stepSeconds, timeOffsetSeconds }) => ({
+    const { audio } = bundle;
+    this.#axes = streamsOf(bundle).map(({ name, encodingSize, stepSeconds, timeOffsetSeconds }) => ({
       name,
       encodingSize,
       firstSeconds: timeOffsetSeconds + lateSeconds(name),
@@ -112,8 +115,11 @@ export class SlidingTrack {
     axis.last = encodings.slice(-size);
   }
 
-  shownSeconds(seconds: number): number {
-    return Math.max(0, seconds);
+  /** As `ParameterTrack.motionAt`; what is known last holds. */
+  motionAt(seconds: number): MotionAt {
+    const { track, startSeconds, musicSeconds: before } = this.#stage;
+    const { musicSeconds, pulse } = track.motionAt(Math.min(seconds - startSeconds, track.readyUntil(0)));
+    return { musicSeconds: before + musicSeconds, pulse };
   }
 
   /** As `ParameterTrack.at`; what is known last holds. */
@@ -145,7 +151,9 @@ export class SlidingTrack {
     const [parameters, then, now] = [0, 1, 2].map(() => new Float32Array(stage.track.nParameters));
     if (!parameters || !then || !now) return;
     this.at(at, parameters, then);
+    const { musicSeconds } = this.motionAt(at);
     this.#stage = stage;
+    stage.musicSeconds = musicSeconds - this.motionAt(at).musicSeconds;
     this.at(at, parameters, now);
     stage.track.order.forEach((number, place) => {
       stage.travel[number] = (then[place] ?? 0) - (now[place] ?? 0);
@@ -164,7 +172,7 @@ export class SlidingTrack {
     const durationSeconds = 2 * RECALL_SECONDS;
     const track = new ParameterTrack({ encoders, durationSeconds, mapping, time: live(time) });
     track.order = order;
-    return { track, startSeconds, travel: new Float64Array(track.nParameters), firsts };
+    return { track, startSeconds, travel: new Float64Array(track.nParameters), musicSeconds: 0, firsts };
   }
 }
 

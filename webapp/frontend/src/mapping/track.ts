@@ -1,3 +1,4 @@
+import { ONSETS, ONSETS_SIZE, streamsOf } from "../analysis/onsets";
 import { timeAxis, type TimeAxis } from "../analysis/segments";
 import {
   findMapping,
@@ -8,6 +9,7 @@ import {
   type TimeSettings,
 } from "../bundle";
 import { interpolate, positionAt, type Position } from "./interpolate";
+import { Motion, PULSE_SECONDS } from "./motion";
 import { project } from "./project";
 import { finestAxis, writeRow, type ProjectedPart } from "./rows";
 import { fitToTrack, scale, type Affine } from "./scale";
@@ -29,6 +31,8 @@ export interface EncodingBlock {
 
 /** What every parameter is where nothing is known yet. */
 const REST = 0.5;
+/** Musical seconds per second where nothing is known yet, and of a track without onsets. */
+const REST_RATE = 1;
 
 /** In ticks: a time this close before one has reached it. */
 const ROUNDING = 1e-9;
@@ -38,7 +42,16 @@ export interface TrackEncoder extends Pick<Encoder, "name" | "encodingSize"> {
   readonly axis: TimeAxis;
 }
 
+/** How the music moves at a moment. */
+export interface MotionAt {
+  /** Musical time since the track's start (mapping/motion.ts). */
+  readonly musicSeconds: number;
+  /** In [0, 1]: how strong the last onset was, dying away within `PULSE_SECONDS`. */
+  readonly pulse: number;
+}
+
 export interface ParameterTrackOptions {
+  /** With the onsets among them musical time passes as the music moves; without, like time. */
   readonly encoders: readonly TrackEncoder[];
   /** Length of the track: the last row holds until there. */
   readonly durationSeconds: number;
@@ -73,7 +86,12 @@ interface Run {
   readonly endTick: number;
   /** Those before are computed; the others when somebody asks. */
   computedTick: number;
-  /** Travel at `startSeconds`, shape [nParameters]: all before it, missing stretches at rest. Null until asked for. */
+  /** Where it stands at the last of them. */
+  motion: Motion;
+  /**
+   * Travel at `startSeconds`, and as the last number musical time, shape [nParameters + 1]: all before it, missing
+   * stretches at rest. Null until asked for.
+   */
   base: Float64Array | null;
 }
 
@@ -85,10 +103,10 @@ interface RowRange {
 
 /**
  * The visual parameters of one track as a function of playback time: projected, scaled, interpolated, smoothed,
- * integrated.
+ * integrated. Smoothing and integration run in musical time (`Motion`).
  *
  * Parameters live on the time axis of the mapping's finest encoder. A row is known when every encoding that it hangs
- * on is: its own, and in the other parts those that it lies between. All encodings are kept as they came, so another
+ * on is: its own, in the other parts those that it lies between, and the onsets. All encodings are kept as they came, so another
  * mapping, whichever encoders it takes, counts at once and for the whole track.
  *
  * The same encodings, mapping, settings and time give the same parameters, however the blocks came in, however often
@@ -115,8 +133,11 @@ export class ParameterTrack {
   private rowKnown = new Uint8Array();
   /** Shape [number of ticks, nParameters], flattened: the smoothed parameters at `tick * tickSeconds`. */
   private smoothed = new Float64Array();
-  /** As `smoothed`: their integral since the start of the run that holds the tick. */
+  /** Their integral since the start of the run that holds the tick, and musical time: [number of ticks, nParameters + 1]. */
   private travelled = new Float64Array();
+  /** From each tick to the next. */
+  private rates = new Float64Array();
+  private pulses = new Float64Array();
   /** In order of time, not touching one another. */
   private runs: Run[] = [];
 
@@ -152,9 +173,9 @@ export class ParameterTrack {
     nSamples: number,
     { mapping, time }: { readonly mapping?: Mapping; readonly time?: TimeSettings } = {},
   ): ParameterTrack {
-    const { audio, encoders, mappings } = bundle;
+    const { audio, mappings } = bundle;
     return new ParameterTrack({
-      encoders: encoders.map((encoder) => ({ ...encoder, axis: timeAxis(audio, encoder, nSamples) })),
+      encoders: streamsOf(bundle).map((stream) => ({ ...stream, axis: timeAxis(audio, stream, nSamples) })),
       durationSeconds: nSamples / audio.sampleRateHz,
       mapping: mapping ?? findMapping(bundle),
       time: time ?? mappings.time,
@@ -305,45 +326,79 @@ export class ParameterTrack {
    *
    * @param timeSeconds times before the start and after the end count as start and end
    * @param parameters result, shape [nParameters], in [0, 1]: 0.5 where nothing is known yet
-   * @param travel result, shape [nParameters]: each parameter's integral from the track's start to the moment that is
-   *   shown, in seconds; stretches that are not known yet count with 0.5
+   * @param travel result, shape [nParameters]: each parameter's integral over musical time from the track's start to the
+   *   moment that is shown, in seconds; stretches that are not known yet count with 0.5
    */
   at(timeSeconds: number, parameters: Float32Array, travel: Float32Array): void {
     const time = this.shownSeconds(timeSeconds);
     const run = this.runAt(time);
     if (run === undefined) {
-      this.atGap(time, parameters, travel);
+      const since = this.endTravelBefore(time);
+      for (let place = 0; place < this.nParameters; place++) {
+        parameters[place] = REST;
+        travel[place] = since[this.currentOrder[place] ?? place] ?? 0;
+      }
       return;
     }
     const n = this.nParameters;
-    const { tickSeconds } = this.currentTime;
     const position = this.positionAt(time);
-    const tick = Math.min(this.tickAt(time), run.endTick - 1);
-    this.computeTicks(run, tick + 1);
+    const { tick, musicSeconds } = this.lastTick(run, time);
     const base = this.baseOf(run);
-    const elapsed = tick < run.firstTick ? time - run.startSeconds : time - tick * tickSeconds;
-    const weights = pastWeights(this.currentTime, elapsed);
+    const weights = pastWeights(this.currentTime, musicSeconds);
     for (let place = 0; place < n; place++) {
       const parameter = this.currentOrder[place] ?? place;
-      // Before the run's first tick the past is its start.
-      const i = tick < run.firstTick ? null : tick * n + parameter;
-      const past = i === null ? this.startValue(run, parameter) : (this.smoothed[i] ?? 0);
-      const travelled = i === null ? 0 : (this.travelled[i] ?? 0);
+      const past = this.valueAt(run, tick, parameter);
       const now = smooth(past, interpolate(this.scaled, n, position, parameter), weights);
+      const travelled = tick === null ? 0 : (this.travelled[tick * (n + 1) + parameter] ?? 0);
       parameters[place] = now;
-      travel[place] = (base[parameter] ?? 0) + travelled + ((past + now) / 2) * Math.max(0, elapsed);
+      travel[place] = (base[parameter] ?? 0) + travelled + ((past + now) / 2) * musicSeconds;
     }
   }
 
-  private atGap(time: number, parameters: Float32Array, travel: Float32Array): void {
-    const before = this.runs.findLast((run) => run.endSeconds <= time);
+  /** How the music moves at a moment of playback; without onsets its time passes like time, and nothing pulses. */
+  motionAt(timeSeconds: number): MotionAt {
+    const n = this.nParameters;
+    const time = this.shownSeconds(timeSeconds);
+    const run = this.runAt(time);
+    if (run === undefined) return { musicSeconds: this.endTravelBefore(time)[n] ?? 0, pulse: 0 };
+    const { tick, elapsed, musicSeconds } = this.lastTick(run, time);
+    const before =
+      (this.baseOf(run)[n] ?? 0) + (tick === null ? 0 : (this.travelled[tick * (n + 1) + n] ?? 0));
+    const pulse = tick === null ? 0 : (this.pulses[tick] ?? 0);
+    return { musicSeconds: before + musicSeconds, pulse: Math.max(0, pulse - elapsed / PULSE_SECONDS) };
+  }
+
+  /**
+   * The last tick of a run up to a time, and how long that is ago; null where the run itself has begun since the tick,
+   * then since it began.
+   */
+  private lastTick(
+    run: Run,
+    time: number,
+  ): { readonly tick: number | null; readonly elapsed: number; readonly musicSeconds: number } {
+    const tick = Math.min(this.tickAt(time), run.endTick - 1);
+    this.computeTicks(run, tick + 1);
+    const isIn = tick >= run.firstTick;
+    const elapsed = Math.max(0, time - (isIn ? tick * this.currentTime.tickSeconds : run.startSeconds));
+    const rate = isIn ? (this.rates[tick] ?? REST_RATE) : REST_RATE;
+    return { tick: isIn ? tick : null, elapsed, musicSeconds: rate * elapsed };
+  }
+
+  /** A parameter at a tick of a run; null: where the run begins. */
+  private valueAt(run: Run, tick: number | null, parameter: number): number {
+    return tick === null
+      ? this.startValue(run, parameter)
+      : (this.smoothed[tick * this.nParameters + parameter] ?? 0);
+  }
+
+  /** Travel and musical time at a moment that is not known: at the end of the run before it, and from there at rest. */
+  private endTravelBefore(
+    time: number,
+    before: Run | null = this.runs.findLast((run) => run.endSeconds <= time) ?? null,
+  ): Float64Array {
     const since = time - (before?.endSeconds ?? 0);
-    const base = before && this.endTravel(before);
-    for (let place = 0; place < this.nParameters; place++) {
-      const parameter = this.currentOrder[place] ?? place;
-      parameters[place] = REST;
-      travel[place] = (base?.[parameter] ?? 0) + REST * since;
-    }
+    const travel = before ? this.endTravel(before) : new Float64Array(this.nParameters + 1);
+    return travel.map((value, i) => value + (i < this.nParameters ? REST : REST_RATE) * since);
   }
 
   private runAt(time: number): Run | undefined {
@@ -378,7 +433,7 @@ export class ParameterTrack {
   private fillRows(source: Source, first: number, end: number): RowRange {
     const changed = { first: this.rowAxis.count, end: 0 };
     const fresh = this.parts.filter((part) => part.source === source);
-    if (fresh.length === 0) return changed;
+    if (fresh.length === 0 && source.name !== ONSETS) return changed;
     const { encodings, encodingSize, known, axis } = source;
     for (const { part, values } of fresh) {
       for (let k = first; k < end; k++) {
@@ -404,10 +459,13 @@ export class ParameterTrack {
 
   /** Whether every part knows the encodings that a row at that time hangs on. */
   private isKnown(time: number): boolean {
-    return this.parts.every(({ axis, source }) => {
-      const { left, right } = positionAt(axis, time);
-      return source.known[left] === 1 && source.known[right] === 1;
-    });
+    const onsets = this.sources.get(ONSETS);
+    return [...this.parts.map(({ source }) => source), ...(onsets ? [onsets] : [])].every(
+      ({ axis, known }) => {
+        const { left, right } = positionAt(axis, time);
+        return known[left] === 1 && known[right] === 1;
+      },
+    );
   }
 
   private scaleRows(first: number, end: number, affine: Affine): void {
@@ -446,7 +504,10 @@ export class ParameterTrack {
       const run = this.createRun(first, unknown === -1 ? this.rowAxis.count : unknown);
       // What a change only continues keeps its ticks; what lies after it hangs on it and is computed anew.
       const old = before.find((candidate) => candidate.first === first);
-      if (old && (changed.first >= old.end || changed.end <= first)) run.computedTick = old.computedTick;
+      if (old && (changed.first >= old.end || changed.end <= first)) {
+        run.computedTick = old.computedTick;
+        run.motion = old.motion;
+      }
       after.push(run);
       first = run.end;
     }
@@ -459,7 +520,18 @@ export class ParameterTrack {
     const endSeconds = end === this.rowAxis.count ? this.durationSeconds : timeOf(this.rowAxis, end - 1);
     const firstTick = Math.ceil(startSeconds / this.currentTime.tickSeconds - ROUNDING);
     const endTick = Math.max(firstTick, this.tickAt(endSeconds) + 1);
-    return { first, end, startSeconds, endSeconds, firstTick, endTick, computedTick: firstTick, base: null };
+    const motion = new Motion(this.currentTime.tickSeconds);
+    return {
+      first,
+      end,
+      startSeconds,
+      endSeconds,
+      firstTick,
+      endTick,
+      computedTick: firstTick,
+      motion,
+      base: null,
+    };
   }
 
   /** From where smoothing sets out: the value at the run's start. */
@@ -473,10 +545,12 @@ export class ParameterTrack {
   }
 
   private recompute(): void {
-    const nNumbers = (this.tickAt(this.durationSeconds) + 1) * this.nParameters;
-    if (this.smoothed.length !== nNumbers) {
-      this.smoothed = new Float64Array(nNumbers);
-      this.travelled = new Float64Array(nNumbers);
+    const nTicks = this.tickAt(this.durationSeconds) + 1;
+    if (this.rates.length !== nTicks) {
+      this.smoothed = new Float64Array(nTicks * this.nParameters);
+      this.travelled = new Float64Array(nTicks * (this.nParameters + 1));
+      this.rates = new Float64Array(nTicks);
+      this.pulses = new Float64Array(nTicks);
     }
     this.runs = this.runs.map(({ first, end }) => this.createRun(first, end));
   }
@@ -484,53 +558,69 @@ export class ParameterTrack {
   /** Smooth and integrate up to the tick before `endTick`. */
   private computeTicks(run: Run, endTick: number): void {
     const n = this.nParameters;
-    const { smoothed, travelled } = this;
+    const { smoothed, travelled, rates, pulses } = this;
     const { tickSeconds } = this.currentTime;
-    const wholeTick = pastWeights(this.currentTime, tickSeconds);
     for (let tick = run.computedTick; tick < endTick; tick++) {
       const time = tick * tickSeconds;
       const position = this.positionAt(time);
-      const isFirst = tick === run.firstTick;
-      const elapsed = isFirst ? time - run.startSeconds : tickSeconds;
-      const weights = isFirst ? pastWeights(this.currentTime, elapsed) : wholeTick;
+      const last = tick === run.firstTick ? null : tick - 1;
+      const musicSeconds =
+        last === null
+          ? REST_RATE * Math.max(0, time - run.startSeconds)
+          : (rates[last] ?? REST_RATE) * tickSeconds;
+      const weights = pastWeights(this.currentTime, musicSeconds);
+      const to = tick * (n + 1);
+      const from = last === null ? null : last * (n + 1);
       for (let parameter = 0; parameter < n; parameter++) {
-        const i = tick * n + parameter;
-        const past = isFirst ? this.startValue(run, parameter) : (smoothed[i - n] ?? 0);
+        const past = this.valueAt(run, last, parameter);
         const value = smooth(past, interpolate(this.scaled, n, position, parameter), weights);
-        smoothed[i] = value;
-        const before = isFirst ? 0 : (travelled[i - n] ?? 0);
-        travelled[i] = before + ((past + value) / 2) * Math.max(0, elapsed);
+        smoothed[tick * n + parameter] = value;
+        const before = from === null ? 0 : (travelled[from + parameter] ?? 0);
+        travelled[to + parameter] = before + ((past + value) / 2) * musicSeconds;
       }
+      travelled[to + n] = (from === null ? 0 : (travelled[from + n] ?? 0)) + musicSeconds;
+      this.moveOn(run, time);
+      rates[tick] = run.motion.rate;
+      pulses[tick] = run.motion.pulse;
     }
     run.computedTick = Math.max(run.computedTick, endTick);
   }
 
-  /** A run's travel at its start. */
+  /** Hear what sounds from a tick to the next. */
+  private moveOn({ motion }: Run, time: number): void {
+    const onsets = this.sources.get(ONSETS);
+    if (onsets === undefined) {
+      motion.rate = REST_RATE;
+      return;
+    }
+    const position = positionAt(onsets.axis, time);
+    const [rise, loudnessDb] = [0, 1].map((column) =>
+      interpolate(onsets.encodings, ONSETS_SIZE, position, column),
+    );
+    motion.step(rise ?? 0, loudnessDb ?? 0);
+  }
+
+  /** A run's travel and musical time at its start. */
   private baseOf(run: Run): Float64Array {
     if (run.base === null) {
       const before = this.runs.findLast((candidate) => candidate.end <= run.first);
-      const gapSeconds = run.startSeconds - (before?.endSeconds ?? 0);
-      run.base = (before ? this.endTravel(before) : new Float64Array(this.nParameters)).map(
-        (travel) => travel + REST * gapSeconds,
-      );
+      run.base = this.endTravelBefore(run.startSeconds, before ?? null);
     }
     return run.base;
   }
 
-  /** A run's travel at its end. */
+  /** A run's travel and musical time at its end. */
   private endTravel(run: Run): Float64Array {
-    this.computeTicks(run, run.endTick);
     const n = this.nParameters;
     const position = this.positionAt(run.endSeconds);
-    const last = run.endTick - 1;
-    const known = last >= run.firstTick;
-    const elapsed = run.endSeconds - (known ? last * this.currentTime.tickSeconds : run.startSeconds);
-    const weights = pastWeights(this.currentTime, elapsed);
-    return this.baseOf(run).map((base, parameter) => {
-      const past = known ? (this.smoothed[last * n + parameter] ?? 0) : this.startValue(run, parameter);
-      const now = smooth(past, interpolate(this.scaled, n, position, parameter), weights);
-      const travelled = known ? (this.travelled[last * n + parameter] ?? 0) : 0;
-      return base + travelled + ((past + now) / 2) * Math.max(0, elapsed);
+    const { tick, musicSeconds } = this.lastTick(run, run.endSeconds);
+    const weights = pastWeights(this.currentTime, musicSeconds);
+    return this.baseOf(run).map((base, i) => {
+      const before = base + (tick === null ? 0 : (this.travelled[tick * (n + 1) + i] ?? 0));
+      if (i === n) return before + musicSeconds;
+      const past = this.valueAt(run, tick, i);
+      const now = smooth(past, interpolate(this.scaled, n, position, i), weights);
+      return before + ((past + now) / 2) * musicSeconds;
     });
   }
 }

@@ -15,6 +15,8 @@ export function idleFrame(definition: VisualDefinition, seconds: number): Visual
     );
   return {
     timeSeconds: seconds,
+    musicSeconds: seconds,
+    pulse: 0,
     parameters: at(seconds),
     // The integral of the above where nothing is clipped.
     travel: definition.parameters.map(
@@ -22,5 +24,6 @@ export function idleFrame(definition: VisualDefinition, seconds: number): Visual
         rest * seconds + (DEPTH / omega) * (Math.cos(phase(i)) - Math.cos(omega * seconds + phase(i))),
     ),
     recall: (time, out) => out.set(at(time)),
+    pulseAt: () => 0,
   };
 }

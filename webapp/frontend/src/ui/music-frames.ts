@@ -1,12 +1,14 @@
+import type { MotionAt } from "../mapping/track";
 import { N_PARAMETERS, type VisualFrame } from "../visuals/visual";
 import { applyWires, type Wire } from "./wiring";
 
 /** Where the ten numbers come from: a `ParameterTrack`, or what is heard live. */
 export interface MusicSource {
-  /** The moment of the music that is shown at that time. */
-  shownSeconds(seconds: number): number;
   at(seconds: number, parameters: Float32Array, travel: Float32Array): void;
+  motionAt(seconds: number): MotionAt;
 }
+
+const STILL: MotionAt = { musicSeconds: 0, pulse: 0 };
 
 /** What visuals see of music: the model's numbers, led through the wires. Every frame uses the same arrays. */
 export class MusicFrames {
@@ -15,12 +17,13 @@ export class MusicFrames {
   readonly #recalledTravel = new Float32Array(N_PARAMETERS);
   #source: MusicSource | null = null;
   #wires: readonly Wire[] = [];
+  #motion = STILL;
 
   /** Listen at a moment. */
   hear(source: MusicSource, wires: readonly Wire[], seconds: number): VisualFrame {
     this.#source = source;
     this.#wires = wires;
-    this.#write(seconds, this.#parameters, this.#travel);
+    this.#motion = this.#write(seconds, this.#parameters, this.#travel);
     return this.hold(seconds);
   }
 
@@ -28,15 +31,21 @@ export class MusicFrames {
   hold(seconds: number): VisualFrame {
     return {
       timeSeconds: seconds,
+      ...this.#motion,
       parameters: this.#parameters,
       travel: this.#travel,
-      recall: (moment, out) => this.#write(moment, out, this.#recalledTravel),
+      recall: (moment, out) => {
+        this.#write(moment, out, this.#recalledTravel);
+      },
+      pulseAt: (moment) => this.#source?.motionAt(moment).pulse ?? 0,
     };
   }
 
-  #write(seconds: number, parameters: Float32Array, travel: Float32Array): void {
-    if (!this.#source) return;
+  #write(seconds: number, parameters: Float32Array, travel: Float32Array): MotionAt {
+    if (!this.#source) return STILL;
+    const motion = this.#source.motionAt(seconds);
     this.#source.at(seconds, parameters, travel);
-    applyWires(this.#wires, parameters, travel, this.#source.shownSeconds(seconds));
+    applyWires(this.#wires, parameters, travel, motion.musicSeconds);
+    return motion;
   }
 }

@@ -28,21 +28,21 @@ export function moveSource(wires: readonly Wire[], from: number, to: number): re
  * Turn and hold values that already stand in the order of the wires.
  *
  * @param parameters in [0, 1], changed in place
- * @param travel their integrals from 0 to `seconds`, changed in place
+ * @param travel their integrals over `musicSeconds`, changed in place
  */
 export function applyWires(
   wires: readonly Wire[],
   parameters: Float32Array,
   travel: Float32Array,
-  seconds: number,
+  musicSeconds: number,
 ): void {
   wires.forEach(({ inverted, held }, i) => {
     if (held !== null) {
       parameters[i] = held;
-      travel[i] = held * seconds;
+      travel[i] = held * musicSeconds;
     } else if (inverted) {
       parameters[i] = 1 - (parameters[i] ?? 0);
-      travel[i] = seconds - (travel[i] ?? 0);
+      travel[i] = musicSeconds - (travel[i] ?? 0);
     }
   });
 }

@@ -99,7 +99,7 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
     writeOklch(sky, 0, 0.24 + 0.07 * energy, 0.06, hue + 0.3);
     uniforms.uSkyLow.value.fromArray(sky);
     uniforms.uEnergy.value = energy;
-    uniforms.uTime.value = frame.timeSeconds * pace;
+    uniforms.uTime.value = frame.musicSeconds * pace;
   }
 
   return {

@@ -130,7 +130,7 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   const matrix = new Matrix4();
 
   function placeClouds(frame: VisualFrame): void {
-    const seconds = frame.timeSeconds * pace;
+    const seconds = frame.musicSeconds * pace;
     for (let cloud = 0; cloud < N_CLOUDS; cloud++) {
       const place = firstTurn + RING_SPEED * seconds + (cloud / N_CLOUDS) * 2 * Math.PI;
       const aside = RING_RADIUS * Math.cos(place);

@@ -172,7 +172,7 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
   const matrix = new Matrix4();
 
   function placeThings(frame: VisualFrame): void {
-    const seconds = frame.timeSeconds * pace;
+    const seconds = frame.musicSeconds * pace;
     uniforms.uTime.value = seconds;
     const angle = (axis: number): number => TURN_SPEED * pace * (frame.travel[axis] ?? 0);
     turn.setFromEuler(angles.set(angle(0), angle(1), angle(2))).multiply(firstTurn);

@@ -9,6 +9,9 @@ const values = (seconds: number): number[] => Array.from({ length: 10 }, (_, ind
 function frameAt(timeSeconds: number): VisualFrame {
   return {
     timeSeconds,
+    musicSeconds: timeSeconds,
+    pulse: 0,
+    pulseAt: () => 0,
     parameters: values(timeSeconds),
     travel: new Array<number>(10).fill(0),
     recall: (seconds, out) => out.set(values(seconds)),

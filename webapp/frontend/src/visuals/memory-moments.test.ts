@@ -15,6 +15,9 @@ const gridAt = (seconds: number): Grid => {
 function frameAt(timeSeconds: number, at: (seconds: number) => number[]): VisualFrame {
   return {
     timeSeconds,
+    musicSeconds: timeSeconds,
+    pulse: 0,
+    pulseAt: () => 0,
     parameters: at(timeSeconds),
     travel: new Array<number>(10).fill(0),
     recall: (seconds, out) => out.set(at(seconds)),

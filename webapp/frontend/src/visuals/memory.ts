@@ -136,7 +136,7 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   function listen(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const time = frame.timeSeconds * pace;
+    const time = frame.musicSeconds * pace;
     const reach = emphasised(parameter(3));
     const scale = mix(0.66, 1.28, emphasised(parameter(4)));
     moments.listen(frame, parameter(3), scale);

@@ -119,7 +119,7 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
     uniforms.uForward.value.fromArray(camera.forward);
     uniforms.uRadius.value = sphereRadius(parameter(6));
     uniforms.uDistance.value = sphereDistance(parameter(7));
-    uniforms.uTime.value = frame.timeSeconds * pace;
+    uniforms.uTime.value = frame.musicSeconds * pace;
     writeSpheres(spheres, order, nearness, uniforms.uDistance.value, camera.position, uniforms.uTime.value);
   }
 

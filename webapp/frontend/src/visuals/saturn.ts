@@ -282,7 +282,7 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const seconds = frame.timeSeconds * pace;
+    const seconds = frame.musicSeconds * pace;
     uniforms.uTime.value = seconds;
     uniforms.uRadius.value = planetRadius(parameter(2));
     const inner = innerRadius(parameter(6));

@@ -189,7 +189,7 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
   function listen(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
     const travel = (index: number): number => (frame.travel[index] ?? 0) * pace;
-    const time = frame.timeSeconds * pace;
+    const time = frame.musicSeconds * pace;
     const aspect = uniforms.uAspect.value;
     uniforms.uTime.value = time;
     uniforms.uWind.value = 0.02 * time + 0.13 * travel(0);

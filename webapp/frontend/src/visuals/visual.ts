@@ -26,17 +26,27 @@ export interface VisualOptions {
 
 /** What a visual sees of the music at one moment. */
 export interface VisualFrame {
-  /** Playback time in seconds. */
+  /** Playback time in seconds. What moves by itself moves in `musicSeconds`. */
   readonly timeSeconds: number;
+  /**
+   * Musical time: seconds that rush at onsets, the more the louder the music is, and stand still in silence. Over a song
+   * about as many pass as of playback.
+   */
+  readonly musicSeconds: number;
+  /** In [0, 1]: how strong the last onset was. Rises at once and dies away within half a second. */
+  readonly pulse: number;
   /** Ten values in [0, 1]. */
   readonly parameters: ArrayLike<number>;
   /**
-   * Each parameter's integral from the track's start to the moment that is shown, in seconds (all ones for 10 s: ten).
+   * Each parameter's integral over musical time, from the track's start to the moment that is shown (all ones for ten
+   * musical seconds: ten).
    * What a parameter drives as a *speed* reads its position here, so that no visual keeps a history of its own.
    */
   readonly travel: ArrayLike<number>;
   /** Write the ten values of another moment of this music to `out`, for pictures that remember: `timeSeconds` or before. */
   recall(timeSeconds: number, out: Float32Array): void;
+  /** The pulse of another moment of this music, for what travels through a picture: `timeSeconds` or before. */
+  pulseAt(timeSeconds: number): number;
 }
 
 export interface Visual {

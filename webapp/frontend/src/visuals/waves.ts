@@ -47,7 +47,7 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
 
   function listen(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const time = frame.timeSeconds * pace;
+    const time = frame.musicSeconds * pace;
     const flow = (frame.travel[7] ?? 0) * pace;
 
     uniforms.uHue.value = 0.72 + 1.1 * (parameter(0) - 0.5);
