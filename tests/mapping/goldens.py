@@ -106,6 +106,15 @@ def fit(name: str) -> Mappings:
     return fit_mappings({encoder: [one[encoder] for one in tracks] for encoder in sizes}, n_parameters=counts)
 
 
+def in_silence(sizes: dict[str, tuple[int, int]]) -> dict[str, Encodings]:
+    """A track that is silent for a third of its time before it begins and a third after its end."""
+    silent = track(sizes, seed=8, n=15)
+    for one in silent.values():
+        third = len(one.values) // 3
+        one.values[:third] = one.values[-third:] = -0.5
+    return silent
+
+
 def on_a_centroid(mappings: Mappings) -> dict[str, Encodings]:
     """A track that meets the first centroid of each encoder, at the first encoding."""
     hit = track(SIZES["even"], seed=7, n=3)
@@ -261,6 +270,7 @@ def make() -> dict[str, Any]:
             expect("so narrow that per-track is at its bound", "even", even, track(sizes, seed=6, n=4, spread=0.02)),
             expect("narrow, and per-track is not at its bound", "even", even, track(sizes, seed=21, n=4, spread=0.5)),
             expect("on a centroid", "even", even, on_a_centroid(even)),
+            expect("silence before and after", "wide", fitted["wide"], in_silence(SIZES["wide"])),
             expect("other sizes", "wide", fitted["wide"], track(SIZES["wide"], seed=5, n=5)),
             expect("one encoder", "alone", fitted["alone"], track(SIZES["alone"], seed=5, n=4)),
         ],

@@ -80,7 +80,7 @@ def test_goldens_as_a_client_computes_them(golden: dict[str, Any], read: dict[st
                 assert_close(y.tolist(), expected["rows"])
                 assert_close(mapping.parameters(given_track)[1].tolist(), scaled["values"])
                 n_seen += 1
-    assert n_seen == 8 * (6 * 5 + 2 * 3)
+    assert n_seen == 8 * (6 * 5 + 3 * 3)
 
 
 def test_goldens_of_time(golden: dict[str, Any]) -> None:
@@ -109,11 +109,17 @@ def test_goldens_show_what_they_are_for(golden: dict[str, Any]) -> None:
 
     assert np.ptp(tracks["two encoders"]["raw"]["rows"], axis=0).min() > 0.1
     assert tracks["on a centroid"]["kmeans"]["rows"][0][0] == 1000
-    np.testing.assert_allclose(scaled("constant, so per-track has no range", "pca", "per-track"), 0.5)
+    np.testing.assert_allclose(scaled("constant, so per-track has no range", "pca", "per-track")[:, :3], 0.5)
+    for name in tracks.keys() - {"one row of each", "one encoder"}:
+        coarse = slice(2) if name in ("other sizes", "silence before and after") else slice(3, None)
+        robust, fitted = (scaled(name, "pca", method) for method in ("robust", "per-track"))
+        np.testing.assert_array_equal(fitted[:, coarse], robust[:, coarse])
     bounded = np.ptp(scaled("so narrow that per-track is at its bound", "raw", "per-track"), axis=0)
     assert (bounded < 0.5).all()
     unbounded = np.ptp(scaled("narrow, and per-track is not at its bound", "raw", "per-track"), axis=0)
-    assert (unbounded > 0.99).all()
+    assert (unbounded[:3] > 0.99).all()
+    silent = tracks["silence before and after"]["pca"]["rows"]
+    assert (np.abs(np.diff(silent, axis=0))[:, 2:].max(axis=1) < 1e-9).sum() == 8
 
 
 def test_refused_encodings(golden: dict[str, Any], read: dict[str, Mappings]) -> None:
@@ -283,9 +289,25 @@ def test_find_fills_in_the_default_and_lists_the_offers() -> None:
 def test_per_track_is_fitted_to_the_track() -> None:
     given_track = track(SIZES["even"], seed=3, n=40, spread=0.4)
     mapping = FITTED["even"].find("raw", "features", "per-track")
-    np.testing.assert_allclose(np.ptp(mapping.parameters(given_track)[1], axis=0), 1)
-    still = FITTED["even"].find("raw", "features", "robust")
-    assert np.ptp(still.parameters(given_track)[1], axis=0).max() < 0.9
+    robust = FITTED["even"].find("raw", "features", "robust")
+    fitted, still = (one.parameters(given_track)[1] for one in (mapping, robust))
+    np.testing.assert_allclose(np.ptp(fitted[:, :3], axis=0), 1)
+    assert np.ptp(still, axis=0).max() < 0.9
+    np.testing.assert_array_equal(fitted[:, 3:], still[:, 3:])
+
+
+def test_what_moves_is_of_all_encoders_with_the_smallest_step() -> None:
+    rng = np.random.default_rng(0)
+    # Sums of steps differ in the last digit.
+    times = {"a": 0.1 * np.arange(20), "b": np.arange(8) * 0.25, "c": 0.03 + np.cumsum([0.1] * 20)}
+    given_track = {name: Encodings(t, rng.normal(size=(len(t), 3))) for name, t in times.items()}
+    mappings = fit_mappings({name: [one] for name, one in given_track.items()}, n_parameters={"a": 1, "b": 3, "c": 2})
+    projection = mappings.find("pca").projection
+    assert projection.moving(given_track).tolist() == [True, False, False, False, True, True]
+    # One encoding alone has no step.
+    lone = {name: Encodings(one.times[:1], one.values[:1]) for name, one in given_track.items()}
+    assert projection.moving(lone).all()
+    assert projection.moving({**lone, "b": given_track["b"]}).tolist() == [False, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(

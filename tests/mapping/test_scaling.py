@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,50 @@ def test_per_track_is_robust_on_the_track_within_its_bound(track: npt.NDArray[An
     training = np.random.default_rng(0).normal([0, 1, 2], [1, 2, 3], (300, 3))
     scaling = Scaling.fit(training, mode=mode, method="per-track")
     fitted = scaling.for_track(track)
-    low, high = np.percentile(track, (5, 95), axis=0 if mode == "features" else None)
+    moved = (np.abs(np.diff(track, axis=0) * scaling.gain) >= 1e-4).any(axis=1)
+    low, high = np.percentile(track[np.r_[True, moved]], (5, 95), axis=0 if mode == "features" else None)
     np.testing.assert_allclose(fitted.gain, 1 / np.maximum(high - low, 1 / (4 * np.array(scaling.gain))))
     np.testing.assert_allclose(fitted.apply((low + high) / 2 * np.ones(3)), 0.5, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", SCALING_MODES)
+@given(track=_VALUES, columns=st.sets(st.integers(0, 2), min_size=1))
+def test_per_track_fits_what_moves_and_leaves_the_rest(track: npt.NDArray[Any], columns: set[int], mode: str) -> None:
+    training = np.random.default_rng(0).normal([0, 1, 2], [1, 2, 3], (300, 3))
+    scaling = Scaling.fit(training, mode=mode, method="per-track")
+    moving = np.isin(np.arange(3), list(columns))
+    gain, offset = (np.array(numbers)[moving] for numbers in (scaling.gain, scaling.offset))
+    alone = dataclasses.replace(scaling, gain=tuple(gain), offset=tuple(offset)).for_track(track[:, moving])
+    fitted = scaling.for_track(track, moving)
+    np.testing.assert_array_equal(np.array(fitted.gain)[moving], alone.gain)
+    np.testing.assert_array_equal(np.array(fitted.offset)[moving], alone.offset)
+    np.testing.assert_array_equal(np.array(fitted.gain)[~moving], np.array(scaling.gain)[~moving])
+    np.testing.assert_array_equal(np.array(fitted.offset)[~moving], np.array(scaling.offset)[~moving])
+
+
+@pytest.mark.parametrize("mode", SCALING_MODES)
+@given(track=_VALUES, before=st.integers(1, 30), after=st.integers(1, 30), silence=st.floats(-100, 100))
+def test_per_track_hears_no_more_of_a_long_silence_than_of_a_short(
+    track: npt.NDArray[Any], before: int, after: int, silence: float, mode: str
+) -> None:
+    scaling = Scaling.fit(np.random.default_rng(0).normal(size=(300, 3)), mode=mode, method="per-track")
+    row = np.full((1, 3), silence)
+    # Next to the same everywhere: what a graph makes of silence differs in the last digits.
+    noise = np.random.default_rng(0).uniform(-1e-6, 1e-6, (before + after - 2, 3))
+    short, long = (
+        np.concatenate([row, first, track, row, last])
+        for first, last in ((row[:0], row[:0]), np.split(row + noise, [before - 1]))
+    )
+    assert scaling.for_track(long) == scaling.for_track(short)
+
+
+def test_silence_around_a_track_takes_nothing_of_its_range() -> None:
+    rng = np.random.default_rng(0)
+    scaling = Scaling.fit(rng.normal(size=(500, 3)), mode="features", method="per-track")
+    track = rng.normal(size=(400, 3))
+    silent = np.concatenate([np.full((100, 3), -9.0), track, np.full((100, 3), -9.0)])
+    expected = scaling.for_track(track).apply(track)
+    np.testing.assert_allclose(scaling.for_track(silent).apply(track), expected, atol=0.05)
 
 
 def test_per_track_gives_a_narrow_track_the_whole_range() -> None:

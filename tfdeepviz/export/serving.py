@@ -22,7 +22,7 @@ from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
-from tfdeepviz.mapping.scaling import Scaling
+from tfdeepviz.mapping.scaling import REPEATED, Scaling
 from tfdeepviz.params import AudioParams
 
 #: Frames that go through the front end at once, and through an encoder: 64 segments of the paper's, and as much work
@@ -342,7 +342,8 @@ def parameters_in_graph(
         _interpolate(times, _project(part.steps, values), at)
         for part, (times, values) in zip(parts, given, strict=True)
     ]
-    return at, _scale(mapping.scaling, tf.concat(aligned, axis=1))
+    moving = tf.repeat(steps <= tf.reduce_min(steps), [part.n_out for part in parts])
+    return at, _scale(mapping.scaling, tf.concat(aligned, axis=1), moving)
 
 
 def _step_seconds(times: tf.Tensor) -> tf.Tensor:
@@ -384,15 +385,25 @@ def _interpolate(times: tf.Tensor, rows: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
     return before + share * (after - before)
 
 
-def _scale(scaling: Scaling, y: tf.Tensor) -> tf.Tensor:
+def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
     """As `Scaling.apply` after `Scaling.for_track`."""
     gain, offset = _constant(scaling.gain), _constant(scaling.offset)
     if scaling.percentiles is not None and scaling.max_boost is not None:
-        columns = y if scaling.mode == "features" else tf.reshape(y, [-1, 1])
-        low, high = (_percentile(columns, percentile) for percentile in scaling.percentiles)
+        rows = tf.boolean_mask(y, moving, axis=1)
+        steps = tf.boolean_mask(gain, moving) * (rows[1:] - rows[:-1])
+        moved = tf.reduce_any(tf.abs(steps) >= REPEATED, axis=1)
+        counted = tf.boolean_mask(rows, tf.concat([[True], moved], axis=0))
+        if scaling.mode == "across":
+            counted = tf.reshape(counted, [-1, 1])
+        # One a fitted parameter, or one for all: put where the parameters are.
+        places = tf.maximum(tf.cumsum(tf.cast(moving, tf.int32)) - 1, 0)
+        low, high = (_percentile(counted, percentile) for percentile in scaling.percentiles)
+        if scaling.mode == "features":
+            low, high = tf.gather(low, places), tf.gather(high, places)
         widest = tf.where(high > low, 1 / (high - low), float("inf"))
-        gain = tf.minimum(widest, scaling.max_boost * tf.abs(gain)) * tf.sign(gain)
-        offset = 0.5 - gain * (low + high) / 2
+        fitted = tf.minimum(widest, scaling.max_boost * tf.abs(gain)) * tf.sign(gain)
+        gain = tf.where(moving, fitted, gain)
+        offset = tf.where(moving, 0.5 - fitted * (low + high) / 2, offset)
     return tf.clip_by_value(y * gain + offset, 0.0, 1.0)
 
 

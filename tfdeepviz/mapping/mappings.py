@@ -131,6 +131,11 @@ class Projection:
         aligned = [interpolate(one.times, y, times) for one, y in zip(given, projected, strict=True)]
         return times, np.concatenate(aligned, axis=1)
 
+    def moving(self, encodings: abc.Mapping[str, Encodings]) -> npt.NDArray[np.bool_]:
+        """Say which parameters [shape=(n_parameters,)] are of encoders with the smallest step: what moves."""
+        steps = [encodings[part.encoder].step_seconds for part in self.parts]
+        return np.repeat([step == min(steps) for step in steps], [part.n_out for part in self.parts])
+
 
 @dataclass(frozen=True)
 class Mapping:
@@ -146,7 +151,7 @@ class Mapping:
     def parameters(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Give the times of a track's rows and its parameters [shape=(n, n_parameters)] in [0, 1], not smoothed."""
         times, y = self.rows(encodings)
-        return times, self.scaling.for_track(y).apply(y)
+        return times, self.scaling.for_track(y, self.projection.moving(encodings)).apply(y)
 
 
 class Offer(NamedTuple):

@@ -29,6 +29,9 @@ _PERCENTILES = (5.0, 95.0)
 #: How much larger than in training `per-track` lets a narrow track move.
 _MAX_BOOST = 4.0
 
+#: `per-track` takes a row as a repetition of the one before if nothing moved by so much of the training's range.
+REPEATED = 1e-4
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -67,7 +70,7 @@ class Scaling:
         method
             `standard`: mean to 0.5, one standard deviation to 0.4 from it, clipped. `minmax`: the range to [0, 1].
             `robust`: percentiles 5 and 95 to 0 and 1, clipped, so that outliers do not squeeze the rest.
-            `per-track`: robust, and fitted again to each track.
+            `per-track`: robust, and fitted again to each track, see `for_track`.
 
         Raises
         ------
@@ -96,25 +99,33 @@ class Scaling:
             return cls(mode, method, gains, offsets, _PERCENTILES, _MAX_BOOST)
         return cls(mode, method, gains, offsets)
 
-    def for_track(self, values: npt.ArrayLike) -> Scaling:
+    def for_track(self, values: npt.ArrayLike, moving: npt.ArrayLike | None = None) -> Scaling:
         """Fit `per-track` to a track, or to what is known of it; every other method is the same for all tracks.
 
         The track's own percentiles come to 0 and 1, whatever the training's were, but its gain is at most `max_boost`
-        times the training's: a track in which next to nothing happens does not flicker.
+        times the training's: a track in which next to nothing happens does not flicker. Rows that repeat the one before
+        do not count: silence before or after the music would be its lowest percentile.
 
         Parameters
         ----------
         values : [shape=(n, n_parameters)]
             Projected encodings; without any, the training's gain and offset stay.
+        moving : [shape=(n_parameters,)]
+            The parameters to fit, others keep the training's; by default all. See `Projection.moving`.
         """
         y = np.asarray(values, np.float64)
         if self.percentiles is None or self.max_boost is None or not len(y):
             return self
-        low, high = np.percentile(y, self.percentiles, axis=0 if self.mode == "features" else None)
+        gain, offset = np.array(self.gain), np.array(self.offset)
+        fitted = np.ones(len(gain), bool) if moving is None else np.asarray(moving, bool)
+        rows, trained = y[:, fitted], gain[fitted]
+        moved = (np.abs(trained * np.diff(rows, axis=0)) >= REPEATED).any(axis=1)
+        counted = rows[np.concatenate([[True], moved])]
+        low, high = np.percentile(counted, self.percentiles, axis=0 if self.mode == "features" else None)
         with np.errstate(divide="ignore", over="ignore"):
             widest = np.where(high > low, 1 / (high - low), np.inf)  # -0.0 - 0.0 would come to minus infinity
-            gain = np.minimum(widest, self.max_boost * np.abs(self.gain)) * np.sign(self.gain)
-        offset = 0.5 - gain * (low + high) / 2
+            gain[fitted] = np.minimum(widest, self.max_boost * np.abs(trained)) * np.sign(trained)
+        offset[fitted] = 0.5 - gain[fitted] * (low + high) / 2
         return Scaling(self.mode, "robust", tuple(gain.tolist()), tuple(offset.tolist()))
 
     def apply(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:

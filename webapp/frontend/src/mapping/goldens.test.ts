@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { TimeAxis } from "../analysis/segments";
 import { BundleError, parseMappings, type Mapping, type Mappings } from "../bundle";
 import { project } from "./project";
-import { finestAxis, writeRow } from "./rows";
+import { finestAxis, movingColumns, writeRow } from "./rows";
 import { fitToTrack, scale } from "./scale";
 import { ParameterTrack, type EncodingBlock, type TrackEncoder } from "./track";
 
@@ -168,7 +168,9 @@ describe.each(goldens.tracks)("encodings to parameters: $name", ({ mappings: nam
     for (const block of blocks) track.add(block);
     projection.scalings.forEach((scaling, i) => {
       const scaled = new Float32Array(projected.length);
-      scale(projected, scaling.method === "per-track" ? fitToTrack(scaling, projected) : scaling, scaled);
+      const fitted =
+        scaling.method === "per-track" ? fitToTrack(scaling, projected, movingColumns(parts)) : scaling;
+      scale(projected, fitted, scaled);
       expectNear(scaled, parameters[i]!.values.flat());
       track.mapping = { projection, scaling };
       expectNear(track.rows, parameters[i]!.values.flat());

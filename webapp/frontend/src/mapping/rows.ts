@@ -13,7 +13,19 @@ export interface ProjectedPart {
 export function finestAxis(parts: readonly Pick<ProjectedPart, "axis">[]): TimeAxis {
   const [first, ...others] = parts.map(({ axis }) => axis);
   if (first === undefined) throw new RangeError("A mapping without parts has no rows.");
-  return others.reduce((finest, axis) => (axis.stepSeconds < finest.stepSeconds ? axis : finest), first);
+  return others.reduce((finest, axis) => (stepOf(axis) < stepOf(finest) ? axis : finest), first);
+}
+
+/** The places in a row whose numbers are of encoders with the smallest step: what moves. */
+export function movingColumns(parts: readonly Pick<ProjectedPart, "axis" | "size">[]): number[] {
+  const finest = stepOf(finestAxis(parts));
+  const moving = parts.flatMap(({ axis, size }) => Array<boolean>(size).fill(stepOf(axis) === finest));
+  return [...moving.keys()].filter((column) => moving[column]);
+}
+
+/** One encoding alone has no step. */
+function stepOf({ count, stepSeconds }: TimeAxis): number {
+  return count > 1 ? stepSeconds : Infinity;
 }
 
 /**

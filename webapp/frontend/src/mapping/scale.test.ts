@@ -58,31 +58,60 @@ describe("fitToTrack", () => {
   const rows = Float64Array.of(0, 10, 1, 14, 2, 12);
 
   it("brings the track's own range to 0 ... 1", () => {
-    const { gain, offset } = fitToTrack(scaling("features", [1, 1]), rows);
+    const { gain, offset } = fitToTrack(scaling("features", [1, 1]), rows, [0, 1]);
     expect(gain).toEqual([0.5, 0.25]);
     expect(offset).toEqual([0, -2.5]);
   });
 
   it("takes one range for all parameters across", () => {
-    const { gain, offset } = fitToTrack(scaling("across", [1, 1]), rows);
+    const { gain, offset } = fitToTrack(scaling("across", [1, 1]), rows, [0, 1]);
     expect(gain).toEqual([1 / 14, 1 / 14]);
     expect(offset).toEqual([0, 0]);
   });
 
   it("is bounded by the training, and keeps its sign", () => {
-    const { gain, offset } = fitToTrack(scaling("features", [0.1, -0.01], 2), rows);
+    const { gain, offset } = fitToTrack(scaling("features", [0.1, -0.01], 2), rows, [0, 1]);
     expect(gain).toEqual([0.2, -0.02]);
     expect(offset[0]).toBeCloseTo(0.5 - 0.2, 12);
     expect(offset[1]).toBeCloseTo(0.5 + 0.02 * 12, 12);
   });
 
+  it.each(["features", "across"] as const)("fits %s of some columns only as if they were all", (mode) => {
+    const wide = Float64Array.from({ length: 60 }, (_, i) => Math.sin(i * i) * (1 + (i % 3)));
+    const stored = { ...scaling(mode, [0.3, -0.2, 0.1]), offset: [0.1, 0.2, 0.3] };
+    const alone = fitToTrack(
+      { ...stored, gain: [0.3, 0.1], offset: [0.1, 0.3] },
+      wide.filter((_, i) => i % 3 !== 1),
+      [0, 1],
+    );
+    const { gain, offset } = fitToTrack(stored, wide, [0, 2]);
+    expect([gain[0], gain[2]]).toEqual(alone.gain);
+    expect([offset[0], offset[2]]).toEqual(alone.offset);
+    expect([gain[1], offset[1]]).toEqual([-0.2, 0.2]);
+  });
+
+  it("hears no more of a long silence than of a short one", () => {
+    const sound = [0, 10, 1, 14, 2, 12];
+    const silence = (n: number) => Array.from({ length: 2 * n }, (_, i) => -9 + 1e-5 * (i % 7));
+    const fit = (before: number, after: number) =>
+      fitToTrack(
+        { ...scaling("features", [1, 1]), percentiles: [5, 95] },
+        Float64Array.of(...silence(before), ...sound, ...silence(after)),
+        [0, 1],
+      );
+    expect(fit(50, 1)).toEqual(fit(1, 1));
+    expect(fit(1, 50)).toEqual(fit(1, 1));
+    // Silence between is heard, too, once.
+    expect(fit(1, 0)).not.toEqual(fit(0, 0));
+  });
+
   it("rests in the middle where a track never varies", () => {
-    const { gain, offset } = fitToTrack(scaling("features", [1, 1]), Float64Array.of(3, 7, 3, 7));
+    const { gain, offset } = fitToTrack(scaling("features", [1, 1]), Float64Array.of(3, 7, 3, 7), [0, 1]);
     expect(gain.map((value, i) => value * [3, 7][i]! + offset[i]!)).toEqual([0.5, 0.5]);
   });
 
   it("is the training's where nothing is known", () => {
     const stored = scaling("features", [1, 1]);
-    expect(fitToTrack(stored, new Float64Array())).toBe(stored);
+    expect(fitToTrack(stored, new Float64Array(), [0, 1])).toBe(stored);
   });
 });

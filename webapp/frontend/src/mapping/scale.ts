@@ -1,5 +1,8 @@
 import type { TrackScaling } from "../bundle";
 
+/** What `per-track` takes as a repetition: nothing moved by so much of the training's range. */
+const REPEATED = 1e-4;
+
 /** `clip(gain * y + offset, 0, 1)`, one gain and offset for each parameter. */
 export interface Affine {
   readonly gain: readonly number[];
@@ -25,24 +28,41 @@ export function scale(rows: ArrayLike<number>, { gain, offset }: Affine, out: Fl
 }
 
 /**
- * The gains and offsets that spread a track's percentiles over the whole range.
+ * The gains and offsets that spread a track's percentiles over the whole range. Rows that repeat the one before do not
+ * count: silence before or after the music would be its lowest percentile.
  *
  * @param rows what is known of the track, shape [count, size], flattened; where nothing is, the scaling's own count
+ * @param columns the places in a row of what is fitted, ascending; the others keep the scaling's own
  */
-export function fitToTrack(scaling: TrackScaling, rows: Float64Array): Affine {
+export function fitToTrack(scaling: TrackScaling, rows: Float64Array, columns: readonly number[]): Affine {
   if (rows.length === 0) return scaling;
-  const size = scaling.gain.length;
   const fitted = { gain: [...scaling.gain], offset: [...scaling.offset] };
-  const pooled = scaling.mode === "across" ? range(rows.slice(), scaling) : null;
-  for (let parameter = 0; parameter < size; parameter++) {
+  const counted = countedRows(rows, scaling, columns);
+  const { length: size } = columns;
+  const pooled = scaling.mode === "across" ? range(counted, scaling) : null;
+  columns.forEach((parameter, i) => {
     const trained = scaling.gain[parameter] ?? 0;
-    const [low, high] = pooled ?? range(column(rows, size, parameter), scaling);
+    const [low, high] = pooled ?? range(column(counted, size, i), scaling);
     const most = scaling.maxBoost * Math.abs(trained);
     const gain = Math.sign(trained) * (high > low ? Math.min(1 / (high - low), most) : most);
     fitted.gain[parameter] = gain;
     fitted.offset[parameter] = 0.5 - (gain * (low + high)) / 2;
-  }
+  });
   return fitted;
+}
+
+/** These columns of the rows that do not repeat the one before, shape [count, columns.length], flattened. */
+function countedRows(rows: Float64Array, { gain }: TrackScaling, columns: readonly number[]): Float64Array {
+  const size = gain.length;
+  const counted = new Float64Array((rows.length / size) * columns.length);
+  let end = 0;
+  for (let start = 0; start < rows.length; start += size) {
+    const moved = (i: number) =>
+      Math.abs((gain[i] ?? 0) * ((rows[start + i] ?? NaN) - (rows[start - size + i] ?? NaN))) >= REPEATED;
+    if (start > 0 && !columns.some(moved)) continue;
+    for (const i of columns) counted[end++] = rows[start + i] ?? NaN;
+  }
+  return counted.subarray(0, end);
 }
 
 /**

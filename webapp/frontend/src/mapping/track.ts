@@ -11,7 +11,7 @@ import {
 import { interpolate, positionAt, type Position } from "./interpolate";
 import { Motion, PULSE_SECONDS } from "./motion";
 import { project } from "./project";
-import { finestAxis, writeRow, type ProjectedPart } from "./rows";
+import { finestAxis, movingColumns, writeRow, type ProjectedPart } from "./rows";
 import { fitToTrack, scale, type Affine } from "./scale";
 import { pastWeights, smooth } from "./smooth";
 
@@ -476,7 +476,10 @@ export class ParameterTrack {
 
   private scaleAll(): void {
     const { scaling } = this.currentMapping;
-    const affine = scaling.method === "per-track" ? fitToTrack(scaling, this.knownRows()) : scaling;
+    const affine =
+      scaling.method === "per-track"
+        ? fitToTrack(scaling, this.knownRows(), movingColumns(this.parts))
+        : scaling;
     this.scaleRows(0, this.rowAxis.count, affine);
     this.runs = [];
     this.updateRuns({ first: 0, end: this.rowAxis.count });
