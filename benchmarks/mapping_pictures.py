@@ -120,7 +120,7 @@ def main() -> None:
         ("linear, not smoothed", replace(base, attack=0, release=0)),
         ("0.5 a tick, the original's", base),
         ("0.9 a tick", replace(base, attack=0.9, release=0.9)),
-        ("attack 0.37, release 0.88 a tick: up within 10 ms, down within 80", None),
+        ("the bundle's own: up faster than down", None),
     ]
     draw(
         [(caption, song.shown("ae-time", settings=settings)) for caption, settings in times],

@@ -93,12 +93,13 @@ def test_several_encoders_share_the_parameters(two_scales: Bundle) -> None:
     assert (song.name, song.window_frames, song.step_seconds) == ("song", 96, 0.24)
     assert beat.time_offset_seconds == pytest.approx(0.045)
     mappings = two_scales.mappings
-    assert str(mappings.default) == "pca/features/robust"
+    assert str(mappings.default) == "pca/features/per-track"
     for mapping in mappings.offers.values():
         assert [(part.encoder, part.n_out) for part in mapping.projection.parts] == [("ae-time", 6), ("song", 4)]
     assert "needs an encoding of 6" in two_scales.manifest["provenance"]["mappings"]["left_out"]["raw"]
     # Up with an onset, down slowly.
-    assert mappings.time.attack < mappings.time.release
+    assert 0.9 < mappings.time.attack < mappings.time.release < 1
+    assert mappings.time.look_ahead_seconds == 0
 
 
 def test_shares_that_do_not_fit_are_refused(

@@ -43,8 +43,9 @@ MAX_FITTED_TRACKS = 512
 
 #: A step of at most so much resolves a beat.
 _BEAT_SECONDS = 0.05
-#: Rise with an onset within 10 ms, let go within 80 ms: found by `tfdeepviz quality` (docs/mapping.md).
-_BEAT_TIME = TimeSettings(attack=math.exp(-1), release=math.exp(-1 / 8))
+#: What such an encoder moves rises and falls with these time constants.
+_RISE_SECONDS, _FALL_SECONDS = 0.15, 0.4
+_BEAT_TIME = TimeSettings(attack=math.exp(-0.01 / _RISE_SECONDS), release=math.exp(-0.01 / _FALL_SECONDS))
 
 
 def export_bundle(
@@ -78,9 +79,10 @@ def export_bundle(
     parameters
         How many of the ten parameters each encoder drives, by its name; needed for several.
     default
-        Projection, mode and method of the mapping that a player begins with. By default the paper's
-        raw/features/standard for one encoder that looks at a whole segment at a time, otherwise pca/features/robust
-        (docs/mapping.md); where that is not possible, standard scaling after the first projection that is.
+        Projection, mode and method of the mapping that a player begins with. By default pca/features/per-track where
+        an encoder resolves a beat, the paper's raw/features/standard for one that looks at a whole segment at a time,
+        otherwise pca/features/robust (docs/mapping.md); where that is not possible, standard scaling after the first
+        projection that is.
     quantization
         How the encoders' kernels are stored: `none`, `float16` or `uint8`. Kernels that would push the goldens'
         encodings out of the tolerance stay float32.
@@ -283,16 +285,17 @@ def _fit(
     counts: Mapping[str, int],
     default: tuple[str, str, str] | None,
 ) -> Mappings:
-    segment_at_a_time = len(encoders) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
-    if default is None and not segment_at_a_time:
-        is_possible = all(track.values.shape[1] >= counts[name] for name, (track, *_) in encodings.items())
-        default = ("pca", "features", "robust") if is_possible else None
     steps = [windows.hop_frames * windows.params.frame_seconds for _, windows in encoders.values()]
+    resolves_beat = min(steps) <= _BEAT_SECONDS
+    segment_at_a_time = len(encoders) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
+    if default is None and (resolves_beat or not segment_at_a_time):
+        is_possible = all(track.values.shape[1] >= counts[name] for name, (track, *_) in encodings.items())
+        default = ("pca", "features", "per-track" if resolves_beat else "robust") if is_possible else None
     return fit_mappings(
         encodings,
         n_parameters=counts,
         default=default,
-        time=_BEAT_TIME if min(steps) <= _BEAT_SECONDS else TimeSettings(),
+        time=_BEAT_TIME if resolves_beat else TimeSettings(),
     )
 
 
