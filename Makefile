@@ -7,6 +7,8 @@ FRONTEND := webapp/frontend
 HOST ?= 127.0.0.1
 PORT ?= 8000
 FMA_ROOT ?=
+# More options of `make follow`: FOLLOW="--pictures waves --tracks 4".
+FOLLOW ?=
 
 # What users give may hold blanks and quotes; `~/` is still their home.
 quote = $(subst '~/,"$$HOME"/','$(subst ','\'',$(1))')
@@ -59,6 +61,10 @@ bench: $(DEV) $(NODE) $(STATIC) ## every shipped bundle in the browser beside Py
 .PHONY: gallery
 gallery: $(DEV) $(NODE) ## every picture with three songs of FMA_ROOT, and the chooser's small pictures
 	TFDEEPVIZ_PYTHON="$$PWD/$(BIN)/python" node benchmarks/gallery.mjs $(FMA) --thumbnails $(FRONTEND)/public/pictures
+
+.PHONY: follow
+follow: $(DEV) $(NODE) ## how well each picture follows twenty songs of FMA_ROOT, beside other visualisers
+	$(BIN)/python -m benchmarks.follow $(FMA) $(FOLLOW)
 
 .PHONY: frames
 frames: $(NODE) ## what a frame of each picture costs the page's main thread

@@ -1,4 +1,4 @@
-/** The page that draws pictures without the playground (webapp/frontend/e2e/gallery), in Chromium, beside a server. */
+/** The pages that draw pictures without the playground (webapp/frontend/e2e/gallery), in Chromium, beside a server. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
@@ -20,8 +20,11 @@ const CHROMIUM_FLAGS = [
   "--enable-unsafe-swiftshader",
 ];
 
-/** Open the page, hand it to `use`, and close everything again. With `fmaRoot` the page can hear its tracks. */
-export async function withPictures(fmaRoot, use) {
+/**
+ * Open a page of the folder (`gallery` or `follow`), hand it to `use`, and close everything again. With `fmaRoot` the
+ * page can hear its tracks. Several pages are of a browser each: a processor that plays graphics card uses one core.
+ */
+export async function withPictures(fmaRoot, use, { name = "gallery", nPages = 1 } = {}) {
   const { createServer } = await import(require.resolve("vite").replace(/index\.cjs$/, "dist/node/index.js"));
   const server = fmaRoot === null ? null : await startServer(fmaRoot);
   const proxy = server && { "/registry": server.url, "/fma": server.url };
@@ -39,18 +42,25 @@ export async function withPictures(fmaRoot, use) {
     },
   });
   await vite.listen();
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: CHROMIUM_FLAGS,
-  });
-  try {
+  const browsers = [];
+  const open = async () => {
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: CHROMIUM_FLAGS,
+    });
+    browsers.push(browser);
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error.message));
-    await page.goto(vite.resolvedUrls.local[0]);
-    await page.waitForFunction(() => "gallery" in window);
-    return await use(page);
+    await page.goto(new URL(`${name}.html`, vite.resolvedUrls.local[0]).href);
+    await page.waitForFunction((name) => name in window, name);
+    return page;
+  };
+  try {
+    const pages = [];
+    while (pages.length < nPages) pages.push(await open());
+    return await use(...pages);
   } finally {
-    await browser.close();
+    for (const browser of browsers) await browser.close();
     await vite.close();
     server?.stop();
   }

@@ -28,7 +28,11 @@ def _recipe(target: str, *variables: str) -> str:
 @pytest.mark.parametrize("folder", ["My Disk", 'it\'s "here"', "$HOME `id` $(shell id) ; id", "/plain"])
 def test_variables_reach_their_commands_whole(folder: str) -> None:
     variables = [f"FMA_ROOT={folder}", "HOST=a b", "PORT=8 0", "PYTHON=/My Disk/python3.11"]
-    for target, program in (("play", "webapp.server"), ("gallery", "benchmarks/gallery.mjs")):
+    for target, program in (
+        ("play", "webapp.server"),
+        ("gallery", "benchmarks/gallery.mjs"),
+        ("follow", "benchmarks.follow"),
+    ):
         (line,) = (line for line in _recipe(target, *variables).splitlines() if program in line)
         words = shlex.split(line)
         assert words[words.index("--fma-root") + 1] == folder

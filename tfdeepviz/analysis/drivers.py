@@ -88,14 +88,16 @@ class Sound:
 
     def onset_strength(self) -> Floats:
         """Librosa's onset strength at the same times [shape=(n,)]."""
-        strength = _librosa().onset.onset_strength(y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP)
+        strength = load_librosa().onset.onset_strength(
+            y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP
+        )
         times = np.arange(len(strength)) * _ONSET_HOP / _ONSET_RATE_HZ
         as_they_are = TimeSettings(attack=0, release=0)
         return self.play(times, np.asarray(strength, np.float64)[:, None], as_they_are)[:, 0]
 
 
 @functools.cache
-def _librosa() -> Any:
+def load_librosa() -> Any:
     """Import librosa, also where neither its own folder nor the user's takes the code that numba compiles for it."""
     import librosa
 
@@ -253,7 +255,7 @@ def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: 
     -------
     np.ndarray [shape=(n_rows, n_bands)]
     """
-    librosa = _librosa()
+    librosa = load_librosa()
     power = np.square(np.abs(librosa.stft(pcm, n_fft=_N_FFT, hop_length=_HOP)))
     frequencies = librosa.fft_frequencies(sr=RATE_HZ, n_fft=_N_FFT)
     inside = np.stack([(low <= frequencies) & (frequencies < high) for low, high in bands_hz])

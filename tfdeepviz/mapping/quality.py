@@ -47,7 +47,7 @@ class Responsiveness:
     Attributes
     ----------
     r
-        Spearman correlation of the parameters' speed with the onset strength, at the best lag.
+        Spearman correlation of speed with the onset strength, at the best lag.
     lag_seconds
         How much later the picture is.
     z
@@ -155,11 +155,7 @@ def speed(parameters: npt.ArrayLike) -> Floats:
 
 
 def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiveness:
-    """Correlate a track's parameters with its onsets.
-
-    Both are taken as a circle, so that a Fourier transform gives the correlations at all shifts at once: the largest
-    within 140 ms either way is `r`, and the largest within 140 ms of every shift by at least a second is what chance
-    gives. Of what never changes, all three numbers are 0.
+    """Correlate the `speed` of a track's parameters with its onsets, as `following` does.
 
     Parameters
     ----------
@@ -176,21 +172,48 @@ def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiv
     p, strength = np.asarray(parameters, np.float64), np.asarray(onset, np.float64)
     if p.ndim != 2 or strength.shape != p.shape[:1]:
         raise InputError(f"parameters of shape {p.shape} and onsets of shape {strength.shape}: one onset for each row")
-    if len(p) < MIN_SECONDS * FRAMES_PER_SECOND:
-        raise InputError(f"{len(p) / FRAMES_PER_SECOND:g} s of parameters: at least {MIN_SECONDS:g} s are needed")
-    if not (np.isfinite(p).all() and np.isfinite(strength).all()):
+    return following(speed(p), strength[1:], frames_per_second=FRAMES_PER_SECOND)
+
+
+def following(moved: npt.ArrayLike, heard: npt.ArrayLike, *, frames_per_second: float) -> Responsiveness:
+    """Correlate how far something moves from frame to frame with the onsets.
+
+    Both are taken as a circle, so that a Fourier transform gives the correlations at all shifts at once: the largest
+    within 140 ms either way is `r`, and the largest within 140 ms of every shift by at least a second is what chance
+    gives. Of what never changes, all three numbers are 0.
+
+    Parameters
+    ----------
+    moved : [shape=(n,)]
+        How far each frame, from the second on, is from the one before.
+    heard : [shape=(n,)]
+        Onset strength at these frames.
+    frames_per_second
+        Of both.
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit each other, a value is not finite, or the frames last less than `MIN_SECONDS`.
+    """
+    m, h = np.asarray(moved, np.float64), np.asarray(heard, np.float64)
+    if m.ndim != 1 or m.shape != h.shape:
+        raise InputError(f"movement of shape {m.shape} and onsets of shape {h.shape}: one onset for each frame")
+    n, seconds = len(m), (len(m) + 1) / frames_per_second
+    if seconds < MIN_SECONDS:
+        raise InputError(f"{seconds:g} s of parameters: at least {MIN_SECONDS:g} s are needed")
+    if not (np.isfinite(m).all() and np.isfinite(h).all()):
         raise InputError("parameters or onsets with NaN or infinity")
-    moved, heard = speed(p), strength[1:]
-    if moved.std() < _CONSTANT or heard.std() < _CONSTANT:
+    if m.std() < _CONSTANT or h.std() < _CONSTANT:
         return Responsiveness(0.0, 0.0, 0.0)
-    n, max_lag = len(moved), round(_MAX_LAG_SECONDS * FRAMES_PER_SECOND)
-    spectra = [np.fft.rfft(_standardized(rankdata(values))) for values in (moved, heard)]
+    max_lag = round(_MAX_LAG_SECONDS * frames_per_second)
+    spectra = [np.fft.rfft(_standardized(rankdata(values))) for values in (m, h)]
     correlations = np.fft.irfft(spectra[0] * np.conj(spectra[1]), n) / n
     best = maximum_filter1d(correlations, 2 * max_lag + 1, mode="wrap")
-    least_shift = round(_LEAST_SHIFT_SECONDS * FRAMES_PER_SECOND)
+    least_shift = round(_LEAST_SHIFT_SECONDS * frames_per_second)
     chance = best[least_shift : n - least_shift + 1]
     lags = np.arange(-max_lag, max_lag + 1)
-    lag = lags[correlations[lags].argmax()] / FRAMES_PER_SECOND
+    lag = lags[correlations[lags].argmax()] / frames_per_second
     spread = chance.std()
     z = (best[0] - chance.mean()) / spread if spread > _CONSTANT else 0.0
     return Responsiveness(float(best[0]), float(lag), float(z))

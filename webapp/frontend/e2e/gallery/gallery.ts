@@ -1,17 +1,14 @@
 /** The page on which benchmarks/gallery.mjs draws songs and benchmarks/frames.mjs measures visuals. */
 import { AnalysisClient } from "../../src/analysis/client";
-import { decodeTrack } from "../../src/analysis/decode";
 import { findMapping, loadRegistry, type Mapping } from "../../src/bundle";
 import { fetchFmaIndex, type FmaTrack } from "../../src/library/fma";
-import { ParameterTrack } from "../../src/mapping/track";
-import { hidesImportance, PROJECTION_WORDS, stepsOf } from "../../src/ui/listening";
+import type { ParameterTrack } from "../../src/mapping/track";
+import { hidesImportance, PROJECTION_WORDS } from "../../src/ui/listening";
 import { MusicFrames } from "../../src/ui/music-frames";
-import { defaultOrder } from "../../src/ui/order";
-import { wiresFor, type Wire } from "../../src/ui/wiring";
 import { VISUALS } from "../../src/visuals";
 import { createPicture } from "../../src/visuals/picture";
-import type { VisualDefinition } from "../../src/visuals/visual";
 import { frameAt, music } from "../visuals/frames";
+import { analyse, connect, definitionOf } from "./hearing";
 
 const SEED = 1;
 /** Drawn larger than shown: the edges are smooth. */
@@ -57,11 +54,8 @@ const gallery = {
     const { audio } = client.bundle;
     const found = genres.flatMap((genre) => index.tracks.find((track) => track.genre === genre) ?? []);
     for (const track of found.slice(0, nSongs)) {
-      const data = await (await fetch(`/fma/${track.id}.mp3`)).arrayBuffer();
-      const { pcm } = await decodeTrack(data, { sampleRateHz: audio.sampleRateHz });
-      const parameters = ParameterTrack.of(client.bundle, pcm.samples.length);
-      await client.analyze(pcm, { onBlock: (block) => parameters.add(block) });
-      songs.push({ ...track, parameters, moments: momentsOf(pcm.samples, audio.sampleRateHz) });
+      const { parameters, samples } = await analyse(client, `/fma/${track.id}.mp3`);
+      songs.push({ ...track, parameters, moments: momentsOf(samples, audio.sampleRateHz) });
     }
     return songs.map(({ title, artist, genre, licence }) => `${genre}: ${title}, ${artist} (${licence})`);
   },
@@ -101,7 +95,7 @@ const gallery = {
     const tiles: Tile[] = [];
     songs.forEach(({ title, genre, parameters, moments }, row) => {
       mappings.forEach((mapping, half) => {
-        const wires = connect(parameters, mapping, definition);
+        const wires = connect(client, parameters, mapping, definition);
         const frames = new MusicFrames();
         let before: Float32Array | null = null;
         moments.forEach((momentSeconds, column) => {
@@ -136,7 +130,7 @@ const gallery = {
     const definition = definitionOf(id);
     const [song] = songs;
     if (!song) throw new Error("No song was heard.");
-    const wires = connect(song.parameters, findMapping(client.bundle), definition);
+    const wires = connect(client, song.parameters, findMapping(client.bundle), definition);
     const canvas = document.createElement("canvas");
     const picture = createPicture(definition, { canvas, seed: SEED, reducedMotion: false }, () => 0);
     picture.resize(2 * width, 2 * height, 1);
@@ -188,25 +182,6 @@ window.gallery = gallery;
 
 function bandHeight(): number {
   return HEAD + songs.length * TILE_HEIGHT + FOOT;
-}
-
-function definitionOf(id: string): VisualDefinition {
-  const definition = VISUALS.find((visual) => visual.id === id);
-  if (!definition) throw new Error(`There is no visual "${id}".`);
-  return definition;
-}
-
-/** Lead the mapping's numbers to the visual as it suits both. */
-function connect(
-  parameters: ParameterTrack,
-  mapping: Mapping,
-  definition: VisualDefinition,
-): readonly Wire[] {
-  const moves = definition.parameters.map((parameter) => parameter.moves);
-  const wires = wiresFor(defaultOrder(moves, stepsOf(client, mapping)));
-  parameters.mapping = mapping;
-  parameters.order = wires.map(({ source }) => source);
-  return wires;
 }
 
 /** The model's own mapping, and the first with another projection that does not hide what it sorts by. */

@@ -1,0 +1,96 @@
+"""Film strips for people who have to say where the beats are: frames below the sound, and how much they change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tfdeepviz.analysis.drivers import RATE_HZ, Pcm, load_librosa
+from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Floats, Frames
+from tfdeepviz.data.files import atomic_path
+
+_ROW_SECONDS = 2
+_DPI = 100
+#: In inches: as wide as twenty frames of 160 pixels and the margins.
+_WIDTH, _ROW_HEIGHT = 33.0, 2.6
+_MARK, _SOUND, _CHANGE = "#d62728", "#4c4c4c", "#1f77b4"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of a picture beside a clip.
+
+    Attributes
+    ----------
+    title
+        Says what is shown.
+    pcm : np.ndarray [shape=(n_samples,)]
+        The whole clip, mono, at `RATE_HZ`.
+    change : np.ndarray [shape=(n_changes,)]
+        Of each frame of the clip, from the second on, to the one before.
+    frames : np.ndarray [shape=(n, height, width, 3)]
+        Every so many of the clip.
+    first_seconds, step_seconds
+        When the first one is shown, and how much later each other.
+    """
+
+    title: str
+    pcm: Pcm
+    change: Floats
+    frames: Frames
+    first_seconds: float
+    step_seconds: float
+
+
+def draw_strip(strip: Strip, out: Path) -> None:
+    """Draw rows of two seconds: the sound with its onsets (librosa), the frames, each at its time, and their change."""
+    onsets = load_librosa().onset.onset_detect(y=strip.pcm, sr=RATE_HZ, units="time")
+    n_rows = max(1, round(len(strip.frames) * strip.step_seconds / _ROW_SECONDS))
+    figure = Figure(figsize=(_WIDTH, _ROW_HEIGHT * n_rows + 0.5), dpi=_DPI, layout="constrained")
+    figure.suptitle(strip.title, fontsize=16)
+    parts = figure.subplots(3 * n_rows, 1, gridspec_kw={"height_ratios": [0.5, 0.95, 0.6] * n_rows, "hspace": 0})
+    for row in range(n_rows):
+        sound, film, change = parts[3 * row : 3 * row + 3]
+        first = strip.first_seconds + row * _ROW_SECONDS
+        _draw_sound(sound, strip, first)
+        _draw_frames(film, strip, first)
+        _draw_change(change, strip, first)
+        for axes in (sound, change):
+            axes.vlines(onsets, *axes.get_ylim(), colors=_MARK, linewidth=1.5)
+        for axes in (sound, film, change):
+            # A frame lies around its time.
+            axes.set_xlim(first - strip.step_seconds / 2, first + _ROW_SECONDS - strip.step_seconds / 2)
+            axes.set_yticks([])
+        sound.set_xticks([])
+        film.set_xticks([])
+        change.tick_params(labelsize=11)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format="jpeg", pil_kwargs={"quality": 88})
+
+
+def _draw_sound(axes: Axes, strip: Strip, first: float) -> None:
+    begin, end = (round(max(0.0, seconds) * RATE_HZ) for seconds in (first - 0.1, first + _ROW_SECONDS + 0.1))
+    samples = strip.pcm[begin:end]
+    axes.plot((begin + np.arange(len(samples))) / RATE_HZ, samples, color=_SOUND, linewidth=0.4)
+    loudest = max(float(np.abs(strip.pcm).max()), 1e-3)
+    axes.set_ylim(-loudest, loudest)
+
+
+def _draw_frames(axes: Axes, strip: Strip, first: float) -> None:
+    half = strip.step_seconds / 2
+    for i, frame in enumerate(strip.frames):
+        seconds = strip.first_seconds + i * strip.step_seconds
+        if first - half <= seconds < first + _ROW_SECONDS - half:
+            axes.imshow(frame, extent=(seconds - half, seconds + half, 0, 1), aspect="auto")
+    axes.set_ylim(0, 1)
+
+
+def _draw_change(axes: Axes, strip: Strip, first: float) -> None:
+    seconds = (1 + np.arange(len(strip.change))) / FRAMES_PER_SECOND
+    axes.plot(seconds, strip.change, color=_CHANGE, linewidth=2, marker="o", markersize=4)
+    shown = strip.change[round(strip.first_seconds * FRAMES_PER_SECOND) :]
+    axes.set_ylim(0, 1.05 * max(float(shown.max()), 1e-3))
