@@ -30,8 +30,7 @@ from tqdm import tqdm
 
 from benchmarks.corpus import add_corpus_argument
 from benchmarks.follow_strips import Strip, draw_strip
-from tfdeepviz.analysis import drivers, following
-from tfdeepviz.analysis.drivers import RATE_HZ, BaselineSource, Pcm, Sound
+from tfdeepviz.analysis import following
 from tfdeepviz.analysis.following import (
     FRAMES_PER_SECOND,
     Followed,
@@ -43,6 +42,7 @@ from tfdeepviz.analysis.following import (
     measure,
     summarize,
 )
+from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, Sound
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.files import atomic_path, read_json, write_json
 from tfdeepviz.data.fma import Metadata, Selection, Track
@@ -248,6 +248,9 @@ def choose_strips(clips: Sequence[Clip], heard: dict[str, Heard]) -> dict[str, s
 
 def bands_of(clips: Sequence[Clip], tracks: Sequence[Track], folder: Path) -> dict[str, Path]:
     """Write each clip's ten band energies as the quality table's baseline has them, silence included."""
+    # Not before it is needed: it takes TensorFlow along.
+    from tfdeepviz.analysis import drivers
+
     fitted = [track for track in tracks if track.split == "training"][:_N_FITTED_TRACKS] or list(tracks)
     made_of = [inspect.getsource(drivers), *(str(track.path) for track in fitted), str(len(clips[0].pcm))]
     key = _digest("\n".join(made_of).encode())
@@ -257,7 +260,7 @@ def bands_of(clips: Sequence[Clip], tracks: Sequence[Track], folder: Path) -> di
             Sound(track.track_id, decode_file(track.path, sample_rate_hz=RATE_HZ))
             for track in tqdm(fitted, desc="ten bands", unit="track")
         )
-        source = BaselineSource.fit(sounds, floor_db=LIVE.floor_db)
+        source = drivers.BaselineSource.fit(sounds, floor_db=LIVE.floor_db)
         step = 1 / quality.FRAMES_PER_SECOND
         for clip in clips:
             rows = next(source.play(Sound(clip.track.track_id, _with_silence(clip.pcm))))
@@ -289,7 +292,7 @@ def measure_films(
     artists = [str(clip.track.artist_id) for clip in clips]
     followed: dict[str, dict[str, Followed]] = defaultdict(dict)
     draw_ms: dict[str, list[float]] = defaultdict(list)
-    changed: dict[tuple[str, str], following.Floats] = {}
+    changed: dict[tuple[str, str], Floats] = {}
     messages = _draw(out / "plan.json")
     begin = next(messages)
     with tqdm(total=begin["nFilms"] + begin["nStrips"], unit="film", smoothing=0.05) as progress:

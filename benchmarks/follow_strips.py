@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfdeepviz.analysis.drivers import RATE_HZ, Pcm, load_librosa
-from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Floats, Frames
+from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Frames
+from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, load_librosa
 from tfdeepviz.data.files import atomic_path
 
 _ROW_SECONDS = 2

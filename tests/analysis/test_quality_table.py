@@ -19,8 +19,9 @@ import soundfile as sf
 from tests.conftest import RATE_HZ, make_fma, music
 from tests.page import Page
 from tfdeepviz.analysis import quality_table
-from tfdeepviz.analysis.drivers import BaselineSource, BundleSource, Driver, Sound, band_levels, bundle_sources
+from tfdeepviz.analysis.drivers import BaselineSource, BundleSource, Driver, band_levels, bundle_sources
 from tfdeepviz.analysis.quality_table import QualityTable, markdown, measure, write
+from tfdeepviz.analysis.sound import Sound
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError

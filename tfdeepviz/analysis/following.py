@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.registration import optical_flow_ilk
 
-from tfdeepviz.analysis.drivers import RATE_HZ, load_librosa
+from tfdeepviz.analysis.sound import RATE_HZ, Floats, load_librosa
 from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.quality import following
 from tfdeepviz.models.scores import Interval, interval_of_mean
@@ -38,7 +38,6 @@ _COLUMNS, _ROWS = 8, 5
 _LIGHT_CHANGE, _RED_CHANGE = 0.1, 20 / 320
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
-Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.uint8]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.analysis.drivers import RATE_HZ, BaselineSource, Driver, Sound, Source
+from tfdeepviz.analysis.drivers import BaselineSource, Driver, Source
+from tfdeepviz.analysis.sound import RATE_HZ, Sound
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
 from tfdeepviz.data.files import FormatError, atomic_path, inside, write_json

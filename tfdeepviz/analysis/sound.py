@@ -1,0 +1,83 @@
+"""A track's sound, as measurements hear it. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from tfdeepviz.mapping.quality import FRAMES_PER_SECOND
+from tfdeepviz.mapping.time import TimeSettings, play
+
+#: Of all sound that is measured.
+RATE_HZ = 44_100
+
+# Of librosa's onset strength with its defaults.
+_ONSET_RATE_HZ, _ONSET_HOP = 22_050, 512
+
+Floats = npt.NDArray[np.float64]
+Pcm = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A track's sound.
+
+    Attributes
+    ----------
+    track_id
+        Seeds what is random of it.
+    pcm : np.ndarray [shape=(n_samples,)]
+        Mono, at `RATE_HZ`.
+    """
+
+    track_id: int
+    pcm: Pcm
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.pcm) / RATE_HZ
+
+    def at(self, sample_rate_hz: int) -> Pcm:
+        """Resample it."""
+        if sample_rate_hz == RATE_HZ:
+            return self.pcm
+        resampled: Pcm = soxr.resample(self.pcm, RATE_HZ, sample_rate_hz)
+        return resampled
+
+    def play(self, times: npt.ArrayLike, rows: npt.ArrayLike, settings: TimeSettings) -> Floats:
+        """What a player shows of rows [shape=(n, k)], at `FRAMES_PER_SECOND`."""
+        options = {"duration_seconds": self.seconds, "frames_per_second": FRAMES_PER_SECOND}
+        return play(times, rows, settings=settings, **options)[1]
+
+    def onset_strength(self) -> Floats:
+        """Librosa's onset strength at the same times [shape=(n,)]."""
+        strength = load_librosa().onset.onset_strength(
+            y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP
+        )
+        times = np.arange(len(strength)) * _ONSET_HOP / _ONSET_RATE_HZ
+        as_they_are = TimeSettings(attack=0, release=0)
+        return self.play(times, np.asarray(strength, np.float64)[:, None], as_they_are)[:, 0]
+
+
+@functools.cache
+def load_librosa() -> Any:
+    """Import librosa, also where neither its own folder nor the user's takes the code that numba compiles for it."""
+    import librosa
+
+    try:
+        import librosa.onset
+    except RuntimeError:
+        config: Any = importlib.import_module("numba.core.config")
+        config.CACHE_DIR = tempfile.mkdtemp(prefix="tfdeepviz-numba-")
+        atexit.register(shutil.rmtree, config.CACHE_DIR, ignore_errors=True)
+    return librosa
