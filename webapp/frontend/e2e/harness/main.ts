@@ -61,15 +61,18 @@ interface Allowed {
 async function allowedBy(bundle: Bundle): Promise<Allowed> {
   const encodings = allowedErrors(bundle, await loadGoldens(bundle));
   const { projection, scaling } = findMapping(bundle);
-  const errors = projection.parts.flatMap(({ encoder, steps, encodingSize }) =>
-    steps.reduce(
+  const stepOf = (encoder: string) =>
+    bundle.encoders.find(({ name }) => name === encoder)?.stepSeconds ?? NaN;
+  const finest = Math.min(...projection.parts.map(({ encoder }) => stepOf(encoder)));
+  const errors = projection.parts.flatMap(({ encoder, steps, encodingSize }) => {
+    // What is fitted to the track may have a larger gain, and both of its percentiles move with the numbers.
+    const fitted = scaling.method === "per-track" && stepOf(encoder) === finest ? 3 * scaling.maxBoost : 1;
+    return steps.reduce(
       (before, step) => grow(step, before),
-      Array<number>(encodingSize).fill(encodings[encoder] ?? NaN),
-    ),
-  );
-  // What is fitted to the track may have a larger gain, and both of its percentiles move with the numbers.
-  const fitted = scaling.method === "per-track" ? 3 * scaling.maxBoost : 1;
-  const parameters = Math.max(...errors.map((error, i) => error * fitted * Math.abs(scaling.gain[i] ?? NaN)));
+      Array<number>(encodingSize).fill(fitted * (encodings[encoder] ?? NaN)),
+    );
+  });
+  const parameters = Math.max(...errors.map((error, i) => error * Math.abs(scaling.gain[i] ?? NaN)));
   return { encodings, parameters };
 }
 
