@@ -4,12 +4,13 @@ import { startAnalyzer } from "../../src/analysis/backend";
 import { AnalysisClient } from "../../src/analysis/client";
 import { decodeTrack } from "../../src/analysis/decode";
 import { encodeRequest } from "../../src/analysis/analyzer";
+import { streamsOf } from "../../src/analysis/onsets";
 import { timeAxis } from "../../src/analysis/segments";
 import { allowedErrors, loadGoldens } from "../../src/analysis/self-test";
 import { findMapping, loadBundle, loadRegistry, readGolden, type Bundle, type Step } from "../../src/bundle";
 import { ParameterTrack, type EncodingBlock } from "../../src/mapping/track";
 
-/** By the encoder's name: shape [count, encodingSize], flattened. */
+/** By the stream's name: shape [count, encodingSize], flattened. */
 type AllEncodings = Readonly<Record<string, Float32Array>>;
 
 /** Analyse in the worker and collect everything. */
@@ -18,11 +19,11 @@ async function analyzeAll(
   pcm: Float32Array,
   onBlock?: (block: EncodingBlock) => void,
 ): Promise<AllEncodings> {
-  const { audio, encoders } = client.bundle;
+  const { audio } = client.bundle;
   const encodings = Object.fromEntries(
-    encoders.map((encoder) => [
-      encoder.name,
-      new Float32Array(timeAxis(audio, encoder, pcm.length).count * encoder.encodingSize),
+    streamsOf(client.bundle).map((stream) => [
+      stream.name,
+      new Float32Array(timeAxis(audio, stream, pcm.length).count * stream.encodingSize),
     ]),
   );
   await client.analyze(
@@ -40,7 +41,7 @@ async function analyzeAll(
 /** The rows of the default mapping, by way of the player's ParameterTrack. */
 function parametersOf(bundle: Bundle, encodings: AllEncodings, nSamples: number): Float32Array {
   const track = ParameterTrack.of(bundle, nSamples);
-  for (const { name, encodingSize: size } of bundle.encoders) {
+  for (const { name, encodingSize: size } of streamsOf(bundle)) {
     const values = encodings[name] ?? new Float32Array();
     track.add({ encoder: name, first: 0, count: values.length / size, encodings: values, size });
   }
