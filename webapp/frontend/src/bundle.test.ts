@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { longestWindowSeconds } from "./analysis/onsets";
 import {
   BundleError,
   findEncoder,
   findMapping,
   loadBundle,
   loadRegistry,
-  longestWindowSeconds,
   readBundleFile,
   readGolden,
 } from "./bundle";

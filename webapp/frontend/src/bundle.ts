@@ -392,11 +392,6 @@ export function findMapping(
   return { projection, scaling };
 }
 
-/** What a track must last at least: the longest window of all encoders. */
-export function longestWindowSeconds(bundle: Pick<Bundle, "encoders">): number {
-  return Math.max(...bundle.encoders.map(({ windowSeconds }) => windowSeconds));
-}
-
 // ---------------------------------------------------------------------------------------------------- downloading
 
 function folderUrl(url: string): string {

@@ -38,7 +38,7 @@ export {
   type Registry,
   type TimeSettings,
 } from "./bundle";
-export { ParameterTrack, type EncodingBlock } from "./mapping/track";
+export { ParameterTrack, type EncodingBlock, type MotionAt } from "./mapping/track";
 export { BackendError, type Backend } from "./analysis/backend";
 export { AnalysisError } from "./analysis/messages";
 export { TrackTooShortError } from "./analysis/segments";

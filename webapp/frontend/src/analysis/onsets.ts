@@ -44,6 +44,11 @@ export function streamsOf({ audio, encoders }: Pick<Bundle, "audio" | "encoders"
   return [...encoders, onsetStream(audio)];
 }
 
+/** What a track must last at least. */
+export function longestWindowSeconds(bundle: Pick<Bundle, "audio" | "encoders">): number {
+  return Math.max(...streamsOf(bundle).map(({ windowSeconds }) => windowSeconds));
+}
+
 /** @throws RangeError when there is no such stream */
 export function findStream(bundle: Pick<Bundle, "audio" | "encoders">, name: string): Stream {
   return name === ONSETS ? onsetStream(bundle.audio) : findEncoder(bundle, name);

@@ -47,7 +47,9 @@ describe("a model of 22.05 kHz", () => {
       encode: async (request) => (await analyzer.encode(request)).blocks,
     });
     const expected = toyEncodings(samples, toyEncoders(options)[0]!).flat();
-    const given = heard.blocks.flatMap(({ encodings }) => [...encodings]);
+    const given = heard.blocks
+      .filter(({ encoder }) => encoder === "toy")
+      .flatMap(({ encodings }) => [...encodings]);
     expect(given).toHaveLength(expected.length);
     expected.forEach((value, i) => expect(given[i]).toBeCloseTo(value, 5));
     analyzer.dispose();

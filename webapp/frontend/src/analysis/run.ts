@@ -1,9 +1,9 @@
 /** A whole track, block by block. Where a block is executed (a worker, this thread) is the executor's business. */
-import { longestWindowSeconds, type Bundle } from "../bundle";
+import type { Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { encodeRequest, type EncodeRequest } from "./analyzer";
 import { BlockPlan, countWith, type Block } from "./plan";
-import { streamsOf } from "./onsets";
+import { longestWindowSeconds, streamsOf } from "./onsets";
 import { floorOf } from "./self-test";
 import {
   countFrames,

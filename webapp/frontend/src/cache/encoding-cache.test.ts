@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { ONSETS, streamsOf } from "../analysis/onsets";
 import { timeAxis } from "../analysis/segments";
 import { loadBundle, type Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
@@ -56,9 +57,9 @@ afterEach(() => void vi.useRealTimers());
 
 const track = (seed: number, length = 400) => Float32Array.from({ length }, (_, i) => Math.sin(i * seed));
 
-/** Every encoder's encodings, in two blocks each. */
+/** Every stream's encodings, in two blocks each. */
 function blocksFor(pcm: Float32Array, value = 1): EncodingBlock[] {
-  return bundle.encoders.flatMap((encoder) => {
+  return streamsOf(bundle).flatMap((encoder) => {
     const { name, encodingSize: size, genres } = encoder;
     const { count } = timeAxis(bundle.audio, encoder, pcm.length);
     return [
@@ -75,8 +76,11 @@ function blocksFor(pcm: Float32Array, value = 1): EncodingBlock[] {
   });
 }
 
+const without = (kept: object, name: string): unknown =>
+  Object.fromEntries(Object.entries(kept).filter(([key]) => key !== name));
+
 describe("EncodingCache", () => {
-  it("gives back what a track was kept with, in one block for each encoder", async () => {
+  it("gives back what a track was kept with, in one block for each stream", async () => {
     const pcm = track(1);
     expect(await cache.read(bundle, pcm)).toBeNull();
     await cache.write(bundle, pcm, blocksFor(pcm));
@@ -84,6 +88,7 @@ describe("EncodingCache", () => {
     expect(blocks.map(({ encoder, first }) => [encoder, first])).toEqual([
       ["wide", 0],
       ["toy", 0],
+      [ONSETS, 0],
     ]);
     for (const { encodings, count, size, genres, encoder } of blocks) {
       expect([...encodings]).toEqual(Array.from({ length: count * size }, (_, i) => 1 + i));
@@ -129,7 +134,8 @@ describe("EncodingCache", () => {
     ["nothing", () => null],
     ["a text", () => "encodings"],
     ["no encoder", () => ({})],
-    ["an encoder less", ({ toy }) => ({ toy })],
+    ["an encoder less", (kept) => without(kept, "wide")],
+    ["no onsets, as those of before", (kept) => without(kept, ONSETS)],
     ["too few numbers", ({ toy, ...rest }) => ({ ...rest, toy: { ...toy, encodings: new Float32Array(3) } })],
     ["other numbers", ({ toy, ...rest }) => ({ ...rest, toy: { ...toy, encodings: [1, 2, 3] } })],
     ["no genres", ({ toy, ...rest }) => ({ ...rest, toy: { encodings: toy!.encodings } })],
@@ -250,7 +256,7 @@ describe("cachedAnalyst", () => {
     const pcm = pcmOf(track(1));
     const first = collector();
     await cachedAnalyst(analystOf(), cache).analyze(pcm, first);
-    expect(first.blocks).toHaveLength(4);
+    expect(first.blocks).toHaveLength(6);
     await vi.waitFor(() => expect(store.kept.size).toBe(1));
 
     const progress: number[] = [];
@@ -258,12 +264,12 @@ describe("cachedAnalyst", () => {
     const analyst = analystOf({ slow: true });
     await cachedAnalyst(analyst, cache).analyze(pcm, again);
     expect(again.blocks.map(({ first, count }) => [first, count])).toEqual(
-      bundle.encoders.map((encoder) => [0, timeAxis(bundle.audio, encoder, pcm.samples.length).count]),
+      streamsOf(bundle).map((encoder) => [0, timeAxis(bundle.audio, encoder, pcm.samples.length).count]),
     );
     expect(progress).toEqual([1]);
     expect(analyst.analyze.mock.calls[0]![1].signal?.aborted).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(again.blocks).toHaveLength(2);
+    expect(again.blocks).toHaveLength(3);
   });
 
   it("keeps nothing of an analysis that was ended, and tells why it ended", async () => {

@@ -1,6 +1,7 @@
-import { streamsOf } from "../analysis/onsets";
+import { ONSETS, streamsOf } from "../analysis/onsets";
 import { hopFramesOf } from "../analysis/segments";
 import type { Bundle, Mapping, TimeSettings } from "../bundle";
+import { RISE_PRIOR } from "../mapping/motion";
 import { ParameterTrack, type EncodingBlock, type MotionAt } from "../mapping/track";
 
 /** What has been heard can be recalled for so long at least; twice that is kept at most. */
@@ -21,7 +22,7 @@ interface Axis {
   readonly stepSeconds: number;
   /** Index of the next encoding that is to come. */
   next: number;
-  /** The one that came last. */
+  /** What holds where encodings are given up: the one that came last. */
   last: Float32Array | null;
 }
 
@@ -113,6 +114,8 @@ export class SlidingTrack {
     track.add({ encoder, first: first - shift, count, encodings, size });
     axis.next = end;
     axis.last = encodings.slice(-size);
+    // A rise that holds would be an onset without end.
+    if (encoder === ONSETS) axis.last[0] = RISE_PRIOR;
   }
 
   /** As `ParameterTrack.motionAt`; what is known last holds. */

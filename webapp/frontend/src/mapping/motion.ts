@@ -12,7 +12,7 @@
 /** What is usual for a track, in rises: what is loud in one is nothing in another. Remembered for so long. */
 const RISE_MEMORY_SECONDS = 6;
 /** In dB: taken for usual before anything was heard, and the least that is. */
-const RISE_PRIOR = 1.5;
+export const RISE_PRIOR = 1.5;
 const RISE_LEAST = 0.3;
 /** An onset begins at so many times the usual rise, and is the greatest there is so many times later. */
 const ONSET_FROM = 0.5;

@@ -106,8 +106,8 @@ interface RowRange {
  * integrated. Smoothing and integration run in musical time (`Motion`).
  *
  * Parameters live on the time axis of the mapping's finest encoder. A row is known when every encoding that it hangs
- * on is: its own, in the other parts those that it lies between, and the onsets. All encodings are kept as they came, so another
- * mapping, whichever encoders it takes, counts at once and for the whole track.
+ * on is: its own, in the other parts those that it lies between, and the onsets since the row before. All encodings are
+ * kept as they came, so another mapping, whichever encoders it takes, counts at once and for the whole track.
  *
  * The same encodings, mapping, settings and time give the same parameters, however the blocks came in, however often
  * and in whatever order one asks. Smoothing starts from rest at the beginning of a run of known rows: the track's
@@ -115,7 +115,7 @@ interface RowRange {
  * is fitted to the track is fitted anew to all known rows whenever there are more of them.
  *
  * Between two ticks the average is taken over the part of a tick that has passed, so it is continuous, and without
- * smoothing it is the interpolated value itself.
+ * smoothing it is the interpolated value itself, wherever the music moves.
  */
 export class ParameterTrack {
   readonly durationSeconds: number;
@@ -443,12 +443,12 @@ export class ParameterTrack {
       }
     }
     const row = new Float64Array(this.nParameters);
-    for (let k = rowBefore(this.rowAxis, axis, first - 1); k < this.rowAxis.count; k++) {
-      const time = timeOf(this.rowAxis, k);
-      const { left, right } = positionAt(axis, time);
-      if (left >= end) break;
-      if (right < first || !this.isKnown(time)) continue;
-      writeRow(this.parts, time, row);
+    const { count } = this.rowAxis;
+    for (let k = Math.min(rowBefore(this.rowAxis, axis, first - 1), count - 1); k < count; k++) {
+      const span = this.spanOf(source, k);
+      if (span.first >= end) break;
+      if (span.end <= first || !this.isKnown(k)) continue;
+      writeRow(this.parts, timeOf(this.rowAxis, k), row);
       this.projected.set(row, k * this.nParameters);
       this.rowKnown[k] = 1;
       changed.first = Math.min(changed.first, k);
@@ -457,15 +457,25 @@ export class ParameterTrack {
     return changed;
   }
 
-  /** Whether every part knows the encodings that a row at that time hangs on. */
-  private isKnown(time: number): boolean {
+  /** Whether all that row `k` hangs on has come in. */
+  private isKnown(k: number): boolean {
     const onsets = this.sources.get(ONSETS);
-    return [...this.parts.map(({ source }) => source), ...(onsets ? [onsets] : [])].every(
-      ({ axis, known }) => {
-        const { left, right } = positionAt(axis, time);
-        return known[left] === 1 && known[right] === 1;
-      },
-    );
+    return [...this.parts.map(({ source }) => source), ...(onsets ? [onsets] : [])].every((source) => {
+      const { first, end } = this.spanOf(source, k);
+      return !source.known.subarray(first, end).includes(0);
+    });
+  }
+
+  /** The encodings that row `k` hangs on: those that it lies between, and all onsets since the row before. */
+  private spanOf({ name, axis }: Source, k: number): RowRange {
+    const { left, right } = positionAt(axis, timeOf(this.rowAxis, k));
+    if (name !== ONSETS) return { first: left, end: right + 1 };
+    // The first row holds from the track's start on, the last until its end.
+    const before = k === 0 ? -1 : positionAt(axis, timeOf(this.rowAxis, k - 1)).left;
+    return {
+      first: Math.min(left, before + 1),
+      end: k === this.rowAxis.count - 1 ? axis.count : right + 1,
+    };
   }
 
   private scaleRows(first: number, end: number, affine: Affine): void {
@@ -523,18 +533,9 @@ export class ParameterTrack {
     const endSeconds = end === this.rowAxis.count ? this.durationSeconds : timeOf(this.rowAxis, end - 1);
     const firstTick = Math.ceil(startSeconds / this.currentTime.tickSeconds - ROUNDING);
     const endTick = Math.max(firstTick, this.tickAt(endSeconds) + 1);
-    const motion = new Motion(this.currentTime.tickSeconds);
-    return {
-      first,
-      end,
-      startSeconds,
-      endSeconds,
-      firstTick,
-      endTick,
-      computedTick: firstTick,
-      motion,
-      base: null,
-    };
+    const motion = new Motion(this.currentTime.tickSeconds / this.motionSteps());
+    const ticks = { firstTick, endTick, computedTick: firstTick };
+    return { first, end, startSeconds, endSeconds, ...ticks, motion, base: null };
   }
 
   /** From where smoothing sets out: the value at the run's start. */
@@ -582,25 +583,34 @@ export class ParameterTrack {
         travelled[to + parameter] = before + ((past + value) / 2) * musicSeconds;
       }
       travelled[to + n] = (from === null ? 0 : (travelled[from + n] ?? 0)) + musicSeconds;
-      this.moveOn(run, time);
-      rates[tick] = run.motion.rate;
+      rates[tick] = this.moveOn(run, time);
       pulses[tick] = run.motion.pulse;
     }
     run.computedTick = Math.max(run.computedTick, endTick);
   }
 
-  /** Hear what sounds from a tick to the next. */
-  private moveOn({ motion }: Run, time: number): void {
+  /** Hear what has sounded since the last tick. @returns musical seconds per second until the next */
+  private moveOn({ motion, startSeconds }: Run, time: number): number {
     const onsets = this.sources.get(ONSETS);
-    if (onsets === undefined) {
-      motion.rate = REST_RATE;
-      return;
+    if (onsets === undefined) return REST_RATE;
+    const steps = this.motionSteps();
+    let rate = 0;
+    for (let step = 1; step <= steps; step++) {
+      const moment = time - (1 - step / steps) * this.currentTime.tickSeconds;
+      const position = positionAt(onsets.axis, Math.max(startSeconds, moment));
+      motion.step(
+        interpolate(onsets.encodings, ONSETS_SIZE, position, 0),
+        interpolate(onsets.encodings, ONSETS_SIZE, position, 1),
+      );
+      rate += motion.rate / steps;
     }
-    const position = positionAt(onsets.axis, time);
-    const [rise, loudnessDb] = [0, 1].map((column) =>
-      interpolate(onsets.encodings, ONSETS_SIZE, position, column),
-    );
-    motion.step(rise ?? 0, loudnessDb ?? 0);
+    return rate;
+  }
+
+  /** So often is the motion heard in a tick, lest an onset falls between two. */
+  private motionSteps(): number {
+    const step = this.sources.get(ONSETS)?.axis.stepSeconds ?? Infinity;
+    return Math.max(1, Math.ceil(this.currentTime.tickSeconds / step - ROUNDING));
   }
 
   /** A run's travel and musical time at its start. */

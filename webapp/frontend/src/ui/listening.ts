@@ -1,9 +1,9 @@
+import { longestWindowSeconds, streamsOf } from "../analysis/onsets";
 import { samplesFor, type Pcm } from "../analysis/pcm";
 import { TrackTooShortError, timeAxis } from "../analysis/segments";
 import {
   findEncoder,
   findMapping,
-  longestWindowSeconds,
   type Mapping,
   type Projection,
   type ProjectionName,
@@ -52,7 +52,7 @@ export class Listening {
     const { bundle } = analyst;
     const { audio, encoders } = bundle;
     const { length } = samplesFor(bundle, pcm);
-    if (encoders.some((encoder) => timeAxis(audio, encoder, length).count === 0)) {
+    if (streamsOf(bundle).some((stream) => timeAxis(audio, stream, length).count === 0)) {
       throw new TrackTooShortError(length / audio.sampleRateHz, longestWindowSeconds(bundle));
     }
     this.parameters = ParameterTrack.of(bundle, length, {

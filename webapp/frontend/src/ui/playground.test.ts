@@ -2,7 +2,9 @@ import { signal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DecodeError } from "../analysis/decode";
 import { AnalysisError, type AnalysisOptions, type Pcm } from "../analysis/client";
-import type { Bundle } from "../bundle";
+import { ONSETS, ONSETS_SIZE, onsetStream } from "../analysis/onsets";
+import { timeAxis } from "../analysis/segments";
+import { findEncoder, type Bundle } from "../bundle";
 import { LiveInputError } from "../live/live-input-error";
 import type { LiveSession } from "../live/live-session";
 import { Scope } from "../player/scope";
@@ -93,6 +95,26 @@ class FakeAnalyst implements Analyst {
   give(first: number, count: number, encoder = "e"): void {
     const encodings = new Float32Array(count * N).fill(this.level);
     this.options?.onBlock({ encoder, first, count, encodings, size: N });
+    this.#giveOnsets(encoder, first, count);
+  }
+
+  /** Those that go with encodings, of sound that goes on evenly. */
+  #giveOnsets(encoder: string, first: number, count: number): void {
+    const { bundle, pcm, options } = this;
+    const axisOf = (stream: Parameters<typeof timeAxis>[1]) =>
+      timeAxis(bundle.audio, stream, pcm?.samples.length ?? 0);
+    const [coarse, fine] = [axisOf(findEncoder(bundle, encoder)), axisOf(onsetStream(bundle.audio))];
+    const onsetAt = (k: number) => {
+      const seconds = coarse.firstSeconds + k * coarse.stepSeconds - fine.firstSeconds;
+      return Math.max(0, Math.min(fine.count - 1, seconds / fine.stepSeconds));
+    };
+    const from = first === 0 ? 0 : Math.floor(onsetAt(first - 1));
+    const last = first + count - 1;
+    const end = last === coarse.count - 1 ? fine.count : Math.ceil(onsetAt(last)) + 1;
+    const encodings = Float32Array.from({ length: (end - from) * ONSETS_SIZE }, (_, i) =>
+      i % 2 ? -20 : 1.5,
+    );
+    options?.onBlock({ encoder: ONSETS, first: from, count: end - from, encodings, size: ONSETS_SIZE });
   }
 }
 
@@ -677,7 +699,7 @@ describe("live sound", () => {
       ready: true,
       level: signal(0),
       secondsAt: () => 3,
-      shownSeconds: (seconds: number) => seconds,
+      motionAt: (seconds: number) => ({ musicSeconds: seconds, pulse: 0 }),
       at: (_: number, parameters: Float32Array) => parameters.fill(0.9),
       choose: vi.fn(),
       use: vi.fn(),

@@ -1,7 +1,7 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { DecodedTrack } from "../analysis/decode";
 import type { Pcm } from "../analysis/pcm";
-import { longestWindowSeconds } from "../bundle";
+import { longestWindowSeconds } from "../analysis/onsets";
 import type { Section } from "../mapping/sections";
 import type { LiveInputKind } from "../live/live-input-error";
 import type { LiveOptions, LiveSession } from "../live/live-session";
