@@ -18,7 +18,8 @@ interface Extract {
 const SIZE = { width: 640, height: 480 };
 const SLOW = { timeout: 30_000 };
 
-test.use({ viewport: SIZE });
+// In a calm picture no pulse makes the bars longer than their parameters.
+test.use({ viewport: SIZE, contextOptions: { reducedMotion: "reduce" } });
 
 test("the bars are as long as extract says", async ({ page, context }) => {
   const track = await readFile(process.env.TFDEEPVIZ_WALK!);

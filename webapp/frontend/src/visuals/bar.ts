@@ -17,8 +17,10 @@ import type { Visual, VisualDefinition, VisualFrame, VisualOptions } from "./vis
 
 export { barLayout, LIT_LUMA, type BarPlace } from "./bar-layout";
 
-/** The atmosphere is drawn with one pixel for this many of the picture, in each direction. */
+/** The atmosphere is drawn with one pixel for this many of the picture, in each direction ... */
 const ATMOSPHERE_SCALE = 4;
+/** ... but no smaller than this, in pixels of its longer side, unless the picture is. */
+const ATMOSPHERE_LEAST = 160;
 
 /** As in the shader. */
 const EMBERS_PER_BAR = 7;
@@ -30,14 +32,20 @@ const HUE_SWING = 0.14;
 /** Of the swing, in radians per second of music at full parameters: once to and fro in four loud minutes. */
 const HUE_PACE = 0.026;
 
+/** What the greatest pulse does: bars grow by this share, and everything comes nearer. */
+const KICK = { length: 0.25, zoom: 0.12 };
+
 function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
   const firstHue = 0.6 + 0.16 * (random() - 0.5);
   const pace = reducedMotion ? 0.3 : 1;
+  // Bars that stand still in a calm picture are as long as they say at any moment.
+  const kick = reducedMotion ? 0 : 1;
 
-  const parameters = new Float32Array(BAR_COUNT);
+  let pixelRatio = 1;
+  const lengths = new Float32Array(BAR_COUNT);
   const travel = new Float32Array(BAR_COUNT);
   const colors = new Float32Array(3 * BAR_COUNT);
   const sky = new Float32Array(3);
@@ -51,13 +59,14 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
     uLeft: { value: 0 },
     uPitch: { value: 1 },
     uHalfWidth: { value: 1 },
-    uParameters: { value: parameters },
+    uLengths: { value: lengths },
     uTravel: { value: travel },
     uColors: { value: colors },
     uSkyHigh: { value: new Vector3() },
     uSkyLow: { value: new Vector3() },
     uTime: { value: 0 },
-    uEnergy: { value: 0 },
+    uZoom: { value: 1 },
+    uPulse: { value: 0 },
     uSeed: { value: random() },
     uAtmosphere: { value: atmosphere.texture },
   };
@@ -82,10 +91,12 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
 
   /** All that the picture owes to the music: where it stands now, and how far it has come. */
   function listen(frame: VisualFrame): void {
+    // Strong onsets stand out; weak ones hardly move what has to come back from them.
+    const pulse = frame.pulse ** 1.5;
     let energy = 0;
     let distance = 0;
     for (let index = 0; index < BAR_COUNT; index++) {
-      parameters[index] = frame.parameters[index] ?? 0;
+      lengths[index] = Math.min(1, (frame.parameters[index] ?? 0) * (1 + KICK.length * kick * pulse));
       travel[index] = (frame.travel[index] ?? 0) * pace;
       energy += (frame.parameters[index] ?? 0) / BAR_COUNT;
       distance += (frame.travel[index] ?? 0) / BAR_COUNT;
@@ -98,26 +109,31 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
     uniforms.uSkyHigh.value.fromArray(sky);
     writeOklch(sky, 0, 0.24 + 0.07 * energy, 0.06, hue + 0.3);
     uniforms.uSkyLow.value.fromArray(sky);
-    uniforms.uEnergy.value = energy;
     uniforms.uTime.value = frame.musicSeconds * pace;
+    const zoom = 1 + KICK.zoom * kick * pulse;
+    uniforms.uZoom.value = zoom;
+    uniforms.uPixelRatio.value = pixelRatio * zoom;
+    uniforms.uPulse.value = pulse * pace;
   }
 
   return {
-    resize(width, height, pixelRatio) {
-      renderer.setPixelRatio(pixelRatio);
+    resize(width, height, ratio) {
+      renderer.setPixelRatio(ratio);
       renderer.setSize(width, height, false);
+      const longer = Math.max(width, height) * ratio;
+      const scale = Math.max(1, Math.min(ATMOSPHERE_SCALE, longer / ATMOSPHERE_LEAST));
       atmosphere.setSize(
-        Math.max(1, Math.ceil((width * pixelRatio) / ATMOSPHERE_SCALE)),
-        Math.max(1, Math.ceil((height * pixelRatio) / ATMOSPHERE_SCALE)),
+        Math.max(1, Math.ceil((width * ratio) / scale)),
+        Math.max(1, Math.ceil((height * ratio) / scale)),
       );
       const [first, second] = barLayout(width, height);
       if (first === undefined || second === undefined) return;
       uniforms.uSize.value.set(width, height);
-      uniforms.uPixelRatio.value = pixelRatio;
       uniforms.uBaseline.value = height - first.baseline;
       uniforms.uFullLength.value = first.fullLength;
       uniforms.uLeft.value = (first.left + first.right) / 2;
       uniforms.uPitch.value = second.left - first.left;
+      pixelRatio = ratio;
       uniforms.uHalfWidth.value = (first.right - first.left) / 2;
     },
     render(frame) {
