@@ -1,64 +1,79 @@
 import { describe, expect, it } from "vitest";
-import {
-  CELL_VALUES,
-  CELLS,
-  FASTEST_STRIKES,
-  SLOWEST_STRIKES,
-  strikeLight,
-  strikeRate,
-  writeStrikes,
-} from "./storm-lightning";
+import { boltOf, CELL_VALUES, CELLS, strikeLight, writeStrikes } from "./storm-lightning";
 
-const strikes = (seconds: number, interval: number, duration: number, calm = false, seed = 5) => {
+/** The pulse of onsets at these times. */
+const pulseOf =
+  (onsets: readonly (readonly [seconds: number, strength: number])[]) =>
+  (seconds: number): number =>
+    Math.max(
+      0,
+      ...onsets.map(([start, strength]) => (seconds < start ? 0 : strength - 2 * (seconds - start))),
+    );
+
+const BEATS = [1, 1.5, 2, 2.5, 3].map((seconds) => [seconds, 0.8] as const);
+
+const strikes = (
+  timeSeconds: number,
+  { onsets = BEATS, interval = 0.5, duration = 0.5, calm = false, seed = 5 } = {},
+) => {
   const out = new Float32Array(CELLS * CELL_VALUES);
-  writeStrikes(out, seed, seconds, interval * seconds, interval, duration, calm);
-  return out;
+  writeStrikes(out, seed, { timeSeconds, pulseAt: pulseOf(onsets) }, interval, duration, calm);
+  const cells = Array.from({ length: CELLS }, (_, cell) =>
+    out.subarray(CELL_VALUES * cell, CELL_VALUES * (cell + 1)),
+  );
+  return cells.map(([place = NaN, light = NaN, bolt = NaN, shape = NaN]) => ({ place, light, bolt, shape }));
 };
 
 describe("storm lightning", () => {
-  it("strikes more often the shorter the interval, and never three times a second", () => {
-    expect(strikeRate(0)).toBe(FASTEST_STRIKES);
-    expect(strikeRate(1)).toBeCloseTo(SLOWEST_STRIKES);
-    expect(CELLS * FASTEST_STRIKES).toBeLessThan(3);
-  });
-
-  it.each([
-    [0, 0],
-    [0, 1],
-    [0.5, 0.5],
-    [1, 1],
-  ])("swells and fades without a jump at interval %f and duration %f", (interval, duration) => {
-    let previous = strikes(0, interval, duration);
-    let brightest = 0;
-    for (let frame = 1; frame < 1800; frame++) {
-      const now = strikes(frame / 60, interval, duration);
-      for (let cell = 0; cell < CELLS; cell++) {
-        const light = now[CELL_VALUES * cell + 1] ?? NaN;
-        expect(Math.abs(light - (previous[CELL_VALUES * cell + 1] ?? NaN))).toBeLessThan(0.17);
-        // A new strike may be elsewhere: nothing may be lit while it moves.
-        if (now[CELL_VALUES * cell] !== previous[CELL_VALUES * cell]) expect(light).toBeLessThan(0.04);
-        brightest = Math.max(brightest, light);
-      }
-      previous = now;
-    }
-    expect(brightest).toBeGreaterThan(0.5);
-  });
-
-  it("is over before the next strike", () => {
-    for (const interval of [0, 0.5, 1]) {
-      const rate = strikeRate(interval);
-      expect(strikeLight(1 / rate, 1, rate, false)).toBe(0);
-      expect(strikeLight(1 / rate, 1, rate, true)).toBe(0);
+  it("is dark where nothing has sounded, and when it has died away", () => {
+    for (const seconds of [0, 0.9, 6]) {
+      expect(strikes(seconds, { duration: 1 }).map(({ light }) => light)).toEqual(new Array(CELLS).fill(0));
     }
   });
 
-  it("lasts longer with a longer duration, and rises slowly when motion is reduced", () => {
-    expect(strikeLight(0.7, 1, 0.2, false)).toBeGreaterThan(strikeLight(0.7, 0, 0.2, false));
-    expect(strikeLight(0.15, 1, 0.2, true)).toBeLessThan(0.1);
+  it("lights up within 0.1 s of an onset, and fades at its place", () => {
+    const [now] = strikes(1.1);
+    expect(now?.light).toBeGreaterThan(0.2);
+    let previous = now;
+    for (let seconds = 1.12; seconds < 1.45; seconds += 0.02) {
+      const [later] = strikes(seconds);
+      expect(later?.place).toBe(now?.place);
+      expect(later?.light).toBeLessThan(previous?.light ?? 0);
+      previous = later;
+    }
+  });
+
+  it("shines at another place for each onset", () => {
+    const places = BEATS.map(([seconds]) => strikes(seconds + 0.1)[0]?.place);
+    expect(new Set(places).size).toBe(BEATS.length);
+  });
+
+  it("takes rises of the pulse that follow one another at once for one onset", () => {
+    const rising = [1, 1.02, 1.04, 1.06].map((seconds, i) => [seconds, 0.2 + 0.2 * i] as const);
+    expect(strikes(1.2, { onsets: rising }).filter(({ light }) => light > 0)).toHaveLength(1);
+  });
+
+  it("throws bolts at strong onsets, at fewer of them the longer the interval", () => {
+    expect(boltOf(0.5, 0)).toBe(1);
+    expect(boltOf(0.5, 1)).toBe(0);
+    expect(boltOf(1, 1)).toBe(1);
+    expect(boltOf(0.1, 0)).toBe(0);
+    expect(strikes(1.1, { interval: 0 })[0]?.bolt).toBe(1);
+  });
+
+  it("keeps it inside the clouds, and lets it come up slowly, when motion is reduced", () => {
+    expect(strikes(1.3, { calm: true }).every(({ bolt }) => bolt === 0)).toBe(true);
+    expect(strikeLight(0.05, 0.5, true)).toBeLessThan(0.1);
+    expect(strikeLight(0.05, 0.5, false)).toBeGreaterThan(0.8);
+  });
+
+  it("lasts longer with a longer duration", () => {
+    expect(strikeLight(0.4, 1, false)).toBeGreaterThan(strikeLight(0.4, 0, false));
+    expect(strikeLight(0.4, 0, false)).toBe(0);
   });
 
   it("is the same for the same moment and seed, and different for another seed", () => {
-    expect(strikes(12.3, 0.4, 0.6)).toEqual(strikes(12.3, 0.4, 0.6));
-    expect(strikes(12.3, 0.4, 0.6, false, 6)).not.toEqual(strikes(12.3, 0.4, 0.6));
+    expect(strikes(1.7)).toEqual(strikes(1.7));
+    expect(strikes(1.7, { seed: 6 })).not.toEqual(strikes(1.7));
   });
 });

@@ -11,6 +11,7 @@ const LANDSCAPE = /* glsl */ `
 #define CLOUD_BASE 0.98       // altitude of the clouds that the funnel hangs from
 uniform float uAspect;
 uniform float uTime;
+uniform float uZoom;          // towards the horizon's middle
 uniform float uSunX;          // where the sun stands behind the clouds
 uniform float uFunnelX;       // where the funnel stands
 uniform float uFunnel;        // its intensity
@@ -25,12 +26,12 @@ uniform vec3 uCloudLit;
 uniform vec3 uCloudShade;
 uniform vec3 uCloudWarm;
 uniform vec3 uGlow;           // of lightning inside a cloud
-uniform vec4 uCells[CELLS];   // strikes: x, light, growth of the bolt, shape
+uniform vec4 uCells[CELLS];   // strikes: x, light, length of the bolt, shape
 uniform vec4 uEmbers[CELLS];  // what always glimmers: x, altitude, light, size
 uniform float uExposure;
 
 vec4 toPicture(vec2 place) {
-  return vec4(place.x / uAspect, place.y + HORIZON, 0.0, 1.0);
+  return vec4(place.x * uZoom / uAspect, place.y * uZoom + HORIZON, 0.0, 1.0);
 }
 
 float cellAltitude(vec4 cell) {
@@ -43,7 +44,7 @@ float innerLight(vec2 place) {
   for (int i = 0; i < CELLS; i++) {
     vec4 cell = uCells[i];
     vec2 to = (place - vec2(cell.x, cellAltitude(cell))) * vec2(1.0, 1.35);
-    light += 1.5 * cell.y * exp(-dot(to, to) / 0.10);
+    light += 7.0 * cell.y * exp(-dot(to, to) / 0.30);
     vec4 ember = uEmbers[i];
     to = (place - ember.xy) * vec2(1.0, 1.3);
     light += ember.z * exp(-dot(to, to) / (ember.w * ember.w));
@@ -73,7 +74,7 @@ void main() {
 
   // The deck overhead is a plane: far away it is seen edge on, and its ripples become bands.
   float away = 1.0 / (altitude * 0.72 + 0.13);
-  vec3 p = vec3(place.x * away * 0.62 + uWind * 0.5, away * 1.25, uTime * 0.02);
+  vec3 p = vec3(place.x * away * 0.62 + uWind * 0.5, away * 1.25, uTime * 0.05);
   vec4 cloud = layers(p * mix(0.6, 1.25, uDetail), 4);
   vec4 beyond = layers((p + vec3(-0.16 * toSun / (0.3 + abs(toSun)), 0.22, 0.0)) * mix(0.6, 1.25, uDetail), 3);
   float thick = smoothstep(-0.45, 0.20, cloud.x + 0.4 * cloud.y + 0.30 * altitude);
@@ -135,7 +136,7 @@ void main() {
   vec3 round = vec3(vPoint, sqrt(max(1.3 - r2, 0.0)));
 
   float frequency = mix(0.8, 2.3, uDetail);
-  vec3 p = round * frequency + vec3(vPuff.w * 3.7, vPuff.w * 1.3 - uTime * 0.03, uTime * 0.045);
+  vec3 p = round * frequency + vec3(vPuff.w * 3.7, vPuff.w * 1.3 - uTime * 0.07, uTime * 0.1);
   vec4 n = layers(p, 4);
   float bulge = n.x + 0.35 * n.y - 0.5 * n.w * uDetail;
   float body = 1.0 - away + 0.76 * bulge;
@@ -184,7 +185,7 @@ void main() {
   float tip = 0.92 * (1.0 - reach);
   float lean = uSunX > uFunnelX ? -1.0 : 1.0;
   float middle = uFunnelX + lean * 0.20 * (h - 0.15) * h
-    + 0.055 * sin(h * 3.4 - uTime * 0.55) * (1.1 - 0.5 * h) + 0.018 * sin(h * 9.0 + uSpin * 0.7);
+    + 0.09 * sin(h * 3.4 - uTime * 1.3) * (1.1 - 0.5 * h) + 0.018 * sin(h * 9.0 + uSpin * 0.7);
   float along = clamp((h - tip) / (1.02 - tip), 0.0, 1.2);
   float h4 = along * along;
   h4 *= h4;
@@ -237,7 +238,7 @@ vec3 skyAt(vec2 place) {
 }
 
 void main() {
-  vec2 place = vec2(vClip.x * uAspect, vClip.y - HORIZON);
+  vec2 place = vec2(vClip.x * uAspect, vClip.y - HORIZON) / uZoom;
   vec3 encoded;
   if (place.y >= 0.0) {
     encoded = skyAt(place);
@@ -311,7 +312,7 @@ void main() {
   float shape = cell.w;
   float top = cellAltitude(cell) + 0.05;
   float lean = (hash(shape * 7.0) - 0.5) * 0.5;
-  float life = cell.y;
+  float life = min(2.5 * cell.y, 1.0);
   vStrand = vec4(cell.x, top, lean, top);
   vThickness = 1.0;
   vLife = vec3(life, cell.z * 1.1, shape);
@@ -419,7 +420,7 @@ void main() {
   float altitude = place.y - HORIZON;
   float sunny = exp(-toSun * toSun * 0.5 - max(altitude, 0.0) * 1.2);
   float flash = innerLight(vec2(place.x, max(altitude, 0.3)));
-  float alpha = (0.16 + 0.34 * near) * (0.45 + 0.85 * uRain) * min(0.0036 * (0.4 + near) / width + 0.35, 1.0);
+  float alpha = (0.16 + 0.34 * near) * (0.45 + 0.85 * uRain) * min(0.0036 * (0.4 + near) / width + 0.1, 1.0);
   vLight = vec4(uDrop * (0.35 + 0.75 * sunny + 0.35 * flash), alpha);
   gl_Position = vec4(place.x / uAspect, place.y, 0.0, 1.0);
 }`;

@@ -94,6 +94,7 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     uNoise: { value: scope.own(createNoiseTexture(random)) },
     uAspect: { value: 1 },
     uTime: { value: 0 },
+    uZoom: { value: 1 },
     uSunX: { value: 0 },
     uFunnelX: { value: 0 },
     uFunnel: { value: 0 },
@@ -190,16 +191,19 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
     const travel = (index: number): number => (frame.travel[index] ?? 0) * pace;
     const time = frame.musicSeconds * pace;
+    // A beat is a gust: it drives the clouds on and swells them, and the storm comes nearer.
+    const gust = pace * frame.pulse;
     const aspect = uniforms.uAspect.value;
     uniforms.uTime.value = time;
-    uniforms.uWind.value = 0.02 * time + 0.13 * travel(0);
+    uniforms.uZoom.value = 1 + 0.1 * gust;
+    uniforms.uWind.value = 0.6 * time + 0.6 * travel(0) + 0.2 * gust;
     uniforms.uDetail.value = parameter(1);
     uniforms.uNumber.value = parameter(2);
-    uniforms.uSize.value = mix(0.68, 1.45, emphasised(parameter(3)));
-    uniforms.uSeparation.value = mix(0.4, 1.45, emphasised(parameter(4)));
-    uniforms.uFunnel.value = parameter(7);
+    uniforms.uSize.value = mix(0.68, 1.45, emphasised(parameter(3))) * (1 + 0.12 * gust);
+    uniforms.uSeparation.value = mix(0.4, 1.45, emphasised(parameter(4))) * (1 + 0.1 * gust);
+    uniforms.uFunnel.value = parameter(7) + 0.25 * gust;
     uniforms.uSpin.value = 0.9 * time + 2.4 * travel(7);
-    uniforms.uRain.value = parameter(8);
+    uniforms.uRain.value = Math.min(1, parameter(8) + 0.4 * gust);
     uniforms.uRainTravel.value = 0.8 * time + 3.6 * travel(8);
     uniforms.uVeil.value = 0.35 + 0.5 * parameter(8);
     const breadth = Math.min(aspect, 1.9);
@@ -208,20 +212,18 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     // Its ends are near enough that the whole picture never brightens fast, whatever drives it.
     chooseColors(mix(0.13, 0.8, parameter(9)));
 
+    let shining = 0;
     const duration = parameter(5);
     const interval = parameter(6);
-    writeStrikes(strikes, lightningSeed, time, travel(6), interval, duration, reducedMotion);
+    writeStrikes(strikes, lightningSeed, frame, interval, duration, reducedMotion);
     for (let cell = 0; cell < CELLS; cell++) {
-      const place = strikes[CELL_VALUES * cell] ?? 0;
-      const light = strikes[CELL_VALUES * cell + 1] ?? 0;
-      // With reduced motion lightning stays inside the clouds: no bolt ever grows.
-      const growth = reducedMotion ? 0 : (strikes[CELL_VALUES * cell + 2] ?? 0);
-      cells[cell]?.set(
-        place * aspect * 0.92,
-        light * (reducedMotion ? 0.5 : 1),
-        growth,
-        strikes[CELL_VALUES * cell + 3] ?? 0,
+      const [place = 0, light = 0, bolt = 0, shape = 0] = strikes.subarray(
+        CELL_VALUES * cell,
+        CELL_VALUES * (cell + 1),
       );
+      const seen = light * (reducedMotion ? 0.35 : 1);
+      shining += seen;
+      cells[cell]?.set(place * aspect * 0.92, seen, bolt, shape);
       const phase = emberPhases[cell] ?? 0;
       const spot = ((cell + 0.5) / CELLS) * 2 - 1 + 0.18 * Math.sin(0.11 * time + phase);
       const swell = 0.6 + 0.4 * Math.sin(0.7 * time + 2 * phase);
@@ -232,6 +234,8 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
         mix(0.26, 0.44, duration),
       );
     }
+    // The eye narrows before lightning: light moves from place to place, and the whole picture does not flash.
+    uniforms.uExposure.value = 1.5 / (1 + shining);
   }
 
   return {
