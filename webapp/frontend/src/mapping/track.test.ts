@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ONSETS, ONSETS_SIZE } from "../analysis/onsets";
 import type { TimeAxis } from "../analysis/segments";
 import type { Mapping, Part, Scaling, TimeSettings } from "../bundle";
 import { interpolate, positionAt } from "./interpolate";
@@ -478,5 +479,97 @@ describe("a track of several encoders", () => {
     at(copy, 3, copied);
     expect(copy.isReady(3)).toBe(false);
     expect([...copied.subarray(0, 3)]).toEqual([0.5, 0.5, 0.5]);
+  });
+});
+
+describe("a track with onsets", () => {
+  const fine: TimeAxis = { firstSeconds: 0.015, stepSeconds: 0.01, count: 687 };
+  const onsets = Float32Array.from({ length: 2 * fine.count }, (_, i) => {
+    const seconds = fine.firstSeconds + Math.floor(i / 2) * fine.stepSeconds;
+    return i % 2 ? -20 - 10 * (seconds % 0.5) : seconds % 0.5 < 0.03 ? 7 : 0.6;
+  });
+  const all = [...encoders, { name: ONSETS, encodingSize: ONSETS_SIZE, axis: fine }];
+
+  function onsetBlock(first: number, end: number): EncodingBlock {
+    const encodings = onsets.slice(first * ONSETS_SIZE, end * ONSETS_SIZE);
+    return { encoder: ONSETS, first, count: end - first, size: ONSETS_SIZE, encodings };
+  }
+
+  function tracked(blocks: readonly EncodingBlock[], change: Partial<TimeSettings> = {}): ParameterTrack {
+    const time = settings(0.9, change);
+    const track = new ParameterTrack({ encoders: all, durationSeconds, mapping: mixed, time });
+    for (const entry of blocks) track.add(entry);
+    return track;
+  }
+
+  const blocks = [
+    block(0, 20),
+    block(20, 60),
+    slowBlock(0, 16),
+    onsetBlock(0, 205),
+    onsetBlock(205, 400),
+    onsetBlock(400, 660),
+    onsetBlock(660, 687),
+  ];
+  const whole = tracked(blocks);
+
+  it("moves the same in whatever order blocks come, and wherever one asks first", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const order = blocks.map((entry, i) => ({ entry, key: (11 * (i + 1) * (seed + 1)) % 37 }));
+      const track = tracked([]);
+      for (const { entry } of order.sort((a, b) => a.key - b.key)) {
+        track.add(entry);
+        track.motionAt((seed / 20) * durationSeconds);
+      }
+      for (const time of times.toReversed()) {
+        expect(track.motionAt(time)).toEqual(whole.motionAt(time));
+        expect(at(track, time)).toEqual(at(whole, time));
+      }
+    }
+  });
+
+  it("moves on without jumps, most at onsets", () => {
+    const musicAt = (time: number) => whole.motionAt(time).musicSeconds;
+    for (let time = 0.001; time < durationSeconds; time += 0.003) {
+      const passed = musicAt(time) - musicAt(time - 0.001);
+      expect(passed).toBeGreaterThanOrEqual(0);
+      expect(passed).toBeLessThan(0.02);
+    }
+    for (let beat = 1; beat < 6; beat += 0.5) {
+      expect(musicAt(beat + 0.06) - musicAt(beat)).toBeGreaterThan(
+        2 * (musicAt(beat + 0.3) - musicAt(beat + 0.24)),
+      );
+      expect(whole.motionAt(beat + 0.05).pulse).toBeGreaterThan(whole.motionAt(beat - 0.05).pulse);
+    }
+  });
+
+  it("integrates over musical time", () => {
+    const sum = new Float64Array(SIZE);
+    const step = 0.0005;
+    for (let time = step / 2; time < 5; time += step) {
+      const passed =
+        whole.motionAt(time + step / 2).musicSeconds - whole.motionAt(time - step / 2).musicSeconds;
+      at(whole, time).parameters.forEach((value, i) => (sum[i]! += value * passed));
+    }
+    at(whole, 5).travel.forEach((travel, i) => expect(Math.abs(travel - sum[i]!)).toBeLessThan(0.01));
+  });
+
+  it("rests where the onsets are missing, and goes on after", () => {
+    const track = tracked(blocks.filter((_, i) => i !== 4));
+    expect(track.readyUntil(0)).toBeLessThanOrEqual(2.065);
+    expect(track.isReady(3)).toBe(false);
+    expect(track.isReady(5)).toBe(true);
+    const rest = track.motionAt(3.5).musicSeconds - track.motionAt(2.5).musicSeconds;
+    expect(rest).toBeCloseTo(1, 9);
+    expect(track.motionAt(3).pulse).toBe(0);
+    expect(track.motionAt(6).musicSeconds).toBeGreaterThan(track.motionAt(4.5).musicSeconds);
+    track.add(blocks[4]!);
+    for (const time of times) expect(track.motionAt(time)).toEqual(whole.motionAt(time));
+  });
+
+  it("misses no onset between two ticks", () => {
+    const coarse = tracked(blocks, { tickSeconds: 0.2 });
+    const [a, b] = [coarse, whole].map((track) => track.motionAt(6).musicSeconds) as [number, number];
+    expect(Math.abs(a - b)).toBeLessThan(0.1 * b);
   });
 });
