@@ -4,7 +4,7 @@
  *     node benchmarks/follow.mjs plan.json
  *
  * A film is a file of raw RGB frames (uint8, [n, height, width, 3]). Its name tells what made it: films that are there
- * are not drawn again. Says what is done in lines of JSON.
+ * are not drawn again. Says what is done in lines of JSON, and ends when its standard input does.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -30,6 +30,8 @@ const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 mkdirSync(plan.films, { recursive: true });
+process.stdin.resume().once("end", () => process.exit(1)); // nobody listens any longer
+process.stdin.unref();
 try {
   await withPictures(plan.fmaRoot, follow, { name: "follow", nPages: plan.nPages });
 } catch (error) {

@@ -335,15 +335,14 @@ def _draw(plan: Path) -> Iterator[dict[str, Any]]:
     """What benchmarks/follow.mjs says; it goes on drawing meanwhile."""
     environment = {**os.environ, "TFDEEPVIZ_PYTHON": sys.executable}
     command = ["node", str(_ROOT / "benchmarks" / "follow.mjs"), str(plan)]
-    with subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True) as node:
+    # Its input is held open: it ends with it, however we do.
+    with subprocess.Popen(
+        command, cwd=_ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as node:
         assert node.stdout is not None
-        try:
-            for line in node.stdout:
-                yield json.loads(line)
-        finally:
-            node.terminate()
-    # Ended by us where nobody listens any longer.
-    if node.returncode > 0:
+        for line in node.stdout:
+            yield json.loads(line)
+    if node.returncode:
         raise InputError(f"benchmarks/follow.mjs failed ({node.returncode}); what it said is above")
 
 

@@ -70,6 +70,7 @@ async function startServer(fmaRoot) {
   const python = process.env.TFDEEPVIZ_PYTHON ?? join(ROOT, ".venv/bin/python");
   const options = ["-m", "webapp.server", "--port", "0", "--fma-root", fmaRoot];
   const child = spawn(python, options, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  process.once("exit", () => child.kill());
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([
     once(lines, "line"),
