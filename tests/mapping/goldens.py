@@ -28,6 +28,15 @@ for it, the texts "NaN", "Infinity" and "-Infinity" stand for one.
           ]
         }
       ],
+      "onsets": {                    MFCC and samples -> rises and loudness
+        "sample_rate_hz": 800, ..., "mfcc": [n][n_mfcc], "pcm": [...], "values": [m][2]
+      },
+      "motion": [                    as `time`, in musical time, with
+        {
+          "onsets": {"first_seconds": 0.015, "step_seconds": 0.01, "values": [m][2]},
+          "rates": [n], "pulses": [n]         of every tick
+        }
+      ],
       "time": [                      scaled rows -> what the player shows
         {
           "name": what it tests,
@@ -53,6 +62,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +71,10 @@ import numpy.typing as npt
 
 from tfdeepviz.data.files import atomic_path
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
+from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.projections import InverseDistance, Scale
 from tfdeepviz.mapping.time import TimeSettings, play
+from tfdeepviz.params import LIVE, AudioParams
 
 PATH = Path(__file__).with_name("goldens.json")
 
@@ -157,14 +169,26 @@ def expect(name: str, key: str, mappings: Mappings, given: dict[str, Encodings])
 
 
 def expect_play(
-    name: str, settings: TimeSettings, *, n: int = 4, duration_seconds: float = 0.5, frames_per_second: float = 40
+    name: str,
+    settings: TimeSettings,
+    *,
+    n: int = 4,
+    duration_seconds: float = 0.5,
+    frames_per_second: float = 40,
+    onsets: Onsets | None = None,
 ) -> dict[str, Any]:
     """What the player shows of some rows."""
     times = 0.0625 + 0.125 * np.arange(n)
-    rows = np.array([[0.25, 1.0], [0.875, 0.0], [0.125, 0.75], [0.5, 0.5]])[:n]
+    rows = np.array([[0.25, 1.0], [0.875, 0.0], [0.125, 0.75], [0.5, 0.5]])
+    rows = np.resize(rows, (n, 2))
     given = {"duration_seconds": duration_seconds, "frames_per_second": frames_per_second}
     frame_times, parameters = play(
-        times, rows, duration_seconds=duration_seconds, frames_per_second=frames_per_second, settings=settings
+        times,
+        rows,
+        duration_seconds=duration_seconds,
+        frames_per_second=frames_per_second,
+        settings=settings,
+        onsets=onsets,
     )
     return {
         "name": name,
@@ -172,6 +196,40 @@ def expect_play(
         **{"times": times.tolist(), "rows": rows.tolist(), **given},
         **{"frame_times": frame_times.round(12).tolist(), "parameters": parameters.round(12).tolist()},
     }
+
+
+def _heard() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], AudioParams]:
+    """MFCC and samples of three seconds with a beat, and silence."""
+    params = replace(LIVE, sample_rate_hz=800, n_fft=20, hop_length=8, n_mels=8, n_mfcc=6, f_max_hz=400.0)
+    rng = np.random.default_rng(7)
+    seconds = np.arange(2_400) / 800
+    envelope = np.exp(-8 * (seconds % 0.5)) * (seconds % 1 < 0.75)
+    pcm = (envelope * rng.uniform(-0.5, 0.5, seconds.size)).astype(np.float32)
+    frames = np.arange(params.n_frames(pcm.size)) * params.frame_seconds
+    level = -60 + 40 * np.exp(-8 * (frames % 0.5)) * (frames % 1 < 0.75)
+    mfcc = level[:, None] / (1 + np.arange(params.n_mfcc)) + rng.normal(size=(frames.size, params.n_mfcc))
+    return mfcc.astype(np.float32), pcm, params
+
+
+def expect_onsets() -> dict[str, Any]:
+    """What is heard in a short stretch."""
+    mfcc, pcm, params = _heard()
+    mfcc, pcm = mfcc[:30], pcm[: 29 * params.hop_length]
+    names = ("sample_rate_hz", "hop_length", "n_mels", "n_mfcc", "pad_samples")
+    given = {name: getattr(params, name) for name in names} | {"mfcc": mfcc.tolist(), "pcm": pcm.tolist()}
+    return given | {"values": Onsets.of(mfcc, pcm, params).values.tolist()}
+
+
+def expect_motion(name: str, tick_seconds: float) -> dict[str, Any]:
+    """How music moves, and what the player shows of rows in its time."""
+    mfcc, pcm, params = _heard()
+    heard = Onsets.of(mfcc, pcm, params)
+    heard = replace(heard, values=heard.values.astype(np.float32).astype(np.float64))
+    rates, pulses = heard.motion(int(3 / tick_seconds + 1e-9) + 1, tick_seconds)
+    settings = TimeSettings(attack=0.9, release=0.95, tick_seconds=tick_seconds)
+    given = {"first_seconds": heard.first_seconds, "step_seconds": heard.step_seconds, "values": heard.values.tolist()}
+    shown = expect_play(name, settings, n=20, duration_seconds=3.0, onsets=heard)
+    return shown | {"onsets": given, "rates": rates.tolist(), "pulses": pulses.tolist()}
 
 
 def _select(*indices: int) -> dict[str, Any]:
@@ -273,6 +331,12 @@ def make() -> dict[str, Any]:
             expect("silence before and after", "wide", fitted["wide"], in_silence(SIZES["wide"])),
             expect("other sizes", "wide", fitted["wide"], track(SIZES["wide"], seed=5, n=5)),
             expect("one encoder", "alone", fitted["alone"], track(SIZES["alone"], seed=5, n=4)),
+        ],
+        "onsets": expect_onsets(),
+        "motion": [
+            expect_motion("ticks as long as steps", 0.01),
+            expect_motion("longer ticks", 0.025),
+            expect_motion("shorter ticks", 0.004),
         ],
         "time": [
             expect_play("as the original", TimeSettings()),

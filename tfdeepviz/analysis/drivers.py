@@ -119,7 +119,8 @@ class BundleSource:
         for _, mappings in groupby(self._mappings, key=lambda mapping: mapping.projection.name):
             # With the same times they move together, which takes no longer than one.
             times, parameters = zip(*(mapping.parameters(analysis.encodings) for mapping in mappings), strict=True)
-            yield from np.hsplit(sound.play(times[0], np.hstack(parameters), self._time), len(parameters))
+            played = sound.play(times[0], np.hstack(parameters), self._time, analysis.onsets)
+            yield from np.hsplit(played, len(parameters))
         if self._original is not None:
             sparse = {
                 info.name: encode_track(

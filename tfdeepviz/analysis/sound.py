@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.quality import FRAMES_PER_SECOND
 from tfdeepviz.mapping.time import TimeSettings, play
 
@@ -54,10 +55,12 @@ class Sound:
         resampled: Pcm = soxr.resample(self.pcm, RATE_HZ, sample_rate_hz)
         return resampled
 
-    def play(self, times: npt.ArrayLike, rows: npt.ArrayLike, settings: TimeSettings) -> Floats:
-        """What a player shows of rows [shape=(n, k)], at `FRAMES_PER_SECOND`."""
+    def play(
+        self, times: npt.ArrayLike, rows: npt.ArrayLike, settings: TimeSettings, onsets: Onsets | None = None
+    ) -> Floats:
+        """What a player shows of rows [shape=(n, k)], at `FRAMES_PER_SECOND`; with onsets, in musical time."""
         options = {"duration_seconds": self.seconds, "frames_per_second": FRAMES_PER_SECOND}
-        return play(times, rows, settings=settings, **options)[1]
+        return play(times, rows, settings=settings, onsets=onsets, **options)[1]
 
     def onset_strength(self) -> Floats:
         """Librosa's onset strength at the same times [shape=(n,)]."""

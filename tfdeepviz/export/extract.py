@@ -22,6 +22,7 @@ from tfdeepviz.export.bundle import Bundle, EncoderInfo
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping.encodings import Encode, encode_track
 from tfdeepviz.mapping.mappings import Encodings, Mapping
+from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.time import TimeSettings, interpolate, play
 
 FORMATS = (".json", ".npz", ".csv")
@@ -42,6 +43,8 @@ class Analysis:
         In [0, 1].
     duration_seconds
         Of the track.
+    onsets
+        What musical time follows; without them, time.
     """
 
     mfcc: npt.NDArray[np.float32]
@@ -49,6 +52,7 @@ class Analysis:
     times: npt.NDArray[np.float64]
     parameters: npt.NDArray[np.float64]
     duration_seconds: float
+    onsets: Onsets | None = None
 
     def played(self, frames_per_second: float, settings: TimeSettings) -> Analysis:
         """Give the parameters as a player shows them, frame by frame: interpolated and smoothed."""
@@ -58,6 +62,7 @@ class Analysis:
             duration_seconds=self.duration_seconds,
             frames_per_second=frames_per_second,
             settings=settings,
+            onsets=self.onsets,
         )
         return replace(self, times=times, parameters=parameters)
 
@@ -86,7 +91,8 @@ def analyze(
     mfcc = frontend.mfcc(pcm)
     encodings = {name: encode_track(encode, mfcc, windows) for name, (encode, windows) in encoders.items()}
     times, parameters = mapping.parameters(encodings)
-    return Analysis(mfcc, encodings, times, parameters, pcm.size / params.sample_rate_hz)
+    onsets = Onsets.of(mfcc, pcm, params)
+    return Analysis(mfcc, encodings, times, parameters, pcm.size / params.sample_rate_hz, onsets)
 
 
 class Extractor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import Fields
+from tfdeepviz.mapping.motion import REST_RATE, Onsets
 
 INTERPOLATIONS = ("linear", "hold")
 
@@ -114,11 +114,11 @@ def interpolate(
     return np.stack([np.interp(wanted, t, column) for column in y.T], axis=-1)
 
 
-def smooth(values: npt.ArrayLike, *, step_seconds: float, settings: TimeSettings) -> Floats:
-    """Exponential averages of evenly spaced values [shape=(n, k)], which set out from the first."""
+def smooth(values: npt.ArrayLike, *, step_seconds: float | Floats, settings: TimeSettings) -> Floats:
+    """Exponential averages of values [shape=(n, k)], which set out from the first; a step or steps [shape=(n - 1,)]."""
     averages = np.array(values, np.float64)
-    for past, now in pairwise(averages):
-        now[:] = _follow(past, now, step_seconds, settings)
+    for i, step in enumerate(np.broadcast_to(step_seconds, len(averages) - 1), 1):
+        averages[i] = _follow(averages[i - 1], averages[i], step, settings)
     return averages
 
 
@@ -129,6 +129,7 @@ def play(
     duration_seconds: float,
     frames_per_second: float,
     settings: TimeSettings,
+    onsets: Onsets | None = None,
 ) -> tuple[Floats, Floats]:
     """Give what the player shows of a track, frame by frame.
 
@@ -146,6 +147,8 @@ def play(
         Frame i is shown at i / frames_per_second.
     settings
         Interpolation, smoothing, look-ahead.
+    onsets
+        Of the track: with them averages are taken in musical time, as the page does; without, in time.
 
     Returns
     -------
@@ -162,12 +165,16 @@ def play(
         raise ValueError(f"{duration_seconds} s at {frames_per_second} frames a second: both have to be positive")
     ticks = np.arange(int(duration_seconds / settings.tick_seconds + _ROUNDING) + 1) * settings.tick_seconds
     at_ticks = interpolate(times, rows, ticks, interpolation=settings.interpolation)
-    averages = smooth(at_ticks, step_seconds=settings.tick_seconds, settings=settings)
+    if onsets is None:
+        rates = np.full(len(ticks), REST_RATE)
+    else:
+        rates, _ = onsets.motion(len(ticks), settings.tick_seconds)
+    averages = smooth(at_ticks, step_seconds=rates[:-1] * settings.tick_seconds, settings=settings)
 
     frame_times = np.arange(math.ceil(duration_seconds * frames_per_second - _ROUNDING)) / frames_per_second
     shown = np.clip(frame_times + settings.look_ahead_seconds, 0.0, duration_seconds)
     tick = np.minimum((shown / settings.tick_seconds + _ROUNDING).astype(int), len(ticks) - 1)
-    elapsed = np.maximum(0.0, shown - ticks[tick])[:, None]
+    elapsed = (rates[tick] * np.maximum(0.0, shown - ticks[tick]))[:, None]
     values = interpolate(times, rows, shown, interpolation=settings.interpolation)
     return frame_times, _follow(averages[tick], values, elapsed, settings)
 

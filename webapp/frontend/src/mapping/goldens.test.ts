@@ -1,6 +1,7 @@
 /** The mapping as Python has it: every number of tests/mapping/goldens.json, which says how it is made. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ONSETS, ONSETS_SIZE, onsetsOf } from "../analysis/onsets";
 import type { TimeAxis } from "../analysis/segments";
 import { BundleError, parseMappings, type Mapping, type Mappings } from "../bundle";
 import { project } from "./project";
@@ -46,7 +47,28 @@ interface GoldenTime {
   readonly parameters: number[][];
 }
 
+interface GoldenMotion extends GoldenTime {
+  readonly onsets: {
+    readonly first_seconds: number;
+    readonly step_seconds: number;
+    readonly values: number[][];
+  };
+  readonly rates: number[];
+  readonly pulses: number[];
+}
+
 interface Goldens {
+  readonly onsets: {
+    readonly sample_rate_hz: number;
+    readonly hop_length: number;
+    readonly n_mels: number;
+    readonly n_mfcc: number;
+    readonly pad_samples: number;
+    readonly mfcc: number[][];
+    readonly pcm: number[];
+    readonly values: number[][];
+  };
+  readonly motion: readonly GoldenMotion[];
   readonly mappings: Readonly<Record<string, GoldenMappings>>;
   readonly tracks: readonly GoldenTrack[];
   readonly time: readonly GoldenTime[];
@@ -97,11 +119,11 @@ function axisOf({ times }: { times: number[] }, stepSeconds: number): TimeAxis {
 }
 
 /** Absolute below 1, relative above. */
-function expectNear(actual: Iterable<number>, expected: readonly number[]): void {
+function expectNear(actual: Iterable<number>, expected: readonly number[], share = 1e-6): void {
   const given = [...actual];
   expect(given).toHaveLength(expected.length);
   given.forEach((value, i) => {
-    const tolerance = 1e-6 * Math.max(1, Math.abs(expected[i]!));
+    const tolerance = share * Math.max(1, Math.abs(expected[i]!));
     expect(Math.abs(value - expected[i]!), `number ${i}: ${value} for ${expected[i]!}`).toBeLessThan(
       tolerance,
     );
@@ -110,7 +132,13 @@ function expectNear(actual: Iterable<number>, expected: readonly number[]): void
 
 it("has everything that it promises", () => {
   expect(Object.keys(goldens.mappings).length).toBeGreaterThan(0);
-  for (const list of [goldens.tracks, goldens.time, goldens.refused.encodings, goldens.refused.mappings]) {
+  for (const list of [
+    goldens.tracks,
+    goldens.time,
+    goldens.motion,
+    goldens.refused.encodings,
+    goldens.refused.mappings,
+  ]) {
     expect(list.length).toBeGreaterThan(0);
   }
 });
@@ -178,8 +206,26 @@ describe.each(goldens.tracks)("encodings to parameters: $name", ({ mappings: nam
   });
 });
 
+it("hears onsets in MFCC and samples", () => {
+  const { mfcc, pcm, values, ...given } = goldens.onsets;
+  const audio = {
+    sampleRateHz: given.sample_rate_hz,
+    hopLength: given.hop_length,
+    nMels: given.n_mels,
+    nMfcc: given.n_mfcc,
+  };
+  const padded = Float32Array.from([...Array<number>(given.pad_samples).fill(0), ...pcm]);
+  const sound = { mfcc: Float32Array.from(mfcc.flat()), pcm: padded };
+  expectNear(
+    onsetsOf(audio, { padSamples: given.pad_samples }, sound, 0, values.length),
+    values.flat(),
+    1e-5,
+  );
+});
+
 describe("rows to what the player shows", () => {
-  it.each(goldens.time)("$name", ({ settings, times, rows, duration_seconds, frame_times, parameters }) => {
+  it.each<GoldenTime & Partial<GoldenMotion>>([...goldens.time, ...goldens.motion])("$name", (golden) => {
+    const { settings, times, rows, duration_seconds, frame_times, parameters, onsets } = golden;
     const size = rows[0]!.length;
     const scaling = {
       mode: "features",
@@ -200,13 +246,51 @@ describe("rows to what the player shows", () => {
       [{ name: "rows", encodingSize: size }],
     );
     const track = new ParameterTrack({
-      encoders: [{ name: "rows", encodingSize: size, axis: axisOf({ times }, (times[1] ?? 1) - times[0]!) }],
+      encoders: [
+        { name: "rows", encodingSize: size, axis: axisOf({ times }, (times[1] ?? 1) - times[0]!) },
+        ...(onsets
+          ? [
+              {
+                name: ONSETS,
+                encodingSize: ONSETS_SIZE,
+                axis: {
+                  firstSeconds: onsets.first_seconds,
+                  stepSeconds: onsets.step_seconds,
+                  count: onsets.values.length,
+                },
+              },
+            ]
+          : []),
+      ],
       durationSeconds: duration_seconds,
       mapping,
       time,
     });
     const encodings = Float32Array.from(rows.flat());
     track.add({ encoder: "rows", first: 0, count: rows.length, size, encodings });
+    if (onsets) {
+      const heard = Float32Array.from(onsets.values.flat());
+      track.add({
+        encoder: ONSETS,
+        first: 0,
+        count: onsets.values.length,
+        size: ONSETS_SIZE,
+        encodings: heard,
+      });
+      const motion = golden.pulses!.map((_, tick) => track.motionAt(tick * time.tickSeconds));
+      expectNear(
+        motion.map(({ pulse }) => pulse),
+        golden.pulses!,
+      );
+      let passed = 0;
+      const music = golden.rates!.map(
+        (rate) => (passed += rate * time.tickSeconds) - rate * time.tickSeconds,
+      );
+      expectNear(
+        motion.map(({ musicSeconds }) => musicSeconds),
+        music,
+      );
+    }
     const shown = frame_times.map((seconds) => {
       const values = new Float32Array(size);
       track.at(seconds, values, new Float32Array(size));
