@@ -135,6 +135,7 @@ def test_frames_are_what_the_player_shows(two_scales: Bundle, write_sound: Write
         duration_seconds=4.0,
         frames_per_second=25,
         settings=two_scales.mappings.time,
+        onsets=analysis.onsets,
     )
     np.testing.assert_array_equal(played.parameters, expected)
 
