@@ -19,6 +19,7 @@ uniform float uPhases[SHEARS];
 uniform vec2 uPattern;         // phases of the pattern that is sheared
 uniform float uDensity;        // radians of wave for one unit of the pattern
 uniform float uFlow;           // radians that the waves have come
+uniform float uPulse;          // brings the middle nearer and turns the hue
 uniform float uRelief;
 uniform float uHue;            // turns
 uniform float uChroma;
@@ -40,9 +41,11 @@ vec3 oklch(float lightness, float chroma, float hue) {
 
 void main() {
   vec2 p = vClip * uExtent;
+  // An onset comes up from beneath: the cloth bulges in the middle, and all of it comes nearer.
+  vec2 held = p * (1.0 - uPulse * (0.18 + 0.3 * exp(-2.0 * dot(p, p))));
 
   // Where the pixel comes from, and how that changes with x and with y.
-  vec2 q = p;
+  vec2 q = held;
   mat2 J = mat2(1.0);
   for (int i = 0; i < SHEARS; i++) {
     vec4 shear = uShears[i];
@@ -83,6 +86,8 @@ void main() {
   float depth = 1.0 - 0.6 * steep * valley * valley;
   // Yellow is mud unless it is light, blue is milk unless it is dark.
   float lightness = 0.63 * depth + 0.04 * steep * parity + 0.06 * cos(6.2831853 * (hue - 0.27)) + 0.04 * combed * sin(teeth);
+  // An onset turns the hue, and leaves the lightness alone: the picture does not flash.
+  hue += 0.09 * uPulse;
   vec3 body = oklch(lightness, uChroma * (0.75 + 0.35 * valley), hue);
 
   // Light from one side, and a sheen like that of silk where the surface turns away.

@@ -34,6 +34,7 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     uPattern: { value: new Vector2() },
     uDensity: { value: 1 },
     uFlow: { value: 0 },
+    uPulse: { value: 0 },
     uRelief: { value: 1 },
     uHue: { value: 0 },
     uChroma: { value: 0 },
@@ -49,6 +50,9 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
     const time = frame.musicSeconds * pace;
     const flow = (frame.travel[7] ?? 0) * pace;
+    // Strong onsets stand out; weak ones hardly move what has to come back from them.
+    const pulse = frame.pulse ** 1.5 * pace;
+    uniforms.uPulse.value = pulse;
 
     uniforms.uHue.value = 0.72 + 1.1 * (parameter(0) - 0.5);
     uniforms.uChroma.value = mix(0.055, 0.2, parameter(1) ** 0.8);
