@@ -1,4 +1,4 @@
-import { CRYSTALS_PER_GROUP, N_CRYSTALS, N_GROUPS } from "./crystals-shapes";
+import { CRYSTALS_PER_GROUP, N_GROUPS } from "./crystals-shapes";
 import { NOISE_SIZE } from "./noise-texture";
 import { LIGHT_RANGE } from "./scene-pass";
 import { DEVELOP, DITHER, HEADER, NOISE } from "./shader-chunks";
@@ -33,12 +33,15 @@ uniform vec3 uHaze;
 uniform vec3 uOtherHaze;
 uniform vec3 uLampsAt[LAMPS];
 uniform vec3 uLamps[LAMPS];
+uniform vec3 uWash;    // what the crystals throw on the walls, on average
+uniform mat3 uWashTo;  // and how much more of it where
 
 vec3 walls(vec3 direction, float blur) {
   vec4 wall = textureLod(uCave, direction, blur);
-  vec3 light = uDeep * (0.08 + 2.2 * wall.b * wall.b) + uHaze * wall.r * wall.r * 0.8 + uOtherHaze * wall.a * wall.a * 0.8;
+  vec3 light = uDeep * (0.08 + 3.0 * wall.b * wall.b) + uHaze * wall.r * wall.r * 0.8 + uOtherHaze * wall.a * wall.a * 0.8;
   light += (uHaze + uOtherHaze) * wall.g * wall.g * 0.3;
-  return light * (0.75 + 0.35 * direction.y);
+  vec3 wash = max(uWash + uWashTo * direction, 0.0) * (0.2 + 1.9 * wall.b * wall.b + 0.6 * wall.g);
+  return light * (0.75 + 0.35 * direction.y) + wash;
 }
 
 // Walls and lamps: large soft ones, as photographers use them for glass.
@@ -54,7 +57,6 @@ vec3 surroundings(vec3 direction) {
 
 const GROUPS = /* glsl */ `
 #define GROUPS ${N_GROUPS}
-#define CRYSTALS ${N_CRYSTALS}
 uniform vec3 uCore[GROUPS];    // the groups' colours, at their feet
 uniform vec3 uTip[GROUPS];     // and at their tips
 uniform vec3 uFog;
@@ -71,7 +73,8 @@ in vec4 shape;       // radius, length, height of the tip, and a random number
 in vec2 apex;        // how far beside the axis the tip is
 in vec3 widths;      // from the axis to the sides
 in vec3 otherWidths;
-uniform vec2 uForce[CRYSTALS]; // at the crystal's foot, and at its tip
+uniform float uSizes[GROUPS];
+uniform float uBeats[GROUPS];
 // Centroid: at its edge, a pixel's middle may lie outside of the crystal, where rays go astray.
 centroid out vec3 vAt;        // within the crystal, whose radius is the unit and whose axis is the y axis
 centroid out vec3 vRay;       // from the eye, there
@@ -80,7 +83,7 @@ flat out vec3 vNormal;
 flat out vec3 vWidths;
 flat out vec3 vOtherWidths;
 flat out vec4 vShape; // height, height of the tip, where the tip is
-flat out vec4 vForce; // at the foot, at the tip, random number, group
+flat out vec3 vForce; // how bright it shines, random number, group
 flat out mat3 vBack;  // from the crystal's axes to the cave's
 
 vec2 side(int i) {
@@ -89,10 +92,11 @@ vec2 side(int i) {
 }
 
 void main() {
-  vec2 force = uForce[gl_InstanceID];
-  float growth = smoothstep(0.05, 0.95, force.x);
-  float radius = shape.x * mix(0.62, 1.22, growth);
-  float height = shape.y * mix(0.5, 1.14, growth) / radius;
+  int group = gl_InstanceID / ${CRYSTALS_PER_GROUP};
+  float beat = uBeats[group];
+  float growth = smoothstep(0.05, 0.95, uSizes[group]);
+  float radius = shape.x * (mix(0.62, 1.15, growth) + 0.1 * beat);
+  float height = shape.y * (mix(0.5, 1.05, growth) + 0.4 * beat) / radius; // a beat shoots them out
   vec3 along = axis.xyz;
   vec3 across = normalize(cross(abs(along.y) < 0.8 ? vec3(0.0, 1.0, 0.0) : vec3(1.0, 0.0, 0.0), along));
   vec3 other = cross(across, along);
@@ -120,7 +124,7 @@ void main() {
   vWidths = widths;
   vOtherWidths = otherWidths;
   vShape = vec4(height, tip, apex);
-  vForce = vec4(force, shape.w, float(gl_InstanceID / ${CRYSTALS_PER_GROUP}) + 0.5);
+  vForce = vec3(min(uSizes[group] + 0.3 * beat, 1.0), shape.w, float(group) + 0.5);
   gl_Position = project(vPlace);
 }`;
 
@@ -133,7 +137,7 @@ flat in vec3 vNormal;
 flat in vec3 vWidths;
 flat in vec3 vOtherWidths;
 flat in vec4 vShape;
-flat in vec4 vForce;
+flat in vec3 vForce;
 flat in mat3 vBack;
 out vec4 outColor;
 
@@ -173,7 +177,7 @@ void main() {
     nearest = min(nearest, away);
   }
 
-  int group = int(vForce.w);
+  int group = int(vForce.z);
   vec3 core = uCore[group];
   vec3 tip = uTip[group];
   vec3 halfway = vAt + inside * path * 0.5;
@@ -183,8 +187,8 @@ void main() {
   vec3 through = refract(inside, -leaving, DENSER);
   if (dot(through, through) < 0.5) through = reflect(inside, leaving);
   // Clouds and cracks within.
-  vec4 cloud = noise(halfway * vec3(1.3, 0.7, 1.3) + 31.0 * vForce.z);
-  vec4 fine = noise(halfway * vec3(2.6, 0.9, 2.6) + 3.0 * cloud.xyz + 17.0 * vForce.z);
+  vec4 cloud = noise(halfway * vec3(1.3, 0.7, 1.3) + 31.0 * vForce.y);
+  vec4 fine = noise(halfway * vec3(2.6, 0.9, 2.6) + 3.0 * cloud.xyz + 17.0 * vForce.y);
   float crack = 1.0 - abs(fine.w + 0.4 * cloud.x);
   crack *= crack * crack;
   crack *= crack;
@@ -194,8 +198,7 @@ void main() {
   vec3 light = surroundings(vBack * through) * clear * mix(vec3(1.0), tint * 1.45, 0.92) * (1.0 - 0.5 * milk);
 
   // The light within climbs from the foot.
-  float force = mix(vForce.x, vForce.y, along);
-  float beat = smoothstep(0.15, 0.95, force);
+  float beat = smoothstep(0.15, 0.95, vForce.x);
   float filled = 1.0 - exp(-path * 0.8);
   float climb = exp(-2.6 * along / (0.25 + 1.1 * beat));
   vec3 shine = mix(core, tip, smoothstep(0.0, 0.8, along)) * filled * climb * (0.16 + 2.1 * beat);
@@ -327,15 +330,16 @@ uniform sampler2D uGlow;
 uniform mat3 uView;
 uniform vec2 uTangent;
 uniform float uTime;
+uniform float uExposure;
 void main() {
   vec2 p = vClip * 0.5 + 0.5;
   vec3 ray = normalize(vec3(vClip * uTangent, -1.0)) * uView;
   vec3 light = walls(ray, 0.0) * 0.65;
   // Light falls in from above, through mist.
-  vec4 mist = noise(vec3(vClip * uTangent * 4.0, 0.07 * uTime) + vec3(0.05 * uTime, 0.0, 0.0));
+  vec4 mist = noise(vec3(vClip * uTangent * 4.0, 0.3 * uTime) + vec3(0.4 * uTime, 0.0, 0.0));
   vec2 off = vClip * vec2(0.8, 0.75);
   light += (0.6 * uHaze + 0.6 * uOtherHaze) * exp(-2.6 * dot(off, off)) * (0.30 + 0.14 * mist.x);
-  float shaft = vClip.x * uTangent.x / uTangent.y - 0.35 * (vClip.y - 1.0);
+  float shaft = vClip.x * uTangent.x / uTangent.y - 0.35 * (vClip.y - 1.0) + 0.5 * sin(0.8 * uTime);
   float beam = exp(-pow(shaft + 0.5, 2.0) * 9.0) + 0.7 * exp(-pow(shaft - 0.45, 2.0) * 16.0);
   light += uHaze * beam * smoothstep(-0.9, 1.1, vClip.y) * (0.24 + 0.12 * mist.y);
 
@@ -350,5 +354,5 @@ void main() {
   light = light * (1.0 - things.a) + ${LIGHT_RANGE.toFixed(1)} * (things.rgb + 0.55 * glow.rgb);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.45 * smoothstep(0.25, 1.05, dot(corner, corner));
-  outColor = vec4(dither(encodeSrgb(toneMap(light * 1.45))), 1.0);
+  outColor = vec4(dither(encodeSrgb(toneMap(light * uExposure))), 1.0);
 }`;

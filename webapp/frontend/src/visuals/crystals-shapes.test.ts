@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   createCrystals,
   createRock,
-  crystalPlace,
   CRYSTALS_PER_GROUP,
   groupDirections,
   N_CRYSTALS,
@@ -42,12 +41,6 @@ describe("crystals", () => {
         }
       }
     }
-  });
-
-  it("hear a beat in the group's middle first", () => {
-    expect(crystalPlace(0)).toBe(0);
-    expect(crystalPlace(CRYSTALS_PER_GROUP - 1)).toBe(1);
-    expect(crystalPlace(CRYSTALS_PER_GROUP)).toBe(0);
   });
 
   it("grow out of a rock that is a closed, finite body", () => {

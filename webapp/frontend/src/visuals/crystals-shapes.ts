@@ -32,11 +32,6 @@ export function groupDirections(random: Random): Vector3[] {
 /** A place between a group's middle (0) and its outside (1): crystals at equal distances around a spiral. */
 const spiral = (index: number): number => Math.sqrt(index / (CRYSTALS_PER_GROUP - 1));
 
-/**
- * Each crystal's place in its group, 0 the middle and 1 the outside: a beat begins in the middle.
- */
-export const crystalPlace = (crystal: number): number => spiral(crystal % CRYSTALS_PER_GROUP);
-
 /** The corners of one crystal, and what makes each of them another one. */
 export function createCrystals(directions: readonly Vector3[], random: Random): InstancedBufferGeometry {
   // x: which edge, y: 0 the foot, 1 the shoulder, 2 the tip, z: which facet. The vertex shader knows where that is.
@@ -63,7 +58,7 @@ export function createCrystals(directions: readonly Vector3[], random: Random): 
   const [first, second, along] = [new Vector3(), new Vector3(), new Vector3()];
   for (let crystal = 0; crystal < N_CRYSTALS; crystal++) {
     const direction = directions[Math.floor(crystal / CRYSTALS_PER_GROUP)] ?? along;
-    const place = crystalPlace(crystal);
+    const place = spiral(crystal % CRYSTALS_PER_GROUP);
     first.set(0.3, 0.5, -0.8).cross(direction).normalize();
     second.crossVectors(direction, first);
     const angle = 2.3999632 * crystal + 0.5 * random();

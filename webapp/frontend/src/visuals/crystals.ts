@@ -18,24 +18,15 @@ import {
   ROCK_SHADER,
   ROCK_VERTEX_SHADER,
 } from "./crystals-shaders";
-import {
-  createCrystals,
-  createRock,
-  crystalPlace,
-  CRYSTALS_PER_GROUP,
-  groupDirections,
-  N_CRYSTALS,
-  N_GROUPS,
-} from "./crystals-shapes";
+import { createCrystals, createRock, groupDirections, N_GROUPS } from "./crystals-shapes";
 import { CubeTextureBaker } from "./cube-texture";
-import { Echo } from "./echo";
 import { Glow } from "./glow";
 import { createNoiseTexture, NOISE_SIZE } from "./noise-texture";
 import { writeOklch } from "./oklch";
 import { fullScreenPass } from "./pass";
 import { createRandom, type Random } from "./random";
 import { halfHeightTangent } from "./camera";
-import { mix } from "./curves";
+import { mix, strike } from "./curves";
 import { rendererFor } from "./renderer";
 import { lightTarget, ScenePass } from "./scene-pass";
 import { ResourceScope } from "./scope";
@@ -44,16 +35,21 @@ import type { Visual, VisualDefinition, VisualFrame, VisualOptions } from "./vis
 const N_DUST = 260;
 
 /** From the camera to the rock. */
-const CAMERA_DISTANCE = 4.7;
-/** Radians per second that the camera moves around it. */
-const ORBIT_SPEED = 0.035;
-/** Radians per second around one axis at full rotation speed. */
-const TURN_SPEED = 0.6;
+const CAMERA_DISTANCE = 4.35;
+/** Radians per musical second that the camera moves around it. */
+const ORBIT_SPEED = 0.35;
+/** Radians per musical second around one axis at full rotation speed. */
+const TURN_SPEED = 0.8;
+/** And that lamps and shafts of light wander through the cave. */
+const LAMP_SPEED = 0.5;
 
-/** A beat reaches a group's outermost crystals so much later than the one in its middle. */
-const SPREAD_SECONDS = 0.22;
-/** And climbs from a crystal's foot to its tip in this time. */
-const CLIMB_SECONDS = 0.14;
+/** What a group gets of a beat at least; the groups take turns in musical time. */
+const LEAST_SHARE = 0.45;
+/** The strongest beat brings the picture nearer by this part, rolls it by so many radians at most ... */
+const RECOIL = 0.07;
+const RECOIL_ROLL = 0.06;
+/** ... and turns the cave's hue. */
+const RECOIL_HUE = 0.1;
 
 /** The background's hue turns by this part of the colour circle, the crystals' by less: they need not match. */
 const HUE_SPAN = 0.7;
@@ -62,12 +58,21 @@ const CRYSTAL_HUE_SPAN = 0.25;
 const HUE_OFFSETS = [0, 0.09, -0.08, 0.16, -0.15, 0.36] as const;
 
 /** Where the lamps stand in the cave: above, at both sides, and behind. */
-const LAMPS = [
+const LAMPS: readonly (readonly [number, number, number])[] = [
   [0.25, 1, 0.3],
   [-1, 0.25, 0.35],
   [0.95, -0.1, 0.3],
   [0.1, -0.35, -1],
-] as const;
+];
+
+const UP = new Vector3(0, 1, 0);
+
+/** How bright the crystals throw light on the walls at the strongest beat. */
+const WASH = 0.085;
+/** The light that crystals throw on the walls at a beat is taken from the cave's own: it moves, and does not flash. */
+const DIMMING = 0.6;
+/** As an eye would, the picture takes in less light where much comes. */
+const IRIS = 0.22;
 
 /** From cyan over blue and violet to red, and back: a dark yellow or green cave would be mud. */
 const caveHue = (hue: number): number => 0.77 + 0.24 * Math.sin(2 * Math.PI * hue);
@@ -85,7 +90,7 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
+  const calm = reducedMotion ? 0.3 : 1;
 
   const firstHue = random();
   const firstCaveHue = random();
@@ -109,12 +114,12 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
   const target = lightTarget(scope, true);
   target.samples = 4; // straight edges everywhere
   const glow = new Glow(scope, target.texture);
-  const echoes = [new Echo([4, 5, 6, 7]), new Echo([8, 9])];
 
   const core = new Float32Array(3 * N_GROUPS);
   const tip = new Float32Array(3 * N_GROUPS);
   const lit = new Float32Array(N_GROUPS);
-  const force = new Float32Array(2 * N_CRYSTALS);
+  const sizes = new Float32Array(N_GROUPS);
+  const beats = new Float32Array(N_GROUPS);
   const lamps = new Float32Array(3 * LAMPS.length);
   const uniforms = {
     uNoise,
@@ -124,6 +129,7 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
     uCamera: { value: new Vector3() },
     uAway: { value: CAMERA_DISTANCE },
     uRaised: { value: 0.08 },
+    uExposure: { value: 1 },
     uTangent: { value: new Vector2(1, 1) },
     uPixels: { value: new Vector2(1, 1) },
     uTime: { value: 0 },
@@ -131,12 +137,15 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
     uHaze: { value: new Vector3() },
     uOtherHaze: { value: new Vector3() },
     uFog: { value: new Vector3() },
-    uLampsAt: { value: LAMPS.map((at) => new Vector3(...at).normalize()) },
+    uLampsAt: { value: LAMPS.map((at) => new Vector3(...at)) },
     uLamps: { value: lamps },
     uCore: { value: core },
     uTip: { value: tip },
-    uForce: { value: force },
+    uSizes: { value: sizes },
+    uBeats: { value: beats },
     uLit: { value: lit },
+    uWash: { value: new Vector3() },
+    uWashTo: { value: new Matrix3() },
     uDirections: { value: directions },
     uScene: { value: target.texture },
     uGlow: { value: glow.texture },
@@ -167,35 +176,82 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
   ]);
   const picturePass = fullScreenPass(scope, PICTURE_SHADER, uniforms);
 
+  let tangent = 1;
+  let aspect = 1;
   const angles = new Euler();
+  const looks = new Euler(0, 0, 0, "ZXY");
   const turn = new Quaternion();
   const matrix = new Matrix4();
+  const own = new Vector3();
+  const pointing = new Vector3();
 
   function placeThings(frame: VisualFrame): void {
-    const seconds = frame.musicSeconds * pace;
+    const seconds = frame.musicSeconds * calm;
     uniforms.uTime.value = seconds;
-    const angle = (axis: number): number => TURN_SPEED * pace * (frame.travel[axis] ?? 0);
+    const angle = (axis: number): number => TURN_SPEED * calm * (frame.travel[axis] ?? 0);
     turn.setFromEuler(angles.set(angle(0), angle(1), angle(2))).multiply(firstTurn);
     uniforms.uTurn.value.setFromMatrix4(matrix.makeRotationFromQuaternion(turn));
 
-    angles.set(0.1 + 0.05 * Math.sin(0.11 * seconds), firstYaw + ORBIT_SPEED * seconds, 0);
-    const view = uniforms.uView.value.setFromMatrix4(matrix.makeRotationFromEuler(angles));
+    const hit = calm * strike(frame.pulse);
+    const zoom = tangent * (1 - RECOIL * hit);
+    uniforms.uTangent.value.set(zoom * aspect, zoom);
+    looks.set(
+      0.1 + 0.08 * Math.sin(0.5 * seconds),
+      firstYaw + ORBIT_SPEED * seconds,
+      RECOIL_ROLL * hit * Math.sin(1.7 * seconds),
+    );
+    const view = uniforms.uView.value.setFromMatrix4(matrix.makeRotationFromEuler(looks));
     const { elements } = view;
     // The rows of a rotation are where the camera's axes point.
     uniforms.uCamera.value.set(elements[2], elements[5], elements[8]).multiplyScalar(CAMERA_DISTANCE);
+
+    LAMPS.forEach((at, lamp) => {
+      uniforms.uLampsAt.value[lamp]
+        ?.set(...at)
+        .normalize()
+        .applyAxisAngle(UP, LAMP_SPEED * seconds);
+    });
   }
 
-  const past = (group: number, secondsAgo: number): number =>
-    echoes[group < 4 ? 0 : 1]?.at(group % 4, secondsAgo) ?? 0;
-
-  function growThings(): void {
-    for (let crystal = 0; crystal < N_CRYSTALS; crystal++) {
-      const group = Math.floor(crystal / CRYSTALS_PER_GROUP);
-      const late = SPREAD_SECONDS * crystalPlace(crystal);
-      force[2 * crystal] = past(group, late);
-      force[2 * crystal + 1] = past(group, late + CLIMB_SECONDS);
+  function growThings(frame: VisualFrame): void {
+    const seconds = frame.musicSeconds * calm;
+    const hit = calm * strike(frame.pulse);
+    for (let group = 0; group < N_GROUPS; group++) {
+      const size = frame.parameters[4 + group] ?? 0;
+      const turn = 0.5 + 0.5 * Math.sin(0.9 * seconds + 2.4 * group);
+      const beat = mix(LEAST_SHARE, 1, turn) * hit;
+      sizes[group] = size;
+      beats[group] = beat;
+      lit[group] = 0.1 + 0.9 * Math.min(1, size + beat) ** 2;
     }
-    for (let group = 0; group < N_GROUPS; group++) lit[group] = 0.1 + 0.9 * past(group, 0) ** 2;
+  }
+
+  /** What the groups throw on the walls: each lights up the side of the cave that it points to. */
+  function lightWalls(frame: VisualFrame): void {
+    const wash = uniforms.uWash.value.set(0, 0, 0);
+    const to = uniforms.uWashTo.value.elements.fill(0);
+    for (let group = 0; group < N_GROUPS; group++) {
+      const direction = directions[group];
+      if (!direction) continue;
+      const strength = 0.12 * (sizes[group] ?? 0) + 0.2 * (beats[group] ?? 0);
+      own.fromArray(core, 3 * group).multiplyScalar(strength / 3);
+      wash.addScaledVector(own, 0.4);
+      pointing.copy(direction).applyMatrix3(uniforms.uTurn.value);
+      // Column by column: the colour, times each coordinate of where it points.
+      for (let axis = 0; axis < 3; axis++) {
+        for (let channel = 0; channel < 3; channel++) {
+          to[3 * axis + channel] =
+            (to[3 * axis + channel] ?? 0) + own.getComponent(channel) * pointing.getComponent(axis);
+        }
+      }
+    }
+    // On the wall that is looked at it is as bright at every beat, whichever groups point there.
+    own.copy(uniforms.uCamera.value).normalize().negate().applyMatrix3(uniforms.uWashTo.value).add(wash);
+    const level = 0.2126 * Math.max(0, own.x) + 0.7152 * Math.max(0, own.y) + 0.0722 * Math.max(0, own.z);
+    const wanted = 0.02 + WASH * calm * strike(frame.pulse);
+    const scale = wanted / (level + 0.04);
+    wash.multiplyScalar(scale);
+    uniforms.uWashTo.value.multiplyScalar(scale);
   }
 
   const color = [0, 0, 0];
@@ -212,14 +268,16 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
 
   function colorThings(frame: VisualFrame): void {
     const chosen = (frame.parameters[3] ?? 0) - 0.5;
-    const background = firstCaveHue + HUE_SPAN * chosen;
+    const background = firstCaveHue + HUE_SPAN * chosen + RECOIL_HUE * calm * strike(frame.pulse);
     const crystal = firstHue + CRYSTAL_HUE_SPAN * chosen;
     const hue = caveHue(background);
     const otherHue = caveHue(background + 0.16);
-    paint(uniforms.uDeep.value, 0.3, 0.07, hue);
-    paint(uniforms.uHaze.value, 0.55, 0.13, hue);
-    paint(uniforms.uOtherHaze.value, 0.5, 0.14, otherHue);
-    paint(uniforms.uFog.value, 0.38, 0.09, hue);
+    uniforms.uExposure.value = 1.45 * (1 - IRIS * calm * strike(frame.pulse));
+    const left = 1 - DIMMING * calm * strike(frame.pulse);
+    paint(uniforms.uDeep.value, 0.3, 0.07, hue, left);
+    paint(uniforms.uHaze.value, 0.55, 0.13, hue, left);
+    paint(uniforms.uOtherHaze.value, 0.5, 0.14, otherHue, left);
+    paint(uniforms.uFog.value, 0.38, 0.09, hue, left);
     paintLamp(0, 0.96, 0.02, hue, 1.5);
     paintLamp(1, 0.75, 0.14, hue, 1.1);
     paintLamp(2, 0.78, 0.13, crystal + 0.1, 1.1);
@@ -239,14 +297,14 @@ function createCrystalsVisual({ canvas, seed, reducedMotion }: VisualOptions): V
       const { x, y } = uniforms.uPixels.value;
       target.setSize(x, y);
       glow.resize(x, y);
-      const tangent = mix(1, 0.92, Math.min(width / height, 1)) * halfHeightTangent(width / height);
-      uniforms.uTangent.value.set((tangent * width) / height, tangent);
+      aspect = width / height;
+      tangent = mix(1, 0.85, Math.min(aspect, 1)) * halfHeightTangent(aspect);
     },
     render(frame) {
-      for (const echo of echoes) echo.listen(frame);
       placeThings(frame);
-      growThings();
+      growThings(frame);
       colorThings(frame);
+      lightWalls(frame);
       scenePass.render(renderer, target);
       glow.render(renderer);
       picturePass.render(renderer, null);
