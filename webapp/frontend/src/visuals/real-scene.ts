@@ -1,6 +1,7 @@
 /** VIZ-REAL without a GPU: what the ten parameters mean, where camera and spheres are. */
 
 import { mix } from "./curves";
+import type { VisualFrame } from "./visual";
 
 export type Vec3 = [number, number, number];
 
@@ -14,8 +15,14 @@ export const DIRECTIONS: readonly Readonly<Vec3>[] = [-1, 0, 1].flatMap((x) =>
 /** From the middle of the grid to the camera. */
 export const CAMERA_DISTANCE = 11;
 
-/** Radians per second of the camera at full speed: once around in nine seconds. */
-export const REVOLUTION_SPEED = 0.7;
+/** Radians per musical second of the camera, and what its parameter at 1 adds: together once around in ten seconds. */
+export const REVOLUTION_SPEED = 0.25;
+export const REVOLUTION_FASTER = 0.4;
+
+/** How far along each axis a pulse throws the spheres outwards, shell by shell: sides, edges, corners. */
+const THROW = 0.8;
+/** How much later than the nearest shell each is thrown. */
+const SHELL_DELAYS_SECONDS = [0, 1 / 30, 2 / 30] as const;
 
 /** Largest radius and smallest distance never let spheres touch; the outermost stays in front of the camera. */
 export const sphereRadius = (parameter: number): number => mix(0.34, 0.79, parameter);
@@ -26,6 +33,32 @@ export const cameraElevation = (parameter: number): number => mix(-0.75, 1.05, p
 
 /** How far spheres float from their places, as a share of the grid's width. Neighbours still never touch. */
 const FLOAT = 0.02;
+
+/** What a shell of spheres does: sides, edges or corners of the grid. */
+export interface Shells {
+  /** The pulse that has reached it, in [0, 1]. */
+  readonly pulse: Vec3;
+  /** From the middle to its spheres' places, along each axis that they lie on. */
+  readonly distance: Vec3;
+}
+
+export function createShells(): Shells {
+  return { pulse: [0, 0, 0], distance: [1, 1, 1] };
+}
+
+/** Throw the spheres of a grid outwards. What is farther out is thrown later, so none gets nearer to another. */
+export function throwShells(
+  out: Shells,
+  distance: number,
+  gain: number,
+  frame: Pick<VisualFrame, "timeSeconds" | "pulse" | "pulseAt">,
+): void {
+  SHELL_DELAYS_SECONDS.forEach((delay, shell) => {
+    const pulse = gain * (delay === 0 ? frame.pulse : frame.pulseAt(frame.timeSeconds - delay));
+    out.pulse[shell] = pulse;
+    out.distance[shell] = distance + THROW * pulse;
+  });
+}
 
 /** A channel of a surface's colour: never black, never a perfect mirror of the light. */
 export const surfaceChannel = (parameter: number): number => mix(0.055, 0.9, parameter ** 1.7);
@@ -98,8 +131,9 @@ export function placeCamera(out: CameraFrame, orbit: Orbit, azimuth: number, ele
 const position: Vec3 = [0, 0, 0];
 
 /** Where a sphere's centre is; it floats a little about its place in the grid. The result is overwritten by the next call. */
-function spherePosition(sphere: number, distance: number, timeSeconds: number): Readonly<Vec3> {
+function spherePosition(sphere: number, distances: Readonly<Vec3>, timeSeconds: number): Readonly<Vec3> {
   const place = DIRECTIONS[sphere] ?? [0, 0, 0];
+  const distance = distances[Math.abs(place[0]) + Math.abs(place[1]) + Math.abs(place[2]) - 1] ?? 0;
   for (let axis = 0; axis < 3; axis++) {
     const phase = sphere * 2.4 + axis * 1.9;
     position[axis] =
@@ -116,18 +150,18 @@ export function writeSpheres(
   out: Float32Array,
   order: Uint8Array,
   nearness: Float32Array,
-  distance: number,
+  distances: Readonly<Vec3>,
   camera: Readonly<Vec3>,
   timeSeconds: number,
 ): void {
   for (let sphere = 0; sphere < DIRECTIONS.length; sphere++) {
-    const [x, y, z] = spherePosition(sphere, distance, timeSeconds);
+    const [x, y, z] = spherePosition(sphere, distances, timeSeconds);
     nearness[sphere] = -((x - camera[0]) ** 2) - (y - camera[1]) ** 2 - (z - camera[2]) ** 2;
   }
   order.sort((a, b) => (nearness[a] ?? 0) - (nearness[b] ?? 0) || a - b);
   for (let place = 0; place < order.length; place++) {
     const sphere = order[place] ?? 0;
-    const [x, y, z] = spherePosition(sphere, distance, timeSeconds);
+    const [x, y, z] = spherePosition(sphere, distances, timeSeconds);
     out[4 * place] = x;
     out[4 * place + 1] = y;
     out[4 * place + 2] = z;

@@ -9,7 +9,8 @@ const SCENE = /* glsl */ `
 #define SPHERES 26
 uniform vec4 uSpheres[SPHERES]; // centre and number, the farthest first
 uniform float uRadius;
-uniform float uDistance;        // from the middle to the nearest spheres' centres
+uniform vec3 uAway;             // from the middle to the places of the spheres on sides, edges and corners
+uniform vec3 uBeat;             // the pulse that has reached them
 uniform vec3 uCamera;
 uniform vec3 uRight;
 uniform vec3 uUp;
@@ -24,6 +25,13 @@ uniform float uTime;
 
 vec3 rayThrough(vec2 clip) {
   return normalize(uForward + clip.x * uTangent.x * uRight + clip.y * uTangent.y * uUp);
+}
+
+// The pulse that has come so far from the lamp; it dies away behind the last spheres.
+float beatAt(float far) {
+  float beat = mix(uBeat.x, uBeat.y, clamp((far - uAway.x) / (uAway.y - uAway.x), 0.0, 1.0));
+  beat = mix(beat, uBeat.z, clamp((far - uAway.y) / (uAway.z - uAway.y), 0.0, 1.0));
+  return beat * exp(-0.3 * max(far - uAway.z, 0.0));
 }
 
 // Light that thin mist throws towards the camera from the lamp, along a ray's first part of a length: the integral of
@@ -73,10 +81,9 @@ float lampVisibility(vec3 p) {
   float middle = a.x + a.y + a.z - most - least;
   float far = length(p);
   vec3 along = vec3(most, (most + middle) * 0.70711, (most + middle + least) * 0.57735) / far;
-  vec3 away = uDistance * vec3(1.0, 1.41421, 1.73205);
-  vec3 missed = sqrt(max(1.0 - along * along, 0.0)) * away - uRadius; // how far the light passes the sphere's surface
+  vec3 missed = sqrt(max(1.0 - along * along, 0.0)) * uAway - uRadius; // how far the light passes the sphere's surface
   vec3 lit = smoothstep(-0.06, 0.10, missed);
-  vec3 behind = smoothstep(away - uRadius, away + uRadius, vec3(far));
+  vec3 behind = smoothstep(uAway - uRadius, uAway + uRadius, vec3(far));
   lit = mix(vec3(1.0), lit, behind);
   return min(lit.x, min(lit.y, lit.z));
 }
@@ -95,7 +102,7 @@ void main() {
   for (int i = 0; i < STEPS; i++) {
     float angle = mix(from, to, (float(i) + jitter) / float(STEPS));
     vec3 p = uCamera + ray * (nearest + h * tan(angle));
-    sum += lampVisibility(p);
+    sum += lampVisibility(p) * (1.0 + 0.6 * beatAt(length(p)));
   }
   // The mist is thickest near the lamp.
   float lamp = (sum / float(STEPS) * (to - from) + 0.15) * exp(-0.42 * h) / h;
@@ -177,7 +184,7 @@ void main() {
   // Each sphere is turned its own way, and spins slowly.
   float number = sphere.w;
   vec3 axis = normalize(vec3(sin(number * 2.4), 1.3 * cos(number * 1.7), sin(number * 3.1 + 1.0)) + 0.01);
-  float angle = number * 2.39996 + uTime * (0.10 + 0.05 * sin(number * 5.0));
+  float angle = number * 2.39996 + uTime * (0.5 + 0.2 * sin(number * 5.0));
   float c = cos(angle);
   vec3 s = sin(angle) * axis;
   vec3 t = (1.0 - c) * axis;
@@ -284,10 +291,11 @@ void main() {
   halfway = normalize(toLamp + toEye);
   nl = max(dot(normal, toLamp), 0.0);
   shine = glint(max(roughness, 0.3), nl, nv, max(dot(normal, halfway), 0.0));
-  light += uLampLight * 16.0 / (1.0 + lampAway2) * nl * (albedo * 0.318 + f0 * shine);
+  float beat = beatAt(length(vCenter));
+  light += uLampLight * (1.0 + beat) * 16.0 / (1.0 + lampAway2) * nl * (albedo * 0.318 + f0 * shine);
 
-  // A little of the lamp's light comes through the veins.
-  light += uVein * metal * (0.15 + 0.35 * nv);
+  // A little of the lamp's light comes through the veins, much more of it with the beat.
+  light += uVein * metal * (0.15 + 0.35 * nv) * (1.0 + 4.0 * beat);
 
   // Mist: what is far fades a little into the sky, and glows near the lamp.
   light = mix(around * 0.7, light, exp(-0.008 * hit));

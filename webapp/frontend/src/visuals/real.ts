@@ -9,13 +9,16 @@ import {
   cameraElevation,
   createCameraFrame,
   createOrbit,
+  createShells,
   DIRECTIONS,
   placeCamera,
+  REVOLUTION_FASTER,
   REVOLUTION_SPEED,
   skyChannel,
   sphereDistance,
   sphereRadius,
   surfaceChannel,
+  throwShells,
   writeSpheres,
 } from "./real-scene";
 import { SHAFTS_SHADER, SKY_SHADER, SPHERES_SHADER, SPHERES_VERTEX_SHADER } from "./real-shaders";
@@ -29,6 +32,16 @@ const DISC_CORNERS = 32;
 
 /** The shafts of light are drawn with one pixel for this many of the picture, in each direction. */
 const SHAFTS_SCALE = 4;
+
+/** From the middle to a side, an edge and a corner, in distances along the axes. */
+const FROM_MIDDLE = new Vector3(1, Math.SQRT2, Math.sqrt(3));
+
+/** A pulse narrows the angle that the picture covers by this share. */
+const ZOOM = 0.09;
+
+/** How much more light than usual a pulse gives the sky's gas, and the threads in it. */
+const GAS_GLOW = 0.25;
+const THREAD_GLOW = 0.9;
 
 const randomOffset = (random: Random): Vector3 =>
   new Vector3(NOISE_SIZE * random(), NOISE_SIZE * random(), NOISE_SIZE * random());
@@ -59,6 +72,7 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
   bake();
   scope.listen(canvas, "webglcontextrestored", bake);
 
+  const shells = createShells();
   const spheres = new Float32Array(4 * DIRECTIONS.length);
   const order = Uint8Array.from(DIRECTIONS.keys());
   const nearness = new Float32Array(DIRECTIONS.length);
@@ -67,7 +81,8 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
   const uniforms = {
     uSpheres: { value: spheres },
     uRadius: { value: 1 },
-    uDistance: { value: 1 },
+    uAway: { value: new Vector3() },
+    uBeat: { value: new Vector3() },
     uCamera: { value: new Vector3() },
     uRight: { value: new Vector3() },
     uUp: { value: new Vector3() },
@@ -109,18 +124,25 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
     blend: true,
   });
 
+  const tangent = new Vector2(1, 1); // of half the angle that the picture covers without a pulse
+
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const azimuth = firstAzimuth + REVOLUTION_SPEED * pace * (frame.travel[8] ?? 0);
+    const revolved = REVOLUTION_SPEED * frame.musicSeconds + REVOLUTION_FASTER * (frame.travel[8] ?? 0);
+    const azimuth = firstAzimuth + pace * revolved;
     placeCamera(camera, orbit, azimuth, cameraElevation(parameter(9)));
     uniforms.uCamera.value.fromArray(camera.position);
     uniforms.uRight.value.fromArray(camera.right);
     uniforms.uUp.value.fromArray(camera.up);
     uniforms.uForward.value.fromArray(camera.forward);
     uniforms.uRadius.value = sphereRadius(parameter(6));
-    uniforms.uDistance.value = sphereDistance(parameter(7));
+    throwShells(shells, sphereDistance(parameter(7)), pace, frame);
+    uniforms.uBeat.value.fromArray(shells.pulse);
+    uniforms.uAway.value.fromArray(shells.distance).multiply(FROM_MIDDLE);
+    uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * pace * frame.pulse);
+    uniforms.uPixelAngle.value = (2 * uniforms.uTangent.value.y) / uniforms.uPixels.value.y;
     uniforms.uTime.value = frame.musicSeconds * pace;
-    writeSpheres(spheres, order, nearness, uniforms.uDistance.value, camera.position, uniforms.uTime.value);
+    writeSpheres(spheres, order, nearness, shells.distance, camera.position, uniforms.uTime.value);
   }
 
   function colorThings(frame: VisualFrame): void {
@@ -138,10 +160,14 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
     uniforms.uSkyGas.value.set(1.5 * red + 0.014, 1.05 * green + 0.01, 0.8 * blue + 0.024);
     uniforms.uSkyOther.value.set(0.7 * red + 0.004, 1.05 * green + 0.014, 1.5 * blue + 0.035);
     const pale = (red + green + blue) / 3;
+    const gasLight = 1 + GAS_GLOW * pace * frame.pulse;
+    uniforms.uSkyGas.value.multiplyScalar(gasLight);
+    uniforms.uSkyOther.value.multiplyScalar(gasLight);
     uniforms.uSkyThreads.value
       .set(mix(red, pale, 0.35), mix(green, pale, 0.3), mix(blue, pale, 0.25))
       .multiplyScalar(1.6)
-      .addScalar(0.06);
+      .addScalar(0.06)
+      .multiplyScalar(1 + THREAD_GLOW * pace * frame.pulse);
     uniforms.uSkyDeep.value.set(0.05 * red + 0.004, 0.05 * green + 0.005, 0.08 * blue + 0.012);
     // Brighter skies need less exposure, as the eye would do it.
     const brightness = 0.3 * red + 0.55 * green + 0.15 * blue;
@@ -157,9 +183,8 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
       renderer.getDrawingBufferSize(uniforms.uPixels.value);
       const { x, y } = uniforms.uPixels.value;
       shafts.setSize(Math.max(1, Math.ceil(x / SHAFTS_SCALE)), Math.max(1, Math.ceil(y / SHAFTS_SCALE)));
-      const tangent = halfHeightTangent(width / height);
-      uniforms.uTangent.value.set((tangent * width) / height, tangent);
-      uniforms.uPixelAngle.value = (2 * tangent) / y;
+      const upwards = halfHeightTangent(width / height);
+      tangent.set((upwards * width) / height, upwards);
     },
     render(frame) {
       placeThings(frame);
