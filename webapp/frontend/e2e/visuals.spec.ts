@@ -117,38 +117,45 @@ for (const id of IDS) {
     );
 
     test(
-      "does not flash: brightness moves smoothly, and little where a beat begins",
+      "does not flash: the picture's brightness moves smoothly, and little at a beat",
       { tag: "@slow" },
       async ({ page }) => {
         await open(page, id);
-        let previous = Number.NaN;
-        let pulseBefore = Number.NaN;
+        const pulse = (step: number): number => frameAt(music(10 + step / 30)).pulse;
+        let before = Number.NaN;
         for (let step = 0; step < 30; step++) {
-          const moment = music(10 + step / 30);
-          const { pulse } = frameAt(moment);
-          await render(page, moment, "frame");
+          await render(page, music(10 + step / 30), "frame");
           const { mean } = await page.evaluate(() => window.harness.tones("frame"));
-          const most = pulse > pulseBefore ? 12 : 3;
-          if (step > 0) expect(Math.abs(mean - previous), `step ${step}`).toBeLessThan(most);
-          [previous, pulseBefore] = [mean, pulse];
+          // Light that a beat sends out may travel for a while.
+          const isBeat = [0, 1, 2, 3].some((ago) => pulse(step - ago) > pulse(step - ago - 1));
+          if (step > 0) expect(Math.abs(mean - before), `step ${step}`).toBeLessThan(isBeat ? 12 : 5);
+          before = mean;
         }
       },
     );
 
-    test("is calm in silence, and calmer with reduced motion", { tag: "@slow" }, async ({ page }) => {
-      const rest = await page.evaluate((id) => window.harness.rest[id]!, id);
-      const drift: number[] = [];
-      for (const reducedMotion of [false, true]) {
-        await open(page, id, 1, reducedMotion);
-        // Music that has stopped: the parameters stand, time and travel go on.
-        await render(page, constant(rest, 60), "now");
-        await render(page, constant(rest, 60 + 1 / 30), "next");
-        drift.push((await difference(page, "now", "next")).mean);
-        await page.evaluate(() => window.harness.dispose());
-      }
-      expect(drift[0]).toBeLessThan(3);
-      expect(drift[1]).toBeLessThan(drift[0]!);
-    });
+    test(
+      "stands nearly still in silence, and is calmer with reduced motion",
+      { tag: "@slow" },
+      async ({ page }) => {
+        const rest = await page.evaluate((id) => window.harness.rest[id]!, id);
+        const drift: number[] = [];
+        for (const reducedMotion of [false, true]) {
+          await open(page, id, 1, reducedMotion);
+          for (const silentFrom of [60, Number.POSITIVE_INFINITY]) {
+            // Parameters stand; musical time does, too, or goes on.
+            await render(page, constant(rest, 61, silentFrom), "now");
+            await render(page, constant(rest, 61 + 1 / 30, silentFrom), "next");
+            drift.push((await difference(page, "now", "next")).mean);
+          }
+          await page.evaluate(() => window.harness.dispose());
+        }
+        const [silent = NaN, sounding = NaN, calmSilent = NaN, calmSounding = NaN] = drift;
+        expect(silent).toBeLessThan(0.2);
+        expect(calmSilent).toBeLessThan(0.2);
+        expect(calmSounding).toBeLessThan(sounding);
+      },
+    );
 
     test("leaves nothing behind on the GPU", { tag: "@slow" }, async ({ page }) => {
       const alive = async (): Promise<Record<string, number>> => {

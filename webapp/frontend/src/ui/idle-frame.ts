@@ -25,5 +25,6 @@ export function idleFrame(definition: VisualDefinition, seconds: number): Visual
     ),
     recall: (time, out) => out.set(at(time)),
     pulseAt: () => 0,
+    musicSecondsAt: (time) => time,
   };
 }

@@ -38,6 +38,7 @@ export class MusicFrames {
         this.#write(moment, out, this.#recalledTravel);
       },
       pulseAt: (moment) => this.#source?.motionAt(moment).pulse ?? 0,
+      musicSecondsAt: (moment) => this.#source?.motionAt(moment).musicSeconds ?? 0,
     };
   }
 

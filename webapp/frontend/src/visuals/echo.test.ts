@@ -12,6 +12,7 @@ function frameAt(timeSeconds: number): VisualFrame {
     musicSeconds: timeSeconds,
     pulse: 0,
     pulseAt: () => 0,
+    musicSecondsAt: (seconds) => seconds,
     parameters: values(timeSeconds),
     travel: new Array<number>(10).fill(0),
     recall: (seconds, out) => out.set(values(seconds)),

@@ -18,6 +18,7 @@ function frameAt(timeSeconds: number, at: (seconds: number) => number[]): Visual
     musicSeconds: timeSeconds,
     pulse: 0,
     pulseAt: () => 0,
+    musicSecondsAt: (seconds) => seconds,
     parameters: at(timeSeconds),
     travel: new Array<number>(10).fill(0),
     recall: (seconds, out) => out.set(at(seconds)),

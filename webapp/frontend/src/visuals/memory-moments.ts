@@ -20,8 +20,11 @@ const HEARING_SECONDS = 0.8;
 const NOW_STEPS = 24;
 const NOW_STEP_SECONDS = 0.1;
 
-/** Moments younger than this are still the present, and no memory of it. */
+/** Moments younger than this, in musical time, are still the present, and no memory of it. */
 const PRESENT_SECONDS = 4;
+
+/** A moment is there as far as the music moved in it: wholly from this share of the usual pace on. */
+const WHOLE_PACE = 0.5;
 
 /** Which times are shown: multiples of `stepSeconds`; those with odd numbers only by `oddShare` (1: wholly). */
 export interface Grid {
@@ -85,9 +88,12 @@ export function createProjection({ places, hue, random }: MomentsOptions): Float
 /** A song's moments, to be read after `listen`. The last one is the present. */
 export class Moments {
   readonly grid: Grid = { stepSeconds: FINEST_STEP_SECONDS, count: 0, oddShare: 1 };
-  /** For each moment its place and how much the light is there at all; and, from `4 * MOMENTS` on, hue relative to the
-   *  song's, likeness to now in [0, 1], remembered size in [0, 1], age in seconds. Ready to be a texture of two rows. */
-  readonly data = new Float32Array(8 * MOMENTS);
+  /** For each moment its place and how much the light is there at all; from `4 * MOMENTS` on, hue relative to the
+   *  song's, likeness to now in [0, 1], remembered size in [0, 1], age in musical seconds; from `8 * MOMENTS` on, the beat
+   *  that has reached it (memory-map.ts). Ready to be a texture of three rows. */
+  readonly data = new Float32Array(12 * MOMENTS);
+  /** How far each light has neither faded for good nor still to be born, whatever the music did there. */
+  readonly stay = new Float32Array(MOMENTS);
   count = 0;
   /** How far moments lie apart, in units of space. */
   spread = 0;
@@ -99,10 +105,9 @@ export class Moments {
   /** How much each number counts when moments are compared. */
   readonly #telling = new Float32Array(N).fill(0.25);
   readonly #places = this.data.subarray(0, 4 * MOMENTS);
-  readonly #looks = this.data.subarray(4 * MOMENTS);
+  readonly #looks = this.data.subarray(4 * MOMENTS, 8 * MOMENTS);
   readonly #values = new Float32Array(N);
   readonly #heard = new Float32Array(N * MOMENTS);
-  readonly #weights = new Float32Array(MOMENTS);
   readonly #means = new Float32Array(N);
   readonly #gains = new Float32Array(N);
 
@@ -142,7 +147,7 @@ export class Moments {
     this.#looks[4 * this.grid.count + 2] = frame.parameters[this.#options.size] ?? 0;
     this.#looks[4 * this.grid.count + 3] = 0;
     this.#places[4 * this.grid.count + 3] = 1;
-    this.#weights[this.grid.count] = 1;
+    this.stay[this.grid.count] = 1;
   }
 
   #hearPast(frame: VisualFrame): void {
@@ -152,24 +157,33 @@ export class Moments {
     const evenKeeps = Math.exp((-(2 - oddShare) * stepSeconds) / HEARING_SECONDS);
     const oddKeeps = Math.exp((-oddShare * stepSeconds) / HEARING_SECONDS);
     const heard = this.#heard;
+    let before = 0; // musical time, one moment and two moments ago
+    let earlier = 0;
     for (let i = 0; i < count; i++) {
       frame.recall(i * stepSeconds, this.#values);
       const odd = i % 2 === 1;
       const keeps = i === 0 ? 0 : odd ? oddKeeps : evenKeeps;
-      const age = now - i * stepSeconds;
+      const music = frame.musicSecondsAt(i * stepSeconds);
+      // What fades has no say any more in how far the music moved.
+      const since = music - (odd ? before : earlier + (before - earlier) * oddShare);
+      const usual = WHOLE_PACE * stepSeconds * (odd ? 1 : 2 - oddShare);
+      const moved = i === 0 ? 1 : Math.min(1, Math.max(0, since) / usual);
+      earlier = before;
+      before = music;
       for (let p = 0; p < N; p++) {
         const value = this.#values[p] ?? 0;
         heard[N * i + p] = value + ((heard[N * (i - 1) + p] ?? value) - value) * keeps;
       }
-      const born = Math.min(1, age / stepSeconds);
+      const born = Math.min(1, now / stepSeconds - i);
+      const stays = (odd ? oddShare : 1) * born;
       this.#looks[4 * i + 2] = this.#values[this.#options.size] ?? 0;
-      this.#looks[4 * i + 3] = age;
-      this.#places[4 * i + 3] = (odd ? oddShare : 1) * born;
-      this.#weights[i] = (odd ? oddShare : 1) * born;
+      this.#looks[4 * i + 3] = Math.max(0, frame.musicSeconds - music);
+      this.#places[4 * i + 3] = stays * moved;
+      this.stay[i] = stays;
     }
     // The newest light comes off the present one, and then goes to its own place.
     const newest = N * (count - 1);
-    const share = Math.min(1, (this.#looks[4 * (count - 1) + 3] ?? 0) / stepSeconds);
+    const share = Math.min(1, now / stepSeconds - (count - 1));
     for (let p = 0; p < N; p++) {
       const present = heard[N * count + p] ?? 0;
       heard[newest + p] = present + ((heard[newest + p] ?? 0) - present) * share;
@@ -183,7 +197,7 @@ export class Moments {
       let squares = 0;
       let weights = 0;
       for (let i = 0; i < this.count; i++) {
-        const weight = this.#weights[i] ?? 0;
+        const weight = this.#places[4 * i + 3] ?? 0;
         const value = this.#heard[N * i + p] ?? 0;
         weights += weight;
         sum += weight * value;
@@ -217,8 +231,8 @@ export class Moments {
       this.#places[4 * i] = scale * nearer * x;
       this.#places[4 * i + 1] = scale * nearer * y;
       this.#places[4 * i + 2] = scale * nearer * z;
-      squares += (this.#weights[i] ?? 0) * square * nearer * nearer;
-      weights += this.#weights[i] ?? 0;
+      squares += (this.#places[4 * i + 3] ?? 0) * square * nearer * nearer;
+      weights += this.#places[4 * i + 3] ?? 0;
       const hueMean = this.#means[hue] ?? 0;
       this.#looks[4 * i] =
         ((this.#heard[N * i + hue] ?? 0) - hueMean) * (this.#gains[hue] ?? 0) + 1.6 * (hueMean - 0.5);
@@ -239,8 +253,8 @@ export class Moments {
         distance += (this.#telling[p] ?? 0) * apart * apart;
       }
       this.#looks[4 * i + 1] = distance;
-      sum += (this.#weights[i] ?? 0) * distance;
-      weights += this.#weights[i] ?? 0;
+      sum += (this.#places[4 * i + 3] ?? 0) * distance;
+      weights += this.#places[4 * i + 3] ?? 0;
     }
     const alike = (0.05 + 0.2 * reach) * (sum / weights) + 0.12;
     this.likeness = 0;
@@ -248,7 +262,7 @@ export class Moments {
       const past = Math.min(1, (this.#looks[4 * i + 3] ?? 0) / PRESENT_SECONDS);
       const likeness = Math.exp(-(this.#looks[4 * i + 1] ?? 0) / alike) * past * past * past;
       this.#looks[4 * i + 1] = likeness;
-      this.likeness += (this.#weights[i] ?? 0) * likeness;
+      this.likeness += (this.#places[4 * i + 3] ?? 0) * likeness;
     }
   }
 }

@@ -1,9 +1,13 @@
+import { BEAT_STEPS } from "./memory-map";
 import { MOMENTS } from "./memory-moments";
 import { DEVELOP, DITHER, HEADER, NOISE } from "./shader-chunks";
 
 /** Pieces of path between one moment and the next, and of a thread. */
 export const PATH_PIECES = 4;
 export const THREAD_PIECES = 20;
+
+/** Moments that stand for the whole song. */
+export const LANDMARKS = 9;
 
 /** Of half the angle that a landscape picture covers upwards. */
 export const LANDSCAPE_TANGENT = 0.4;
@@ -36,12 +40,9 @@ float hueOf(float relative) {
 const SPACE = /* glsl */ `
 #define MOMENTS ${MOMENTS}
 precision highp sampler2D;
-uniform sampler2D uMoments; // row 0: place, presence. Row 1: hue, likeness, size, age
+uniform sampler2D uMoments; // row 0: place, presence. Row 1: hue, likeness, strength, age. Row 2: beat
 uniform int uCount;         // moments, the present included
-uniform float uStep;        // seconds from one to the next
-uniform float uNow;         // the song's age in seconds
-uniform float uCoil;        // radius of the coil that moments unroll into
-uniform float uSwirl;       // how far the coil has turned, radians
+uniform float uNow;         // the song's age in musical seconds
 uniform float uRipple;      // of the path near its head
 uniform float uTime;
 uniform vec3 uCamera;
@@ -52,56 +53,29 @@ uniform vec2 uTangent;      // of half the angle that the picture covers
 uniform float uDistance;    // from the camera to the middle
 uniform float uPixel;       // its size on the picture, whose height is 2
 
+int within(int i) {
+  return clamp(i, 0, uCount - 1);
+}
+
+vec3 placeOf(int i) {
+  return texelFetch(uMoments, ivec2(within(i), 0), 0).xyz;
+}
+
 vec4 lookOf(int i) {
-  return texelFetch(uMoments, ivec2(i, 1), 0);
+  return texelFetch(uMoments, ivec2(within(i), 1), 0);
 }
 
 float presenceOf(int i) {
   return texelFetch(uMoments, ivec2(i, 0), 0).w;
 }
 
-// Time is a dimension of its own: moments that are alike unroll into a spiral, the oldest outside.
-vec3 coil(float age) {
-  float born = uNow - age;
-  float turn = 8.5 * log(1.0 + born / 3.5) - 8.5 * log(1.0 + uNow / 3.5) + uSwirl;
-  float out01 = sqrt(age / (uNow + 6.0));
-  float wave = sin(turn * 0.5 + 0.11 * uTime) * 0.35 * out01;
-  return uCoil * out01 * vec3(cos(turn), wave, sin(turn));
-}
-
-// The wave that runs from the head along the path.
-vec3 ripple(float age) {
-  float wave = sin(7.0 * sqrt(age + 0.2) - 2.6 * uTime) * exp(-age * 0.22) * (1.0 - exp(-age * 1.6));
-  return vec3(0.13, 0.40, 0.10) * wave * uRipple;
-}
-
-vec3 momentAt(int i) {
-  float age = lookOf(i).w;
-  return texelFetch(uMoments, ivec2(i, 0), 0).xyz + coil(age) + ripple(age);
+float beatOf(int i) {
+  return texelFetch(uMoments, ivec2(within(i), 2), 0).x;
 }
 
 // A smooth curve through four points, between the two in the middle.
 vec3 curve(vec3 a, vec3 b, vec3 c, vec3 d, float t) {
   return b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)));
-}
-
-// Where a light is shown: a light that fades for good glides into the curve that stays when it has gone.
-vec3 shownAt(int i) {
-  i = clamp(i, 0, uCount - 1);
-  vec3 own = momentAt(i);
-  float presence = presenceOf(i);
-  if (i % 2 == 0 || i == uCount - 1 || presence > 0.999) return own;
-  int next = min(i + 1, uCount - 1);
-  vec3 between = curve(momentAt(max(i - 3, 0)), momentAt(i - 1), momentAt(next), momentAt(min(i + 3, uCount - 1)), 0.5);
-  return mix(between, own, presence);
-}
-
-// How strong a moment was; glides like its light does.
-float strengthAt(int i) {
-  i = clamp(i, 0, uCount - 1);
-  float own = lookOf(i).z;
-  if (i % 2 == 0 || i == uCount - 1) return own;
-  return mix(0.5 * (lookOf(i - 1).z + lookOf(min(i + 1, uCount - 1)).z), own, presenceOf(i));
 }
 
 vec4 project(vec3 p) {
@@ -133,7 +107,8 @@ vec4 screen(vec3 light) {
 
 /** Space itself: gas in the colours of the song, brighter around the present. Soft, so drawn small and enlarged. */
 export const SPACE_SHADER = /* glsl */ `${HEADER}${DEVELOP}${NOISE}${COLOR}${SPACE}
-#define GLOWS 9
+#define LANDMARKS ${LANDMARKS}
+#define BEAT_STEPS ${BEAT_STEPS}
 in vec2 vClip;
 out vec4 outColor;
 uniform vec2 uHead;     // on the picture
@@ -143,19 +118,27 @@ uniform float uHueSong;
 uniform float uGlow;
 uniform float uPulse;
 uniform vec3 uOffset;
+uniform float uLandmarks[LANDMARKS]; // numbers of moments, with fractions
+uniform float uBeats[BEAT_STEPS];    // the pulse that has come so many steps from the present
+
+float beatAt(float far) {
+  float steps = min(far, float(BEAT_STEPS) - 1.001);
+  int whole = int(steps);
+  return mix(uBeats[whole], uBeats[whole + 1], steps - float(whole));
+}
 
 // What has been lights the gas around it: a few times, evenly spread over the song, stand for all.
 vec3 glowOfThePast(float thick) {
   vec3 light = vec3(0.0);
-  for (int k = 0; k < GLOWS; k++) {
-    float at = (float(k) + 0.5) / float(GLOWS) * uNow / uStep;
-    int i = min(int(at), uCount - 1);
-    int next = min(i + 1, uCount - 1);
-    vec4 seen = project(mix(momentAt(i), momentAt(next), at - float(i)));
+  for (int k = 0; k < LANDMARKS; k++) {
+    float at = uLandmarks[k];
+    int i = int(at);
+    int next = i + 1;
+    vec4 seen = project(mix(placeOf(i), placeOf(next), at - float(i)));
     vec2 away = (vClip - seen.xy / seen.w) * vec2(uAspect, 1.0);
     vec4 look = mix(lookOf(i), lookOf(next), at - float(i));
     float size = 0.42 * enlarged(seen.w);
-    light += oklch(0.56, 0.12, hueOf(look.x)) * exp(-dot(away, away) / (size * size)) * (0.10 + 0.16 * look.y);
+    light += oklch(0.56, 0.12, hueOf(look.x)) * exp(-dot(away, away) / (size * size)) * (0.10 + 0.16 * look.y + 0.12 * beatOf(i));
   }
   return light * thick;
 }
@@ -163,9 +146,10 @@ vec3 glowOfThePast(float thick) {
 void main() {
   vec3 ray = normalize(uForward + vClip.x * uTangent.x * uRight + vClip.y * uTangent.y * uUp);
   vec3 p = ray * 1.7 + uOffset;
-  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.006 * uTime, 0.0), 2);
-  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.008 * uTime), 4);
+  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.2 * uTime, 0.0), 2);
+  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.3, 0.18, -0.24) * uTime, 4);
   vec2 away = (vClip - uHead) * vec2(uAspect, 1.0);
+  float beat = beatAt(2.5 * length(away));
   float near = exp(-dot(away, away) * 1.1);
   float close = exp(-dot(away, away) * 7.0);
 
@@ -175,12 +159,14 @@ void main() {
   float here = hueOf(uHueNow);
   float song = hueOf(uHueSong);
   vec3 light = oklch(0.155, 0.05, song + 0.06);
-  light += oklch(0.36, 0.10, song - 0.03) * bright * (0.35 + 0.45 * near);
-  light += oklch(0.36, 0.11, song + 0.16) * other * other * (0.45 + 0.25 * near);
-  light += oklch(0.55, 0.11, here) * threads * (0.05 + (0.25 + 0.9 * uGlow) * near * (0.3 + bright));
+  light += oklch(0.53, 0.13, song - 0.03) * bright * bright * (0.7 + 0.4 * near);
+  light += oklch(0.52, 0.14, song + 0.16) * other * other * (0.8 + 0.2 * near);
+  light += oklch(0.55, 0.11, here) * threads * (0.12 + (0.25 + 0.9 * uGlow) * near * (0.3 + bright));
   // The present lights the gas around it.
   light += oklch(0.62, 0.13, here) * (near * 0.10 + close * 0.28) * (0.25 + 1.35 * uGlow) * (0.45 + 0.85 * bright);
   light += oklch(0.7, 0.10, here + 0.05) * close * close * uPulse * 0.22;
+  // The beat runs outwards through the gas.
+  light += oklch(0.6, 0.14, here - 0.06) * beat * (0.03 + 0.45 * bright * bright + 0.3 * threads) * (0.35 + 0.5 * near);
   light += glowOfThePast(0.35 + 0.9 * bright + 0.5 * threads);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.55 * smoothstep(0.25, 1.05, dot(corner, corner));
@@ -238,10 +224,10 @@ void main() {
   vLight = vec3(0.0);
   vFlat = vec3(0.0);
   if (i >= uCount - 1) return;
-  vec3 a = shownAt(i - 1);
-  vec3 b = shownAt(i);
-  vec3 c = shownAt(i + 1);
-  vec3 d = shownAt(i + 2);
+  vec3 a = placeOf(i - 1);
+  vec3 b = placeOf(i);
+  vec3 c = placeOf(i + 1);
+  vec3 d = placeOf(i + 2);
   float t = position.x / PIECES;
   vec4 here = project(curve(a, b, c, d, t));
   vec4 ahead = project(curve(a, b, c, d, t + 0.04));
@@ -255,7 +241,7 @@ void main() {
   float wide = max(width, 2.2 * uPixel);
   here.xy += vec2(-along.y, along.x) / aspect * position.y * wide * here.w;
   vAcross = position.y;
-  float bright = 0.10 + 0.55 * fresh + 0.34 * look.y;
+  float bright = 0.10 + 0.55 * fresh + 0.34 * look.y + 0.5 * mix(beatOf(i), beatOf(i + 1), t);
   vLight = oklch(0.74, 0.12, hueOf(look.x)) * bright * clear * (width / wide);
   gl_Position = here;
 }`;
@@ -288,18 +274,19 @@ void main() {
   vVeil = vec2(0.0);
   vLow = vHigh = vec3(0.0);
   if (i >= uCount - 1) return;
-  vec3 a = shownAt(i - 1);
-  vec3 b = shownAt(i);
-  vec3 c = shownAt(i + 1);
-  vec3 d = shownAt(i + 2);
+  vec3 a = placeOf(i - 1);
+  vec3 b = placeOf(i);
+  vec3 c = placeOf(i + 1);
+  vec3 d = placeOf(i + 2);
   float t = position.x / PIECES;
   float up = position.y * 0.5 + 0.5;
-  float strength = mix(strengthAt(i), strengthAt(i + 1), t);
   vec4 look = mix(lookOf(i), lookOf(i + 1), t);
+  float strength = look.z;
+  float beat = mix(beatOf(i), beatOf(i + 1), t);
   float flare = look.y * uFlare;
   float fresh = exp(-look.w * 0.30);
   vec3 p = curve(a, b, c, d, t);
-  p.y += up * (0.14 + 0.80 * strength * strength + 0.25 * flare + 0.10 * fresh);
+  p.y += up * (0.14 + 0.80 * strength * strength + 0.25 * flare + 0.10 * fresh + 0.9 * beat);
   vec4 here = project(p);
   // Where the path hardly moves, curtains stand close together, and each is thinner.
   float own = mix(0.12, 1.0, smoothstep(0.0, 0.12, distance(b, c)));
@@ -344,20 +331,21 @@ void main() {
   vec4 look = lookOf(i);
   float presence = presenceOf(i);
   if (presence < 0.004) return;
-  vec4 here = project(shownAt(i));
+  vec4 here = project(placeOf(i));
   float clear = clearness(here.w);
   float flare = look.y * uFlare;
+  float beat = beatOf(i);
   float twinkle = 0.85 + 0.15 * sin(1.3 * uTime + float(i % 64) * 2.4);
   float fresh = exp(-look.w * 0.30);
-  float size = (0.014 + 0.030 * look.z * look.z) * (1.0 + 0.7 * fresh) + flare * (0.030 + 0.03 * uPulse);
+  float size = (0.014 + 0.030 * look.z * look.z) * (1.0 + 0.7 * fresh) + flare * (0.030 + 0.03 * uPulse) + 0.02 * beat;
   // Where music stays as it is, many lights lie upon each other, and share their light.
-  float apart = distance(shownAt(i - 1), shownAt(i + 1));
+  float apart = distance(placeOf(i - 1), placeOf(i + 1));
   float own = mix(0.22, 1.0, smoothstep(0.0, 0.16, apart));
   float radius = max(size * 1.5 * enlarged(here.w), 2.0 * uPixel);
   vPoint = position.xy * 2.0 - 1.0;
   vec2 aspect = vec2(uTangent.x / uTangent.y, 1.0);
   here.xy += vPoint * radius / aspect * here.w;
-  float bright = (0.22 + 0.30 * look.z + 0.5 * fresh + 1.3 * flare) * twinkle * presence * clear;
+  float bright = (0.22 + 0.30 * look.z + 0.5 * fresh + 1.3 * flare + 0.5 * beat) * twinkle * presence * clear;
   float hue = hueOf(look.x);
   vLight = oklch(0.70, 0.13, hue) * bright * own * (0.55 + 0.4 * uGlow);
   vHeart = mix(oklch(0.9, 0.07, hue), vec3(1.0, 0.92, 0.78), 0.5 * flare) * bright * (0.7 + 0.9 * own);
@@ -384,6 +372,7 @@ export const THREADS_VERTEX_SHADER = /* glsl */ `${HEADER}${DEVELOP}${COLOR}${SP
 in vec3 position; // x: along, in pieces; y: side
 uniform float uReach;
 uniform float uPulse;
+uniform float uBeat; // the pulse of the music
 uniform float uFlare;
 out float vAcross;
 out vec3 vLight;
@@ -396,8 +385,8 @@ void main() {
   vec4 look = lookOf(i);
   float strength = look.y * presenceOf(i) * uFlare;
   if (strength < 0.02) return;
-  vec3 head = shownAt(uCount - 1);
-  vec3 memory = shownAt(i);
+  vec3 head = placeOf(uCount - 1);
+  vec3 memory = placeOf(i);
   float t = position.x / PIECES;
   // An arc that swings out sideways; neighbours swing alike, so that they make a fan.
   vec3 way = memory - head;
@@ -413,7 +402,7 @@ void main() {
   vec2 aspect = vec2(uTangent.x / uTangent.y, 1.0);
   vec2 along = (ahead.xy / ahead.w - here.xy / here.w) * aspect;
   along = along / max(length(along), 1e-5);
-  float width = (0.004 + 0.007 * strength) * enlarged(here.w);
+  float width = (0.004 + 0.007 * strength + 0.008 * uBeat * strength) * enlarged(here.w);
   float wide = max(width, 1.8 * uPixel);
   here.xy += vec2(-along.y, along.x) / aspect * position.y * wide * here.w;
   vAcross = position.y;
@@ -422,7 +411,7 @@ void main() {
   float run = 0.5 + 0.5 * sin(6.2831853 * (1.2 * t + 0.45 * uTime) + 0.7 * (uNow - look.w));
   run *= run;
   float ends = smoothstep(0.0, 0.10, t) * (0.45 + 0.55 * smoothstep(1.0, 0.85, t));
-  float bright = strength * (0.10 + 0.75 * out01) * (0.35 + (0.5 + 0.7 * uPulse) * run * run) * ends;
+  float bright = strength * (0.10 + 0.75 * out01) * (0.35 + (0.5 + 0.7 * uPulse) * run * run + 1.2 * uBeat) * ends;
   vec3 color = mix(oklch(0.82, 0.12, hueOf(look.x)), oklch(0.88, 0.08, hueOf(look.x) + 0.08), run);
   vLight = color * bright * clearness(here.w) * (0.35 + 0.65 * width / wide);
   gl_Position = here;
@@ -437,7 +426,7 @@ uniform float uHeadSize;
 out vec2 vPoint; // in sizes of the star
 void main() {
   vPoint = (position.xy * 2.0 - 1.0) * 9.0;
-  vec4 here = project(shownAt(uCount - 1));
+  vec4 here = project(placeOf(uCount - 1));
   vec2 aspect = vec2(uTangent.x / uTangent.y, 1.0);
   here.xy += vPoint * uHeadSize * enlarged(here.w) / aspect * here.w;
   gl_Position = here;

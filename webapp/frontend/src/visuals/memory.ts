@@ -10,11 +10,13 @@ import {
   WebGLRenderTarget,
 } from "three";
 import { emphasised, mix } from "./curves";
+import { BEAT_STEPS, unroll, writeBeats, writeLandmarks } from "./memory-map";
 import { Moments, MOMENTS } from "./memory-moments";
 import {
   BACKDROP_SHADER,
   HEAD_SHADER,
   HEAD_VERTEX_SHADER,
+  LANDMARKS,
   LANDSCAPE_TANGENT,
   LIGHTS_SHADER,
   LIGHTS_VERTEX_SHADER,
@@ -41,6 +43,10 @@ const SPACE_SCALE = 4;
 /** How far from the middle the camera is: the farther, the wider the song's moments lie. */
 const CAMERA_NEAREST = 3.5;
 const CAMERA_FARTHER = 1.1;
+
+/** A pulse narrows the angle that the picture covers by this share, and makes the present so much larger. */
+const ZOOM = 0.1;
+const HEAD_SWELL = 0.8;
 
 /** As many recognised moments flare as brightly as they can; more share the light. */
 const FLARES = 22;
@@ -69,7 +75,7 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   const firstAzimuth = 2 * Math.PI * random();
 
   const moments = new Moments({ places: [6, 7, 8], hue: 9, size: 0, random });
-  const data = scope.own(new DataTexture(moments.data, MOMENTS, 2, RGBAFormat, FloatType));
+  const data = scope.own(new DataTexture(moments.data, MOMENTS, 3, RGBAFormat, FloatType));
   data.minFilter = data.magFilter = NearestFilter;
   const space = scope.own(new WebGLRenderTarget(1, 1, { depthBuffer: false, generateMipmaps: false }));
 
@@ -79,10 +85,10 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     uHue: { value: random() },
     uMoments: { value: data },
     uCount: { value: 1 },
-    uStep: { value: 1 },
     uNow: { value: 0 },
-    uCoil: { value: 1 },
-    uSwirl: { value: 0 },
+    uLandmarks: { value: new Float32Array(LANDMARKS) },
+    uBeats: { value: new Float32Array(BEAT_STEPS) },
+    uBeat: { value: 0 },
     uRipple: { value: 0 },
     uTime: { value: 0 },
     uCamera: { value: new Vector3() },
@@ -116,10 +122,11 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   ];
 
   const toHead = new Vector3();
+  const tangent = new Vector2(1, 1); // of half the angle that the picture covers without a pulse
 
   /** The camera circles slowly, and keeps both the whole and the present in sight. */
   function placeCamera(time: number, swirl: number): void {
-    const azimuth = firstAzimuth + 0.045 * time + 0.1 * swirl;
+    const azimuth = firstAzimuth + 0.26 * time + 0.2 * swirl;
     const elevation = 0.5 + 0.16 * Math.sin(0.07 * time + firstAzimuth);
     const { uCamera, uForward, uRight, uUp } = uniforms;
     uForward.value
@@ -140,25 +147,36 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     const reach = emphasised(parameter(3));
     const scale = mix(0.66, 1.28, emphasised(parameter(4)));
     moments.listen(frame, parameter(3), scale);
+    const { uBeats, uLandmarks } = uniforms;
+    writeBeats(uBeats.value, pace, frame);
+    uniforms.uRipple.value = emphasised(parameter(2)) * (reducedMotion ? 0.5 : 1);
+    const swirl = pace * (frame.travel[5] ?? 0);
+    // A song that stays what it is has only time to unfold in.
+    const apart = Math.min(1, moments.spread / 0.9);
+    const unrolling = {
+      coil: mix(1.75, 1.15, apart) * mix(0.85, 1.15, parameter(4)),
+      swirl: 0.4 * time + 0.5 * swirl + 0.8 * parameter(5),
+      ripple: uniforms.uRipple.value,
+      timeSeconds: time,
+      musicSeconds: frame.musicSeconds,
+    };
+    unroll(moments, unrolling, uBeats.value);
+    writeLandmarks(uLandmarks.value, moments, frame.musicSeconds);
     data.needsUpdate = true;
 
     const present = moments.count - 1;
     toHead.fromArray(moments.data, 4 * present);
-    const swirl = pace * (frame.travel[5] ?? 0);
     uniforms.uCount.value = moments.count;
-    uniforms.uStep.value = moments.grid.stepSeconds;
-    uniforms.uNow.value = Math.max(0, frame.timeSeconds);
-    // A song that stays what it is has only time to unfold in.
-    const apart = Math.min(1, moments.spread / 0.9);
-    uniforms.uCoil.value = mix(1.75, 1.15, apart) * mix(0.85, 1.15, parameter(4));
+    uniforms.uNow.value = frame.musicSeconds;
+    uniforms.uBeat.value = pace * frame.pulse;
+    uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * uniforms.uBeat.value);
     uniforms.uDistance.value = CAMERA_NEAREST + (CAMERA_FARTHER * moments.spread) / scale;
-    uniforms.uSwirl.value = 0.08 * time + 0.55 * swirl + 0.8 * parameter(5);
-    uniforms.uRipple.value = emphasised(parameter(2)) * (reducedMotion ? 0.5 : 1);
     uniforms.uTime.value = time;
     uniforms.uPulse.value = emphasised(parameter(0));
     uniforms.uGlow.value = emphasised(parameter(1));
     uniforms.uReach.value = reach;
-    uniforms.uHeadSize.value = mix(0.026, 0.095, uniforms.uPulse.value);
+    uniforms.uHeadSize.value =
+      mix(0.026, 0.085, uniforms.uPulse.value) * (1 + HEAD_SWELL * uniforms.uBeat.value);
     uniforms.uHueNow.value = moments.data[4 * (MOMENTS + present)] ?? 0;
     uniforms.uHueSong.value = 1.6 * (parameter(9) - 0.5) * 0.5 + 0.5 * uniforms.uHueNow.value;
     uniforms.uFlare.value = Math.min(1, FLARES / Math.max(1, moments.likeness)) ** 0.6;
@@ -183,8 +201,8 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       );
       const aspect = width / height;
       // Portrait pictures look wider upwards, so that nothing is cut off at their sides.
-      const tangent = Math.max(LANDSCAPE_TANGENT, 0.46 / aspect);
-      uniforms.uTangent.value.set(tangent * aspect, tangent);
+      const upwards = Math.max(LANDSCAPE_TANGENT, 0.46 / aspect);
+      tangent.set(upwards * aspect, upwards);
       uniforms.uAspect.value = aspect;
       uniforms.uPixel.value = 2 / pixels.y;
     },

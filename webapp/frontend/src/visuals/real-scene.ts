@@ -16,8 +16,8 @@ export const DIRECTIONS: readonly Readonly<Vec3>[] = [-1, 0, 1].flatMap((x) =>
 export const CAMERA_DISTANCE = 11;
 
 /** Radians per musical second of the camera, and what its parameter at 1 adds: together once around in ten seconds. */
-export const REVOLUTION_SPEED = 0.25;
-export const REVOLUTION_FASTER = 0.4;
+export const REVOLUTION_SPEED = 0.35;
+export const REVOLUTION_FASTER = 0.25;
 
 /** How far along each axis a pulse throws the spheres outwards, shell by shell: sides, edges, corners. */
 const THROW = 0.8;

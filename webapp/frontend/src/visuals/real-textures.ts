@@ -14,15 +14,15 @@ export const STONE_STORAGE = /* glsl */ `
 export const SKY_TEXEL = /* glsl */ `${NOISE}
 uniform vec3 uOffset;
 vec4 texel(vec3 direction) {
-  vec3 p = direction * 1.5 + uOffset;
+  vec3 p = direction * 2.1 + uOffset;
   // Gas is drawn out by its own flow: bend the space of the noise with noise.
   vec3 flow = layers(p * 0.8, 3).xyz;
   vec3 bent = p + 1.3 * flow;
   vec4 cloud = layers(bent, 6);
   // Dust hides what is behind it.
   float clear = mix(0.12, 1.0, smoothstep(-0.30, 0.30, cloud.z));
-  float gas = smoothstep(0.30, 1.0, 0.52 + 0.85 * cloud.x) * clear;
-  float other = smoothstep(0.32, 1.0, 0.52 + 0.85 * cloud.y) * clear;
+  float gas = smoothstep(0.38, 1.1, 0.52 + 0.85 * cloud.x) * clear;
+  float other = smoothstep(0.4, 1.1, 0.52 + 0.85 * cloud.y) * clear;
   float threads = smoothstep(0.10, 0.85, cloud.w) * (0.10 + gas + other) * clear;
   float depth = 0.55 + 0.45 * clear * (flow.x + flow.y);
   return sqrt(clamp(vec4(gas, threads, depth, other), 0.0, 1.0));

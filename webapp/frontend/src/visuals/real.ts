@@ -40,8 +40,8 @@ const FROM_MIDDLE = new Vector3(1, Math.SQRT2, Math.sqrt(3));
 const ZOOM = 0.09;
 
 /** How much more light than usual a pulse gives the sky's gas, and the threads in it. */
-const GAS_GLOW = 0.25;
-const THREAD_GLOW = 0.9;
+const GAS_GLOW = 0.08;
+const THREAD_GLOW = 0.7;
 
 const randomOffset = (random: Random): Vector3 =>
   new Vector3(NOISE_SIZE * random(), NOISE_SIZE * random(), NOISE_SIZE * random());

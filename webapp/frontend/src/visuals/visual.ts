@@ -47,6 +47,8 @@ export interface VisualFrame {
   recall(timeSeconds: number, out: Float32Array): void;
   /** The pulse of another moment of this music, for what travels through a picture: `timeSeconds` or before. */
   pulseAt(timeSeconds: number): number;
+  /** The musical time of another moment of this music: `timeSeconds` or before. */
+  musicSecondsAt(timeSeconds: number): number;
 }
 
 export interface Visual {
