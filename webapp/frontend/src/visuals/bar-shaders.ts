@@ -77,9 +77,9 @@ void main() {
   q.x += 2.0 * shift;
   p.x += uSize.y * shift;
   float away = y < 0.0 ? length(vec2(q.x, 4.0 * ground.y)) : length(vec2(q.x, 0.75 * q.y));
-  float wave = sin(7.0 * away - 5.0 * uTime - 2.0 * uPulse);
-  vec3 light = 0.6 * mix(uSkyLow, uSkyHigh, smoothstep(0.0, 0.75, altitude));
-  float drift = uTime * 4.0;
+  float wave = sin(7.0 * away - 8.0 * uTime - 2.0 * uPulse);
+  vec3 light = 0.35 * mix(uSkyLow, uSkyHigh, smoothstep(0.0, 0.75, altitude));
+  float drift = uTime * 5.0;
   vec2 lifted = q * (1.0 - 0.5 * uPulse);
   float firstSheet = curtain(lifted, drift + uSeed * 9.0);
   float secondSheet = curtain(lifted * vec2(0.7, 1.2) + vec2(0.4, -0.16), uSeed * 4.0 - drift * 0.8);
@@ -89,7 +89,7 @@ void main() {
   vec3 nearby = vec3(0.0);
   float nearness = 0.0;
   float softness = uHalfWidth * 1.2 + 0.5 * below;
-  float flown = uPitch * (3.0 * uPulse + 4.0 * sin(3.1 * q.y - 2.0 * q.x + 5.0 * uTime));
+  float flown = uPitch * (3.0 * uPulse + 5.0 * sin(3.1 * q.y - 2.0 * q.x + 6.0 * uTime));
   for (int i = 0; i < BARS; i++) {
     float dx = p.x - (uLeft + float(i) * uPitch);
     float reach = uLengths[i] * uFullLength;
@@ -101,7 +101,7 @@ void main() {
     nearness += weight;
   }
   nearby /= nearness;
-  float sheets = (firstSheet * 0.9 + secondSheet * 0.6) * (1.0 + 0.75 * wave);
+  float sheets = (firstSheet * 0.9 + secondSheet * 0.6) * (1.0 + wave);
   light += nearby * 0.42 * (1.0 - exp(-2.4 * sheets)); // the sky stays darker than the bars
   light += halo * uHalfWidth * 0.10;
 
