@@ -4,16 +4,31 @@ import { fullScreenPass } from "./pass";
 import { createRandom } from "./random";
 import { rendererFor } from "./renderer";
 import { ResourceScope } from "./scope";
-import type { Visual, VisualDefinition, VisualFrame, VisualOptions } from "./visual";
+import type { Visual, VisualDefinition, VisualFrame, VisualOptions, VisualParameter } from "./visual";
 import { SHEARS, WAVES_SHADER } from "./waves-shaders";
 
 const TAU = 2 * Math.PI;
+
+const PARAMETERS: readonly VisualParameter[] = [
+  { name: "hue", label: "Hue", rest: 0.5, moves: false },
+  { name: "saturation", label: "Saturation", rest: 0.55, moves: false },
+  { name: "brightness", label: "Brightness", rest: 0.45, moves: true },
+  { name: "colours", label: "Colours", rest: 0.4, moves: true },
+  { name: "hue-variation", label: "Hue variation", rest: 0.35, moves: false },
+  { name: "wave-density", label: "Wave density", rest: 0.4, moves: false },
+  { name: "wave-displacement", label: "Wave displacement", rest: 0.45, moves: true },
+  { name: "wave-speed", label: "Wave speed", rest: 0.2, moves: true },
+  { name: "distortion-x", label: "Distortion x", rest: 0.45, moves: true },
+  { name: "distortion-y", label: "Distortion y", rest: 0.45, moves: true },
+];
 
 function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
   const pace = reducedMotion ? 0.3 : 1;
+  /** How far from rest what moves may go. */
+  const reach = reducedMotion ? 0.3 : 1;
 
   /** The plane is sheared along x, along y and obliquely by turns: each has a parameter of its own. */
   const shears = Array.from({ length: SHEARS }, (_, index) => ({
@@ -47,7 +62,11 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
   const pass = fullScreenPass(scope, WAVES_SHADER, uniforms);
 
   function listen(frame: VisualFrame): void {
-    const parameter = (index: number): number => frame.parameters[index] ?? 0;
+    const parameter = (index: number): number => {
+      const value = frame.parameters[index] ?? 0;
+      const { rest, moves } = PARAMETERS[index] ?? { rest: 0, moves: false };
+      return moves ? mix(rest, value, reach) : value;
+    };
     const time = frame.musicSeconds * pace;
     const flow = (frame.travel[7] ?? 0) * pace;
     // Strong onsets stand out; weak ones hardly move what has to come back from them.
@@ -106,17 +125,6 @@ export const waves: VisualDefinition = {
   id: "waves",
   title: "Psychedelic waves",
   description: "Folds of an iridescent liquid that flow, twist and change their colours.",
-  parameters: [
-    { name: "hue", label: "Hue", rest: 0.5, moves: false },
-    { name: "saturation", label: "Saturation", rest: 0.55, moves: false },
-    { name: "brightness", label: "Brightness", rest: 0.45, moves: true },
-    { name: "colours", label: "Colours", rest: 0.4, moves: true },
-    { name: "hue-variation", label: "Hue variation", rest: 0.35, moves: false },
-    { name: "wave-density", label: "Wave density", rest: 0.4, moves: false },
-    { name: "wave-displacement", label: "Wave displacement", rest: 0.45, moves: true },
-    { name: "wave-speed", label: "Wave speed", rest: 0.2, moves: true },
-    { name: "distortion-x", label: "Distortion x", rest: 0.45, moves: true },
-    { name: "distortion-y", label: "Distortion y", rest: 0.45, moves: true },
-  ],
+  parameters: PARAMETERS,
   create: createWavesVisual,
 };
