@@ -146,8 +146,8 @@ vec3 glowOfThePast(float thick) {
 void main() {
   vec3 ray = normalize(uForward + vClip.x * uTangent.x * uRight + vClip.y * uTangent.y * uUp);
   vec3 p = ray * 1.7 + uOffset;
-  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.2 * uTime, 0.0), 2);
-  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.3, 0.18, -0.24) * uTime, 4);
+  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.3 * uTime, 0.0), 2);
+  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.42, 0.25, -0.34) * uTime, 4);
   vec2 away = (vClip - uHead) * vec2(uAspect, 1.0);
   float beat = beatAt(2.5 * length(away));
   float near = exp(-dot(away, away) * 1.1);
@@ -170,7 +170,7 @@ void main() {
   light += glowOfThePast(0.35 + 0.9 * bright + 0.5 * threads);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.55 * smoothstep(0.25, 1.05, dot(corner, corner));
-  outColor = vec4(encodeSrgb(toneMap(light * 1.5)), 1.0);
+  outColor = vec4(encodeSrgb(toneMap(light * 1.8)), 1.0);
 }`;
 
 /** Space enlarged, and stars far behind. */
