@@ -1,4 +1,3 @@
-import { ECHO } from "./echo";
 import { LIGHT_RANGE } from "./scene-pass";
 import { DEVELOP, DITHER, HEADER, NOISE } from "./shader-chunks";
 
@@ -17,11 +16,17 @@ uniform float uTime;
 uniform float uRadius;     // of the planet
 uniform vec2 uEdges;       // the disc's inner and outer radius
 uniform float uTravel;     // of the disc's rotation
+uniform float uHit;        // how hard the last beat was
 uniform sampler2D uProfile;
 uniform vec3 uSunLight;
 uniform vec3 uPlanetShine; // what the planet throws back
 uniform vec3 uIce;
 uniform vec3 uRock;
+
+// Small pictures show no single lumps: what they would show is noise.
+float coarse() {
+  return 1.0 - smoothstep(60.0, 300.0, uPixels.y);
+}
 
 vec4 project(vec3 p) {
   vec3 seen = uView * p;
@@ -43,13 +48,23 @@ float sunBesidePlanet(vec3 p) {
 
 /** Where things in the disc are: shared by all of its parts, so that they move together. */
 const DISC = /* glsl */ `
-// The disc swings like a skirt: waves that run around it, and outwards with the beat.
-vec2 swing(float place, float angle, float force) {
-  float height = 0.34 * force * force * (0.35 + 0.65 * place);
-  float first = 2.0 * angle - 1.1 * uTime - 2.2 * place;
-  float second = 3.0 * angle + 0.7 * uTime + 3.0 * place;
+uniform float uSwing;
+uniform float uSize;       // of the lumps, and of the dust
+
+// The disc swings like a skirt: waves that run around it, and shocks that travel outwards.
+vec2 swing(float place, float angle) {
+  float height = 0.34 * uSwing * uSwing * (0.35 + 0.65 * place);
+  float first = 2.0 * angle - 2.2 * uTime - 2.2 * place;
+  float second = 3.0 * angle + 1.4 * uTime + 3.0 * place;
+  float shock = 9.0 * place - 5.0 * uTime;
   // Height, and how steeply it rises around the disc.
-  return height * vec2(sin(first) + 0.4 * sin(second), 2.0 * cos(first) + 1.2 * cos(second));
+  return height * vec2(sin(first) + 0.4 * sin(second) + 0.5 * sin(shock), 2.0 * cos(first) + 1.2 * cos(second));
+}
+
+// And light travels with the shocks, in arms like a galaxy's that turn with the disc.
+float crest(float place, float angle) {
+  float wave = 0.5 + 0.5 * sin(2.0 * (angle - 0.6 * uTravel) + 7.0 * place - 6.0 * uTime);
+  return 0.4 + (1.2 + 0.5 * uHit) * wave * wave;
 }
 
 // Kepler's law: the inner parts overtake the outer ones. It knows the places and not the radii, which a beat may
@@ -64,18 +79,19 @@ float orbit(float place) {
 const RELIEF = /* glsl */ `
 uniform vec4 uBroad[5]; // direction times frequency, and phase
 uniform vec4 uFine[6];
+uniform float uMorph;
 #define HIGHEST 0.4
 
 // xyz: the slope, w: the height, at a direction from the middle, for a force in [0, 1].
 vec4 relief(vec3 direction, float force) {
   vec4 broad = vec4(0.0);
   for (int i = 0; i < 5; i++) {
-    float phase = dot(uBroad[i].xyz, direction) + uBroad[i].w + uTime * (0.35 + 0.09 * float(i));
+    float phase = dot(uBroad[i].xyz, direction) + uBroad[i].w + uTime * (0.8 + 0.2 * float(i));
     broad += vec4(uBroad[i].xyz * cos(phase), sin(phase)) / 5.0;
   }
   vec4 fine = vec4(0.0);
   for (int i = 0; i < 6; i++) {
-    float phase = dot(uFine[i].xyz, direction) + uFine[i].w + uTime * (0.5 - 0.17 * float(i));
+    float phase = dot(uFine[i].xyz, direction) + uFine[i].w + uTime * (1.0 - 0.34 * float(i));
     fine += vec4(uFine[i].xyz * cos(phase), sin(phase)) / 6.0;
   }
   // Where many waves meet, crests become spikes.
@@ -93,7 +109,7 @@ export const STARS_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}
 in vec4 position; // across the picture's height, and two random numbers
 out vec3 vLight;
 void main() {
-  float drift = 0.004 * uTime;
+  float drift = uTime;
   vec2 p = position.xy + vec2(drift, 0.0);
   p.x = mod(p.x + 2.0, 4.0) - 2.0;
   float rarity = pow(position.z, 6.0);
@@ -117,7 +133,7 @@ void main() {
 }`;
 
 /** The planet, or the air around it: the same shape, a little larger. */
-export const PLANET_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${ECHO}${RELIEF}
+export const PLANET_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${RELIEF}
 in vec3 position; // on the unit sphere
 uniform float uInflated;
 out vec3 vDirection;
@@ -127,9 +143,8 @@ out float vForce;
 out float vHeight;
 void main() {
   vDirection = position;
-  // A beat runs from the poles to the equator.
-  vForce = echo(0.28 * (1.0 - abs(position.y))).x;
-  vec4 shape = relief(position, vForce);
+  vForce = uMorph;
+  vec4 shape = relief(position, uMorph);
   vec3 slope = shape.xyz - position * dot(shape.xyz, position);
   vHeight = shape.w;
   vNormal = normalize(position * (1.0 + shape.w) - slope);
@@ -171,7 +186,7 @@ void main() {
   const float TURN_SECONDS = 24.0;
   float turns = uTime / TURN_SECONDS;
   vec2 phase = fract(vec2(turns, turns + 0.5)) - 0.5;
-  float spin = 0.07 * uTime;
+  float spin = 0.5 * uTime;
   vec4 first = cloudsAt(direction, spin + 1.1 * wind * phase.x);
   vec4 second = cloudsAt(direction, spin + 1.1 * wind * phase.y + 2.0);
   vec4 clouds = mix(first, second, 2.0 * abs(phase.x));
@@ -254,7 +269,7 @@ vec4 texel(vec3 direction) {
 }`;
 
 /** One of the disc's lumps, lit by the sun and the planet. */
-export const LUMPS_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${ECHO}${DISC}
+export const LUMPS_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${DISC}
 in vec3 position; // a corner of a body of radius one
 in vec4 lump;     // place in the disc, angle, height, and a random number
 out vec3 vPlace;
@@ -270,23 +285,23 @@ mat3 turned(vec3 axis, float angle) {
 }
 
 void main() {
-  vec4 past = echo(0.35 * lump.x);
   float angle = lump.y + orbit(lump.x);
   float radius = mix(uEdges.x, uEdges.y, lump.x);
   float random = lump.w;
   vec3 other = fract(random * vec3(17.31, 41.73, 97.57));
 
   float rarity = pow(other.x, 7.0);
-  float size = mix(0.010, 0.038, past.y * past.y * (3.0 - 2.0 * past.y)) * (0.42 + 0.5 * other.y + 2.1 * rarity);
+  float size = mix(0.010, 0.038, uSize * uSize * (3.0 - 2.0 * uSize)) * (0.42 + 0.5 * other.y + 2.1 * rarity);
   // No two are alike: each is stretched its own way, and its corners are broken off.
   vec3 stretch = 0.65 + 0.6 * fract(random * vec3(23.7, 57.9, 71.3));
   stretch *= 0.78 + 0.44 * fract(float(gl_VertexID) * 0.618 + random * 131.7);
   mat3 tumble = turned(normalize(other - 0.4), uTime * (0.3 + 1.1 * other.z) + 40.0 * random);
-  vec3 middle = vec3(radius * cos(angle), lump.z + swing(lump.x, angle, past.z).x, radius * sin(angle));
+  vec3 middle = vec3(radius * cos(angle), lump.z + swing(lump.x, angle).x, radius * sin(angle));
   vPlace = middle + tumble * (position * stretch) * size;
   vShade = sunBesidePlanet(middle);
   vColor = mix(uIce, uRock, smoothstep(0.35, 0.75, other.z)) * (0.30 + 0.95 * other.y);
   vColor = mix(vColor, vec3(dot(vColor, vec3(0.3333)) * 1.1), 0.3 * rarity);
+  vColor = mix(vColor, 0.7 * mix(uIce, uRock, 0.4), coarse()) * crest(lump.x, angle);
   gl_Position = project(vPlace);
 }`;
 
@@ -299,6 +314,7 @@ void main() {
   vec3 toEye = normalize(uCamera - vPlace);
   vec3 normal = cross(dFdx(vPlace), dFdy(vPlace)); // flat sides
   normal *= sign(dot(normal, toEye)) * inversesqrt(max(dot(normal, normal), 1e-20));
+  normal = normalize(mix(normal, vec3(0.0, sign(toEye.y), 0.0), 0.9 * coarse()));
   float cosine = dot(normal, uSun);
   vec3 light = vColor * uSunLight * (0.06 + max(cosine, 0.0)) * vShade;
   // Light that has wandered through the ice.
@@ -312,22 +328,21 @@ void main() {
 }`;
 
 /** Dust between the lumps, as points. */
-export const DUST_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${ECHO}${DISC}
+export const DUST_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${DISC}
 in vec4 position; // place in the disc, angle, height, and a random number
 out vec4 vLight;
 void main() {
-  vec4 past = echo(0.35 * position.x);
   float angle = position.y + orbit(position.x);
   float radius = mix(uEdges.x, uEdges.y, position.x);
-  vec3 p = vec3(radius * cos(angle), position.z + swing(position.x, angle, past.z).x, radius * sin(angle));
+  vec3 p = vec3(radius * cos(angle), position.z + swing(position.x, angle).x, radius * sin(angle));
   gl_Position = project(p);
-  float size = 0.0034 * (0.4 + position.w) * (0.7 + 0.9 * past.y) / (gl_Position.w * uTangent.y) * uPixels.y;
+  float size = 0.0034 * (0.4 + position.w) * (0.7 + 0.9 * uSize) / (gl_Position.w * uTangent.y) * uPixels.y;
   float share = min(size / 1.1, 1.0);
   gl_PointSize = 2.0 * max(size, 1.1);
   vec3 toEye = normalize(uCamera - p);
   float ahead = max(-dot(toEye, uSun), 0.0);
   float lit = sunBesidePlanet(p) * (0.55 + 1.2 * ahead * ahead);
-  vec3 color = mix(uIce, uRock, fract(position.w * 37.3));
+  vec3 color = mix(uIce, uRock, fract(position.w * 37.3)) * crest(position.x, angle);
   float spark = 1.0 + 3.0 * pow(max(sin(uTime * 1.3 + 90.0 * position.w), 0.0), 24.0);
   vLight = vec4(color * (uSunLight * lit * spark + 0.04) / ${LIGHT_RANGE.toFixed(1)}, 0.8) * share * share;
 }`;
@@ -342,18 +357,20 @@ void main() {
 }`;
 
 /** What is too fine to be seen as grains: a sheet of haze. */
-export const SHEET_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${ECHO}${DISC}
+export const SHEET_VERTEX_SHADER = /* glsl */ `${HEADER}${SCENE}${DISC}
 in vec3 position; // place in the disc, angle
 out vec3 vPlace;
 out float vAt;
 out float vSlope;
+out float vCrest;
 void main() {
   vAt = position.x;
   float angle = position.y;
   float radius = mix(uEdges.x, uEdges.y, vAt);
-  vec2 wave = swing(vAt, angle, echo(0.35 * vAt).z);
+  vec2 wave = swing(vAt, angle);
   vPlace = vec3(radius * cos(angle), wave.x, radius * sin(angle));
   vSlope = wave.y / radius;
+  vCrest = crest(vAt, angle);
   gl_Position = project(vPlace);
 }`;
 
@@ -361,6 +378,7 @@ export const SHEET_SHADER = /* glsl */ `${HEADER}${SCENE}
 in vec3 vPlace;
 in float vAt;
 in float vSlope;
+in float vCrest;
 out vec4 outColor;
 void main() {
   vec3 toEye = normalize(uCamera - vPlace);
@@ -369,11 +387,11 @@ void main() {
   float density = texture(uProfile, vec2(vAt, 0.5)).r;
   // The flatter one looks, the more of it is in the way.
   float grazing = max(abs(dot(normal, toEye)), 0.12);
-  float cover = 1.0 - exp(-0.6 * density * density / grazing);
+  float cover = 1.0 - exp(-mix(0.6, 2.0, coarse()) * density * density / grazing);
   float sunny = dot(normal, uSun);
   float sameSide = smoothstep(-0.05, 0.25, sunny * sign(dot(normal, toEye)));
   float ahead = max(-dot(toEye, uSun), 0.0);
-  vec3 color = mix(uRock, uIce, 0.25 + 0.75 * density);
+  vec3 color = mix(uRock, uIce, 0.25 + 0.75 * density) * vCrest;
   vec3 light = color * uSunLight * (0.20 + 0.75 * abs(sunny) * sameSide + 0.9 * ahead * ahead * ahead) * sunBesidePlanet(vPlace);
   float away2 = dot(vPlace, vPlace);
   light += color * (uPlanetShine * 0.25 * uRadius * uRadius / away2 + 0.02);
@@ -394,6 +412,7 @@ uniform vec3 uSunward; // where the sun is, seen from the camera
 uniform vec3 uSunLight;
 uniform vec3 uGas;
 uniform vec3 uOtherGas;
+uniform float uExposure;
 
 float brightness(vec4 seen) {
   return sqrt(dot(seen.rgb, vec3(0.3, 0.6, 0.1))) + 0.25 * seen.a;
@@ -432,5 +451,5 @@ void main() {
   vec3 light = sky * (1.0 - things.a) + ${LIGHT_RANGE.toFixed(1)} * (things.rgb + 0.5 * glow.rgb);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.45 * smoothstep(0.25, 1.05, dot(corner, corner));
-  outColor = vec4(dither(encodeSrgb(toneMap(light * 1.3))), 1.0);
+  outColor = vec4(dither(encodeSrgb(toneMap(light * uExposure))), 1.0);
 }`;

@@ -15,7 +15,6 @@ import {
   Vector4,
 } from "three";
 import { CubeTextureBaker } from "./cube-texture";
-import { Echo } from "./echo";
 import { Glow } from "./glow";
 import { createNoiseTexture, NOISE_SIZE } from "./noise-texture";
 import { writeOklch } from "./oklch";
@@ -23,7 +22,7 @@ import { fullScreenPass } from "./pass";
 import { createRandom, type Random } from "./random";
 import { SKY_TEXEL } from "./real-textures";
 import { halfHeightTangent } from "./camera";
-import { mix } from "./curves";
+import { mix, strike } from "./curves";
 import { rendererFor } from "./renderer";
 import { bands, discProfile, scatter, type DiscProfile } from "./saturn-rings";
 import {
@@ -52,16 +51,31 @@ const N_STARS = 900;
 
 /** From the camera to the planet's middle. */
 const CAMERA_DISTANCE = 5.3;
-/** Radians that the disc's inner edge moves at full speed, per second. */
-const DISC_SPEED = 0.75;
+/** Radians that the disc's inner edge moves at full speed, per musical second. */
+const DISC_SPEED = 1.4;
+/** Radians per musical second that the camera turns among the nebulae. */
+const SKY_SPEED = 0.45;
+/** What the strongest beat does: it brings the picture nearer by this part, opens the disc and rolls, in radians ... */
+const PUSH = 0.06;
+const KICK = 0.09;
+/** ... swells the planet, and pushes the disc's edges outwards ... */
+const SWELL = 0.14;
+const INNER_SHOCK = 0.08;
+const OUTER_SHOCK = 0.15;
+/** ... and lights the nebulae this much more, in another hue. */
+const NEBULA_LIGHT = 2.6;
+const NEBULA_HUE = 0.1;
 /** How much thicker than the planet the air around it is. */
 const AIR_DEPTH = 0.075;
+
+/** As an eye would, the picture takes in less light where much comes: a beat moves light, and does not flash. */
+const IRIS = 0.45;
 
 /** A hue parameter turns its hue by this part of the colour circle. */
 const HUE_SPAN = 0.75;
 
 /** The planet's largest bulges stay within the disc, whose outer edge stays before the camera. */
-const planetRadius = (parameter: number): number => mix(0.64, 0.98, parameter);
+const planetRadius = (parameter: number): number => mix(0.62, 0.92, parameter);
 const innerRadius = (parameter: number): number => mix(1.45, 1.95, parameter);
 const outerRadius = (inner: number, parameter: number): number => inner + mix(0.4, 1.3, parameter);
 
@@ -163,7 +177,7 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
+  const calm = reducedMotion ? 0.3 : 1;
 
   const firstHue = 0.14 + 0.3 * (random() - 0.5);
   const leansRight = random() < 0.5 ? -1 : 1;
@@ -183,11 +197,9 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   const target = lightTarget(scope, true);
   const glow = new Glow(scope, target.texture);
-  const echo = new Echo([1, 5, 8]);
 
   const sunward = new Vector3(0.9 * leansRight, 0.4, 0.16).normalize();
   const uniforms = {
-    ...echo.uniforms,
     uView: { value: new Matrix3() },
     uAway: { value: CAMERA_DISTANCE },
     uTangent: { value: new Vector2(1, 1) },
@@ -200,6 +212,11 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     uRadius: { value: 1 },
     uEdges: { value: new Vector2() },
     uTravel: { value: 0 },
+    uMorph: { value: 0 },
+    uSize: { value: 0 },
+    uSwing: { value: 0 },
+    uHit: { value: 0 },
+    uExposure: { value: 1 },
     uProfile: {
       value: scope.own(
         strip(
@@ -277,28 +294,44 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   const turn = new Matrix4();
   const tilt = new Matrix4();
+  const backwards = new Matrix3();
+  let tangent = 1;
+  let aspect = 1;
   /** How much more the disc leans where the picture is tall. */
   let lean = 0;
 
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const seconds = frame.musicSeconds * pace;
+    const seconds = frame.musicSeconds * calm;
+    const hit = calm * strike(frame.pulse);
+    const roused = (index: number, share: number): number => mix(parameter(index), 1, share * hit);
     uniforms.uTime.value = seconds;
-    uniforms.uRadius.value = planetRadius(parameter(2));
+    uniforms.uHit.value = hit;
+    uniforms.uExposure.value = 1.3 * (1 - IRIS * hit);
+    uniforms.uRadius.value = planetRadius(parameter(2)) + SWELL * hit;
+    uniforms.uMorph.value = roused(1, 0.5);
+    uniforms.uSize.value = roused(5, 0.25);
+    uniforms.uSwing.value = roused(8, 0.25);
     const inner = innerRadius(parameter(6));
-    uniforms.uEdges.value.set(inner, outerRadius(inner, parameter(7)));
-    uniforms.uTravel.value = DISC_SPEED * pace * (frame.travel[3] ?? 0);
+    uniforms.uEdges.value.set(
+      inner + INNER_SHOCK * hit,
+      outerRadius(inner, parameter(7)) + OUTER_SHOCK * hit,
+    );
+    uniforms.uTravel.value = DISC_SPEED * calm * (frame.travel[3] ?? 0);
+    const zoom = tangent * (1 - PUSH * hit);
+    uniforms.uTangent.value.set(zoom * aspect, zoom);
 
-    const sway = 0.05 * Math.sin(0.13 * seconds);
-    const lift = opening(parameter(9)) + 0.04 * Math.sin(0.17 * seconds + 1);
+    const sway = 0.1 * Math.sin(0.9 * seconds) + KICK * hit * Math.sin(1.7 * seconds);
+    const lift = opening(parameter(9)) + 0.06 * Math.sin(0.8 * seconds + 1) + KICK * hit;
     turn.makeRotationX(lift);
     tilt.makeRotationZ(leansRight * (leaning(parameter(9)) + lean + sway)).multiply(turn);
     const view = uniforms.uView.value.setFromMatrix4(tilt);
     const { elements } = view;
     // The rows of a rotation are where the camera's axes point, seen from the planet.
     uniforms.uCamera.value.set(elements[2], elements[5], elements[8]).multiplyScalar(CAMERA_DISTANCE);
-    uniforms.uSun.value.copy(sunward).applyMatrix3(uniforms.uSkyTurn.value.copy(view).transpose());
-    uniforms.uSkyTurn.value.setFromMatrix4(turn.makeRotationY(0.006 * seconds));
+    const back = backwards.copy(view).transpose();
+    uniforms.uSun.value.copy(sunward).applyMatrix3(back);
+    uniforms.uSkyTurn.value.setFromMatrix4(turn.makeRotationY(SKY_SPEED * seconds)).multiply(back);
   }
 
   const color = [0, 0, 0];
@@ -308,18 +341,20 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   }
 
   function colorThings(frame: VisualFrame): void {
+    const hit = calm * strike(frame.pulse);
     const planet = firstHue + HUE_SPAN * ((frame.parameters[0] ?? 0) - 0.5);
     const disc = firstHue + 0.42 + HUE_SPAN * ((frame.parameters[4] ?? 0) - 0.5);
     paint(uniforms.uDark.value, 0.46, 0.15, planet - 0.05);
     paint(uniforms.uMiddle.value, 0.68, 0.15, planet);
     paint(uniforms.uLight.value, 0.88, 0.065, planet + 0.05);
     paint(uniforms.uOther.value, 0.66, 0.16, planet + 0.2);
-    paint(uniforms.uAir.value, 0.68, 0.15, planet + 0.3, 0.6);
+    paint(uniforms.uAir.value, 0.68, 0.15, planet + 0.3, 0.6 * (1 + 0.8 * hit));
     paint(uniforms.uPlanetShine.value, 0.7, 0.12, planet, 0.8);
     paint(uniforms.uIce.value, 0.8, 0.11, disc, 0.62);
     paint(uniforms.uRock.value, 0.6, 0.14, disc + 0.12, 0.62);
-    paint(uniforms.uGas.value, 0.4, 0.1, skyHue(planet), 0.42);
-    paint(uniforms.uOtherGas.value, 0.38, 0.11, skyHue(disc), 0.42);
+    const nebula = 0.42 * (1 + NEBULA_LIGHT * hit);
+    paint(uniforms.uGas.value, 0.4, 0.1, skyHue(planet + NEBULA_HUE * hit), nebula);
+    paint(uniforms.uOtherGas.value, 0.38, 0.11, skyHue(disc + NEBULA_HUE * hit), nebula);
   }
 
   return {
@@ -330,12 +365,11 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       const { x, y } = uniforms.uPixels.value;
       target.setSize(x, y);
       glow.resize(x, y);
-      const tangent = halfHeightTangent(width / height);
-      uniforms.uTangent.value.set((tangent * width) / height, tangent);
-      lean = mix(0.75, 0.06, Math.min(Math.max((width / height - 0.5) / 0.9, 0), 1));
+      aspect = width / height;
+      tangent = halfHeightTangent(aspect);
+      lean = mix(0.75, 0.06, Math.min(Math.max((aspect - 0.5) / 0.9, 0), 1));
     },
     render(frame) {
-      echo.listen(frame);
       placeThings(frame);
       colorThings(frame);
       scenePass.render(renderer, target);
