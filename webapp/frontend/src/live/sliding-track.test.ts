@@ -84,6 +84,34 @@ describe("SlidingTrack", () => {
     }
   });
 
+  it("fits its scaling to what was heard, without a jump of what has been travelled", () => {
+    const mapping = findMapping(bundle, { method: "per-track" });
+    const sliding = new SlidingTrack(bundle, { ...choices, mapping });
+    let before = { seconds: 0, travel: [0, 0], musicSeconds: 0 };
+    for (const part of seconds(0, 60)) {
+      sliding.add(part);
+      const known = sliding.knownSeconds;
+      if (known === before.seconds) continue;
+      const [, travel] = values(sliding, known);
+      const { musicSeconds } = sliding.motionAt(known);
+      // No parameter is less than 0 or more than 1, so none travels back, or faster than musical time.
+      const passed = musicSeconds - before.musicSeconds;
+      travel.forEach((value, i) => {
+        expect(value).toBeGreaterThanOrEqual(before.travel[i]! - 1e-4);
+        expect(value).toBeLessThanOrEqual(before.travel[i]! + passed + 1e-4);
+      });
+      before = { seconds: known, travel, musicSeconds };
+    }
+    const fitted = ParameterTrack.of(bundle, 6000, { mapping, time: choices.time });
+    for (const part of seconds(0, 60)) {
+      const { count } = fitted.encodingsOf(part.encoder).axis;
+      if (part.first + part.count <= count) fitted.add(part);
+    }
+    // Fitted to less than the whole, a few times in a minute.
+    const [expected] = values(fitted, 50);
+    values(sliding, 50)[0].forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(0.1));
+  });
+
   it("holds what was last where encodings are given up, however many", () => {
     const sliding = new SlidingTrack(bundle, choices);
     for (const part of seconds(0, 5)) sliding.add(part);

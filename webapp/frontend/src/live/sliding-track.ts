@@ -4,6 +4,10 @@ import type { Bundle, Mapping, TimeSettings } from "../bundle";
 import { RISE_PRIOR } from "../mapping/motion";
 import { ParameterTrack, type EncodingBlock, type MotionAt } from "../mapping/track";
 
+/** A scaling that is fitted to the music is fitted anew when so much more is known as was before, or this. */
+const MOST_BETWEEN_FITS_SECONDS = 15;
+const FIRST_FIT_SECONDS = 0.5;
+
 /** What has been heard can be recalled for so long at least; twice that is kept at most. */
 export const RECALL_SECONDS = 120;
 
@@ -45,6 +49,7 @@ export class SlidingTrack {
   readonly #axes: readonly Axis[];
   #choices: TrackChoices;
   #stage: Stage;
+  #nextFitSeconds = FIRST_FIT_SECONDS;
 
   /** @param lateSeconds by the encoder's name: how much later than it was its encoding is shown */
   constructor(
@@ -116,6 +121,11 @@ export class SlidingTrack {
     axis.last = encodings.slice(-size);
     // A rise that holds would be an onset without end.
     if (encoder === ONSETS) axis.last[0] = RISE_PRIOR;
+    const known = this.knownSeconds;
+    if (known >= this.#nextFitSeconds) {
+      this.#nextFitSeconds = known + Math.min(known, MOST_BETWEEN_FITS_SECONDS);
+      this.#goOn(() => track.fit());
+    }
   }
 
   /** As `ParameterTrack.motionAt`; what is known last holds. */
@@ -137,7 +147,6 @@ export class SlidingTrack {
   /** Go on with a track that begins later. */
   #slide(untilSeconds: number): void {
     const old = this.#stage;
-    const at = this.knownSeconds;
     const stage = this.#build(
       (Math.floor(untilSeconds / RECALL_SECONDS) - 1) * RECALL_SECONDS,
       this.#choices,
@@ -150,16 +159,25 @@ export class SlidingTrack {
       const encodings = old.track.encodingsOf(name).encodings.slice(start * size, (start + count) * size);
       stage.track.add({ encoder: name, first: 0, count, encodings, size });
     }
-    // Both know this moment; from here on they run side by side.
-    const [parameters, then, now] = [0, 1, 2].map(() => new Float32Array(stage.track.nParameters));
-    if (!parameters || !then || !now) return;
+    stage.track.fit();
+    this.#goOn(() => {
+      this.#stage = stage;
+    });
+  }
+
+  /** Change what is known, in a way that may change its past: travel and musical time go on from where they are. */
+  #goOn(change: () => void): void {
+    const at = this.knownSeconds;
+    const size = this.#stage.track.nParameters;
+    const [parameters, then, now] = [new Float32Array(size), new Float32Array(size), new Float32Array(size)];
     this.at(at, parameters, then);
     const { musicSeconds } = this.motionAt(at);
-    this.#stage = stage;
-    stage.musicSeconds = musicSeconds - this.motionAt(at).musicSeconds;
+    change();
+    const stage = this.#stage;
+    stage.musicSeconds += musicSeconds - this.motionAt(at).musicSeconds;
     this.at(at, parameters, now);
     stage.track.order.forEach((number, place) => {
-      stage.travel[number] = (then[place] ?? 0) - (now[place] ?? 0);
+      stage.travel[number] = (stage.travel[number] ?? 0) + (then[place] ?? 0) - (now[place] ?? 0);
     });
   }
 
@@ -173,7 +191,13 @@ export class SlidingTrack {
       return { name, encodingSize, axis: { firstSeconds: from, stepSeconds, count } };
     });
     const durationSeconds = 2 * RECALL_SECONDS;
-    const track = new ParameterTrack({ encoders, durationSeconds, mapping, time: live(time) });
+    const track = new ParameterTrack({
+      encoders,
+      durationSeconds,
+      mapping,
+      time: live(time),
+      fitsItself: false,
+    });
     track.order = order;
     return { track, startSeconds, travel: new Float64Array(track.nParameters), musicSeconds: 0, firsts };
   }

@@ -57,6 +57,8 @@ export interface ParameterTrackOptions {
   readonly durationSeconds: number;
   readonly mapping: Mapping;
   readonly time: TimeSettings;
+  /** A scaling that is fitted to the track is fitted whenever more of it is known; otherwise when `fit` is called. */
+  readonly fitsItself?: boolean;
 }
 
 /** What has come in of an encoder. */
@@ -121,7 +123,10 @@ export class ParameterTrack {
   readonly durationSeconds: number;
   readonly nParameters: number;
   private readonly sources: ReadonlyMap<string, Source>;
+  private readonly fitsItself: boolean;
   private currentMapping: Mapping;
+  /** What the mapping's scaling comes to for this track. */
+  private affine: Affine;
   private currentTime: TimeSettings;
   private currentOrder: readonly number[];
   private parts: readonly PartTrack[] = [];
@@ -142,7 +147,7 @@ export class ParameterTrack {
   private runs: Run[] = [];
 
   /** @throws RangeError when a part's encoder is missing or has no encodings in a track of this length */
-  constructor({ encoders, durationSeconds, mapping, time }: ParameterTrackOptions) {
+  constructor({ encoders, durationSeconds, mapping, time, fitsItself = true }: ParameterTrackOptions) {
     this.sources = new Map(
       encoders.map((encoder) => {
         const { name, encodingSize, axis } = encoder;
@@ -157,7 +162,9 @@ export class ParameterTrack {
     );
     this.nParameters = mapping.scaling.gain.length;
     this.currentOrder = Array.from({ length: this.nParameters }, (_, i) => i);
+    this.fitsItself = fitsItself;
     this.currentMapping = mapping;
+    this.affine = mapping.scaling;
     this.currentTime = checkTime(time);
     this.recompute();
     this.layOut(mapping);
@@ -209,7 +216,7 @@ export class ParameterTrack {
       this.layOut(mapping);
     } else {
       this.currentMapping = mapping;
-      this.scaleAll();
+      this.fit();
     }
   }
 
@@ -260,12 +267,24 @@ export class ParameterTrack {
     source.known.fill(1, first, first + count);
     const changed = this.fillRows(source, first, first + count);
     if (changed.first >= changed.end) return;
-    if (this.currentMapping.scaling.method === "per-track") {
-      this.scaleAll();
+    if (this.currentMapping.scaling.method === "per-track" && this.fitsItself) {
+      this.fit();
       return;
     }
-    this.scaleRows(changed.first, changed.end, this.currentMapping.scaling);
+    this.scaleRows(changed.first, changed.end);
     this.updateRuns(changed);
+  }
+
+  /** Fit the scaling to all that is known of the track, where it is one that is fitted; it counts for the whole track. */
+  fit(): void {
+    const { scaling } = this.currentMapping;
+    this.affine =
+      scaling.method === "per-track"
+        ? fitToTrack(scaling, this.knownRows(), movingColumns(this.parts))
+        : scaling;
+    this.scaleRows(0, this.rowAxis.count);
+    this.runs = [];
+    this.updateRuns({ first: 0, end: this.rowAxis.count });
   }
 
   /**
@@ -426,7 +445,7 @@ export class ParameterTrack {
     this.scaled = new Float32Array(axis.count * this.nParameters);
     this.rowKnown = new Uint8Array(axis.count);
     for (const { source } of this.parts) this.fillRows(source, 0, source.axis.count);
-    this.scaleAll();
+    this.fit();
   }
 
   /** Project encodings `first ... end - 1` as far as they are known. @returns the rows that hang on them */
@@ -478,21 +497,10 @@ export class ParameterTrack {
     };
   }
 
-  private scaleRows(first: number, end: number, affine: Affine): void {
+  private scaleRows(first: number, end: number): void {
     const from = first * this.nParameters;
     const to = end * this.nParameters;
-    scale(this.projected.subarray(from, to), affine, this.scaled.subarray(from, to));
-  }
-
-  private scaleAll(): void {
-    const { scaling } = this.currentMapping;
-    const affine =
-      scaling.method === "per-track"
-        ? fitToTrack(scaling, this.knownRows(), movingColumns(this.parts))
-        : scaling;
-    this.scaleRows(0, this.rowAxis.count, affine);
-    this.runs = [];
-    this.updateRuns({ first: 0, end: this.rowAxis.count });
+    scale(this.projected.subarray(from, to), this.affine, this.scaled.subarray(from, to));
   }
 
   private knownRows(): Float64Array {

@@ -10,7 +10,7 @@ const pulseOf =
       ...onsets.map(([start, strength]) => (seconds < start ? 0 : strength - 2 * (seconds - start))),
     );
 
-const BEATS = [1, 1.5, 2, 2.5, 3].map((seconds) => [seconds, 0.8] as const);
+const BEATS = [1, 1.5, 2, 2.5, 3].map((seconds): readonly [number, number] => [seconds, 0.8]);
 
 const strikes = (
   timeSeconds: number,
