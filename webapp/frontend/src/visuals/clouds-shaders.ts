@@ -13,6 +13,8 @@ uniform vec4 uNow;            // how strongly each cloud moves at this moment
 uniform vec2 uTangent;        // of half the angle that the picture covers, horizontally and vertically
 uniform float uDensity;       // of the fog, per unit of length
 uniform float uTime;
+uniform vec4 uBurst;          // how far a beat has burst each cloud
+uniform float uPulse;         // of the last beat
 
 float clearness(float distance) {
   return exp(-uDensity * max(distance - NEAREST, 0.0));
@@ -36,10 +38,10 @@ void main() {
   float force = echo(position.w * uWaveSeconds)[cloud];
   float beat = smoothstep(0.12, 0.95, force);
 
-  // A beat lifts the points off their places, each a little differently, and lights them.
+  // A beat bursts the cloud, throws a few points far out, and lights them.
   vec3 place = position.xyz;
   float away = length(place);
-  place *= 1.0 + (beat - 0.3) * (0.22 + 0.30 * look.y * look.y);
+  place *= 1.0 + 0.15 * (beat - 0.3) + uBurst[cloud] * (0.18 + 0.56 * look.y * look.y * look.y);
   place += 0.015 * sin(uTime * (0.4 + look.xyz) + 40.0 * look.zxy);
   vec3 p = uCenters[cloud] + uTurns[cloud] * place;
   float distance = max(-p.z, 0.3);
@@ -57,8 +59,8 @@ void main() {
   float tone = clamp(away * 0.95 + 0.35 * (look.w - 0.5), 0.0, 1.0);
   vec3 color = mix(uInner[cloud], uOuter[cloud], tone);
   color = mix(color, vec3(dot(color, vec3(0.3333)) * 1.3), 0.6 * rarity);
-  float twinkle = 1.0 + 0.25 * sin(uTime * (1.0 + 2.0 * look.z) + 60.0 * look.w);
-  float light = (0.20 + 1.25 * beat * beat) * (0.30 + 2.2 * rarity) * twinkle;
+  float twinkle = 1.0 + 0.15 * sin(uTime * (1.0 + 2.0 * look.z) + 60.0 * look.w);
+  float light = (0.20 + 0.9 * beat * beat + 0.15 * uBurst[cloud]) * (0.30 + 2.2 * rarity) * twinkle;
   vLight = color * light * share * share * clearness(distance) / ${LIGHT_RANGE.toFixed(1)};
 
   // Points vanish as soon as their middle leaves the picture: fade them out before.
@@ -92,31 +94,38 @@ uniform float uThickness; // 0 clear to 1 thick
 
 void main() {
   vec2 p = vClip * uTangent; // the picture at distance 1
+  // Clouds that burst push the fog away.
+  vec2 from = p / (1.0 + 0.05 * uPulse);
+  for (int i = 0; i < CLOUDS; i++) {
+    vec2 off = p + uCenters[i].xy / uCenters[i].z;
+    float size = 1.1 / -uCenters[i].z;
+    from -= 0.2 * uBurst[i] * off * exp(-dot(off, off) / (size * size));
+  }
   float ring = min(length(p) / length(uTangent) * float(RINGS - 1), float(RINGS) - 1.001);
   int inner = int(ring);
   vec3 fog = mix(uFog[inner], uFog[inner + 1], ring - float(inner));
 
   // Swathes, drawn out by their own flow.
-  vec3 q = vec3(p * 2.6, 0.05 * uTime) + uOffset;
+  vec3 q = vec3(from * 2.6, 0.4 * uTime) + uOffset;
   vec3 flow = noise(q * 0.7).xyz;
-  vec4 swathes = layers(q + 1.1 * flow + vec3(0.04 * uTime, 0.0, 0.0), 4);
+  vec4 swathes = layers(q + 1.1 * flow + vec3(0.9 * uTime, 0.0, 0.0), 4);
   float veil = smoothstep(-0.55, 0.75, swathes.x + 0.25 * flow.y);
   float deep = smoothstep(-0.5, 0.6, swathes.y);
   float threads = swathes.w * swathes.w;
 
   float middle = exp(-1.5 * dot(vClip, vClip));
   float lit = (0.10 + 0.55 * middle) * (0.35 + 0.65 * deep);
-  vec3 light = fog * (0.05 + lit * mix(0.35, 1.25, uThickness)) * (0.45 + 0.8 * veil + 0.5 * threads);
+  vec3 light = fog * (0.05 + lit * mix(0.35, 1.25, uThickness)) * (0.12 + 1.5 * veil * veil + 0.6 * threads);
 
   // What fog keeps of a cloud's light it spreads around it.
   for (int i = 0; i < CLOUDS; i++) {
     float distance = -uCenters[i].z;
     vec2 off = p - uCenters[i].xy / distance;
-    float size = 0.95 / distance;
+    float size = 0.95 * (1.0 + 0.3 * uBurst[i]) / distance;
     float halo = exp(-dot(off, off) / (size * size) * 1.6) + 0.35 * exp(-dot(off, off) / (size * size) * 9.0);
     float kept = 1.0 - clearness(distance);
-    light += mix(uOuter[i], uInner[i], 0.25) * halo * (0.05 + 0.42 * kept) * (0.22 + 0.75 * uNow[i] * uNow[i])
-      * (0.35 + 0.9 * veil);
+    light += mix(uOuter[i], uInner[i], 0.25) * halo * (0.05 + 0.42 * kept) * (0.22 + 0.45 * uNow[i] * uNow[i] + 0.25 * uBurst[i])
+      * (0.15 + 1.3 * veil);
   }
   // Nearer swathes in shade.
   light *= mix(1.0, 0.55 + 0.45 * smoothstep(-0.45, 0.35, swathes.z), 0.75);
@@ -127,12 +136,14 @@ void main() {
 export const PICTURE_SHADER = /* glsl */ `${HEADER}${DEVELOP}${DITHER}
 in vec2 vClip;
 out vec4 outColor;
+uniform float uPulse;
 uniform sampler2D uFogLight;
 uniform sampler2D uPoints;
 uniform sampler2D uGlow;
 void main() {
   vec2 p = vClip * 0.5 + 0.5;
   vec3 light = texture(uFogLight, p).rgb + texture(uPoints, p).rgb + 0.75 * texture(uGlow, p).rgb;
+  light /= 1.0 + 0.35 * uPulse; // the eye narrows: what bursts is larger, not brighter
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.5 * smoothstep(0.25, 1.05, dot(corner, corner));
   outColor = vec4(dither(encodeSrgb(toneMap(light * ${(1.5 * LIGHT_RANGE).toFixed(1)}))), 1.0);

@@ -32,21 +32,26 @@ const FOG_SCALE = 5;
 /** As in the shader: the fog's colours from the middle of the picture outwards. */
 const FOG_RINGS = 12;
 /** How much earlier the fog's hue is from one ring to the next. */
-const FOG_RING_SECONDS = 0.07;
+const FOG_RING_SECONDS = 0.008;
 
-/** A beat runs through a whole cloud in this time. */
-const WAVE_SECONDS = 0.7;
+/** How far a beat bursts a cloud whose speed is 0; speed adds to it. */
+const LEAST_BURST = 0.6;
+
+/** Light runs through a whole cloud in this time. */
+const WAVE_SECONDS = 0.12;
 
 /** The ring that the clouds stand on: its middle's distance from the camera, and its radius. */
 const RING_DISTANCE = 4.9;
 const RING_RADIUS = 1.75;
-/** Radians per second that the ring turns. */
-const RING_SPEED = 0.045;
-/** Radians per second of a cloud at full rotation speed. */
-const CLOUD_SPEED = 0.85;
+/** Radians per musical second that the ring turns. */
+const RING_SPEED = 0.3;
+/** Radians per musical second of a cloud at full rotation speed. */
+const CLOUD_SPEED = 0.7;
 
 /** A hue parameter turns its hue by this part of the colour circle: not all, so that the clouds stay in harmony. */
 const HUE_SPAN = 0.62;
+/** A beat turns the fog's hue by this part of it. */
+const BEAT_HUE = 0.06;
 /** The clouds' hues at rest, from the seed's: neighbours, and one from the other side of the circle. */
 const HUE_OFFSETS = [0, 0.11, -0.12, 0.46] as const;
 
@@ -95,6 +100,8 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     uInner: { value: inner },
     uOuter: { value: outer },
     uNow: { value: new Vector4() },
+    uBurst: { value: new Vector4() },
+    uPulse: { value: 0 },
     uTangent: { value: new Vector2(1, 1) },
     uPixels: { value: new Vector2(1, 1) },
     uDensity: { value: 0 },
@@ -157,10 +164,17 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       writeOklch(outer, 3 * cloud, 0.64, 0.22, hue - 0.04);
     }
     for (let ring = 0; ring < FOG_RINGS; ring++) {
-      const hue = fogHue + HUE_SPAN * (fogEcho.at(0, ring * FOG_RING_SECONDS) - 0.5);
+      const secondsAgo = ring * FOG_RING_SECONDS;
+      const beat = pace * frame.pulseAt(Math.max(0, frame.timeSeconds - secondsAgo));
+      const hue = fogHue + HUE_SPAN * (fogEcho.at(0, secondsAgo) - 0.5) + BEAT_HUE * beat;
       writeOklch(fogColors, 3 * ring, 0.5, 0.1, hue);
     }
     uniforms.uNow.value.set(parameter(4), parameter(5), parameter(6), parameter(7));
+    uniforms.uPulse.value = pace * frame.pulse;
+    uniforms.uBurst.value
+      .copy(uniforms.uNow.value)
+      .addScalar(LEAST_BURST)
+      .multiplyScalar(pace * frame.pulse);
     uniforms.uDensity.value = fogDensity(parameter(8));
     uniforms.uThickness.value = parameter(8);
   }
