@@ -20,7 +20,7 @@ _RISE_SECONDS, _N_BANDS, _SILENCE_DB = 0.03, 64, -70.0
 _RISE_MEMORY_SECONDS, _RISE_PRIOR, _RISE_LEAST = 6.0, 1.5, 0.3
 _ONSET_FROM, _ONSET_SPAN, _UNDERTOW = 0.5, 3.0, 0.15
 _LOUDNESS_SECONDS, _LOUDNESS_MEMORY_SECONDS, _LOUDNESS_PRIOR, _LOUDNESS_LEAST = 0.15, 15.0, 4.0, 2.0
-_LOUDNESS_SLOPE, _QUIET, _PRIOR_WEIGHT, _FULL_RATE = 1.6, 0.05, 0.3, 8.0
+_LOUDNESS_SLOPE, _QUIET, _PRIOR_WEIGHT, _FULL_RATE = 1.6, 0.05, 0.3, 13.0
 _PULSE_SECONDS = 0.5
 # In ticks: a tick this little longer than a step is as long.
 _ROUNDING = 1e-9
@@ -102,7 +102,7 @@ class Onsets:
         rises, levels = (np.interp(np.maximum(0, moments.ravel()), times, column) for column in self.values.T)
 
         usual = np.maximum(_RISE_LEAST, _average(rises, _RISE_MEMORY_SECONDS, step_seconds, _RISE_PRIOR))
-        onsets = np.clip((rises - _ONSET_FROM * usual) / (_ONSET_SPAN * usual), 0, 1)
+        onsets = np.clip((rises - _ONSET_FROM * usual) / (_ONSET_SPAN * usual), 0, 1) ** 2  # strong ones stand out
         loudness = _average(levels, _LOUDNESS_SECONDS, step_seconds)
         above = loudness - _average(loudness, _LOUDNESS_MEMORY_SECONDS, step_seconds)
         variance = _average(np.square(above), _LOUDNESS_MEMORY_SECONDS, step_seconds, _LOUDNESS_PRIOR**2)

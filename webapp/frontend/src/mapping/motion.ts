@@ -35,7 +35,7 @@ const QUIET = 0.05;
 const PRIOR_WEIGHT = 0.3;
 
 /** Musical seconds per second, of the greatest onset of the loudest music: with it, songs pass at about one. */
-const FULL_RATE = 8;
+const FULL_RATE = 13;
 
 /** A pulse has died away after this, unless there is another onset: within a beat at 120 a minute. */
 export const PULSE_SECONDS = 0.5;
@@ -88,7 +88,7 @@ export class Motion {
    */
   step(rise: number, loudnessDb: number): void {
     const usual = Math.max(RISE_LEAST, this.#usualRise.add(rise));
-    const onset = clip((rise - ONSET_FROM * usual) / (ONSET_SPAN * usual));
+    const onset = clip((rise - ONSET_FROM * usual) / (ONSET_SPAN * usual)) ** 2; // strong ones stand out
     const loudness = this.#loudness.add(loudnessDb);
     const usualLoudness = this.#usualLoudness.add(loudness);
     const spread = Math.max(LOUDNESS_LEAST, Math.sqrt(this.#variance.add((loudness - usualLoudness) ** 2)));
