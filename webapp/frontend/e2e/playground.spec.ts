@@ -280,7 +280,14 @@ test.describe("choosing", () => {
     await expectState(page, "paused");
     await openPanel(page);
     await page.getByText("Model and mapping").click();
-    const values = await meters(page);
+    // The model's own scaling is fitted to the track, anew with every stretch that is known, until all of it is.
+    let values = await meters(page);
+    const stand = async () => {
+      const before = values;
+      values = await meters(page);
+      return values.join() === before.join();
+    };
+    await expect.poll(stand, { intervals: [3_000], timeout: 60_000 }).toBe(true);
     await page.getByRole("radio", { name: /^Whole range/ }).check();
     await expect.poll(() => meters(page)).not.toEqual(values);
     await page.getByRole("button", { name: /own settings/ }).click();
