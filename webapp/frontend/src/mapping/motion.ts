@@ -2,7 +2,7 @@
  * Musical time: how far the music has moved, in seconds that pass as fast as it moves.
  *
  * They rush where something begins to sound, the faster the louder the music is, and stand still in silence; over a
- * song about as many pass as on the clock. Everything in a picture that moves by itself moves in them, and so does the
+ * song somewhat more of them pass than on the clock. Everything in a picture that moves by itself moves in them, and so does the
  * smoothing of parameters: that is what lets a picture be seen to follow (docs/mapping.md, "Musical time").
  *
  * All of it hangs on what came before only, so a file and live sound move alike, and more of a track that becomes known
@@ -34,7 +34,7 @@ const QUIET = 0.05;
 /** What is known before the first moment counts as if it had been heard for this share of what is remembered. */
 const PRIOR_WEIGHT = 0.3;
 
-/** Musical seconds per second, of the greatest onset of the loudest music: with it, songs pass at about one. */
+/** Musical seconds per second, of the greatest onset of the loudest music: with it, songs pass at 1.3 on average. */
 const FULL_RATE = 13;
 
 /** A pulse has died away after this, unless there is another onset: within a beat at 120 a minute. */

@@ -30,7 +30,7 @@ export interface VisualFrame {
   readonly timeSeconds: number;
   /**
    * Musical time: seconds that rush at onsets, the more the louder the music is, and stand still in silence. Over a song
-   * about as many pass as of playback.
+   * somewhat more of them pass than of playback.
    */
   readonly musicSeconds: number;
   /** In [0, 1]: how strong the last onset was. Rises at once and dies away within half a second. */
