@@ -41,7 +41,7 @@ void main() {
   // A beat bursts the cloud, throws a few points far out, and lights them.
   vec3 place = position.xyz;
   float away = length(place);
-  place *= 1.0 + 0.15 * (beat - 0.3) + uBurst[cloud] * (0.18 + 0.56 * look.y * look.y * look.y);
+  place *= 1.0 + 0.15 * (beat - 0.3) + uBurst[cloud] * (0.24 + 0.7 * look.y * look.y * look.y);
   place += 0.015 * sin(uTime * (0.4 + look.xyz) + 40.0 * look.zxy);
   vec3 p = uCenters[cloud] + uTurns[cloud] * place;
   float distance = max(-p.z, 0.3);
@@ -99,7 +99,7 @@ void main() {
   for (int i = 0; i < CLOUDS; i++) {
     vec2 off = p + uCenters[i].xy / uCenters[i].z;
     float size = 1.1 / -uCenters[i].z;
-    from -= 0.2 * uBurst[i] * off * exp(-dot(off, off) / (size * size));
+    from -= 0.3 * uBurst[i] * off * exp(-dot(off, off) / (size * size));
   }
   float ring = min(length(p) / length(uTangent) * float(RINGS - 1), float(RINGS) - 1.001);
   int inner = int(ring);
@@ -108,14 +108,14 @@ void main() {
   // Swathes, drawn out by their own flow.
   vec3 q = vec3(from * 2.6, 0.4 * uTime) + uOffset;
   vec3 flow = noise(q * 0.7).xyz;
-  vec4 swathes = layers(q + 1.1 * flow + vec3(0.9 * uTime, 0.0, 0.0), 4);
+  vec4 swathes = layers(q + 1.1 * flow + vec3(1.2 * uTime, 0.0, 0.0), 4);
   float veil = smoothstep(-0.55, 0.75, swathes.x + 0.25 * flow.y);
   float deep = smoothstep(-0.5, 0.6, swathes.y);
   float threads = swathes.w * swathes.w;
 
   float middle = exp(-1.5 * dot(vClip, vClip));
   float lit = (0.10 + 0.55 * middle) * (0.35 + 0.65 * deep);
-  vec3 light = fog * (0.05 + lit * mix(0.35, 1.25, uThickness)) * (0.12 + 1.5 * veil * veil + 0.6 * threads);
+  vec3 light = 1.5 * fog * (0.05 + lit * mix(0.35, 1.25, uThickness)) * (0.12 + 1.5 * veil * veil + 0.6 * threads);
 
   // What fog keeps of a cloud's light it spreads around it.
   for (int i = 0; i < CLOUDS; i++) {
@@ -143,7 +143,7 @@ uniform sampler2D uGlow;
 void main() {
   vec2 p = vClip * 0.5 + 0.5;
   vec3 light = texture(uFogLight, p).rgb + texture(uPoints, p).rgb + 0.75 * texture(uGlow, p).rgb;
-  light /= 1.0 + 0.35 * uPulse; // the eye narrows: what bursts is larger, not brighter
+  light /= 1.0 + 0.5 * uPulse; // the eye narrows: what bursts is larger, not brighter
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.5 * smoothstep(0.25, 1.05, dot(corner, corner));
   outColor = vec4(dither(encodeSrgb(toneMap(light * ${(1.5 * LIGHT_RANGE).toFixed(1)}))), 1.0);

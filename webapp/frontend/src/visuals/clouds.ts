@@ -34,6 +34,9 @@ const FOG_RINGS = 12;
 /** How much earlier the fog's hue is from one ring to the next. */
 const FOG_RING_SECONDS = 0.008;
 
+/** A beat narrows the angle that the picture covers by this share. */
+const ZOOM = 0.2;
+
 /** How far a beat bursts a cloud whose speed is 0; speed adds to it. */
 const LEAST_BURST = 0.6;
 
@@ -51,7 +54,7 @@ const CLOUD_SPEED = 0.7;
 /** A hue parameter turns its hue by this part of the colour circle: not all, so that the clouds stay in harmony. */
 const HUE_SPAN = 0.62;
 /** A beat turns the fog's hue by this part of it. */
-const BEAT_HUE = 0.06;
+const BEAT_HUE = 0.24;
 /** The clouds' hues at rest, from the seed's: neighbours, and one from the other side of the circle. */
 const HUE_OFFSETS = [0, 0.11, -0.12, 0.46] as const;
 
@@ -130,6 +133,8 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   ]);
   const picturePass = fullScreenPass(scope, PICTURE_SHADER, uniforms);
 
+  /** Of half the angle that the picture covers without a beat. */
+  const tangents = new Vector2(1, 1);
   /** How far the ring of clouds reaches to the sides and upwards. */
   const reach = new Vector2(1, 0);
   const turn = new Quaternion();
@@ -171,6 +176,7 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     }
     uniforms.uNow.value.set(parameter(4), parameter(5), parameter(6), parameter(7));
     uniforms.uPulse.value = pace * frame.pulse;
+    uniforms.uTangent.value.copy(tangents).multiplyScalar(1 - ZOOM * pace * frame.pulse);
     uniforms.uBurst.value
       .copy(uniforms.uNow.value)
       .addScalar(LEAST_BURST)
@@ -189,7 +195,7 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       glow.resize(x, y);
       fog.setSize(Math.max(1, Math.ceil(x / FOG_SCALE)), Math.max(1, Math.ceil(y / FOG_SCALE)));
       const tangent = halfHeightTangent(width / height);
-      uniforms.uTangent.value.set((tangent * width) / height, tangent);
+      tangents.set((tangent * width) / height, tangent);
       // The ring lies in a wide picture and stands in a tall one.
       const wide = Math.min(Math.max((width / height - 0.6) / 0.9, 0), 1);
       reach.set(mix(0.25, 1.2, wide), mix(1.15, 0.1, wide));

@@ -82,7 +82,7 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     uniforms.uVariation.value = mix(0.06, 0.75, parameter(4) ** 1.3);
     uniforms.uDensity.value = mix(6, 28, parameter(5) ** 1.3);
     uniforms.uRelief.value = mix(0.3, 0.85, parameter(6));
-    uniforms.uFlow.value = 2.6 * flow + 0.25 * time;
+    uniforms.uFlow.value = 2.2 * flow + 0.7 * time;
 
     const amplitudes = [
       mix(0.1, 0.85, parameter(8)),
@@ -93,7 +93,7 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
       const amplitude = (amplitudes[kind] ?? 0) / frequency;
       const [x, y] = [Math.cos(angle), Math.sin(angle)];
       uniforms.uShears.value.set([amplitude * x, amplitude * y, -frequency * y, frequency * x], 4 * index);
-      uniforms.uPhases.value[index] = phase + drift * (time + 1.2 * flow);
+      uniforms.uPhases.value[index] = phase + drift * (1.5 * time + 0.9 * flow);
     });
     uniforms.uPattern.value.set(firstPattern[0] + 0.05 * time, firstPattern[1] - 0.04 * time);
 
