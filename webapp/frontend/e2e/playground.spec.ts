@@ -280,15 +280,18 @@ test.describe("choosing", () => {
     await expectState(page, "paused");
     await openPanel(page);
     await page.getByText("Model and mapping").click();
-    // The model's own scaling is fitted to what is known of the track: let that be all of it.
+    // The model's own scaling is fitted to what is known of the track: let that be all of it, and be shown.
     await expect(page.getByText(/^(Listening ahead|Analysing)/)).toHaveCount(0, SLOW);
-    const wide = page.getByRole("radio", { name: /^Whole range/ });
-    const own = page.getByRole("button", { name: /own settings/ });
-    await wide.check();
-    const values = await meters(page);
-    await own.click();
+    let values = await meters(page);
+    await expect(async () => {
+      const before = values;
+      await page.waitForTimeout(500);
+      values = await meters(page);
+      expect(values).toEqual(before);
+    }).toPass(SLOW);
+    await page.getByRole("radio", { name: /^Whole range/ }).check();
     await expect.poll(() => meters(page)).not.toEqual(values);
-    await wide.check();
+    await page.getByRole("button", { name: /own settings/ }).click();
     await expect.poll(() => meters(page)).toEqual(values);
   });
 });
