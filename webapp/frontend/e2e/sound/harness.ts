@@ -1,11 +1,13 @@
 /** The page on which sound.spec.ts listens and keeps encodings. */
 import type { EncodeRequest } from "../../src/analysis/analyzer";
 import type { EncodingBlock } from "../../src/analysis/client";
+import { ONSETS, streamsOf } from "../../src/analysis/onsets";
 import { timeAxis } from "../../src/analysis/segments";
 import { findMapping, loadBundle, type Bundle } from "../../src/bundle";
 import { EncodingCache } from "../../src/cache/encoding-cache";
 import { LiveSession } from "../../src/live/live-session";
 import type { LiveInputKind } from "../../src/live/live-input-error";
+import { RISE_PRIOR } from "../../src/mapping/motion";
 import { TOY_URL, toyFetch, toyFiles, type Json } from "../../src/testing/toy-bundle";
 
 const RATE = 44100;
@@ -35,11 +37,15 @@ async function toy(): Promise<Bundle> {
 
 const bundle = await toy();
 
-/** Both numbers of an encoding: how loud its segment is. */
+/** Both numbers of an encoding: how loud its segment is. Onsets are as usual as can be, so musical time never stands. */
 function encode({ pcm, firstFrame, runs }: EncodeRequest): Promise<readonly EncodingBlock[]> {
   return Promise.resolve(
     runs.map(({ encoder, first, count }) => {
       const encodings = new Float32Array(2 * count);
+      if (encoder === ONSETS) {
+        for (let k = 0; k < count; k++) encodings.set([RISE_PRIOR, -20], 2 * k);
+        return { encoder, first, count, encodings, size: 2 };
+      }
       for (let k = 0; k < count; k++) {
         const start = ((first + k) * 2 - firstFrame) * HOP;
         const segment = pcm.subarray(start, start + 3 * HOP);
@@ -99,10 +105,10 @@ const pcmOf = (seed: number) => Float32Array.from({ length: RATE }, (_, i) => Ma
 
 async function keep(seed: number): Promise<void> {
   const pcm = pcmOf(seed);
-  const blocks = bundle.encoders.map((encoder): EncodingBlock => {
-    const { count } = timeAxis(bundle.audio, encoder, pcm.length);
+  const blocks = streamsOf(bundle).map((stream): EncodingBlock => {
+    const { count } = timeAxis(bundle.audio, stream, pcm.length);
     const encodings = new Float32Array(2 * count).map((_, i) => seed + i);
-    return { encoder: encoder.name, first: 0, count, encodings, size: 2 };
+    return { encoder: stream.name, first: 0, count, encodings, size: 2 };
   });
   await cache.write(bundle, pcm, blocks);
 }
