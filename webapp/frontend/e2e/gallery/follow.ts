@@ -35,11 +35,11 @@ const follow = {
   },
 
   /** Draw a picture, as the playground opens with it. */
-  picture(url: string, id: string, reducedMotion: boolean, shot: Shot): Promise<string> {
+  picture(url: string, id: string, calm: boolean, shot: Shot): Promise<string> {
     const { parameters } = songOf(url);
     const definition = definitionOf(id);
     const wires = connect(client, parameters, findMapping(client.bundle), definition);
-    return film(id, reducedMotion, shot, (frames, seconds) => frames.hear(parameters, wires, seconds));
+    return film(id, calm, shot, (frames, seconds) => frames.hear(parameters, wires, seconds));
   },
 
   /** Draw a picture with ten numbers that are given at even steps, shape [n, 10]. */
@@ -76,11 +76,11 @@ function songOf(url: string): Song {
 
 type Hear = (frames: MusicFrames, seconds: number) => ReturnType<MusicFrames["hear"]>;
 
-function film(id: string, reducedMotion: boolean, shot: Shot, hear: Hear): Promise<string> {
+function film(id: string, calm: boolean, shot: Shot, hear: Hear): Promise<string> {
   const { width, height, first, count, every, framesPerSecond } = shot;
   const frames = new MusicFrames();
   const picture = new OffscreenPicture(
-    (canvas, now) => createPicture(definitionOf(id), { canvas, seed: SEED, reducedMotion }, now),
+    (canvas, now) => createPicture(definitionOf(id), { canvas, seed: SEED, calm }, now),
     { width, height },
   );
   const gl = picture.canvas.getContext("webgl2");

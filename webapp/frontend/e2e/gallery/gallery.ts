@@ -90,7 +90,7 @@ const gallery = {
     });
     const canvas = document.createElement("canvas");
     let nowSeconds = 0;
-    const picture = createPicture(definition, { canvas, seed: SEED, reducedMotion: false }, () => nowSeconds);
+    const picture = createPicture(definition, { canvas, seed: SEED, calm: false }, () => nowSeconds);
     picture.resize(TILE_WIDTH, TILE_HEIGHT, OVERSAMPLING);
     const tiles: Tile[] = [];
     songs.forEach(({ title, genre, parameters, moments }, row) => {
@@ -132,7 +132,7 @@ const gallery = {
     if (!song) throw new Error("No song was heard.");
     const wires = connect(client, song.parameters, findMapping(client.bundle), definition);
     const canvas = document.createElement("canvas");
-    const picture = createPicture(definition, { canvas, seed: SEED, reducedMotion: false }, () => 0);
+    const picture = createPicture(definition, { canvas, seed: SEED, calm: false }, () => 0);
     picture.resize(2 * width, 2 * height, 1);
     picture.render(new MusicFrames().hear(song.parameters, wires, song.moments[3] ?? 0));
     const small = document.createElement("canvas");
@@ -151,7 +151,7 @@ const gallery = {
   measure(id: string, nFrames: number, nWarmUp: number): number[] {
     const canvas = document.createElement("canvas");
     let nowSeconds = 0;
-    const options = { canvas, seed: SEED, reducedMotion: false };
+    const options = { canvas, seed: SEED, calm: false };
     const picture = createPicture(definitionOf(id), options, () => nowSeconds);
     picture.resize(64, 36, 1);
     const gl = canvas.getContext("webgl2");

@@ -34,7 +34,7 @@ const real =
   (canvas, now) =>
     createPicture(
       VISUALS.find((visual) => visual.id === id)!,
-      { canvas, seed: 1, reducedMotion: false },
+      { canvas, seed: 1, calm: false },
       now,
     );
 

@@ -2,6 +2,7 @@
 import { Color } from "three";
 import { barLayout, LIT_LUMA } from "../../src/visuals/bar";
 import { VISUALS } from "../../src/visuals";
+import { calmFrame } from "../../src/visuals/calm";
 import { createPicture } from "../../src/visuals/picture";
 import { rendererFor } from "../../src/visuals/renderer";
 import type { Visual, VisualDefinition } from "../../src/visuals/visual";
@@ -39,6 +40,7 @@ for (const kind of ["Buffer", "Framebuffer", "Program", "Renderbuffer", "Shader"
 const canvas = document.querySelector("canvas")!;
 const snapshots = new Map<string, Uint8Array>();
 let visual: Visual | undefined;
+let hear = frameAt;
 
 export const harness = {
   ids: VISUALS.map(({ id }) => id),
@@ -46,8 +48,10 @@ export const harness = {
   barLayout,
   litLuma: LIT_LUMA,
 
-  create(id: string, seed = 1, reducedMotion = false): void {
-    visual = VISUALS.find((candidate) => candidate.id === id)!.create({ canvas, seed, reducedMotion });
+  create(id: string, seed = 1, calm = false): void {
+    const definition = VISUALS.find((candidate) => candidate.id === id)!;
+    visual = definition.create({ canvas, seed });
+    hear = calm ? (moment) => calmFrame(frameAt(moment), definition.parameters) : frameAt;
   },
 
   resize(width: number, height: number, pixelRatio = 1): void {
@@ -58,12 +62,12 @@ export const harness = {
 
   /** Draw a frame as the page does. */
   draw(moment: Moment): void {
-    visual!.render(frameAt(moment));
+    visual!.render(hear(moment));
   },
 
   /** Draw a frame, wait until the GPU is done, and keep its pixels under a name. */
   render(moment: Moment, name?: string): void {
-    visual!.render(frameAt(moment));
+    visual!.render(hear(moment));
     const gl = canvas.getContext("webgl2")!;
     const pixels = new Uint8Array(
       name === undefined ? 4 : gl.drawingBufferWidth * gl.drawingBufferHeight * 4,
@@ -154,7 +158,7 @@ export const harness = {
         dispose: () => undefined,
       }),
     } as unknown as VisualDefinition;
-    const picture = createPicture(strobe, { canvas, seed: 1, reducedMotion: false }, () => seconds);
+    const picture = createPicture(strobe, { canvas, seed: 1, calm: false }, () => seconds);
     picture.resize(width, height, 1);
     const gl = canvas.getContext("webgl2")!;
     const look = (x: number): Seen => {
@@ -201,11 +205,7 @@ export const harness = {
     const taken = document.createElement("canvas");
     taken.getContext("2d");
     try {
-      VISUALS.find((candidate) => candidate.id === id)!.create({
-        canvas: taken,
-        seed: 1,
-        reducedMotion: false,
-      });
+      VISUALS.find((candidate) => candidate.id === id)!.create({ canvas: taken, seed: 1 });
     } catch (error) {
       return error instanceof Error ? error.name : "";
     }

@@ -272,10 +272,7 @@ export class Playground {
    */
   pictureMaker(): (canvas: HTMLCanvasElement, now: () => number) => Visual {
     const { visual, seed } = this.choices;
-    const [definition, options] = [
-      visual.value,
-      { seed: seed.value, reducedMotion: this.settings.calm.value },
-    ];
+    const [definition, options] = [visual.value, { seed: seed.value, calm: this.settings.calm.value }];
     return (canvas, now) => createPicture(definition, { canvas, ...options }, now);
   }
 

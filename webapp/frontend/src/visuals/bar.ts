@@ -35,14 +35,11 @@ const HUE_PACE = 0.026;
 /** What the greatest pulse does: bars grow by this share, and everything comes nearer. */
 const KICK = { length: 0.25, zoom: 0.12 };
 
-function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createBarVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
   const firstHue = 0.6 + 0.16 * (random() - 0.5);
-  const pace = reducedMotion ? 0.3 : 1;
-  // Bars that stand still in a calm picture are as long as they say at any moment.
-  const kick = reducedMotion ? 0 : 1;
 
   let pixelRatio = 1;
   const lengths = new Float32Array(BAR_COUNT);
@@ -96,8 +93,8 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
     let energy = 0;
     let distance = 0;
     for (let index = 0; index < BAR_COUNT; index++) {
-      lengths[index] = Math.min(1, (frame.parameters[index] ?? 0) * (1 + KICK.length * kick * pulse));
-      travel[index] = (frame.travel[index] ?? 0) * pace;
+      lengths[index] = Math.min(1, (frame.parameters[index] ?? 0) * (1 + KICK.length * pulse));
+      travel[index] = frame.travel[index] ?? 0;
       energy += (frame.parameters[index] ?? 0) / BAR_COUNT;
       distance += (frame.travel[index] ?? 0) / BAR_COUNT;
     }
@@ -109,11 +106,11 @@ function createBarVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual
     uniforms.uSkyHigh.value.fromArray(sky);
     writeOklch(sky, 0, 0.24 + 0.07 * energy, 0.06, hue + 0.3);
     uniforms.uSkyLow.value.fromArray(sky);
-    uniforms.uTime.value = frame.musicSeconds * pace;
-    const zoom = 1 + KICK.zoom * kick * pulse;
+    uniforms.uTime.value = frame.musicSeconds;
+    const zoom = 1 + KICK.zoom * pulse;
     uniforms.uZoom.value = zoom;
     uniforms.uPixelRatio.value = pixelRatio * zoom;
-    uniforms.uPulse.value = pulse * pace;
+    uniforms.uPulse.value = pulse;
   }
 
   return {

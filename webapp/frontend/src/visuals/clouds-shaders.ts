@@ -99,7 +99,7 @@ void main() {
   for (int i = 0; i < CLOUDS; i++) {
     vec2 off = p + uCenters[i].xy / uCenters[i].z;
     float size = 1.1 / -uCenters[i].z;
-    from -= 0.3 * uBurst[i] * off * exp(-dot(off, off) / (size * size));
+    from -= 0.4 * uBurst[i] * off * exp(-dot(off, off) / (size * size));
   }
   float ring = min(length(p) / length(uTangent) * float(RINGS - 1), float(RINGS) - 1.001);
   int inner = int(ring);
@@ -121,10 +121,10 @@ void main() {
   for (int i = 0; i < CLOUDS; i++) {
     float distance = -uCenters[i].z;
     vec2 off = p - uCenters[i].xy / distance;
-    float size = 0.95 * (1.0 + 0.3 * uBurst[i]) / distance;
+    float size = 0.95 * (1.0 + 0.5 * uBurst[i]) / distance;
     float halo = exp(-dot(off, off) / (size * size) * 1.6) + 0.35 * exp(-dot(off, off) / (size * size) * 9.0);
     float kept = 1.0 - clearness(distance);
-    light += mix(uOuter[i], uInner[i], 0.25) * halo * (0.05 + 0.42 * kept) * (0.22 + 0.45 * uNow[i] * uNow[i] + 0.25 * uBurst[i])
+    light += mix(uOuter[i], uInner[i], 0.25) * halo * (0.08 + 0.42 * kept) * (0.2 + 0.4 * uNow[i] * uNow[i] + 0.6 * uBurst[i])
       * (0.15 + 1.3 * veil);
   }
   // Nearer swathes in shade.
@@ -143,7 +143,7 @@ uniform sampler2D uGlow;
 void main() {
   vec2 p = vClip * 0.5 + 0.5;
   vec3 light = texture(uFogLight, p).rgb + texture(uPoints, p).rgb + 0.75 * texture(uGlow, p).rgb;
-  light /= 1.0 + 0.5 * uPulse; // the eye narrows: what bursts is larger, not brighter
+  light /= 1.0 + 1.0 * uPulse; // the eye narrows: what bursts is larger, not brighter
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.5 * smoothstep(0.25, 1.05, dot(corner, corner));
   outColor = vec4(dither(encodeSrgb(toneMap(light * ${(1.5 * LIGHT_RANGE).toFixed(1)}))), 1.0);

@@ -32,16 +32,16 @@ const FOG_SCALE = 5;
 /** As in the shader: the fog's colours from the middle of the picture outwards. */
 const FOG_RINGS = 12;
 /** How much earlier the fog's hue is from one ring to the next. */
-const FOG_RING_SECONDS = 0.008;
+const FOG_RING_SECONDS = 0.004;
 
 /** A beat narrows the angle that the picture covers by this share. */
-const ZOOM = 0.2;
+const ZOOM = 0.25;
 
 /** How far a beat bursts a cloud whose speed is 0; speed adds to it. */
 const LEAST_BURST = 0.6;
 
 /** Light runs through a whole cloud in this time. */
-const WAVE_SECONDS = 0.12;
+const WAVE_SECONDS = 0.06;
 
 /** The ring that the clouds stand on: its middle's distance from the camera, and its radius. */
 const RING_DISTANCE = 4.9;
@@ -64,11 +64,10 @@ const fogDensity = (parameter: number): number => 0.025 * 32 ** parameter;
 const randomLooks = (random: Random): Uint8Array =>
   Uint8Array.from({ length: 4 * N_CLOUDS * POINTS_PER_CLOUD }, () => Math.floor(256 * random()));
 
-function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createCloudsVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
 
   const firstHue = random();
   const fogHue = 0.75 + 0.08 * (random() - 0.5); // from green over blue and violet to red: dark yellow would be mud
@@ -142,7 +141,7 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   const matrix = new Matrix4();
 
   function placeClouds(frame: VisualFrame): void {
-    const seconds = frame.musicSeconds * pace;
+    const seconds = frame.musicSeconds;
     for (let cloud = 0; cloud < N_CLOUDS; cloud++) {
       const place = firstTurn + RING_SPEED * seconds + (cloud / N_CLOUDS) * 2 * Math.PI;
       const aside = RING_RADIUS * Math.cos(place);
@@ -151,7 +150,7 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       centers[3 * cloud] = aside * reach.x + 0.2 * ahead * reach.y;
       centers[3 * cloud + 1] = aside * reach.y - 0.24 * ahead + float;
       centers[3 * cloud + 2] = ahead - RING_DISTANCE;
-      const angle = CLOUD_SPEED * pace * (frame.travel[4 + cloud] ?? 0) * (spins[cloud] ?? 1);
+      const angle = CLOUD_SPEED * (frame.travel[4 + cloud] ?? 0) * (spins[cloud] ?? 1);
       turn.setFromAxisAngle(upwards, angle).premultiply(tilts[cloud] ?? turn);
       const { elements } = matrix.makeRotationFromQuaternion(turn);
       for (let entry = 0; entry < 9; entry++) {
@@ -170,17 +169,14 @@ function createCloudsVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     }
     for (let ring = 0; ring < FOG_RINGS; ring++) {
       const secondsAgo = ring * FOG_RING_SECONDS;
-      const beat = pace * frame.pulseAt(Math.max(0, frame.timeSeconds - secondsAgo));
+      const beat = frame.pulseAt(Math.max(0, frame.timeSeconds - secondsAgo));
       const hue = fogHue + HUE_SPAN * (fogEcho.at(0, secondsAgo) - 0.5) + BEAT_HUE * beat;
       writeOklch(fogColors, 3 * ring, 0.5, 0.1, hue);
     }
     uniforms.uNow.value.set(parameter(4), parameter(5), parameter(6), parameter(7));
-    uniforms.uPulse.value = pace * frame.pulse;
-    uniforms.uTangent.value.copy(tangents).multiplyScalar(1 - ZOOM * pace * frame.pulse);
-    uniforms.uBurst.value
-      .copy(uniforms.uNow.value)
-      .addScalar(LEAST_BURST)
-      .multiplyScalar(pace * frame.pulse);
+    uniforms.uPulse.value = frame.pulse;
+    uniforms.uTangent.value.copy(tangents).multiplyScalar(1 - ZOOM * frame.pulse);
+    uniforms.uBurst.value.copy(uniforms.uNow.value).addScalar(LEAST_BURST).multiplyScalar(frame.pulse);
     uniforms.uDensity.value = fogDensity(parameter(8));
     uniforms.uThickness.value = parameter(8);
   }

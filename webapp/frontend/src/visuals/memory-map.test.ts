@@ -23,11 +23,11 @@ function frameAt(timeSeconds: number, silentFrom = Number.POSITIVE_INFINITY): Vi
   };
 }
 
-function shown(frame: VisualFrame, gain = 1): Moments {
+function shown(frame: VisualFrame): Moments {
   const moments = new Moments({ places: [6, 7, 8], hue: 9, size: 0, random: createRandom(1) });
   moments.listen(frame, 0.5, 1);
   const beats = new Float32Array(BEAT_STEPS);
-  writeBeats(beats, gain, frame);
+  writeBeats(beats, frame);
   const { musicSeconds } = frame;
   unroll(moments, { coil: 1.5, swirl: 1, ripple: 0.5, timeSeconds: musicSeconds, musicSeconds }, beats);
   return moments;
@@ -46,7 +46,7 @@ function fromHead(moments: Moments, i: number): number {
 
 describe("the map", () => {
   it("is thrown outwards by a beat, from the present on", () => {
-    const before = shown(frameAt(10), 0);
+    const before = shown({ ...frameAt(10), pulse: 0, pulseAt: () => 0 });
     const atOnce = shown(frameAt(10));
     const later = shown(frameAt(10.2));
     const beatOf = ({ data }: Moments, i: number): number => data[4 * (2 * MOMENTS + i)] ?? NaN;

@@ -4,15 +4,15 @@ import type { VisualFrame } from "./visual";
 /** Where moments are shown: unrolled into a coil, rippling, and thrown outwards by the beat. */
 
 /** A beat runs outwards from the present so fast, in units of space a second, and is gone beyond so many steps. */
-const BEAT_SPEED = 18;
+const BEAT_SPEED = 28;
 export const BEAT_STEPS = 8;
 const BEAT_STEP_SECONDS = 1 / 30;
 /** Between two steps of a beat, in units of space. */
 export const BEAT_STEP = BEAT_SPEED * BEAT_STEP_SECONDS;
 
 /** How far a beat throws lights away from the present, as a share of their distance, and upwards. */
-const THROW = 0.2;
-const LIFT = 0.22;
+const THROW = 0.26;
+const LIFT = 0.28;
 
 export interface Unrolling {
   /** Radius of the coil. */
@@ -28,10 +28,10 @@ export interface Unrolling {
 }
 
 /** Write the pulse that has come so many steps from the present. */
-export function writeBeats(out: Float32Array, gain: number, frame: VisualFrame): void {
+export function writeBeats(out: Float32Array, frame: VisualFrame): void {
   for (let step = 0; step < BEAT_STEPS; step++) {
     const pulse = step === 0 ? frame.pulse : frame.pulseAt(frame.timeSeconds - step * BEAT_STEP_SECONDS);
-    out[step] = gain * pulse;
+    out[step] = pulse;
   }
 }
 

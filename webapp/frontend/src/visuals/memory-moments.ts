@@ -24,7 +24,7 @@ const NOW_STEP_SECONDS = 0.1;
 const PRESENT_SECONDS = 4;
 
 /** A moment is there as far as the music moved in it: wholly from this share of the usual pace on. */
-const WHOLE_PACE = 0.5;
+const WHOLE_PACE = 0.3;
 
 /** Which times are shown: multiples of `stepSeconds`; those with odd numbers only by `oddShare` (1: wholly). */
 export interface Grid {

@@ -146,10 +146,10 @@ vec3 glowOfThePast(float thick) {
 void main() {
   vec3 ray = normalize(uForward + vClip.x * uTangent.x * uRight + vClip.y * uTangent.y * uUp);
   vec3 p = ray * 1.7 + uOffset;
-  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.3 * uTime, 0.0), 2);
-  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.42, 0.25, -0.34) * uTime, 4);
+  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.45 * uTime, 0.0), 2);
+  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.63, 0.38, -0.51) * uTime, 4);
   vec2 away = (vClip - uHead) * vec2(uAspect, 1.0);
-  float beat = beatAt(2.5 * length(away));
+  float beat = beatAt(1.2 * length(away));
   float near = exp(-dot(away, away) * 1.1);
   float close = exp(-dot(away, away) * 7.0);
 
@@ -157,7 +157,7 @@ void main() {
   float other = smoothstep(-0.25, 0.8, gas.y - 0.3 * flow.x);
   float threads = smoothstep(0.25, 0.9, gas.w);
   float here = hueOf(uHueNow);
-  float song = hueOf(uHueSong);
+  float song = hueOf(uHueSong) + 0.16 * beat; // a beat turns the hue
   vec3 light = oklch(0.155, 0.05, song + 0.06);
   light += oklch(0.53, 0.13, song - 0.03) * bright * bright * (0.7 + 0.4 * near);
   light += oklch(0.52, 0.14, song + 0.16) * other * other * (0.8 + 0.2 * near);
@@ -166,10 +166,11 @@ void main() {
   light += oklch(0.62, 0.13, here) * (near * 0.10 + close * 0.28) * (0.25 + 1.35 * uGlow) * (0.45 + 0.85 * bright);
   light += oklch(0.7, 0.10, here + 0.05) * close * close * uPulse * 0.22;
   // The beat runs outwards through the gas.
-  light += oklch(0.6, 0.14, here - 0.06) * beat * (0.03 + 0.45 * bright * bright + 0.3 * threads) * (0.35 + 0.5 * near);
+  light += oklch(0.6, 0.14, here - 0.06) * beat * (0.03 + 0.4 * bright * bright + 0.3 * threads) * (0.45 + 0.45 * near);
   light += glowOfThePast(0.35 + 0.9 * bright + 0.5 * threads);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.55 * smoothstep(0.25, 1.05, dot(corner, corner));
+  light /= 1.0 + 0.75 * beat; // the eye narrows
   outColor = vec4(encodeSrgb(toneMap(light * 1.8)), 1.0);
 }`;
 

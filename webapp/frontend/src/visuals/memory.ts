@@ -45,7 +45,7 @@ const CAMERA_NEAREST = 3.5;
 const CAMERA_FARTHER = 1.1;
 
 /** A pulse narrows the angle that the picture covers by this share, and makes the present so much larger. */
-const ZOOM = 0.1;
+const ZOOM = 0.16;
 const HEAD_SWELL = 0.8;
 
 /** As many recognised moments flare as brightly as they can; more share the light. */
@@ -67,11 +67,10 @@ function bands(instances: number, pieces: number): InstancedBufferGeometry {
   return geometry;
 }
 
-function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createMemoryVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
   const firstAzimuth = 2 * Math.PI * random();
 
   const moments = new Moments({ places: [6, 7, 8], hue: 9, size: 0, random });
@@ -126,7 +125,7 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   /** The camera circles slowly, and keeps both the whole and the present in sight. */
   function placeCamera(time: number, swirl: number): void {
-    const azimuth = firstAzimuth + 0.26 * time + 0.2 * swirl;
+    const azimuth = firstAzimuth + 0.3 * time + 0.1 * swirl;
     const elevation = 0.5 + 0.16 * Math.sin(0.07 * time + firstAzimuth);
     const { uCamera, uForward, uRight, uUp } = uniforms;
     uForward.value
@@ -143,14 +142,14 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   function listen(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const time = frame.musicSeconds * pace;
+    const time = frame.musicSeconds;
     const reach = emphasised(parameter(3));
     const scale = mix(0.66, 1.28, emphasised(parameter(4)));
     moments.listen(frame, parameter(3), scale);
     const { uBeats, uLandmarks } = uniforms;
-    writeBeats(uBeats.value, pace, frame);
-    uniforms.uRipple.value = emphasised(parameter(2)) * (reducedMotion ? 0.5 : 1);
-    const swirl = pace * (frame.travel[5] ?? 0);
+    writeBeats(uBeats.value, frame);
+    uniforms.uRipple.value = emphasised(parameter(2));
+    const swirl = frame.travel[5] ?? 0;
     // A song that stays what it is has only time to unfold in.
     const apart = Math.min(1, moments.spread / 0.9);
     const unrolling = {
@@ -168,7 +167,7 @@ function createMemoryVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
     toHead.fromArray(moments.data, 4 * present);
     uniforms.uCount.value = moments.count;
     uniforms.uNow.value = frame.musicSeconds;
-    uniforms.uBeat.value = pace * frame.pulse;
+    uniforms.uBeat.value = frame.pulse;
     uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * uniforms.uBeat.value);
     uniforms.uDistance.value = CAMERA_NEAREST + (CAMERA_FARTHER * moments.spread) / scale;
     uniforms.uTime.value = time;

@@ -1,7 +1,13 @@
+import { calmFrame } from "./calm";
 import { FlashLimiter } from "./flash-limiter";
 import { takeShaderFailure, rendererFor } from "./renderer";
 import { ResourceScope } from "./scope";
 import type { Visual, VisualDefinition, VisualOptions } from "./visual";
+
+export interface PictureOptions extends VisualOptions {
+  /** Move less (`prefers-reduced-motion`). */
+  readonly calm: boolean;
+}
 
 /**
  * A visual as people may see it: neither its light nor saturated red flashes three times a second, whatever the music
@@ -12,7 +18,7 @@ import type { Visual, VisualDefinition, VisualOptions } from "./visual";
  */
 export function createPicture(
   definition: VisualDefinition,
-  options: VisualOptions,
+  options: PictureOptions,
   now: () => number,
 ): Visual {
   const scope = new ResourceScope();
@@ -24,7 +30,7 @@ export function createPicture(
   return {
     resize: (width, height, pixelRatio) => visual.resize(width, height, pixelRatio),
     render(frame) {
-      visual.render(frame);
+      visual.render(options.calm ? calmFrame(frame, definition.parameters) : frame);
       limiter.limit(now());
       const failure = takeShaderFailure(renderer);
       if (failure !== null) throw new Error(`The graphics driver rejected a shader: ${failure}`);

@@ -31,7 +31,7 @@ function spheres(distances: Vec3, camera: Vec3, timeSeconds: number): { center: 
 function thrown(distance: number, secondsAfter: number): Vec3 {
   const shells = createShells();
   const pulseAt = (seconds: number): number => (seconds < 0 ? 0 : Math.max(0, 1 - 2 * seconds));
-  throwShells(shells, distance, 1, { timeSeconds: secondsAfter, pulse: pulseAt(secondsAfter), pulseAt });
+  throwShells(shells, distance, { timeSeconds: secondsAfter, pulse: pulseAt(secondsAfter), pulseAt });
   return shells.distance;
 }
 

@@ -50,11 +50,10 @@ export function createShells(): Shells {
 export function throwShells(
   out: Shells,
   distance: number,
-  gain: number,
   frame: Pick<VisualFrame, "timeSeconds" | "pulse" | "pulseAt">,
 ): void {
   SHELL_DELAYS_SECONDS.forEach((delay, shell) => {
-    const pulse = gain * (delay === 0 ? frame.pulse : frame.pulseAt(frame.timeSeconds - delay));
+    const pulse = delay === 0 ? frame.pulse : frame.pulseAt(frame.timeSeconds - delay);
     out.pulse[shell] = pulse;
     out.distance[shell] = distance + THROW * pulse;
   });

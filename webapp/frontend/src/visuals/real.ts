@@ -46,11 +46,10 @@ const THREAD_GLOW = 0.7;
 const randomOffset = (random: Random): Vector3 =>
   new Vector3(NOISE_SIZE * random(), NOISE_SIZE * random(), NOISE_SIZE * random());
 
-function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createRealVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
 
   const orbit = createOrbit(0.4 + 0.2 * random(), 2 * Math.PI * random());
   const firstAzimuth = 2 * Math.PI * random();
@@ -129,19 +128,19 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
     const revolved = REVOLUTION_SPEED * frame.musicSeconds + REVOLUTION_FASTER * (frame.travel[8] ?? 0);
-    const azimuth = firstAzimuth + pace * revolved;
+    const azimuth = firstAzimuth + revolved;
     placeCamera(camera, orbit, azimuth, cameraElevation(parameter(9)));
     uniforms.uCamera.value.fromArray(camera.position);
     uniforms.uRight.value.fromArray(camera.right);
     uniforms.uUp.value.fromArray(camera.up);
     uniforms.uForward.value.fromArray(camera.forward);
     uniforms.uRadius.value = sphereRadius(parameter(6));
-    throwShells(shells, sphereDistance(parameter(7)), pace, frame);
+    throwShells(shells, sphereDistance(parameter(7)), frame);
     uniforms.uBeat.value.fromArray(shells.pulse);
     uniforms.uAway.value.fromArray(shells.distance).multiply(FROM_MIDDLE);
-    uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * pace * frame.pulse);
+    uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * frame.pulse);
     uniforms.uPixelAngle.value = (2 * uniforms.uTangent.value.y) / uniforms.uPixels.value.y;
-    uniforms.uTime.value = frame.musicSeconds * pace;
+    uniforms.uTime.value = frame.musicSeconds;
     writeSpheres(spheres, order, nearness, shells.distance, camera.position, uniforms.uTime.value);
   }
 
@@ -160,14 +159,14 @@ function createRealVisual({ canvas, seed, reducedMotion }: VisualOptions): Visua
     uniforms.uSkyGas.value.set(1.5 * red + 0.014, 1.05 * green + 0.01, 0.8 * blue + 0.024);
     uniforms.uSkyOther.value.set(0.7 * red + 0.004, 1.05 * green + 0.014, 1.5 * blue + 0.035);
     const pale = (red + green + blue) / 3;
-    const gasLight = 1 + GAS_GLOW * pace * frame.pulse;
+    const gasLight = 1 + GAS_GLOW * frame.pulse;
     uniforms.uSkyGas.value.multiplyScalar(gasLight);
     uniforms.uSkyOther.value.multiplyScalar(gasLight);
     uniforms.uSkyThreads.value
       .set(mix(red, pale, 0.35), mix(green, pale, 0.3), mix(blue, pale, 0.25))
       .multiplyScalar(1.6)
       .addScalar(0.06)
-      .multiplyScalar(1 + THREAD_GLOW * pace * frame.pulse);
+      .multiplyScalar(1 + THREAD_GLOW * frame.pulse);
     uniforms.uSkyDeep.value.set(0.05 * red + 0.004, 0.05 * green + 0.005, 0.08 * blue + 0.012);
     // Brighter skies need less exposure, as the eye would do it.
     const brightness = 0.3 * red + 0.55 * green + 0.15 * blue;

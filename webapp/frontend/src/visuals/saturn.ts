@@ -173,11 +173,10 @@ function strip(values: Uint8Array<ArrayBuffer>, channels: 1 | 4): DataTexture {
   return texture;
 }
 
-function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createSaturnVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const calm = reducedMotion ? 0.3 : 1;
 
   const firstHue = 0.14 + 0.3 * (random() - 0.5);
   const leansRight = random() < 0.5 ? -1 : 1;
@@ -302,8 +301,8 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
 
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const seconds = frame.musicSeconds * calm;
-    const hit = calm * strike(frame.pulse);
+    const seconds = frame.musicSeconds;
+    const hit = strike(frame.pulse);
     const roused = (index: number, share: number): number => mix(parameter(index), 1, share * hit);
     uniforms.uTime.value = seconds;
     uniforms.uHit.value = hit;
@@ -317,7 +316,7 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
       inner + INNER_SHOCK * hit,
       outerRadius(inner, parameter(7)) + OUTER_SHOCK * hit,
     );
-    uniforms.uTravel.value = DISC_SPEED * calm * (frame.travel[3] ?? 0);
+    uniforms.uTravel.value = DISC_SPEED * (frame.travel[3] ?? 0);
     const zoom = tangent * (1 - PUSH * hit);
     uniforms.uTangent.value.set(zoom * aspect, zoom);
 
@@ -341,7 +340,7 @@ function createSaturnVisual({ canvas, seed, reducedMotion }: VisualOptions): Vis
   }
 
   function colorThings(frame: VisualFrame): void {
-    const hit = calm * strike(frame.pulse);
+    const hit = strike(frame.pulse);
     const planet = firstHue + HUE_SPAN * ((frame.parameters[0] ?? 0) - 0.5);
     const disc = firstHue + 0.42 + HUE_SPAN * ((frame.parameters[4] ?? 0) - 0.5);
     paint(uniforms.uDark.value, 0.46, 0.15, planet - 0.05);

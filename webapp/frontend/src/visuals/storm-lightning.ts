@@ -24,7 +24,6 @@ const RISING_STEPS = 3;
 
 /** Light comes up in this time ... */
 const ATTACK_SECONDS = 0.04;
-const CALM_ATTACK_SECONDS = 0.3;
 /** ... and is gone after this, for the shortest and the longest duration. */
 const SHORTEST_SECONDS = 0.25;
 const LONGEST_SECONDS = 1.1;
@@ -65,10 +64,10 @@ function recentOnsets({ timeSeconds, pulseAt }: Pick<VisualFrame, "timeSeconds" 
 }
 
 /** How bright an onset of strength 1 shines, in [0, 1], some seconds after it began. */
-export function strikeLight(ageSeconds: number, duration: number, calm: boolean): number {
+export function strikeLight(ageSeconds: number, duration: number): number {
   const end = SHORTEST_SECONDS + (LONGEST_SECONDS - SHORTEST_SECONDS) * duration;
   const left = Math.max(0, 1 - ageSeconds / end);
-  return smoothstep(0, calm ? CALM_ATTACK_SECONDS : ATTACK_SECONDS, ageSeconds) * left * left;
+  return smoothstep(0, ATTACK_SECONDS, ageSeconds) * left * left;
 }
 
 /** The strongest onsets shine less than in proportion: what flashes stays small. */
@@ -90,18 +89,16 @@ export function writeStrikes(
   frame: Pick<VisualFrame, "timeSeconds" | "pulseAt">,
   interval: number,
   duration: number,
-  calm: boolean,
 ): void {
   const strikes = recentOnsets(frame)
     .map(({ step, strength }) => {
       const age = frame.timeSeconds - step * STEP_SECONDS;
-      return { step, strength, light: brightnessOf(strength) * strikeLight(age, duration, calm) };
+      return { step, strength, light: brightnessOf(strength) * strikeLight(age, duration) };
     })
     .sort((a, b) => b.light - a.light);
   out.fill(0);
   strikes.slice(0, CELLS).forEach(({ step, strength, light }, cell) => {
     const random = createRandom(seed + 1000 * step);
-    // With reduced motion lightning stays inside the clouds.
-    out.set([2 * random() - 1, light, calm ? 0 : boltOf(strength, interval), random()], CELL_VALUES * cell);
+    out.set([2 * random() - 1, light, boltOf(strength, interval), random()], CELL_VALUES * cell);
   });
 }

@@ -71,11 +71,10 @@ function puffs(random: Random, clusters: number, overhead: boolean): ReturnType<
   return geometry;
 }
 
-function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createStormVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
   const sunSide = random() < 0.5 ? -1 : 1;
   const sunPlace = 0.25 + 0.35 * random();
   const funnelPlace = 0.2 + 0.3 * random();
@@ -189,10 +188,10 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
 
   function listen(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
-    const travel = (index: number): number => (frame.travel[index] ?? 0) * pace;
-    const time = frame.musicSeconds * pace;
+    const travel = (index: number): number => frame.travel[index] ?? 0;
+    const time = frame.musicSeconds;
     // A beat is a gust: it drives the clouds on and swells them, and the storm comes nearer.
-    const gust = pace * frame.pulse;
+    const gust = frame.pulse;
     const aspect = uniforms.uAspect.value;
     uniforms.uTime.value = time;
     uniforms.uZoom.value = 1 + 0.1 * gust;
@@ -215,15 +214,14 @@ function createStormVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
     let shining = 0;
     const duration = parameter(5);
     const interval = parameter(6);
-    writeStrikes(strikes, lightningSeed, frame, interval, duration, reducedMotion);
+    writeStrikes(strikes, lightningSeed, frame, interval, duration);
     for (let cell = 0; cell < CELLS; cell++) {
       const [place = 0, light = 0, bolt = 0, shape = 0] = strikes.subarray(
         CELL_VALUES * cell,
         CELL_VALUES * (cell + 1),
       );
-      const seen = light * (reducedMotion ? 0.35 : 1);
-      shining += seen;
-      cells[cell]?.set(place * aspect * 0.92, seen, bolt, shape);
+      shining += light;
+      cells[cell]?.set(place * aspect * 0.92, light, bolt, shape);
       const phase = emberPhases[cell] ?? 0;
       const spot = ((cell + 0.5) / CELLS) * 2 - 1 + 0.18 * Math.sin(0.11 * time + phase);
       const swell = 0.6 + 0.4 * Math.sin(0.7 * time + 2 * phase);

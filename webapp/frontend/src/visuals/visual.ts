@@ -20,8 +20,6 @@ export interface VisualOptions {
   readonly canvas: HTMLCanvasElement;
   /** Same seed, parameters and time: same picture. */
   readonly seed: number;
-  /** Slow the camera and avoid flashes (`prefers-reduced-motion`). */
-  readonly reducedMotion: boolean;
 }
 
 /** What a visual sees of the music at one moment. */

@@ -22,13 +22,10 @@ const PARAMETERS: readonly VisualParameter[] = [
   { name: "distortion-y", label: "Distortion y", rest: 0.45, moves: true },
 ];
 
-function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visual {
+function createWavesVisual({ canvas, seed }: VisualOptions): Visual {
   const renderer = rendererFor(canvas);
   const scope = new ResourceScope();
   const random = createRandom(seed);
-  const pace = reducedMotion ? 0.3 : 1;
-  /** How far from rest what moves may go. */
-  const reach = reducedMotion ? 0.3 : 1;
 
   /** The plane is sheared along x, along y and obliquely by turns: each has a parameter of its own. */
   const shears = Array.from({ length: SHEARS }, (_, index) => ({
@@ -62,15 +59,11 @@ function createWavesVisual({ canvas, seed, reducedMotion }: VisualOptions): Visu
   const pass = fullScreenPass(scope, WAVES_SHADER, uniforms);
 
   function listen(frame: VisualFrame): void {
-    const parameter = (index: number): number => {
-      const value = frame.parameters[index] ?? 0;
-      const { rest, moves } = PARAMETERS[index] ?? { rest: 0, moves: false };
-      return moves ? mix(rest, value, reach) : value;
-    };
-    const time = frame.musicSeconds * pace;
-    const flow = (frame.travel[7] ?? 0) * pace;
+    const parameter = (index: number): number => frame.parameters[index] ?? 0;
+    const time = frame.musicSeconds;
+    const flow = frame.travel[7] ?? 0;
     // Strong onsets stand out; weak ones hardly move what has to come back from them.
-    const pulse = frame.pulse ** 1.5 * pace;
+    const pulse = frame.pulse ** 1.5;
     uniforms.uPulse.value = pulse;
 
     uniforms.uHue.value = 0.72 + 1.1 * (parameter(0) - 0.5);
