@@ -29,7 +29,7 @@ import soundfile
 from tqdm import tqdm
 
 from benchmarks.corpus import add_corpus_argument
-from benchmarks.follow_strips import Strip, draw_strip
+from benchmarks.follow_strips import Strip, draw_sheet, draw_strip
 from tfdeepviz.analysis import following
 from tfdeepviz.analysis.following import (
     FRAMES_PER_SECOND,
@@ -293,6 +293,8 @@ def measure_films(
     followed: dict[str, dict[str, Followed]] = defaultdict(dict)
     draw_ms: dict[str, list[float]] = defaultdict(list)
     changed: dict[tuple[str, str], Floats] = {}
+    drawn: dict[str, list[Strip]] = defaultdict(list)
+    titles = {name: f"{by_name[name].title} ({what})" for name, what in strips.items()}
     messages = _draw(out / "plan.json")
     begin = next(messages)
     with tqdm(total=begin["nFilms"] + begin["nStrips"], unit="film", smoothing=0.05) as progress:
@@ -309,15 +311,18 @@ def measure_films(
             else:
                 shot = plan["stripShot"]
                 strip = Strip(
-                    title=f"{row}: {clip.title} ({strips[clip.name]})",
+                    picture=row,
                     pcm=clip.pcm,
                     change=changed[row, clip.name],
                     frames=_frames(message["strip"], shot),
                     first_seconds=shot["first"] / FRAMES_PER_SECOND,
                     step_seconds=shot["every"] / FRAMES_PER_SECOND,
                 )
-                draw_strip(strip, out / "strips" / f"{row}-{clip.name}.jpg")
+                draw_strip(strip, f"{row}: {titles[clip.name]}", out / "strips" / f"{row}-{strips[clip.name]}.jpg")
+                drawn[clip.name].append(strip)
             progress.update()
+    for name, sheet in drawn.items():
+        draw_sheet(sheet, titles[name], out / "strips" / f"all-{strips[name]}.jpg")
     rows = [
         Row(
             name=row["name"],

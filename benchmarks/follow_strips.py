@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from tfdeepviz.data.files import atomic_path
 _ROW_SECONDS = 2
 _DPI = 100
 #: In inches: as wide as twenty frames of 160 pixels and the margins.
-_WIDTH, _ROW_HEIGHT = 33.0, 2.6
+_WIDTH = 33.0
+#: Relative to a film, which is so many inches high.
+_SOUND_HEIGHT, _FILM_HEIGHT, _CHANGE_HEIGHT, _INCHES = 0.5, 0.95, 0.6, 1.27
 _MARK, _SOUND, _CHANGE = "#d62728", "#4c4c4c", "#1f77b4"
 
 
@@ -26,8 +29,8 @@ class Strip:
 
     Attributes
     ----------
-    title
-        Says what is shown.
+    picture
+        Its name.
     pcm : np.ndarray [shape=(n_samples,)]
         The whole clip, mono, at `RATE_HZ`.
     change : np.ndarray [shape=(n_changes,)]
@@ -38,7 +41,7 @@ class Strip:
         When the first one is shown, and how much later each other.
     """
 
-    title: str
+    picture: str
     pcm: Pcm
     change: Floats
     frames: Frames
@@ -46,37 +49,58 @@ class Strip:
     step_seconds: float
 
 
-def draw_strip(strip: Strip, out: Path) -> None:
+def draw_strip(strip: Strip, title: str, out: Path) -> None:
     """Draw rows of two seconds: the sound with its onsets (librosa), the frames, each at its time, and their change."""
-    onsets = load_librosa().onset.onset_detect(y=strip.pcm, sr=RATE_HZ, units="time")
     n_rows = max(1, round(len(strip.frames) * strip.step_seconds / _ROW_SECONDS))
-    figure = Figure(figsize=(_WIDTH, _ROW_HEIGHT * n_rows + 0.5), dpi=_DPI, layout="constrained")
-    figure.suptitle(strip.title, fontsize=16)
-    parts = figure.subplots(3 * n_rows, 1, gridspec_kw={"height_ratios": [0.5, 0.95, 0.6] * n_rows, "hspace": 0})
-    for row in range(n_rows):
-        sound, film, change = parts[3 * row : 3 * row + 3]
-        first = strip.first_seconds + row * _ROW_SECONDS
-        _draw_sound(sound, strip, first)
-        _draw_frames(film, strip, first)
-        _draw_change(change, strip, first)
-        for axes in (sound, change):
-            axes.vlines(onsets, *axes.get_ylim(), colors=_MARK, linewidth=1.5)
-        for axes in (sound, film, change):
+    firsts = [strip.first_seconds + row * _ROW_SECONDS for row in range(n_rows)]
+    _draw([(first, [strip]) for first in firsts], title, out)
+
+
+def draw_sheet(strips: Sequence[Strip], title: str, out: Path) -> None:
+    """Draw the first two seconds of strips of one clip below each other, under its sound."""
+    _draw([(strips[0].first_seconds, strips)], title, out, has_names=True)
+
+
+def _draw(rows: Sequence[tuple[float, Sequence[Strip]]], title: str, out: Path, *, has_names: bool = False) -> None:
+    """Draw rows of two seconds, each from its first second on: the sound, and strips of it."""
+    pcm = rows[0][1][0].pcm
+    onsets = load_librosa().onset.onset_detect(y=pcm, sr=RATE_HZ, units="time")
+    heights = [
+        height for _, strips in rows for height in (_SOUND_HEIGHT, *[_FILM_HEIGHT, _CHANGE_HEIGHT] * len(strips))
+    ]
+    figure = Figure(figsize=(_WIDTH, _INCHES * sum(heights) + 0.5), dpi=_DPI, layout="constrained")
+    figure.suptitle(title, fontsize=16)
+    parts = iter(figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights, "hspace": 0}))
+    for first, strips in rows:
+        sound = next(parts)
+        _draw_sound(sound, pcm, first)
+        drawn = [sound]
+        for strip in strips:
+            film, change = next(parts), next(parts)
+            _draw_frames(film, strip, first)
+            _draw_change(change, strip)
+            if has_names:
+                film.set_ylabel(strip.picture, fontsize=14)
+            drawn += [film, change]
+            change.vlines(onsets, *change.get_ylim(), colors=_MARK, linewidth=1.5)
+        sound.vlines(onsets, *sound.get_ylim(), colors=_MARK, linewidth=1.5)
+        for axes in drawn:
             # A frame lies around its time.
-            axes.set_xlim(first - strip.step_seconds / 2, first + _ROW_SECONDS - strip.step_seconds / 2)
+            half = strips[0].step_seconds / 2
+            axes.set_xlim(first - half, first + _ROW_SECONDS - half)
             axes.set_yticks([])
-        sound.set_xticks([])
-        film.set_xticks([])
-        change.tick_params(labelsize=11)
+            if axes is not drawn[-1]:
+                axes.set_xticks([])
+        drawn[-1].tick_params(labelsize=11)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="jpeg", pil_kwargs={"quality": 88})
 
 
-def _draw_sound(axes: Axes, strip: Strip, first: float) -> None:
+def _draw_sound(axes: Axes, pcm: Pcm, first: float) -> None:
     begin, end = (round(max(0.0, seconds) * RATE_HZ) for seconds in (first - 0.1, first + _ROW_SECONDS + 0.1))
-    samples = strip.pcm[begin:end]
+    samples = pcm[begin:end]
     axes.plot((begin + np.arange(len(samples))) / RATE_HZ, samples, color=_SOUND, linewidth=0.4)
-    loudest = max(float(np.abs(strip.pcm).max()), 1e-3)
+    loudest = max(float(np.abs(pcm).max()), 1e-3)
     axes.set_ylim(-loudest, loudest)
 
 
@@ -89,7 +113,7 @@ def _draw_frames(axes: Axes, strip: Strip, first: float) -> None:
     axes.set_ylim(0, 1)
 
 
-def _draw_change(axes: Axes, strip: Strip, first: float) -> None:
+def _draw_change(axes: Axes, strip: Strip) -> None:
     seconds = (1 + np.arange(len(strip.change))) / FRAMES_PER_SECOND
     axes.plot(seconds, strip.change, color=_CHANGE, linewidth=2, marker="o", markersize=4)
     shown = strip.change[round(strip.first_seconds * FRAMES_PER_SECOND) :]
