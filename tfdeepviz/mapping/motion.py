@@ -17,11 +17,11 @@ REST_RATE = 1.0
 _RISE_SECONDS, _N_BANDS, _SILENCE_DB = 0.03, 64, -70.0
 
 # What they are is told in webapp/frontend/src/mapping/motion.ts.
-_RISE_MEMORY_SECONDS, _RISE_PRIOR, _RISE_LEAST = 6.0, 1.5, 0.3
-_ONSET_FROM, _ONSET_SPAN, _UNDERTOW = 0.5, 3.0, 0.15
-_LOUDNESS_SECONDS, _LOUDNESS_MEMORY_SECONDS, _LOUDNESS_PRIOR, _LOUDNESS_LEAST = 0.15, 15.0, 4.0, 2.0
-_LOUDNESS_SLOPE, _QUIET, _PRIOR_WEIGHT, _FULL_RATE = 1.6, 0.05, 0.3, 13.0
-_PULSE_SECONDS = 0.5
+_RISE_MEMORY_SECONDS, _RISE_PRIOR, _RISE_LEAST = 6.0, 2.0, 0.3
+_ONSET_FROM, _ONSET_SPAN, _UNDERTOW = 0.5, 3.0, 0.2
+_LOUDNESS_SECONDS, _LOUDNESS_MEMORY_SECONDS, _LOUDNESS_PRIOR, _LOUDNESS_LEAST = 0.2, 15.0, 4.0, 2.0
+_LOUDNESS_SLOPE, _QUIET, _PRIOR_WEIGHT, _FULL_RATE = 2.0, 0.05, 0.3, 11.5
+_PULSE_GAIN, _PULSE_SECONDS = 1.3, 0.5
 # In ticks: a tick this little longer than a step is as long.
 _ROUNDING = 1e-9
 
@@ -109,7 +109,7 @@ class Onsets:
         spread = np.maximum(_LOUDNESS_LEAST, np.sqrt(variance))
         level = _QUIET + (1 - _QUIET) / (1 + np.exp(-_LOUDNESS_SLOPE * above / spread))
         rates = _FULL_RATE * level * (onsets + _UNDERTOW * np.clip(rises / usual, 0, 1))
-        pulses, pulse = level * onsets, 0.0
+        pulses, pulse = np.minimum(1, _PULSE_GAIN * level * onsets), 0.0
         for i, strength in enumerate(pulses):
             pulse = pulses[i] = max(strength, pulse - step_seconds / _PULSE_SECONDS, 0.0)
         return rates.reshape(-1, steps).mean(axis=1), pulses[steps - 1 :: steps]

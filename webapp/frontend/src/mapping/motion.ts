@@ -12,22 +12,22 @@
 /** What is usual for a track, in rises: what is loud in one is nothing in another. Remembered for so long. */
 const RISE_MEMORY_SECONDS = 6;
 /** In dB: taken for usual before anything was heard, and the least that is. */
-export const RISE_PRIOR = 1.5;
+export const RISE_PRIOR = 2;
 const RISE_LEAST = 0.3;
 /** An onset begins at so many times the usual rise, and is the greatest there is so many times later. */
 const ONSET_FROM = 0.5;
 const ONSET_SPAN = 3;
 /** What rises less than an onset moves by this share of the greatest one. */
-const UNDERTOW = 0.15;
+const UNDERTOW = 0.2;
 
 /** Loudness is taken over so long, and compared with what it was for so long. */
-const LOUDNESS_SECONDS = 0.15;
+const LOUDNESS_SECONDS = 0.2;
 const LOUDNESS_MEMORY_SECONDS = 15;
 /** Its standard deviation in dB: taken for usual before anything was heard, and the least that is. */
 const LOUDNESS_PRIOR = 4;
 const LOUDNESS_LEAST = 2;
 /** Of the logistic curve from what is quiet for the track to what is loud, for each standard deviation. */
-const LOUDNESS_SLOPE = 1.6;
+const LOUDNESS_SLOPE = 2;
 /** The quietest moves by this share of the loudest. */
 const QUIET = 0.05;
 
@@ -35,8 +35,10 @@ const QUIET = 0.05;
 const PRIOR_WEIGHT = 0.3;
 
 /** Musical seconds per second, of the greatest onset of the loudest music: with it, songs pass at 1.3 on average. */
-const FULL_RATE = 13;
+const FULL_RATE = 11.5;
 
+/** A pulse is so many times the onset at its loudness: of most songs the strongest few then reach all of its range. */
+const PULSE_GAIN = 1.3;
 /** A pulse has died away after this, unless there is another onset: within a beat at 120 a minute. */
 export const PULSE_SECONDS = 0.5;
 
@@ -95,7 +97,11 @@ export class Motion {
     const loud = 1 / (1 + Math.exp((-LOUDNESS_SLOPE * (loudness - usualLoudness)) / spread));
     const level = QUIET + (1 - QUIET) * loud;
     this.rate = FULL_RATE * level * (onset + UNDERTOW * clip(rise / usual));
-    this.pulse = Math.max(level * onset, this.pulse - this.#tickSeconds / PULSE_SECONDS, 0);
+    this.pulse = Math.max(
+      Math.min(1, PULSE_GAIN * level * onset),
+      this.pulse - this.#tickSeconds / PULSE_SECONDS,
+      0,
+    );
   }
 }
 
