@@ -1,7 +1,6 @@
 """Does each picture follow the music? Frames of real songs, measured beside other visualisers: `make follow`.
 
     python -m benchmarks.follow --fma-root DIR [--tracks 20] [--pictures bar,waves] [--no-calm] [--no-peers]
-    python -m benchmarks.follow --fma-root DIR --strip waves
 
 Twenty seconds of each song are drawn as the player draws them (benchmarks/follow.mjs). What is drawn already and would
 come out the same is not drawn again. Writes follow.json, follow.md and film strips; fails where a target is missed.
@@ -115,25 +114,21 @@ def main() -> int:
 def run(args: argparse.Namespace) -> int:
     if args.fma_root is None:
         raise InputError("name a folder with FMA's audio and metadata: --fma-root DIR, or make follow FMA_ROOT=DIR")
-    only_strips = args.strip is not None
-    pictures = (args.strip,) if only_strips else args.pictures and tuple(args.pictures.split(","))
+    pictures = args.pictures and tuple(args.pictures.split(","))
     out = args.out.resolve()
     tracks = order_tracks(Metadata.load(Path(args.fma_root)).select(Selection()))
     clips = cut_clips(tracks, args.tracks, args.seconds, out / "clips")
     n_frames = args.seconds * FRAMES_PER_SECOND
     heard = {clip.name: hear(clip.pcm, n_frames) for clip in clips}
-    strips = choose_strips(clips, heard) if args.strips or only_strips else {}
-    if only_strips:
-        clips = [clip for clip in clips if clip.name in strips]
-    peers = args.peers and not only_strips
-    bands = bands_of(clips, tracks, out / "clips") if peers else {}
+    strips = choose_strips(clips, heard) if args.strips else {}
+    bands = bands_of(clips, tracks, out / "clips") if args.peers else {}
     plan = {
         "fmaRoot": str(Path(args.fma_root).resolve()),
         "films": str(out / "films"),
         "clipFolder": str(out / "clips"),
         "pictures": pictures or None,
-        "calm": args.calm and not only_strips,
-        "peers": peers,
+        "calm": args.calm,
+        "peers": args.peers,
         "redo": args.redo,
         "nPages": min(args.pages, len(clips)),
         "shots": {
@@ -153,15 +148,13 @@ def run(args: argparse.Namespace) -> int:
                 "name": clip.name,
                 "music": str(clip.music),
                 "silent": str(clip.silent),
-                "bands": str(bands[clip.name]) if peers else None,
+                "bands": str(bands[clip.name]) if args.peers else None,
             }
             for clip in clips
         ],
     }
     write_json(out / "plan.json", plan)
     rows, is_whole = measure_films(out, plan, clips, heard, strips)
-    if only_strips:
-        return 0
     misses = [miss for row in rows if row.kind == "picture" for miss in misses_of(row)]
     if is_whole:
         misses += misses_of_all([row for row in rows if row.kind == "picture"])
@@ -321,7 +314,7 @@ def measure_films(
                 draw_strip(strip, f"{row}: {titles[clip.name]}", out / "strips" / f"{row}-{strips[clip.name]}.jpg")
                 drawn[clip.name].append(strip)
             progress.update()
-    for name, sheet in drawn.items():
+    for name, sheet in drawn.items() if begin["all"] else ():
         draw_sheet(sheet, titles[name], out / "strips" / f"all-{strips[name]}.jpg")
     rows = [
         Row(
@@ -485,7 +478,6 @@ def _arguments() -> argparse.Namespace:
         "--pages", type=int, default=min(4, os.cpu_count() or 1), help="browsers that draw side by side"
     )
     parser.add_argument("--redo", action="store_true", help="draw all anew")
-    parser.add_argument("--strip", metavar="PICTURE", help="draw this picture's film strips, and measure nothing")
     for name, what in (
         ("calm", "the calm form of each picture"),
         ("peers", "other visualisers"),

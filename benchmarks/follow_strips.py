@@ -18,7 +18,7 @@ _ROW_SECONDS = 2
 _DPI = 100
 #: In inches: as wide as twenty frames of 160 pixels and the margins.
 _WIDTH = 33.0
-#: Relative to a film, which is so many inches high.
+#: In units of `_INCHES` inches.
 _SOUND_HEIGHT, _FILM_HEIGHT, _CHANGE_HEIGHT, _INCHES = 0.5, 0.95, 0.6, 1.27
 _MARK, _SOUND, _CHANGE = "#d62728", "#4c4c4c", "#1f77b4"
 

@@ -9,10 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile as sf
 
 from tests.commands import REPOSITORY, tfdeepviz
+from tfdeepviz.data.decode import decode_file
+from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.mapping.motion import Onsets
+from tfdeepviz.params import LIVE
 
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
@@ -64,6 +69,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     track, expected = tmp_path / "track.wav", tmp_path / "expected.json"
     sf.write(track, samples, rate_hz, subtype="PCM_16")
     tfdeepviz(["extract", track, "--bundle", pushed, "--out", expected])
+    moments = _moments_without_pulse(track)
 
     npx = shutil.which("npx")
     assert npx is not None
@@ -71,6 +77,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
         **os.environ,
         "TFDEEPVIZ_WALK": str(track),
         "TFDEEPVIZ_EXPECTED": str(expected),
+        "TFDEEPVIZ_MOMENTS": json.dumps(moments),
         "TFDEEPVIZ_REGISTRY": str(registry),
         "TFDEEPVIZ_PYTHON": sys.executable,
         "TFDEEPVIZ_E2E_PORT": "8223",
@@ -85,3 +92,18 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout[-5_000:]
+
+
+def _moments_without_pulse(track: Path) -> list[float]:
+    """Give three tenths of seconds, far apart, at which no pulse makes bars longer than their parameters."""
+    pcm = decode_file(track, sample_rate_hz=LIVE.sample_rate_hz)
+    tick_seconds = 0.01
+    n_ticks = int(len(pcm) / LIVE.sample_rate_hz / tick_seconds)
+    onsets = Onsets.of(MfccFrontend(LIVE).mfcc(pcm), pcm, LIVE)
+    _, pulses = onsets.motion(n_ticks, tick_seconds)
+    # What the page shows may be a tick or two away.
+    highest = np.array([pulses[max(0, 10 * tenth - 2) : 10 * tenth + 3].max() for tenth in range(n_ticks // 10)])
+    thirds = np.array_split(np.arange(len(highest)), 3)
+    quietest = [int(third[np.argmin(highest[third])]) for third in thirds]
+    assert highest[quietest].max() < 0.06, "no moment of the track is without a pulse"
+    return [tenth / 10 for tenth in quietest]

@@ -7,10 +7,11 @@ import { findMapping, loadBundle, type Bundle } from "../../src/bundle";
 import { EncodingCache } from "../../src/cache/encoding-cache";
 import { LiveSession } from "../../src/live/live-session";
 import type { LiveInputKind } from "../../src/live/live-input-error";
-import { RISE_PRIOR } from "../../src/mapping/motion";
 import { TOY_URL, toyFetch, toyFiles, type Json } from "../../src/testing/toy-bundle";
 
 const RATE = 44100;
+/** In dB. */
+const USUAL_RISE = 2;
 const HOP = 441;
 
 /** A toy at a rate at which browsers record; its graphs are not used. */
@@ -43,7 +44,7 @@ function encode({ pcm, firstFrame, runs }: EncodeRequest): Promise<readonly Enco
     runs.map(({ encoder, first, count }) => {
       const encodings = new Float32Array(2 * count);
       if (encoder === ONSETS) {
-        for (let k = 0; k < count; k++) encodings.set([RISE_PRIOR, -20], 2 * k);
+        for (let k = 0; k < count; k++) encodings.set([USUAL_RISE, -20], 2 * k);
         return { encoder, first, count, encodings, size: 2 };
       }
       for (let k = 0; k < count; k++) {

@@ -196,7 +196,7 @@ describe("Hearing", () => {
     ];
     hearing.track.at(22, live, travel);
     (await offline(toy, pcm)).at(22, whole, travel);
-    live.forEach((value, i) => expect(Math.abs(value - whole[i]!)).toBeLessThan(0.02));
+    live.forEach((value, i) => expect(Math.abs(value - whole[i]!)).toBeLessThan(0.1));
   });
 
   it("encodes nothing while nobody looks", async () => {

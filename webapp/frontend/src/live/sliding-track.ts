@@ -1,10 +1,10 @@
 import { ONSETS, streamsOf } from "../analysis/onsets";
 import { hopFramesOf } from "../analysis/segments";
 import type { Bundle, Mapping, TimeSettings } from "../bundle";
-import { RISE_PRIOR } from "../mapping/motion";
+import { RISE_MEMORY_SECONDS } from "../mapping/motion";
 import { ParameterTrack, type EncodingBlock, type MotionAt } from "../mapping/track";
 
-/** A scaling that is fitted to the music is fitted anew when so much more is known as was before, or this. */
+/** A fitted scaling is fitted again when what is known has doubled, or has grown by this much. */
 const MOST_BETWEEN_FITS_SECONDS = 15;
 const FIRST_FIT_SECONDS = 0.5;
 
@@ -111,18 +111,17 @@ export class SlidingTrack {
     const shift = firsts.get(encoder) ?? 0;
     const from = Math.max(axis.next, shift);
     if (from < first) {
-      const held = axis.last ?? encodings.subarray(0, size);
+      const held = axis.last ?? encodings.slice(0, size);
       const filled = new Float32Array((first - from) * size);
       for (let i = 0; i < filled.length; i += size) filled.set(held, i);
       track.add({ encoder, first: from - shift, count: first - from, encodings: filled, size });
     }
     track.add({ encoder, first: first - shift, count, encodings, size });
     axis.next = end;
-    axis.last = encodings.slice(-size);
-    // A rise that holds would be an onset without end.
-    if (encoder === ONSETS) axis.last[0] = RISE_PRIOR;
+    axis.last =
+      encoder === ONSETS ? heldOnset(axis.last, encodings, size, axis.stepSeconds) : encodings.slice(-size);
     const known = this.knownSeconds;
-    if (known >= this.#nextFitSeconds) {
+    if (known >= this.#nextFitSeconds && track.mapping.scaling.method === "per-track") {
       this.#nextFitSeconds = known + Math.min(known, MOST_BETWEEN_FITS_SECONDS);
       this.#goOn(() => track.fit());
     }
@@ -131,6 +130,8 @@ export class SlidingTrack {
   /** As `ParameterTrack.motionAt`; what is known last holds. */
   motionAt(seconds: number): MotionAt {
     const { track, startSeconds, musicSeconds: before } = this.#stage;
+    // Of what is not kept any more, all that is known is how far it came.
+    if (seconds < startSeconds) return { musicSeconds: (before * seconds) / startSeconds, pulse: 0 };
     const { musicSeconds, pulse } = track.motionAt(Math.min(seconds - startSeconds, track.readyUntil(0)));
     return { musicSeconds: before + musicSeconds, pulse };
   }
@@ -206,4 +207,19 @@ export class SlidingTrack {
 /** Nothing can be shown before it has been heard. */
 function live(time: TimeSettings): TimeSettings {
   return { ...time, lookAheadSeconds: 0 };
+}
+
+/** What holds of onsets where they are given up. A rise that holds would be an onset without end: the usual one holds. */
+function heldOnset(
+  last: Float32Array | null,
+  rows: Float32Array,
+  size: number,
+  stepSeconds: number,
+): Float32Array {
+  const held = rows.slice(-size);
+  const share = 1 - Math.exp(-stepSeconds / RISE_MEMORY_SECONDS);
+  let usual = last?.[0] ?? 0;
+  for (let row = 0; row < rows.length; row += size) usual += share * ((rows[row] ?? 0) - usual);
+  held[0] = usual;
+  return held;
 }

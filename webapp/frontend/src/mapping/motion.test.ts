@@ -71,10 +71,17 @@ describe("Motion", () => {
     });
   });
 
-  it("passes about a second a second with music, within a factor of two", () => {
-    const passed = move(60, beats).musicSeconds(0, 60);
-    expect(passed).toBeGreaterThan(30);
-    expect(passed).toBeLessThan(120);
+  it("rushes more at a loud beat than at a quiet one that rises as much", () => {
+    const even = (seconds: number): Moment => ({ ...beats(seconds), rise: seconds % 0.5 < 0.03 ? 7 : 0.3 });
+    const { musicSeconds } = move(20, even);
+    for (let bar = 8; bar < 18; bar += 2)
+      expect(musicSeconds(bar, bar + 0.1)).toBeGreaterThan(1.15 * musicSeconds(bar + 1, bar + 1.1));
+  });
+
+  it("passes about a second per second with music", () => {
+    const passed = move(60, beats).musicSeconds(0, 60) / 60;
+    expect(passed).toBeGreaterThan(0.7);
+    expect(passed).toBeLessThan(1.6);
   });
 
   it("is a number whatever comes", () => {

@@ -1,32 +1,32 @@
 /**
  * Musical time: how far the music has moved, in seconds that pass as fast as it moves.
  *
- * They rush where something begins to sound, the faster the louder the music is, and stand still in silence; over a
- * song somewhat more of them pass than on the clock. Everything in a picture that moves by itself moves in them, and so does the
- * smoothing of parameters: that is what lets a picture be seen to follow (docs/mapping.md, "Musical time").
+ * They rush where something begins to sound, the faster the louder the music is, and stand still in silence; averaged
+ * over a song they run slightly faster than the clock. Everything in a picture that moves by itself moves in them, and so
+ * does the smoothing of parameters: that is what lets a picture be seen to follow (docs/mapping.md, "Musical time").
  *
- * All of it hangs on what came before only, so a file and live sound move alike, and more of a track that becomes known
- * changes nothing before it.
+ * Each value depends only on what came before, so a file and live sound move alike, and what becomes known later changes
+ * nothing earlier.
  */
 
-/** What is usual for a track, in rises: what is loud in one is nothing in another. Remembered for so long. */
-const RISE_MEMORY_SECONDS = 6;
+/** Time constant of the usual rise, which rises are compared with: what is loud in one track is nothing in another. */
+export const RISE_MEMORY_SECONDS = 6;
 /** In dB: taken for usual before anything was heard, and the least that is. */
-export const RISE_PRIOR = 2;
+const RISE_PRIOR = 2;
 const RISE_LEAST = 0.3;
-/** An onset begins at so many times the usual rise, and is the greatest there is so many times later. */
+/** Onset strength is 0 up to the first of these times the usual rise, and 1 from so many usual rises above it. */
 const ONSET_FROM = 0.5;
 const ONSET_SPAN = 3;
 /** What rises less than an onset moves by this share of the greatest one. */
 const UNDERTOW = 0.2;
 
-/** Loudness is taken over so long, and compared with what it was for so long. */
+/** Time constants of the loudness, and of the usual loudness that it is compared with. */
 const LOUDNESS_SECONDS = 0.2;
 const LOUDNESS_MEMORY_SECONDS = 15;
 /** Its standard deviation in dB: taken for usual before anything was heard, and the least that is. */
 const LOUDNESS_PRIOR = 4;
 const LOUDNESS_LEAST = 2;
-/** Of the logistic curve from what is quiet for the track to what is loud, for each standard deviation. */
+/** Slope of the logistic curve from quiet to loud, per standard deviation. */
 const LOUDNESS_SLOPE = 2;
 /** The quietest moves by this share of the loudest. */
 const QUIET = 0.05;
@@ -34,10 +34,10 @@ const QUIET = 0.05;
 /** What is known before the first moment counts as if it had been heard for this share of what is remembered. */
 const PRIOR_WEIGHT = 0.3;
 
-/** Musical seconds per second, of the greatest onset of the loudest music: with it, songs pass at 1.3 on average. */
+/** Musical seconds per second at the strongest onset of the loudest music; songs average about 1.3. */
 const FULL_RATE = 11.5;
 
-/** A pulse is so many times the onset at its loudness: of most songs the strongest few then reach all of its range. */
+/** Pulse per onset strength and loudness, so that the strongest few onsets of most songs reach 1. */
 const PULSE_GAIN = 1.3;
 /** A pulse has died away after this, unless there is another onset: within a beat at 120 a minute. */
 export const PULSE_SECONDS = 0.5;

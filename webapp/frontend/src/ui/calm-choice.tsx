@@ -13,7 +13,7 @@ export function CalmChoice({ settings }: { settings: Settings }): JSX.Element {
       />
       <span>
         Calm picture
-        <small class="muted">Slower camera, no sudden brightness</small>
+        <small class="muted">Everything moves less and more slowly</small>
       </span>
     </label>
   );

@@ -13,8 +13,8 @@ export interface BarPlace {
 export const BAR_COUNT = 10;
 
 /**
- * Where the ten bars stand in a picture of a size in CSS pixels while there is no pulse, and in a calm picture at any
- * moment. Whole pixels, so that edges are crisp.
+ * Where the ten bars stand in a picture of a size in CSS pixels while there is no pulse. Whole pixels, so that edges
+ * are crisp.
  *
  * To measure a bar in a screenshot, take the column in its middle, `(left + right) / 2`, and walk up from the first
  * whole pixel above `baseline` for as long as the luma (0.2126 R + 0.7152 G + 0.0722 B of the 8-bit values) is at least

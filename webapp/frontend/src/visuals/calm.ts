@@ -1,30 +1,34 @@
+/** What a calm picture sees of the music: all that drives it, weakened, so that no visual has to know. */
 import { mix } from "./curves";
 import type { VisualFrame, VisualParameter } from "./visual";
 
-/** What a calm picture sees of the music: all that drives it, weakened, so that no picture needs to know. */
-
-/** Musical time passes so fast, and pulses are so strong, as a share of the music's: too weak for a bolt of lightning. */
+/** Share of the music's pace and pulse that remains. Pulses this weak throw no bolt (storm-lightning.ts). */
 const PACE = 0.25;
-/** What moves goes so far from rest, as a share of the music's. */
+/** Share of its distance from its recent average that a moving parameter keeps. */
 const REACH = 0.3;
+/** The recent average is over so many values, so far apart. */
+const AVERAGED = 8;
+const STEP_SECONDS = 0.4;
 
-/** A frame of music, weakened for people whom motion disturbs. */
+/** A frame of music for people whom motion disturbs. */
 export function calmFrame(frame: VisualFrame, declared: readonly VisualParameter[]): VisualFrame {
-  const weaken = (index: number, value: number, rest: number): number =>
-    declared[index]?.moves === true ? mix(rest, value, REACH) : value;
-  const restOf = (index: number): number => declared[index]?.rest ?? 0;
+  const average = new Float32Array(frame.parameters.length);
+  const earlier = new Float32Array(frame.parameters.length);
+  for (let step = 0; step < AVERAGED; step++) {
+    frame.recall(Math.max(0, frame.timeSeconds - step * STEP_SECONDS), earlier);
+    earlier.forEach((value, index) => (average[index] = (average[index] ?? 0) + value / AVERAGED));
+  }
+  const weaken = (value: number, index: number): number =>
+    declared[index]?.moves === true ? mix(average[index] ?? value, value, REACH) : value;
   return {
     timeSeconds: frame.timeSeconds,
     musicSeconds: PACE * frame.musicSeconds,
     pulse: PACE * frame.pulse,
-    parameters: Array.from(frame.parameters, (value, index) => weaken(index, value, restOf(index))),
-    travel: Array.from(
-      frame.travel,
-      (value, index) => PACE * weaken(index, value, restOf(index) * frame.musicSeconds),
-    ),
+    parameters: Array.from(frame.parameters, weaken),
+    travel: Array.from(frame.travel, (distance) => PACE * distance),
     recall(timeSeconds, out) {
       frame.recall(timeSeconds, out);
-      out.forEach((value, index) => (out[index] = weaken(index, value, restOf(index))));
+      out.forEach((value, index) => (out[index] = weaken(value, index)));
     },
     pulseAt: (timeSeconds) => PACE * frame.pulseAt(timeSeconds),
     musicSecondsAt: (timeSeconds) => PACE * frame.musicSecondsAt(timeSeconds),

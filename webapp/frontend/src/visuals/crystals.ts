@@ -26,7 +26,7 @@ import { writeOklch } from "./oklch";
 import { fullScreenPass } from "./pass";
 import { createRandom, type Random } from "./random";
 import { halfHeightTangent } from "./camera";
-import { mix, strike } from "./curves";
+import { mix } from "./curves";
 import { rendererFor } from "./renderer";
 import { lightTarget, ScenePass } from "./scene-pass";
 import { ResourceScope } from "./scope";
@@ -191,7 +191,7 @@ function createCrystalsVisual({ canvas, seed }: VisualOptions): Visual {
     turn.setFromEuler(angles.set(angle(0), angle(1), angle(2))).multiply(firstTurn);
     uniforms.uTurn.value.setFromMatrix4(matrix.makeRotationFromQuaternion(turn));
 
-    const hit = strike(frame.pulse);
+    const hit = frame.pulse;
     const zoom = tangent * (1 - RECOIL * hit);
     uniforms.uTangent.value.set(zoom * aspect, zoom);
     looks.set(
@@ -214,7 +214,7 @@ function createCrystalsVisual({ canvas, seed }: VisualOptions): Visual {
 
   function growThings(frame: VisualFrame): void {
     const seconds = frame.musicSeconds;
-    const hit = strike(frame.pulse);
+    const hit = frame.pulse;
     for (let group = 0; group < N_GROUPS; group++) {
       const size = frame.parameters[4 + group] ?? 0;
       const turn = 0.5 + 0.5 * Math.sin(0.9 * seconds + 2.4 * group);
@@ -247,7 +247,7 @@ function createCrystalsVisual({ canvas, seed }: VisualOptions): Visual {
     // On the wall that is looked at it is as bright at every beat, whichever groups point there.
     own.copy(uniforms.uCamera.value).normalize().negate().applyMatrix3(uniforms.uWashTo.value).add(wash);
     const level = 0.2126 * Math.max(0, own.x) + 0.7152 * Math.max(0, own.y) + 0.0722 * Math.max(0, own.z);
-    const wanted = 0.02 + WASH * strike(frame.pulse);
+    const wanted = 0.02 + WASH * frame.pulse;
     const scale = wanted / (level + 0.04);
     wash.multiplyScalar(scale);
     uniforms.uWashTo.value.multiplyScalar(scale);
@@ -267,12 +267,12 @@ function createCrystalsVisual({ canvas, seed }: VisualOptions): Visual {
 
   function colorThings(frame: VisualFrame): void {
     const chosen = (frame.parameters[3] ?? 0) - 0.5;
-    const background = firstCaveHue + HUE_SPAN * chosen + RECOIL_HUE * strike(frame.pulse);
+    const background = firstCaveHue + HUE_SPAN * chosen + RECOIL_HUE * frame.pulse;
     const crystal = firstHue + CRYSTAL_HUE_SPAN * chosen;
     const hue = caveHue(background);
     const otherHue = caveHue(background + 0.16);
-    uniforms.uExposure.value = 1.45 * (1 - IRIS * strike(frame.pulse));
-    const left = 1 - DIMMING * strike(frame.pulse);
+    uniforms.uExposure.value = 1.45 * (1 - IRIS * frame.pulse);
+    const left = 1 - DIMMING * frame.pulse;
     paint(uniforms.uDeep.value, 0.3, 0.07, hue, left);
     paint(uniforms.uHaze.value, 0.55, 0.13, hue, left);
     paint(uniforms.uOtherHaze.value, 0.5, 0.14, otherHue, left);

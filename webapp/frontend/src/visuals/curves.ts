@@ -8,8 +8,3 @@ export function mix(from: number, to: number, share: number): number {
 export function emphasised(value: number): number {
   return value + Math.sin(2 * Math.PI * (value - 0.5)) / (2 * Math.PI);
 }
-
-/** How far a picture answers a pulse, in [0, 1]: the usual onsets of music are faint, and must be seen. */
-export function strike(pulse: number): number {
-  return Math.min(1, 1.4 * pulse);
-}

@@ -29,7 +29,7 @@ function shown(frame: VisualFrame): Moments {
   const beats = new Float32Array(BEAT_STEPS);
   writeBeats(beats, frame);
   const { musicSeconds } = frame;
-  unroll(moments, { coil: 1.5, swirl: 1, ripple: 0.5, timeSeconds: musicSeconds, musicSeconds }, beats);
+  unroll(moments, { coil: 1.5, swirl: 1, ripple: 0.5, musicSeconds }, beats);
   return moments;
 }
 
@@ -60,6 +60,8 @@ describe("the map", () => {
     for (let i = 0; i < before.count - 1; i++) {
       expect(fromHead(atOnce, i)).toBeGreaterThanOrEqual(fromHead(before, i) * (1 - 1e-6) - 0.06);
     }
+    const still = shown({ ...frameAt(10.2), pulse: 0, pulseAt: () => 0 });
+    expect(fromHead(later, far)).toBeGreaterThan(1.1 * fromHead(still, far));
   });
 
   it("stands still in silence, but for lights that fade for good", () => {

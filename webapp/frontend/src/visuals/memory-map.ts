@@ -21,8 +21,6 @@ export interface Unrolling {
   readonly swirl: number;
   /** Height of the wave that runs from the present along the path. */
   readonly ripple: number;
-  /** Of what moves by itself. */
-  readonly timeSeconds: number;
   /** The song's age in musical seconds. */
   readonly musicSeconds: number;
 }
@@ -38,16 +36,16 @@ export function writeBeats(out: Float32Array, frame: VisualFrame): void {
 /** Move a song's moments, which lie where they sound alike, to where they are shown. */
 export function unroll(moments: Moments, unrolling: Unrolling, beats: Float32Array): void {
   const { data, count } = moments;
-  const { coil, swirl, ripple, timeSeconds, musicSeconds } = unrolling;
+  const { coil, swirl, ripple, musicSeconds } = unrolling;
   for (let i = 0; i < count; i++) {
     const age = data[4 * (MOMENTS + i) + 3] ?? 0;
     // Time is a dimension of its own: moments that are alike unroll into a spiral, the oldest outside.
     const turn = 8.5 * Math.log((3.5 + musicSeconds - age) / (3.5 + musicSeconds)) + swirl;
     const out01 = Math.sqrt(age / (musicSeconds + 6));
-    const wave = Math.sin(0.5 * turn + 0.11 * timeSeconds) * 0.35 * out01;
+    const wave = Math.sin(0.5 * turn + 0.11 * musicSeconds) * 0.35 * out01;
     const rippled =
       ripple *
-      Math.sin(7 * Math.sqrt(age + 0.2) - 2.6 * timeSeconds) *
+      Math.sin(7 * Math.sqrt(age + 0.2) - 2.6 * musicSeconds) *
       Math.exp(-0.22 * age) *
       (1 - Math.exp(-1.6 * age));
     move(
@@ -59,7 +57,7 @@ export function unroll(moments: Moments, unrolling: Unrolling, beats: Float32Arr
     );
   }
   for (let i = 1; i < count - 1; i += 2) settle(moments, i);
-  strike(moments, beats);
+  throwOutwards(moments, beats);
 }
 
 function move(data: Float32Array, i: number, x: number, y: number, z: number): void {
@@ -84,7 +82,7 @@ function settle({ data, count, stay }: Moments, i: number): void {
 }
 
 /** Let the beat run through the lights: what it has reached is thrown outwards. */
-function strike({ data, count }: Moments, beats: Float32Array): void {
+function throwOutwards({ data, count }: Moments, beats: Float32Array): void {
   const head = 4 * (count - 1);
   const [x = 0, y = 0, z = 0] = data.subarray(head, head + 3);
   for (let i = 0; i < count; i++) {

@@ -20,11 +20,11 @@ const HEARING_SECONDS = 0.8;
 const NOW_STEPS = 24;
 const NOW_STEP_SECONDS = 0.1;
 
-/** Moments younger than this, in musical time, are still the present, and no memory of it. */
+/** Moments younger than this, at the song's own pace, are still the present, and no memory of it. */
 const PRESENT_SECONDS = 4;
 
-/** A moment is there as far as the music moved in it: wholly from this share of the usual pace on. */
-const WHOLE_PACE = 0.3;
+/** A moment is there as far as the music moved in it: wholly from this share of the song's own pace on. */
+const WHOLE_PACE = 0.4;
 
 /** Which times are shown: multiples of `stepSeconds`; those with odd numbers only by `oddShare` (1: wholly). */
 export interface Grid {
@@ -100,6 +100,8 @@ export class Moments {
   /** The sum of all likenesses. */
   likeness = 0;
 
+  /** Musical seconds per second of the song so far. */
+  #pace = 1;
   readonly #options: MomentsOptions;
   readonly #projection: Float32Array;
   /** How much each number counts when moments are compared. */
@@ -123,6 +125,7 @@ export class Moments {
    * @param scale how far apart unlike moments lie
    */
   listen(frame: VisualFrame, reach: number, scale: number): void {
+    this.#pace = frame.musicSeconds > 0 ? frame.musicSeconds / frame.timeSeconds : 1;
     writeGrid(this.grid, frame.timeSeconds);
     this.count = this.grid.count + 1;
     this.#hearNow(frame);
@@ -166,7 +169,7 @@ export class Moments {
       const music = frame.musicSecondsAt(i * stepSeconds);
       // What fades has no say any more in how far the music moved.
       const since = music - (odd ? before : earlier + (before - earlier) * oddShare);
-      const usual = WHOLE_PACE * stepSeconds * (odd ? 1 : 2 - oddShare);
+      const usual = WHOLE_PACE * this.#pace * stepSeconds * (odd ? 1 : 2 - oddShare);
       const moved = i === 0 ? 1 : Math.min(1, Math.max(0, since) / usual);
       earlier = before;
       before = music;
@@ -259,7 +262,7 @@ export class Moments {
     const alike = (0.05 + 0.2 * reach) * (sum / weights) + 0.12;
     this.likeness = 0;
     for (let i = 0; i < this.count; i++) {
-      const past = Math.min(1, (this.#looks[4 * i + 3] ?? 0) / PRESENT_SECONDS);
+      const past = Math.min(1, (this.#looks[4 * i + 3] ?? 0) / (this.#pace * PRESENT_SECONDS));
       const likeness = Math.exp(-(this.#looks[4 * i + 1] ?? 0) / alike) * past * past * past;
       this.#looks[4 * i + 1] = likeness;
       this.likeness += (this.#places[4 * i + 3] ?? 0) * likeness;

@@ -44,7 +44,6 @@ uniform sampler2D uMoments; // row 0: place, presence. Row 1: hue, likeness, str
 uniform int uCount;         // moments, the present included
 uniform float uNow;         // the song's age in musical seconds
 uniform float uRipple;      // of the path near its head
-uniform float uTime;
 uniform vec3 uCamera;
 uniform vec3 uRight;
 uniform vec3 uUp;
@@ -146,8 +145,8 @@ vec3 glowOfThePast(float thick) {
 void main() {
   vec3 ray = normalize(uForward + vClip.x * uTangent.x * uRight + vClip.y * uTangent.y * uUp);
   vec3 p = ray * 1.7 + uOffset;
-  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.45 * uTime, 0.0), 2);
-  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.63, 0.38, -0.51) * uTime, 4);
+  vec4 flow = layers(p * 0.9 + vec3(0.0, 0.45 * uNow, 0.0), 2);
+  vec4 gas = layers(p + 0.9 * flow.xyz + vec3(0.63, 0.38, -0.51) * uNow, 4);
   vec2 away = (vClip - uHead) * vec2(uAspect, 1.0);
   float beat = beatAt(1.2 * length(away));
   float near = exp(-dot(away, away) * 1.1);
@@ -306,8 +305,8 @@ in vec3 vLow;
 in vec3 vHigh;
 out vec4 outColor;
 void main() {
-  vec4 folds = noise(vec3(vVeil.x * 3.1, vVeil.y * 0.4, 0.17 * uTime));
-  vec4 rays = noise(vec3(vVeil.x * 11.0, vVeil.y * 0.3, 0.23 * uTime + 5.0));
+  vec4 folds = noise(vec3(vVeil.x * 3.1, vVeil.y * 0.4, 0.17 * uNow));
+  vec4 rays = noise(vec3(vVeil.x * 11.0, vVeil.y * 0.3, 0.23 * uNow + 5.0));
   float ray = clamp(0.55 + 0.55 * folds.x + 0.35 * rays.y, 0.0, 1.5);
   float up = vVeil.y;
   float fall = (1.0 - up) * (1.0 - up) * (0.5 + 0.5 * exp(-4.0 * up));
@@ -336,7 +335,7 @@ void main() {
   float clear = clearness(here.w);
   float flare = look.y * uFlare;
   float beat = beatOf(i);
-  float twinkle = 0.85 + 0.15 * sin(1.3 * uTime + float(i % 64) * 2.4);
+  float twinkle = 0.85 + 0.15 * sin(1.3 * uNow + float(i % 64) * 2.4);
   float fresh = exp(-look.w * 0.30);
   float size = (0.014 + 0.030 * look.z * look.z) * (1.0 + 0.7 * fresh) + flare * (0.030 + 0.03 * uPulse) + 0.02 * beat;
   // Where music stays as it is, many lights lie upon each other, and share their light.
@@ -409,7 +408,7 @@ void main() {
   vAcross = position.y;
   // The thread reaches out from the present, and light runs home along it.
   float out01 = smoothstep(0.25 + 1.15 * uReach, -0.35 + 1.15 * uReach, t);
-  float run = 0.5 + 0.5 * sin(6.2831853 * (1.2 * t + 0.45 * uTime) + 0.7 * (uNow - look.w));
+  float run = 0.5 + 0.5 * sin(6.2831853 * (1.2 * t + 0.45 * uNow) + 0.7 * (uNow - look.w));
   run *= run;
   float ends = smoothstep(0.0, 0.10, t) * (0.45 + 0.55 * smoothstep(1.0, 0.85, t));
   float bright = strength * (0.10 + 0.75 * out01) * (0.35 + (0.5 + 0.7 * uPulse) * run * run + 1.2 * uBeat) * ends;
@@ -446,11 +445,11 @@ void main() {
   float halo = (0.30 + 0.55 * uPulse) / (1.0 + r * r * 0.85);
   // Rays: slowly turning, uneven, soft.
   float angle = atan(vPoint.y, vPoint.x + 1e-5);
-  float rays = 0.5 + 0.5 * sin(6.0 * angle + 0.21 * uTime) * sin(4.0 * angle - 0.13 * uTime + 1.0);
+  float rays = 0.5 + 0.5 * sin(6.0 * angle + 0.21 * uNow) * sin(4.0 * angle - 0.13 * uNow + 1.0);
   rays = rays * rays * exp(-r * 0.42) * (0.10 + 0.55 * uGlow);
   // Rings run outwards in the plane of the coil, as over water.
   float onWater = length(vec2(vPoint.x, vPoint.y / max(-uForward.y, 0.3)));
-  float wave = sin(2.3 * onWater - 3.4 * uTime);
+  float wave = sin(2.3 * onWater - 3.4 * uNow);
   float rings = exp(-7.0 * (1.0 - wave)) * smoothstep(0.8, 2.2, onWater) * exp(-onWater * 0.30) * smoothstep(9.0, 6.0, onWater) * uRipple;
   vec3 color = oklch(0.8, 0.12, hueOf(uHueNow));
   vec3 light = mix(color, vec3(1.0, 0.96, 0.9), exp(-r * r * 0.9)) * star + color * (halo + rays) * edge;

@@ -89,7 +89,6 @@ function createMemoryVisual({ canvas, seed }: VisualOptions): Visual {
     uBeats: { value: new Float32Array(BEAT_STEPS) },
     uBeat: { value: 0 },
     uRipple: { value: 0 },
-    uTime: { value: 0 },
     uCamera: { value: new Vector3() },
     uRight: { value: new Vector3() },
     uUp: { value: new Vector3() },
@@ -156,21 +155,19 @@ function createMemoryVisual({ canvas, seed }: VisualOptions): Visual {
       coil: mix(1.75, 1.15, apart) * mix(0.85, 1.15, parameter(4)),
       swirl: 0.4 * time + 0.5 * swirl + 0.8 * parameter(5),
       ripple: uniforms.uRipple.value,
-      timeSeconds: time,
-      musicSeconds: frame.musicSeconds,
+      musicSeconds: time,
     };
     unroll(moments, unrolling, uBeats.value);
-    writeLandmarks(uLandmarks.value, moments, frame.musicSeconds);
+    writeLandmarks(uLandmarks.value, moments, time);
     data.needsUpdate = true;
 
     const present = moments.count - 1;
     toHead.fromArray(moments.data, 4 * present);
     uniforms.uCount.value = moments.count;
-    uniforms.uNow.value = frame.musicSeconds;
+    uniforms.uNow.value = time;
     uniforms.uBeat.value = frame.pulse;
     uniforms.uTangent.value.copy(tangent).multiplyScalar(1 - ZOOM * uniforms.uBeat.value);
     uniforms.uDistance.value = CAMERA_NEAREST + (CAMERA_FARTHER * moments.spread) / scale;
-    uniforms.uTime.value = time;
     uniforms.uPulse.value = emphasised(parameter(0));
     uniforms.uGlow.value = emphasised(parameter(1));
     uniforms.uReach.value = reach;

@@ -22,7 +22,7 @@ import { fullScreenPass } from "./pass";
 import { createRandom, type Random } from "./random";
 import { SKY_TEXEL } from "./real-textures";
 import { halfHeightTangent } from "./camera";
-import { mix, strike } from "./curves";
+import { mix } from "./curves";
 import { rendererFor } from "./renderer";
 import { bands, discProfile, scatter, type DiscProfile } from "./saturn-rings";
 import {
@@ -56,20 +56,20 @@ const DISC_SPEED = 1.4;
 /** Radians per musical second that the camera turns among the nebulae. */
 const SKY_SPEED = 0.45;
 /** What the strongest beat does: it brings the picture nearer by this part, opens the disc and rolls, in radians ... */
-const PUSH = 0.06;
-const KICK = 0.09;
+const PUSH = 0.1;
+const KICK = 0.12;
 /** ... swells the planet, and pushes the disc's edges outwards ... */
-const SWELL = 0.14;
-const INNER_SHOCK = 0.08;
-const OUTER_SHOCK = 0.15;
+const SWELL = 0.18;
+const INNER_SHOCK = 0.1;
+const OUTER_SHOCK = 0.2;
 /** ... and lights the nebulae this much more, in another hue. */
 const NEBULA_LIGHT = 2.6;
-const NEBULA_HUE = 0.1;
+const NEBULA_HUE = 0.14;
 /** How much thicker than the planet the air around it is. */
 const AIR_DEPTH = 0.075;
 
 /** As an eye would, the picture takes in less light where much comes: a beat moves light, and does not flash. */
-const IRIS = 0.45;
+const IRIS = 0.52;
 
 /** A hue parameter turns its hue by this part of the colour circle. */
 const HUE_SPAN = 0.75;
@@ -302,7 +302,7 @@ function createSaturnVisual({ canvas, seed }: VisualOptions): Visual {
   function placeThings(frame: VisualFrame): void {
     const parameter = (index: number): number => frame.parameters[index] ?? 0;
     const seconds = frame.musicSeconds;
-    const hit = strike(frame.pulse);
+    const hit = frame.pulse;
     const roused = (index: number, share: number): number => mix(parameter(index), 1, share * hit);
     uniforms.uTime.value = seconds;
     uniforms.uHit.value = hit;
@@ -340,7 +340,7 @@ function createSaturnVisual({ canvas, seed }: VisualOptions): Visual {
   }
 
   function colorThings(frame: VisualFrame): void {
-    const hit = strike(frame.pulse);
+    const hit = frame.pulse;
     const planet = firstHue + HUE_SPAN * ((frame.parameters[0] ?? 0) - 0.5);
     const disc = firstHue + 0.42 + HUE_SPAN * ((frame.parameters[4] ?? 0) - 0.5);
     paint(uniforms.uDark.value, 0.46, 0.15, planet - 0.05);

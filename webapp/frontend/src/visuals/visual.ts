@@ -27,8 +27,8 @@ export interface VisualFrame {
   /** Playback time in seconds. What moves by itself moves in `musicSeconds`. */
   readonly timeSeconds: number;
   /**
-   * Musical time: seconds that rush at onsets, the more the louder the music is, and stand still in silence. Over a song
-   * somewhat more of them pass than of playback.
+   * Musical time: seconds that rush at onsets, the more the louder the music is, and stand still in silence. Averaged
+   * over a song they run slightly faster than the clock.
    */
   readonly musicSeconds: number;
   /** In [0, 1]: how strong the last onset was. Rises at once and dies away within half a second. */
