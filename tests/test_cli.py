@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tfdeepviz
+from tests.commands import REPOSITORY
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
@@ -50,6 +51,35 @@ def test_serve_passes_its_options_on_and_loads_nothing_heavy() -> None:
     assert result.returncode == 2
     assert result.stderr == "error: --fma-root /nowhere is not a folder\n"
     assert result.stdout == "set()\n"
+
+
+def test_extract_refuses_a_file_before_it_loads_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp3").write_bytes(b"")
+    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "3"
+    arguments = ["extract", str(tmp_path / "empty.mp3"), "--bundle", str(bundle), "--out", str(tmp_path / "x.json")]
+    code = (
+        f"import sys, tfdeepviz.cli\nstatus = tfdeepviz.cli.main({arguments!r})\n"
+        "print(status, {'tensorflow', 'keras', 'sklearn'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "empty.mp3: the file is empty" in result.stderr
+    assert result.stdout == "2 set()\n"
+
+
+def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=2.5) / "fma_small"
+    (root / "000" / "empty.mp3").write_bytes(b"")
+    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "3"
+    out = tmp_path / "out"
+    assert main(["extract", str(root), "--bundle", str(bundle), "--out", str(out), "--format", "csv"]) == 2
+    printed = capsys.readouterr()
+    assert "empty.mp3: the file is empty" in printed.err
+    assert "1 of 3 tracks could not be analysed" in printed.err
+    assert f"{out}: 2 of 3 tracks, by two-scale/3" in printed.out
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.csv")) == [
+        "000/000002.mp3.csv",
+        "000/000003.mp3.csv",
+    ]
 
 
 def test_prepare_prints_what_it_skipped_and_no_noise(tmp_path: Path) -> None:
@@ -152,6 +182,7 @@ def test_errors_say_what_is_wrong_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("a.mp3").write_bytes(b"no sound")
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error

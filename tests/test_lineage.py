@@ -3,28 +3,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import matplotlib.image
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfdeepviz import lineage as module
-from tfdeepviz import lineage_picture as picture
 from tfdeepviz.commands import lineage as family
 from tfdeepviz.commands.common import Add
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.export.bundle import Blessing, Bundle, Check, write_manifest
 from tfdeepviz.lineage import Edge, Lineage, Node, trace
-from tfdeepviz.lineage_picture import draw
+from tfdeepviz.lineage_mermaid import to_mermaid
 from tfdeepviz.mapping.mappings import Encodings, fit_mappings
 from tfdeepviz.params import LIVE
 
@@ -396,7 +394,7 @@ def test_teachers_that_teach_each_other_do_not_hang(workshop: Workshop) -> None:
     lineage = trace(first, [])
     assert {("run first", "run second", "teacher"), ("run second", "run first", "teacher")} <= edges(lineage)
     assert "as above" in lineage.to_text()
-    draw(lineage, workshop.root / "out.svg")
+    assert to_mermaid(lineage).count("-->") == len([edge for edge in lineage.edges if edge.role != "mappings"])
 
 
 def test_a_tree_that_people_can_read(workshop: Workshop) -> None:
@@ -463,39 +461,30 @@ def test_whatever_a_manifest_says_is_safe_to_show(texts: list[str], n_runs: int,
     assert all(line.isprintable() for line in text.split("\n"))
     text.encode()
     assert json.loads(json.dumps(lineage.to_dict()))["nodes"]["d"]["label"] == title
-    draw(lineage, tmp_path / "out.svg")
-    ElementTree.parse(tmp_path / "out.svg")
+    chart = to_mermaid(lineage)
+    statement = r' {4}(n\d+\["[^"\[\]]*"\]:::\w+|n\d+ -(-|\.-)>\|"[^"|]*"\| n\d+|(classDef|style) \w+ [\w:#, -]+)'
+    assert all(re.fullmatch(statement, line) for line in chart.split("\n")[1:])
 
 
-def test_equal_lineages_make_equal_pictures(workshop: Workshop) -> None:
+def test_a_flowchart(workshop: Workshop) -> None:
     dataset = workshop.dataset()
     teacher = workshop.run("large", dataset)
     bundle = workshop.bundle("one", [workshop.run("small", dataset, teacher=teacher)], dataset)
     shutil.rmtree(teacher)
-    pictures = []
-    for name in ("a.svg", "b.svg"):
-        draw(trace(bundle, []), workshop.root / name)
-        pictures.append((workshop.root / name).read_bytes())
-    assert pictures[0] == pictures[1]
-    draw(trace(bundle, []), workshop.root / "a.png")
-    pixels = matplotlib.image.imread(workshop.root / "a.png")
-    # The ground is left to the page.
-    assert pixels[0, 0, 3] == 0
-    assert 0.2 < (pixels[..., 3] > 0.9).mean() < 0.9
-    with pytest.raises(ValueError, match=r"a.gif: a picture ends in .svg or .png"):
-        draw(trace(bundle, []), workshop.root / "a.gif")
-
-
-def test_a_picture_of_very_many_is_bounded(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = workshop.dataset()
-    for seed in range(9):
-        workshop.run(f"run-{seed}", dataset, seed=seed)
-    heights = []
-    for n_rows in (4, 5, 9, 40):
-        monkeypatch.setattr(picture, "_MAX_ROWS", n_rows)
-        draw(trace(dataset), workshop.root / "many.png")
-        heights.append(matplotlib.image.imread(workshop.root / "many.png").shape[0])
-    assert heights[0] < heights[1] < heights[2] == heights[3]
+    lineage = trace(bundle, [])
+    lines = to_mermaid(lineage).split("\n")
+    assert lines == to_mermaid(trace(bundle, [])).split("\n")
+    assert lines[0] == "flowchart LR"
+    name_of = {key: f"n{number}" for number, key in enumerate(lineage.nodes)}
+    for key, node in lineage.nodes.items():
+        (box,) = [line for line in lines if line.startswith(f'    {name_of[key]}["')]
+        assert f"<b>{node.kind} {node.label}</b>" in box
+        assert box.endswith(f":::{node.kind}")
+    for edge in lineage.edges:
+        arrow = "-.->" if edge.role == "mappings" else "-->"
+        assert f'    {name_of[edge.source]} {arrow}|"{edge.role}"| {name_of[edge.target]}' in lines
+    (gone,) = [key for key, node in lineage.nodes.items() if node.state == "gone"]
+    assert any(line.startswith(f"    style {name_of[gone]} ") and "dasharray" in line for line in lines)
 
 
 def test_the_command_prints_a_tree_or_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -520,7 +509,5 @@ def test_the_command_prints_a_tree_or_json(workshop: Workshop, capsys: pytest.Ca
         return capsys.readouterr().out
 
     assert call() == trace(run).to_text() + "\n"
-    assert json.loads(call("--json", "--among", "data", "--picture", "out.svg")) == json.loads(
-        json.dumps(trace(run, [Path("data")]).to_dict())
-    )
-    assert Path("out.svg").is_file()
+    assert call("--mermaid") == to_mermaid(trace(run)) + "\n"
+    assert json.loads(call("--json", "--among", "data")) == json.loads(json.dumps(trace(run, [Path("data")]).to_dict()))

@@ -122,14 +122,30 @@ def register(add: Add) -> None:
     extract = add(
         "extract",
         _extract,
-        "encodings and visual parameters of a track",
-        "Run a bundle on one track: times, encodings and the ten visual parameters, as the browser computes them.",
+        "encodings and visual parameters of tracks",
+        "Run a bundle on tracks: times, encodings and the ten visual parameters, as the browser computes them. With "
+        "several tracks, one that cannot be analysed is reported and passed over.",
     )
-    extract.add_argument("track", type=Path, metavar="TRACK", help="mp3, ogg, flac, wav; m4a, aac, webm with ffmpeg")
+    extract.add_argument(
+        "tracks",
+        nargs="+",
+        type=Path,
+        metavar="TRACK",
+        help="audio file, or a folder of them: mp3, ogg, flac, wav; m4a, aac, webm with ffmpeg",
+    )
     extract.add_argument(
         "--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry"
     )
-    extract.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .json, .npz or .csv")
+    extract.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="file that ends in .json, .npz or .csv; for several tracks a folder, with files as song.mp3.json",
+    )
+    extract.add_argument(
+        "--format", choices=("json", "npz", "csv"), default="json", help="of the files in a folder (default: json)"
+    )
     extract.add_argument("--hop-seconds", type=float, help="time between encodings; by default each encoder's own step")
     extract.add_argument("--projection", help="as raw, pca or kmeans; by default the bundle's")
     extract.add_argument("--mode", help="scaling, features or across; by default the bundle's")
@@ -268,23 +284,48 @@ def _registry(args: argparse.Namespace) -> None:
 
 
 def _extract(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.decode import AudioError, AudioTooShortError, decode_file
+    from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
     from tfdeepviz.export.bundle import Bundle
-    from tfdeepviz.export.extract import FORMATS, Extractor, write_analysis
     from tfdeepviz.mapping.projections import warning_for
 
-    if args.out.suffix not in FORMATS:
-        raise InputError(f"--out {args.out}: has to end in {', '.join(FORMATS)}")
+    outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
     bundle = Bundle.load(args.bundle)
-    analysis = Extractor(bundle).extract(
-        args.track,
-        **{"projection": args.projection, "mode": args.mode, "method": args.method},
-        **{"hop_seconds": args.hop_seconds, "max_seconds": args.max_seconds},
-    )
-    used = bundle.mappings.find(args.projection, args.mode, args.method)
+    mapping = {"projection": args.projection, "mode": args.mode, "method": args.method}
+    used = bundle.mappings.find(**mapping)
     if args.projection is not None and (warning := warning_for(used.projection.name, used.scaling.mode)):
         print(f"note: {warning}", file=sys.stderr)
-    if args.fps is not None:
-        analysis = analysis.played(args.fps, bundle.mappings.time)
-    write_analysis(analysis, args.out, bundle=bundle)
-    encodings = ", ".join(f"{len(one.times)} of {name}" for name, one in analysis.encodings.items())
-    print(f"{args.out}: {len(analysis.times)} rows of parameters from {encodings} by {bundle.label}")
+    extractor = None
+    n_failed = 0
+    with bar(len(outputs), desc="analysing", unit="track", disable=len(outputs) == 1) as shown:
+        for track, out in outputs.items():
+            try:
+                pcm = decode_file(track, sample_rate_hz=bundle.params.sample_rate_hz, max_seconds=args.max_seconds)
+                if extractor is None:
+                    # TensorFlow takes seconds to import; a file that cannot be decoded is refused before.
+                    from tfdeepviz.export.extract import Extractor
+
+                    extractor = Extractor(bundle)
+                try:
+                    analysis = extractor.analyze(pcm, **mapping, hop_seconds=args.hop_seconds)
+                except AudioTooShortError as error:
+                    raise AudioTooShortError(f"{track}: {error}") from error
+            except AudioError as error:
+                if len(outputs) == 1:
+                    raise
+                shown.write(f"skipped: {error}", file=sys.stderr)
+                n_failed += 1
+                continue
+            finally:
+                shown.update()
+            if args.fps is not None:
+                analysis = analysis.played(args.fps, bundle.mappings.time)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_analysis(analysis, out, bundle=bundle)
+            if len(outputs) == 1:
+                encodings = ", ".join(f"{len(one.times)} of {name}" for name, one in analysis.encodings.items())
+                print(f"{out}: {len(analysis.times)} rows of parameters from {encodings} by {bundle.label}")
+    if len(outputs) > 1:
+        print(f"{args.out}: {len(outputs) - n_failed} of {len(outputs)} tracks, by {bundle.label}")
+    if n_failed:
+        raise InputError(f"{n_failed} of {len(outputs)} tracks could not be analysed; the messages above say why")

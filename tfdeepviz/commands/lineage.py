@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from tfdeepviz.commands.common import Add
@@ -28,19 +27,21 @@ def register(add: Add) -> None:
         help="search these folders for what was made of it, and for what was moved; by default data, runs, build and "
         "webapp/registry, where they exist",
     )
-    lineage.add_argument("--picture", type=Path, metavar="FILE", help="draw it as well; ends in .svg or .png")
-    lineage.add_argument("--json", action="store_true", help="print JSON instead of a tree")
+    form = lineage.add_mutually_exclusive_group()
+    form.add_argument(
+        "--mermaid", action="store_true", help="print a Mermaid flowchart, which GitHub and many editors draw, instead"
+    )
+    form.add_argument("--json", action="store_true", help="print JSON instead of a tree")
 
 
 def _lineage(args: argparse.Namespace) -> None:
     import json
 
     from tfdeepviz.lineage import trace
+    from tfdeepviz.lineage_mermaid import to_mermaid
 
     lineage = trace(args.path, args.among)
-    if args.picture is not None:
-        from tfdeepviz.lineage_picture import draw
-
-        draw(lineage, args.picture)
-        print(f"{args.picture}: open it in a browser", file=sys.stderr)
-    print(json.dumps(lineage.to_dict(), indent=2) if args.json else lineage.to_text())
+    if args.mermaid:
+        print(to_mermaid(lineage))
+    else:
+        print(json.dumps(lineage.to_dict(), indent=2) if args.json else lineage.to_text())

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import abc
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
-from tfdeepviz.data.files import atomic_path
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
-from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle, EncoderInfo
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping.encodings import Encode, encode_track
 from tfdeepviz.mapping.mappings import Encodings, Mapping
 from tfdeepviz.mapping.motion import Onsets
-from tfdeepviz.mapping.time import TimeSettings, interpolate, play
-
-FORMATS = (".json", ".npz", ".csv")
+from tfdeepviz.mapping.time import TimeSettings, play
 
 
 @dataclass(frozen=True)
@@ -185,57 +178,3 @@ def load_encoder(bundle: Bundle, info: EncoderInfo) -> Graph:
 
 def _encoding_with(graph: Graph) -> Encode:
     return lambda windows: graph(segments=windows)
-
-
-def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
-    """Write times, parameters, encodings, probabilities of genres and the bundle's label as .json, .npz or .csv.
-
-    A table has one time axis only: there, the encodings stand interpolated at the parameters' times.
-
-    Raises
-    ------
-    InputError
-        For another extension.
-    """
-    label = bundle.label
-    genres = {info.name: list(info.genres) for info in bundle.encoders}
-    with atomic_path(out) as temporary:
-        if out.suffix == ".json":
-            value: dict[str, Any] = {
-                **{"bundle": label, "times": analysis.times.tolist(), "parameters": analysis.parameters.tolist()},
-                "encodings": {
-                    name: {"times": encodings.times.tolist(), "values": encodings.values.tolist()}
-                    for name, encodings in analysis.encodings.items()
-                },
-                "genres": {
-                    name: {"names": genres[name], "probabilities": encodings.genres.tolist()}
-                    for name, encodings in analysis.encodings.items()
-                    if encodings.genres is not None
-                },
-            }
-            temporary.write_text(json.dumps(value, allow_nan=False) + "\n", encoding="utf-8")
-        elif out.suffix == ".npz":
-            arrays: dict[str, npt.NDArray[Any]] = {
-                **{"bundle": np.array(label), "times": analysis.times, "parameters": analysis.parameters}
-            }
-            for name, encodings in analysis.encodings.items():
-                arrays |= {f"{name}/times": encodings.times, f"{name}/values": encodings.values}
-                if encodings.genres is not None:
-                    arrays |= {f"{name}/genres": np.array(genres[name]), f"{name}/probabilities": encodings.genres}
-            with temporary.open("wb") as file:
-                np.savez(file, **arrays)
-        elif out.suffix == ".csv":
-            columns = {"time": analysis.times}
-            columns |= {f"parameter_{i}": column for i, column in enumerate(analysis.parameters.T)}
-            for name, encodings in analysis.encodings.items():
-                values = interpolate(encodings.times, encodings.values, analysis.times)
-                columns |= {f"{name}_{i}": column for i, column in enumerate(values.T)}
-                if encodings.genres is not None:
-                    values = interpolate(encodings.times, encodings.genres, analysis.times)
-                    columns |= {f"{name}_{genre}": column for genre, column in zip(genres[name], values.T, strict=True)}
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(columns)
-                writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        else:
-            raise InputError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")

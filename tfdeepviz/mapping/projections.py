@@ -12,9 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 
 from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.fields import Fields, Matrix, Vector
@@ -205,6 +202,9 @@ def fit_projection(
 
 
 def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
+    # Only fitting needs scikit-learn, which takes a second to import.
+    from sklearn.decomposition import PCA
+
     if min(rows.shape) < n_parameters:
         raise ProjectionError(
             f"pca finds at most as many components as there are features ({rows.shape[1]}) and encodings "
@@ -228,6 +228,9 @@ def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, Inve
     if len(rows) < n_parameters:
         raise ProjectionError(f"kmeans to {n_parameters} needs as many encodings; there are {len(rows)}")
     to_unit = _to_unit(rows)
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
