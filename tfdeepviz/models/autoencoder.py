@@ -1,4 +1,4 @@
-"""The paper's three convolutional autoencoders, and one without a way around its encoding."""
+"""The paper's three convolutional autoencoders, and a variant whose decoder sees nothing but the encoding."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ UNPOOLINGS = ("remembered", "fixed")
 class Autoencoder(Bottleneck):
     """Convolutional autoencoder (paper, section 3.1).
 
-    The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions, with
-    filters doubling from block to block, then `n_dense` dense layers, each `dense_scale_down` times smaller than the
-    one before, the last of `encoding_size` with a sigmoid. The decoder mirrors it with dense layers, unpooling to the
-    remembered positions and transposed convolutions; its output is a sigmoid.
+    The encoder has `n_pools` blocks of two convolutions (ReLU) and a 2x2 max-pool that remembers its positions. The
+    number of filters doubles from block to block. Then follow `n_dense` dense layers, each `dense_scale_down` times
+    smaller than the previous one; the last has `encoding_size` units and a sigmoid. The decoder mirrors the encoder
+    with dense layers, unpooling to the remembered positions, and transposed convolutions; its output is a sigmoid.
 
     | paper | `decoder` | `skip` |
     |---|---|---|
@@ -37,31 +37,32 @@ class Autoencoder(Bottleneck):
     encoding_size
         Components of the encoding.
     n_initial_filters, n_pools, n_dense, dense_scale_down, kernel_size
-        Shape of the network as above.
+        Shape of the network, as above.
     decoder
-        `shared` uses the encoder's kernels transposed, with biases of its own; `own` has kernels of its own.
+        `shared` uses the encoder's kernels transposed, with its own biases; `own` has its own kernels.
     skip
-        Add each convolution's output to what its mirror image receives (ReLU after the sum). Needs the shared decoder.
+        Add each convolution's output to the input of its mirror image (ReLU after the sum). Requires the shared
+        decoder.
     unpooling
-        `remembered` puts values back to where the maxima were, which tells the decoder more than the encoding does;
-        `fixed` spreads them evenly, so that the encoding has to carry everything.
+        `remembered` returns values to the positions of the maxima, which tell the decoder more than the encoding does;
+        `fixed` spreads them evenly, so that the encoding must carry everything.
     batch_norm
-        Batch-normalise every convolution's and hidden dense layer's output before its ReLU, but for the decoder's
-        last.
+        Batch-normalise the output of every convolution and hidden dense layer before its ReLU, except in the decoder's
+        last layer.
     dense_initial_std
-        Standard deviation of the dense kernels' initial values; the paper's is 0.01, None takes He's.
+        Standard deviation of the dense kernels' initial values; 0.01 in the paper, None uses He initialisation.
     normalize_encoding
         Batch-normalise the encoding (no trainable parameters) before its sigmoid, which keeps every component alive.
     bypass_dropout
-        Share of the training segments whose decoder gets no positions (even unpooling instead), and, drawn by itself,
-        no skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
+        Share of the training segments decoded without positions (unpooled evenly instead) and, drawn independently,
+        without skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
     skip_dropout
-        The share without skipped values, if it is another than `bypass_dropout`.
+        Share decoded without skipped values, if different from `bypass_dropout`.
 
     Raises
     ------
     ParameterError
-        If the options do not fit each other; the message names the rule.
+        If the options are incompatible; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
@@ -115,7 +116,7 @@ class Autoencoder(Bottleneck):
         self.dense = [self._dense(n, f"dense{i + 1}") for i, n in enumerate(units)]
         self.normalization = self._norm(False, "encoding_norm") if normalize_encoding else None
 
-        # The decoder's layers stand in the order of those that they mirror.
+        # Decoder layers are listed in the order of the layers they mirror.
         mirrored_units, mirrored_filters = [flat, *units[:-1]], [1, *filters[:-1]]
         self.mirrored_dense: list[keras.layers.Layer]
         self.mirrored_convolutions: list[keras.layers.Layer]
@@ -142,7 +143,7 @@ class Autoencoder(Bottleneck):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
-        # The weights of more would meet nothing but padding, and grow with the square.
+        # A larger kernel would only cover padding, at quadratic cost.
         if self.kernel_size > (most := 2 * min(self.input_size) - 1):
             raise ParameterError(
                 f"kernel_size={self.kernel_size}: an input of {self.input_size} cannot fill that; give at most {most}"
@@ -202,11 +203,11 @@ class Autoencoder(Bottleneck):
         return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=self.dtype_policy)
 
     def _normed(self) -> list[keras.layers.Layer]:
-        """Layers with a ReLU after them that batch normalisation may come before."""
+        """Layers followed by a ReLU, whose output may be batch-normalised."""
         return [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
 
     def build(self, *_: Any) -> None:
-        """Make all weights."""
+        """Create all weights."""
         widths = [1, *[conv.filters for conv in self.convolutions]]
         for conv, mirrored, width in zip(self.convolutions, self.mirrored_convolutions, widths[:-1], strict=True):
             conv.build((None, None, None, width))
@@ -224,10 +225,9 @@ class Autoencoder(Bottleneck):
         self.built = True
 
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
-        """Give the encoding before normalisation and sigmoid, and what leads around it.
+        """Return the encoding before normalisation and sigmoid, and the bypass.
 
-        That is the positions that each pool remembers and, with `skip`, each convolution's output; nothing with fixed
-        unpooling.
+        The bypass holds each pool's positions (none with fixed unpooling) and, with `skip`, each convolution's output.
         """
         positions, skipped = [], []
         for i, conv in enumerate(self.convolutions):
@@ -253,9 +253,9 @@ class Autoencoder(Bottleneck):
         ----------
         encoding : tensor [shape=(batch, encoding_size)]
         bypass
-            What `encode` returned beside it; None reconstructs from the encoding alone.
+            The bypass that `encode` returned with it; None reconstructs from the encoding alone.
         training
-            Whether batch normalisation uses the batch's statistics.
+            Whether batch normalisation uses the statistics of the batch.
         """
         positions, skipped = (list((bypass or {}).get(name, [])) for name in ("positions", "skipped"))
         x = encoding
@@ -267,7 +267,7 @@ class Autoencoder(Bottleneck):
                 x = unpool(x, positions.pop()) if positions else unpool_evenly(x)
             if skipped:
                 x = x + skipped.pop()
-            # Here and not after the convolution before: a skipped value is added first.
+            # Not directly after the previous convolution: the skipped value must be added first.
             x = ops.relu(x)
             x = self._mirrored(x, self.mirrored_convolutions[i], self.convolutions[i])
             x = self._normalized(x, self.mirrored_convolutions[i], training)
@@ -281,7 +281,7 @@ class Autoencoder(Bottleneck):
         encoding, bypass = self.encode(x, training=training)
         if training:
             skipped = self.bypass_dropout if self.skip_dropout is None else self.skip_dropout
-            # Even positions are a quarter of each place; drawn by themselves, so that any part may be what is missing.
+            # Even unpooling means 0.25 at each position. Independent draws let either part be missing alone.
             for name, share, absent in (("positions", self.bypass_dropout, 0.25), ("skipped", skipped, 0.0)):
                 if share and name in bypass:
                     draws = keras.random.uniform((ops.shape(encoding)[0],), seed=self.seed_generator)
@@ -289,7 +289,7 @@ class Autoencoder(Bottleneck):
         return self.decode(encoding, bypass, training=training)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = [
             *("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down"),
             *("kernel_size", "decoder", "skip", "unpooling", "batch_norm", "dense_initial_std", "normalize_encoding"),
@@ -299,6 +299,6 @@ class Autoencoder(Bottleneck):
 
 
 def _without(dropped: Any, kept: Any, absent: float) -> Any:
-    """Replace the segments that `dropped` [shape=(batch,)] names."""
+    """Fill the segments marked in `dropped` [shape=(batch,)] with `absent`."""
     mask = ops.reshape(dropped, (-1,) + (1,) * (len(kept.shape) - 1))
     return ops.where(mask, ops.cast(absent, kept.dtype), kept)

@@ -1,4 +1,4 @@
-"""What all autoencoders share: an encoding of a few numbers behind a sigmoid, and the encoder that ends there."""
+"""Base class of all autoencoders: an encoding of a few numbers after a sigmoid, and the encoder that ends there."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
 
-#: What leads around an encoding: `positions` that pools remember and `skipped` values, from the input on.
+#: Values that bypass the encoding: pool `positions` and `skipped` values, in order from the input.
 Bypass = dict[str, list[Any]]
 
 
 class Bottleneck(keras.Model):  # type: ignore[misc]
-    """An autoencoder of scaled segments [shape=(batch, *input_size, 1)].
+    """Autoencoder of scaled segments [shape=(batch, *input_size, 1)].
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
     encoding_size
         Components of the encoding.
     n_steps
-        Encodings of one segment. Where there are several, an encoding's shape is (batch, n_steps, encoding_size).
+        Encodings per segment. If more than one, encodings have the shape (batch, n_steps, encoding_size).
     normalization
         Batch normalisation of the encoding before its sigmoid, without trainable parameters; or None.
     """
@@ -39,17 +39,17 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
 
     @abstractmethod
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
-        """Give the encoding before normalisation and sigmoid, and what leads around it to the decoder."""
+        """Return the encoding before normalisation and sigmoid, and the values that bypass it."""
 
     @abstractmethod
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
-        """Reconstruct scaled segments from an encoding and, unless it is None, what leads around it."""
+        """Reconstruct scaled segments from an encoding and, unless it is None, the bypass."""
 
     def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
-        """Turn every component the right way round, judged by some scaled segments; where there is one."""
+        """Normalise the sign of each component, using some scaled segments; does nothing by default."""
 
     def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
-        """Let the untrained decoder answer the mean picture [shape=input_size]; where it has a place for one."""
+        """Make the untrained decoder output the mean segment [shape=input_size]; does nothing by default."""
 
     def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Encode scaled segments.
@@ -57,7 +57,7 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         Returns
         -------
         tuple of tensor [shape=(batch, encoding_size)] and Bypass
-            The encoding in (0, 1), and what leads around it.
+            The encoding in (0, 1), and the values that bypass it.
         """
         logits, bypass = self.project(x, training=training)
         if self.normalization is not None:
@@ -65,7 +65,7 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         return ops.sigmoid(ops.cast(logits, "float32")), bypass
 
     def logits(self, x: Any, *, training: bool | None = False) -> Any:
-        """Encoding before its sigmoid [shape=(batch, encoding_size)]."""
+        """Return the encoding before its sigmoid [shape=(batch, encoding_size)]."""
         logits, _ = self.project(x, training=training)
         return logits if self.normalization is None else self.normalization(logits, training=training)
 
@@ -77,8 +77,8 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
     def settle_normalization(self, batches: Iterable[Any]) -> None:
         """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
 
-        A moving average lags behind while weights still change quickly, so that a component that is alive in training
-        can look dead afterwards. Does nothing where the encoding is not normalised; training itself is not affected.
+        A moving average lags behind while weights change quickly, so a component that is alive in training can look
+        dead afterwards. Does nothing if the encoding is not normalised. Training itself is not affected.
         """
         if self.normalization is None:
             return
@@ -89,12 +89,12 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         self.normalization.moving_variance.assign(values.var(axis=0))
 
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Make the encoder alone, with the scaler inside; it shares this model's weights.
+        """Build the encoder with the scaler inside; it shares this model's weights.
 
         Returns
         -------
         keras.Model
-            From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size)].
+            Maps unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size)].
         """
         inputs = keras.Input((*self.input_size, 1), name="segments")
         return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")

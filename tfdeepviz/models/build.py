@@ -1,4 +1,4 @@
-"""Presets to Keras models."""
+"""Build Keras models from presets."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Model: TypeAlias = Bottleneck | GenreClassifier | ContrastiveEncoder
 
 _AUTOENCODERS = {None: Autoencoder, "temporal": TemporalAutoencoder, "time-resolved": TimeResolvedAutoencoder}
 
-#: How Python and TensorFlow say that memory ran out.
+#: The out-of-memory errors of Python and TensorFlow.
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
-#: Genres of FMA-medium, with which the paper's classifiers are counted.
+#: Genres of FMA-medium, used to count the parameters of the paper's classifiers.
 PAPER_N_GENRES = 16
 
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Trainable parameters of a model in all, and from the input to the encoding, and the encoding's size."""
+    """Trainable parameters of the model and of its encoder, and the size of the encoding."""
 
     trainable: int
     to_encoding: int
@@ -45,12 +45,12 @@ def build_model(
     input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
     n_genres: int = PAPER_N_GENRES,
 ) -> Model:
-    """Make a preset's model with all its weights, in the dtype policy that is set.
+    """Build a preset's model with all its weights, under the current dtype policy.
 
     Raises
     ------
     ParameterError
-        If the preset's options do not fit each other or the input, or its weights do not fit into memory.
+        If the preset's options are incompatible with each other or the input, or its weights do not fit into memory.
     """
     try:
         return _build(preset, input_size, n_genres)
@@ -69,7 +69,7 @@ def _build(preset: Preset, input_size: tuple[int, int], n_genres: int) -> Model:
         model = ContrastiveEncoder(**{**preset.model, "input_size": input_size})
     else:
         model = GenreClassifier(**{**preset.model, "input_size": input_size, "n_genres": n_genres})
-        model.encoding_size(str(preset.encoder_layer))  # refuses a layer that the architecture has not
+        model.encoding_size(str(preset.encoder_layer))  # rejects a layer the architecture lacks
     model.build()
     return model
 
@@ -80,7 +80,7 @@ def count_parameters(
     input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
     n_genres: int = PAPER_N_GENRES,
 ) -> ParameterCounts:
-    """Count a preset's trainable parameters; errors are those of `build_model`."""
+    """Count a preset's trainable parameters; raises the errors of `build_model`."""
     model = build_model(preset, input_size=input_size, n_genres=n_genres)
     return counts_of(model, make_encoder(preset, model, SegmentScaler(preset.scaler)))
 
@@ -92,7 +92,7 @@ def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
 
 
 def make_encoder(preset: Preset, model: Model, scaler: SegmentScaler) -> keras.Model:
-    """Make a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
+    """Build a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
     if isinstance(model, GenreClassifier):
         return model.encoder(scaler, str(preset.encoder_layer))
     return model.encoder(scaler)

@@ -1,4 +1,4 @@
-"""The paper's genre classifiers, AlexNet and VGG on one channel, whose inner layers serve as encodings."""
+"""The paper's genre classifiers: AlexNet and VGG on one channel, whose inner layers serve as encodings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras import ops
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.params import ParameterError
 
-# Convolutions before each of VGG's pools, and the filters of each.
+# Convolutions per block of VGG, and filters per convolution; each block ends in a pool.
 _VGG_REPEATS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3)}
 _VGG_FILTERS = (64, 128, 256, 512, 512)
 
-# Encoding layers, and how many hidden dense layers each includes. The numbers count convolutions and dense layers.
+# Encoding layers, and the number of hidden dense layers before each. The names count convolutions and dense layers.
 _ENCODING_LAYERS = {
     "alexnet": {"L6": 1},
     "vgg11": {"L8": 0},
@@ -29,8 +29,9 @@ ARCHITECTURES = tuple(_ENCODING_LAYERS)
 class GenreClassifier(keras.Model):  # type: ignore[misc]
     """AlexNet (Krizhevsky 2014) or VGG (Simonyan and Zisserman 2015) as the paper uses them (section 3.2).
 
-    The convolutions are torchvision's, but for one input channel, and AlexNet's first one moves by one coefficient and
-    two frames. The head is new: two hidden dense layers with ReLU and dropout, then the logits.
+    The convolutions are torchvision's, with two differences: they take one input channel, and AlexNet's first one has
+    a stride of one coefficient and two frames. The head is new: two hidden dense layers with ReLU and dropout, then
+    the logits.
 
     Parameters
     ----------
@@ -41,30 +42,30 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
     input_size
         Coefficients and frames of one segment: at least 21 and 35 for AlexNet, 32 and 32 for VGG.
     batch_norm
-        Batch-normalise every convolution (VGG only; the paper does).
+        Batch-normalise every convolution (VGG only, as in the paper).
     width
-        Factor of all numbers of filters, rounded.
+        Factor applied to every number of filters, then rounded.
     dense_units
         Size of both hidden dense layers.
     dense_initial_std
-        Standard deviation of the dense kernels' initial values; torchvision's is 0.01, None takes He's, which narrow
-        layers need.
+        Standard deviation of the dense kernels' initial values; 0.01 in torchvision, None uses He initialisation,
+        which narrow layers need.
     normalize_encoding
-        Batch-normalise what encodings are made of without trainable parameters, before its ReLU, which keeps every
-        component alive: the hidden dense layers, and VGG's last convolution.
+        Batch-normalise the layers used as encodings (the hidden dense layers and VGG's last convolution) before their
+        ReLU, without trainable parameters. This keeps every component alive.
     dropout
-        Share of their outputs that is dropped in training.
+        Share of the hidden dense layers' outputs dropped in training.
 
     Raises
     ------
     ParameterError
-        If a value is impossible or they do not fit each other; the message names the rule.
+        If a value is invalid or the values are incompatible; the message names the rule.
 
-    The input has the shape (batch, *input_size, 1), scaled to zero mean and unit variance; the output are logits of the
-    shape (batch, n_genres), float32 in any dtype policy.
+    The input has the shape (batch, *input_size, 1), scaled to zero mean and unit variance. The output is logits
+    [shape=(batch, n_genres)], float32 under any dtype policy.
 
-    Weights start as torchvision's VGG does: He's normal distribution by fan-out for convolutions, zero for biases.
-    AlexNet starts so too, instead of PyTorch's default uniform distribution.
+    Weights are initialised as in torchvision's VGG: He normal by fan-out for convolutions, zero for biases. AlexNet
+    uses the same initialisation instead of PyTorch's default uniform distribution.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
 
     @property
     def encoding_layers(self) -> tuple[str, ...]:
-        """Names of the layers whose output can serve as encoding, from the input to the output."""
+        """Names of the layers whose output can serve as an encoding, from input to output."""
         return tuple(_ENCODING_LAYERS[self.architecture])
 
     def _alexnet(self) -> list[keras.layers.Layer]:
@@ -169,7 +170,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return [*layers, keras.layers.ReLU(name=f"{name}_relu", dtype=self.dtype_policy)]
 
     def _norm(self, name: str, *, affine: bool = True) -> keras.layers.Layer:
-        # PyTorch's constants, so that its weights give the same outputs.
+        # PyTorch's constants, so that PyTorch weights give the same outputs.
         return keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
         )
@@ -194,7 +195,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=dtype)
 
     def build(self, *_: Any) -> None:
-        """Make all weights."""
+        """Create all weights."""
         shape: tuple[int | None, ...] = (None, *self.input_size, 1)
         for layer in (*self.features, *self.head):
             layer.build(shape)
@@ -222,26 +223,26 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return ops.cast(_apply(self._to(layer), x, training=training), "float32")
 
     def encode_and_classify(self, x: Any, layer: str, *, training: bool | None = False) -> tuple[Any, Any]:
-        """Encode scaled segments and return their logits as well, in one pass."""
+        """Return the encodings and logits of scaled segments in one pass."""
         layers = [*self.features, *self.head]
         n = len(self._to(layer))
         encoding = _apply(layers[:n], x, training=training)
         return ops.cast(encoding, "float32"), _apply(layers[n:], encoding, training=training)
 
     def encoding_size(self, layer: str) -> int:
-        """Components of the encoding that a layer gives."""
+        """Size of the encoding taken from a layer."""
         shape: tuple[int | None, ...] = (None, *self.input_size, 1)
         for part in self._to(layer):
             shape = part.compute_output_shape(shape)
         return int(shape[-1] or 0)
 
     def encoder(self, scaler: SegmentScaler, layer: str) -> keras.Model:
-        """Make the encoder alone, with the scaler inside; it shares this model's weights.
+        """Build the encoder with the scaler inside; it shares this model's weights.
 
         Returns
         -------
         keras.Model
-            From unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size(layer))].
+            Maps unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size(layer))].
         """
         inputs = keras.Input((*self.input_size, 1), name="segments")
         return keras.Model(inputs, self.encode(scaler(inputs), layer), name="encoder")
@@ -249,13 +250,13 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
     def _to(self, layer: str) -> list[keras.layers.Layer]:
         if layer not in self.encoding_layers:
             raise ParameterError(f"layer={layer!r}: {self.architecture} offers {', '.join(self.encoding_layers)}")
-        # The head begins with Flatten; each hidden layer ends with its ReLU, and Dropout comes after that.
+        # The head begins with Flatten; each hidden layer ends with its ReLU, followed by Dropout.
         n_hidden = _ENCODING_LAYERS[self.architecture][layer]
         relus = [i for i, part in enumerate(self.head) if isinstance(part, keras.layers.ReLU)]
         return [*self.features, *self.head[: 1 + (relus[n_hidden - 1] if n_hidden else 0)]]
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = [
             *("architecture", "n_genres", "input_size", "batch_norm", "width", "dense_units", "dense_initial_std"),
             *("normalize_encoding", "dropout"),
@@ -269,7 +270,7 @@ def _is_number(value: object) -> bool:
 
 def _apply(layers: Iterable[keras.layers.Layer], x: Any, *, training: bool | None) -> Any:
     for layer in layers:
-        # Only these two behave differently in training.
+        # Only these layer types behave differently in training.
         modal = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Dropout)
         x = layer(x, training=training) if modal else layer(x)
     return x

@@ -1,4 +1,4 @@
-"""An encoder trained so that moments of one song agree and songs differ: what chooses a picture's look."""
+"""An encoder trained so that moments of one song agree and songs differ; it chooses the look of a picture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from keras import ops
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.params import ParameterError
 
-#: Keeps the square root of a variance differentiable at zero.
+#: Keeps the square root of the variance differentiable at zero.
 _LEAST_VARIANCE = 1e-3
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
-    """Encoder of segments for `contrastive_loss`.
+    """Segment encoder for `contrastive_loss`.
 
-    Two convolutions over time; of the input and of each of them the mean and the standard deviation over the segment
-    are kept (when something happens within it shall not matter), and a dense layer makes the encoding of them. It is
-    batch-normalised without trainable parameters before its sigmoid, which keeps every component alive.
+    The network applies two convolutions over time. A dense layer maps the mean and standard deviation over time of the
+    input and of both convolutions to the encoding, which therefore hardly depends on when something happens within the
+    segment. The encoding is batch-normalised without trainable parameters before its sigmoid, which keeps every
+    component alive.
 
     Parameters
     ----------
@@ -31,16 +32,16 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
     encoding_size
         Components of the encoding.
     n_filters, kernel_frames
-        Filters of the convolutions, and frames that each sees.
+        Filters per convolution, and frames per kernel.
     dropout
-        Share of the statistics that training hides.
+        Share of the statistics dropped in training.
 
     Raises
     ------
     ParameterError
-        If a value is impossible.
+        If a value is invalid.
 
-    It is called with scaled segments [shape=(..., *input_size, 1)], and gives encodings [shape=(..., encoding_size)].
+    Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
         )
 
     def build(self, *_: Any) -> None:
-        """Make all weights."""
+        """Create all weights."""
         n_coefficients, n_frames = self.input_size
         for convolution, norm, width in zip(
             self.convolutions, self.norms, (n_coefficients, self.n_filters), strict=True
@@ -113,7 +114,7 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
         return ops.sigmoid(ops.cast(logits, "float32"))
 
     def _project(self, x: Any, *, training: bool | None = False) -> Any:
-        """Give the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]."""
+        """Return the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         parts = [_mean_and_std(x)]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
@@ -129,18 +130,18 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
         self.normalization.moving_variance.assign(values.var(axis=0))
 
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Make the encoder with the scaler inside, from unscaled segments; it shares this model's weights."""
+        """Build the encoder of unscaled segments, with the scaler inside; it shares this model's weights."""
         inputs = keras.Input((*self.input_size, 1), name="segments")
         return keras.Model(inputs, self._encode(scaler(inputs)), name="encoder")
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "dropout")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _mean_and_std(x: Any) -> Any:
-    """Statistics over time [shape=(batch, 2 * width)] of a run of frames [shape=(batch, frames, width)]."""
+    """Mean and standard deviation over time [shape=(batch, 2 * width)] of frames [shape=(batch, frames, width)]."""
     mean = ops.mean(x, axis=1)
     variance = ops.mean(ops.square(x - mean[:, None]), axis=1)
     return ops.concatenate([mean, ops.sqrt(variance + _LEAST_VARIANCE)], axis=1)
@@ -149,20 +150,21 @@ def _mean_and_std(x: Any) -> Any:
 def contrastive_loss(encodings: Any, temperature: float) -> Any:
     """Normalised temperature-scaled cross-entropy (Chen et al. 2020, SimCLR, equation 1) over songs.
 
-    The moments of a song are divided into two halves, whose mean encodings are its two views. Of all other views in the
-    batch each has to find its partner, by the cosine of their angle as seen from the middle of the cube of encodings.
+    The moments of a song are split into two halves; the mean encodings of the halves are the song's two views. Each
+    view has to identify its partner among all other views in the batch, by the cosine similarity of their offsets from
+    the centre of the unit cube.
 
     Parameters
     ----------
     encodings : tensor [shape=(n_songs, n_moments, encoding_size)]
         In [0, 1]; `n_moments` is even.
     temperature
-        The smaller, the more the nearest strangers count.
+        The lower it is, the more the most similar views of other songs count.
 
     Returns
     -------
     tensor [shape=(n_songs,)]
-        Its value by chance is `log(2 * n_songs - 1)`.
+        Loss of each song; `log(2 * n_songs - 1)` by chance.
     """
     n, n_moments, size = encodings.shape
     n = ops.shape(encodings)[0] if n is None else n
@@ -177,16 +179,16 @@ def contrastive_loss(encodings: Any, temperature: float) -> Any:
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
-    """`contrastive_loss` as Keras wants it; there is nothing that it compares with."""
+    """`contrastive_loss` as a Keras loss; ignores `y_true`."""
 
     def __init__(self, temperature: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.temperature = temperature
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each song [shape=(n_songs,)] of encodings `y_pred` [shape=(n_songs, n_moments, encoding_size)]."""
+        """Return the loss [shape=(n_songs,)] of encodings `y_pred` [shape=(n_songs, n_moments, encoding_size)]."""
         return contrastive_loss(y_pred, self.temperature)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}
