@@ -1,18 +1,18 @@
-"""What the user can mend, told apart from what only we can."""
+"""Errors that the user can fix, as opposed to bugs."""
 
 from __future__ import annotations
 
 
 class TfdeepvizError(Exception):
-    """Something that the user can mend; the message says what it is and what to do.
+    """An error that the user can fix; the message says what is wrong and what to do.
 
-    The commands show these as one line. Any other error but the file system's is a bug, and keeps its traceback.
+    The commands print it as one line. Any other error is a bug and keeps its traceback, except file system errors.
     """
 
 
 class InputError(TfdeepvizError, ValueError):
-    """A value, a file or a combination of them cannot be used; the message names it and says what would do."""
+    """A value, a file or a combination of them cannot be used; the message names it and says what would work."""
 
 
 class DivergedError(TfdeepvizError, ArithmeticError):
-    """A training's loss is no longer a number; the message says what to change."""
+    """The training loss is no longer finite; the message says what to change."""

@@ -1,4 +1,4 @@
-"""One writer at a time in a folder."""
+"""Folder locks: one writer at a time."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tfdeepviz.errors import TfdeepvizError
 
 
 class BusyError(TfdeepvizError, RuntimeError):
-    """Another process works in a folder that two cannot share."""
+    """Another process holds the lock on a folder."""
 
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Let one process at a time work in a folder; the lock goes with its process, however that ends.
+    """Lock a folder for this process; the lock is released when the process ends, however it ends.
 
     Parameters
     ----------
     folder
-        It has to be there.
+        An existing folder.
     wait
-        For the other one to end, instead of refusing.
+        Wait for the lock instead of raising an error.
 
     Raises
     ------
     BusyError
-        If another process works there.
+        If another process holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

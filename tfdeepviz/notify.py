@@ -1,4 +1,4 @@
-"""Notifications when long work ends, by e-mail, Slack and whatever else Apprise can reach."""
+"""Notify the user when a long job ends: by e-mail, Slack or any other service that Apprise supports."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _MAX_ERROR_CHARACTERS = 500
 
-# Scheme and host of a URL in which no part can be mistaken for another: a password with an unescaped `@`, `/` or `?`
-# would make a piece of itself look like the host.
+# Matches only URLs whose host is unambiguous. In others, a password with an unescaped `@`, `/` or `?` could pass part
+# of itself off as the host.
 _UNAMBIGUOUS = re.compile(
     r"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([a-z0-9.-]+)(?::\d+)?"
     r"(?:/[^@?#]*)?(?:\?[^=&@]+=[^&]*(?:&[^=&@]+=[^&]*)*)?",
@@ -32,28 +32,28 @@ _UNAMBIGUOUS = re.compile(
 
 @contextmanager
 def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
-    """Tell `urls` when the block ends, well or not.
+    """Notify `urls` when the block ends, whether it succeeds or fails.
 
-    A notification that cannot be sent is a warning on standard error and nothing more: the block's result or error
-    stands. Warnings and errors name a URL's scheme and host; the rest may be secret.
+    If a notification cannot be sent, this prints a warning to standard error; the block's result or error stands.
+    Warnings and errors show only a URL's scheme and host, because the rest may be secret.
 
     Parameters
     ----------
     urls
-        Services as Apprise names them (https://appriseit.com/services/), such as
-        `mailtos://USER:PASSWORD@example.org?to=ME@example.org`. With none, nothing happens.
+        Apprise service URLs (https://appriseit.com/services/), such as
+        `mailtos://USER:PASSWORD@example.org?to=ME@example.org`. May be empty.
     what
-        What the block does, such as `train ae-shared`.
+        Description of the job, such as `train ae-shared`.
 
     Yields
     ------
     list of str
-        Lines for the message, which the block may add to.
+        Lines of the message; the block may append to it.
 
     Raises
     ------
     InputError
-        Before the block begins, if Apprise is not installed or cannot use one of the URLs.
+        Before the block starts, if Apprise is not installed or cannot use one of the URLs.
     """
     services = [(_service(url, number), url) for number, url in enumerate(urls, 1)]
     lines: list[str] = []
@@ -84,7 +84,7 @@ def _service(url: str, number: int) -> NotifyBase:
         raise InputError(f"notifications need Apprise ({error}); pip install 'tfdeepviz[notify]'") from error
     with _captured_log() as complaints:
         service = Apprise.instantiate(url, asset=AppriseAsset(app_id="tfdeepviz", async_mode=False))
-    # Apprise drops a recipient that it does not understand and goes on: nobody would be told in the end.
+    # Apprise silently drops recipients that it cannot parse, so the message would reach nobody.
     if service is None or complaints:
         raise InputError(
             f"notification URL {number} ({_masked(url)}): Apprise cannot use it as it is; "
@@ -102,7 +102,7 @@ def _send(service: NotifyBase, url: str, title: str, body: str) -> None:
     try:
         with _captured_log():
             reason = "" if sender.notify(body, title, body_format=NotifyFormat.TEXT) else "not sent"
-    # Whatever happens to the message, and Ctrl-C while it is being sent, must not hide what happened to the work.
+    # Neither a failed message nor Ctrl-C during sending may hide the outcome of the job.
     except (Exception, KeyboardInterrupt) as error:
         reason = f"not sent, {type(error).__name__}"
     if reason:
@@ -115,7 +115,7 @@ def _send(service: NotifyBase, url: str, title: str, body: str) -> None:
 
 @contextmanager
 def _captured_log() -> Iterator[list[str]]:
-    """Keep Apprise's log, which may quote parts of a URL, off every handler; gives its warnings and errors."""
+    """Keep Apprise's log off all handlers, because it may quote parts of a URL; yields its warnings and errors."""
     logger = logging.getLogger("apprise")
     messages: list[str] = []
 
@@ -134,7 +134,7 @@ def _captured_log() -> Iterator[list[str]]:
 
 
 def _masked(url: str) -> str:
-    """Scheme and, where that is what it is, host of a URL."""
+    """URL reduced to its scheme and, if unambiguous, its host."""
     scheme, separator, _ = url.partition("://")
     if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return "***"
@@ -143,7 +143,7 @@ def _masked(url: str) -> str:
 
 
 def _names_a_host(scheme: str) -> bool:
-    """Whether a service's URLs always have a host where others, such as `slack://`, have a token."""
+    """Whether this service's URLs always start with a host; others, such as `slack://`, start with a token."""
     from apprise import NotificationManager
 
     manager = NotificationManager()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""`AudioParams`: every number of the signal path from samples to segments."""
+"""`AudioParams`: all parameters of the signal path from samples to segments."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from tfdeepviz.errors import InputError
 
 
 class ParameterError(InputError):
-    """A parameter has a value that cannot work; the message names it and says what would."""
+    """A parameter has an impossible value; the message names it and says which values work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioParams:
-    """Parameters of the MFCC front end and of its segments.
+    """Parameters of the MFCC front end and the segment grid.
 
     Attributes
     ----------
     preset
-        Name under which these parameters are known.
+        Name of this parameter set.
     sample_rate_hz
-        Rate to which all audio is brought.
+        All audio is resampled to this rate.
     n_fft, hop_length
-        Frame length and distance between frames, in samples.
+        Frame length and hop, in samples.
     n_mels, n_mfcc
-        Mel bands (Slaney) and cepstral coefficients kept.
+        Number of mel bands (Slaney) and of cepstral coefficients kept.
     f_min_hz, f_max_hz
         Range of the mel filter bank.
     floor_db
         Smallest log-mel value, dB re 1 (power).
     top_db
-        If set, values more than this below the loudest log-mel value *of the track* are raised to it, as
-        `librosa.power_to_db` does. None keeps every frame independent of the rest of its track.
+        If set, log-mel values are clipped at this far below the *track's* maximum, as in `librosa.power_to_db`.
+        None keeps every frame independent of the rest of its track.
     segment_frames
-        Frames in one segment.
+        Frames per segment.
 
     Raises
     ------
@@ -82,57 +82,57 @@ class AudioParams:
 
     @property
     def n_bins(self) -> int:
-        """Frequency bins of one frame's DFT."""
+        """Number of frequency bins per frame."""
         return self.n_fft // 2 + 1
 
     @property
     def pad_samples(self) -> int:
-        """Zeros before the track's first sample, so that frame `i` is centred on sample `i * hop_length`."""
+        """Zeros before the first sample, so that frame `i` is centred on sample `i * hop_length`."""
         return self.n_fft // 2
 
     @property
     def overlap_hops(self) -> int:
-        """Whole hops that a run of frames needs beyond one hop a frame."""
+        """Hops that a run of frames needs beyond one hop per frame."""
         return math.ceil(self.n_fft / self.hop_length) - 1
 
     @property
     def frame_seconds(self) -> float:
-        """Time from one frame to the next."""
+        """Time between frames."""
         return self.hop_length / self.sample_rate_hz
 
     @property
     def segment_seconds(self) -> float:
-        """Time covered by one segment; also the hop at which segments do not overlap."""
+        """Duration of one segment; also the smallest hop without overlap."""
         return self.segment_frames * self.frame_seconds
 
     @property
     def segment_shape(self) -> tuple[int, int, int]:
-        """Shape of one segment as models see it: coefficients, frames, channels."""
+        """Shape of one segment as the model sees it: (coefficients, frames, channels)."""
         return (self.n_mfcc, self.segment_frames, 1)
 
     def n_frames(self, n_samples: int) -> int:
-        """Centred frames of a track of `n_samples` samples."""
+        """Number of centred frames in `n_samples` samples."""
         return 1 + n_samples // self.hop_length
 
     def hop_frames(self, hop_seconds: float) -> int:
-        """Whole frames nearest to a hop given in seconds, at least one.
+        """Convert a hop from seconds to frames, rounded, at least one.
 
         Raises
         ------
         ParameterError
-            If the hop is not a positive, finite number of at most a minute.
+            If the hop is not positive and at most 60 s.
         """
         if not 0 < hop_seconds <= 60:
             raise ParameterError(f"hop_seconds={hop_seconds}: give a value in (0, 60]")
         return max(1, round(hop_seconds / self.frame_seconds))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`; refuses unknown and missing names."""
+        """Inverse of `to_dict`; rejects unknown and missing names."""
         names = {field.name for field in fields(cls)}
         if unknown := set(values) ^ names:
             raise ParameterError(f"audio parameters have to be exactly {sorted(names)}; check {sorted(unknown)}")
@@ -142,11 +142,11 @@ class AudioParams:
         return cls(**values)
 
 
-#: The paper's front end: 80 dB below the track's loudest point.
+#: The paper's front end, clipped 80 dB below the track's maximum.
 PAPER = AudioParams(preset="paper", top_db=80.0)
 
-#: The same grid with a fixed floor, so that a segment depends on itself alone: for playing while the track is still
-#: being read, and for live input. Mastered music peaks near +25 dB here, so the range is about the paper's 80 dB.
+#: The same grid with a fixed floor, so that each segment depends only on itself: for live input, and for playback
+#: while the track is still loading. Mastered music peaks near +25 dB here, so the range is about the paper's 80 dB.
 LIVE = AudioParams(preset="live", floor_db=-55.0)
 
 AUDIO_PRESETS: dict[str, AudioParams] = {params.preset: params for params in (PAPER, LIVE)}

@@ -1,1 +1,1 @@
-"""Audio files to prepared MFCC segments."""
+"""From audio files to prepared MFCC segments."""

@@ -1,6 +1,6 @@
-"""How much sound a compressed file holds, from its framing alone: libsndfile may stop early without a word.
+"""Measure a compressed file from its framing alone, because libsndfile may stop early without an error.
 
-Each function reads the file once, in bounded memory, and decodes nothing.
+Each function reads the file once, in bounded memory, without decoding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import IO
 
 _CHUNK_BYTES = 1 << 16
 
-# Layer III: kbit/s by index, of MPEG-1 and of MPEG-2 and 2.5; Hz by version bits and index.
+# Layer III. Bit rates in kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5; sample rates by version bits and index.
 _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
@@ -23,16 +23,16 @@ _OGG_FIRST_PAGE = 2
 
 @dataclass(frozen=True)
 class Mp3Frames:
-    """The frames of an mp3 file.
+    """Frame statistics of an mp3 file.
 
     Attributes
     ----------
     seconds
-        Of all frames but the Xing tag's, without the delay and the padding that the tag states.
+        Duration of all frames except the Xing tag's, minus the delay and padding that the tag states.
     frame_seconds
-        Of the longest frame.
+        Duration of the longest frame.
     is_plain
-        The first frame stands where it should: at the file's start or right after an ID3 tag.
+        Whether the first frame is at the start of the file or right after an ID3 tag.
     """
 
     seconds: float
@@ -41,17 +41,12 @@ class Mp3Frames:
 
 
 def mp3_frames(path: Path) -> Mp3Frames | None:
-    """Measure an mp3 file by its frame headers, across junk and files that were joined, of whatever rates.
-
-    Parameters
-    ----------
-    path
-        The file.
+    """Measure an mp3 file from its frame headers; skips junk and handles joined files, even with mixed sample rates.
 
     Returns
     -------
     Mp3Frames or None
-        None if there is no frame whose length can be told.
+        None if the file has no frame of known length.
     """
     with path.open("rb") as file:
         start = id3_bytes(file)
@@ -96,7 +91,7 @@ def id3_bytes(file: IO[bytes]) -> int:
 
 
 def _mp3_header(header: bytes) -> tuple[int, int, int] | None:
-    """Bytes, samples and sample rate of the frame that begins so."""
+    """Size in bytes, number of samples and sample rate of a frame, from its header; None if it is not one."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer III
         return None
     version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
@@ -109,8 +104,8 @@ def _mp3_header(header: bytes) -> tuple[int, int, int] | None:
 
 
 def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
-    """Where the next frame begins that is followed by another one or by the file's end."""
-    n_bytes = 512  # often it is near
+    """Offset of the next frame that is followed by another frame or by the end of the file."""
+    n_bytes = 512  # it is usually close
     while True:
         file.seek(at)
         chunk = file.read(n_bytes)
@@ -118,7 +113,7 @@ def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
         while found >= 0:
             header = _mp3_header(chunk[found : found + 4])
             if header is None and found > len(chunk) - 4:
-                break  # the header goes on in the next chunk
+                break  # the header continues in the next chunk
             if header is not None:
                 file.seek(at + found + header[0])
                 following = file.read(4)
@@ -134,7 +129,7 @@ def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
 
 
 def _xing_tag(frame: bytes) -> tuple[int, int]:
-    """How many frames hold a tag instead of sound (0 or 1), and the samples that LAME's part of it takes away."""
+    """Number of frames that hold a tag instead of sound (0 or 1), and samples trimmed by its LAME part."""
     at = max(frame.find(b"Xing", 0, 64), frame.find(b"Info", 0, 64))
     if at < 0 or len(frame) < at + 8:
         return 0, 0
@@ -147,7 +142,7 @@ def _xing_tag(frame: bytes) -> tuple[int, int]:
 
 
 def is_chained_ogg(path: Path) -> bool:
-    """Whether streams follow one another in an Ogg file, as in files that were joined and in recorded radio."""
+    """Whether an Ogg file holds several streams in sequence, as in joined files and recorded radio."""
     with path.open("rb") as file:
         at, began = 0, False
         while True:
@@ -170,15 +165,15 @@ def is_chained_ogg(path: Path) -> bool:
 
 
 def is_joined_flac(path: Path) -> bool:
-    """Whether a second FLAC file follows the first in one file."""
+    """Whether a file holds two FLAC files in sequence."""
     with path.open("rb") as file:
         start = id3_bytes(file)
-        stream_infos = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # not the last block of metadata, or the last
+        stream_infos = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # as an inner and as the last metadata block
         return any(_find(file, start + 4, stream_info) is not None for stream_info in stream_infos)
 
 
 def _find(file: IO[bytes], at: int, needle: bytes) -> int | None:
-    """Where bytes next stand in a file."""
+    """Offset of the next occurrence of `needle`, or None."""
     while True:
         file.seek(at)
         chunk = file.read(_CHUNK_BYTES)
@@ -191,7 +186,7 @@ def _find(file: IO[bytes], at: int, needle: bytes) -> int | None:
 
 
 def n_leading_zeros(path: Path) -> int:
-    """How many zero bytes a file begins with."""
+    """Number of zero bytes at the start of a file."""
     n = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

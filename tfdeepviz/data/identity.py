@@ -1,4 +1,4 @@
-"""What a prepared dataset is, apart from the bytes that a machine stored of it."""
+"""Identity of a prepared dataset, independent of the bytes that a particular machine stored."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import hashlib
 import json
 from typing import Any
 
-#: Manifests of version 0.1, which do not say what the audio files held.
+#: Schema of version 0.1, whose manifests lack the hashes of the audio files.
 _WITHOUT_SOURCES = 2
 
 
 def digest_of(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest, which holds those of all stored files: equal only where every stored byte is."""
+    """SHA-256 of a manifest. It contains the hashes of all stored files, so equal digests mean equal bytes."""
     return _sha256(manifest)
 
 
 def identity_of(manifest: dict[str, Any]) -> str:
-    """SHA-256 of what was asked for and of the audio files' content: the same on every machine.
+    """SHA-256 of the request and of the audio files' content; the same on every machine.
 
-    It covers the selection, the recipe, and of each track its id, split, genre, the SHA-256 of its audio file, and
-    whether it was used or why it was skipped. It covers no number that a processor or a library may round otherwise,
-    and not how the tracks are divided into files. Datasets of version 0.1 have their digest for an identity.
+    It covers the selection, the recipe and, for each track, its id, split, genre, the SHA-256 of its audio file, and
+    whether it was used or why it was skipped. It excludes computed values, which may round differently on other
+    processors or library versions, and the division of tracks into shards. For datasets of version 0.1, the identity
+    is the digest.
 
     Raises
     ------
     KeyError, TypeError
-        If it is not the manifest of a prepared dataset.
+        If `manifest` is not the manifest of a prepared dataset.
     """
     if manifest["schema_version"] == _WITHOUT_SOURCES:
         return digest_of(manifest)

@@ -1,4 +1,4 @@
-"""The mel filter bank. Importing librosa for it would fail where numba has no folder to keep compiled code in."""
+"""The mel filter bank, without librosa: importing that fails where numba cannot write its cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tfdeepviz.params import AudioParams
 
-# Slaney's scale: linear up to 1 kHz, logarithmic above.
+# Slaney's mel scale: linear up to 1 kHz, logarithmic above.
 _HZ_PER_MEL = 200 / 3
 _CORNER_HZ = 1_000.0
 _CORNER_MEL = _CORNER_HZ / _HZ_PER_MEL
@@ -17,12 +17,12 @@ _LOG_STEP = float(np.log(6.4)) / 27
 
 
 def mel_filter_bank(params: AudioParams) -> npt.NDArray[np.float32]:
-    """Triangular filters of equal area on Slaney's mel scale, bit for bit those of `librosa.filters.mel`.
+    """Triangular filters of equal area on Slaney's mel scale, identical bit for bit to `librosa.filters.mel`.
 
     Parameters
     ----------
     params
-        Sample rate, FFT length, number of filters and their range.
+        Provides the sample rate, FFT length, number of filters and frequency range.
 
     Returns
     -------
