@@ -1,4 +1,4 @@
-"""Many presets trained one after the other, each in a process of its own, and a table of what came out."""
+"""Train several presets in sequence, each in its own process, and summarise the results in a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tfdeepviz.models.presets import load_preset
 Status = Literal["done", "failed", "not finished", "not begun"]
 
 _TRAINER = (sys.executable, "-m", "tfdeepviz.cli", "train")
-# A run writes its checkpoint after an epoch; whoever interrupts it loses no more than the epoch that it is in.
+# A run writes a checkpoint after each epoch, so an interruption loses at most the current epoch.
 _GRACE_SECONDS = 30.0
 _TAIL_LINES = 50
 _MAX_LINE_CHARACTERS = 10_000
@@ -34,7 +34,7 @@ _MAX_REASON_CHARACTERS = 300
 
 _SPLITS = ("test", "validation", "training")
 _KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers", "contrastive": "Song encoders"}
-#: Metrics a kind: name, heading and format. What a run does not have stays empty.
+#: Metrics per kind: name, heading and format. Missing values leave the cell empty.
 _METRICS = {
     "autoencoder": (
         ("mse", "MSE", ".5f"),
@@ -64,23 +64,23 @@ _METRICS = {
 
 
 class BatchError(TfdeepvizError, RuntimeError):
-    """Some presets of a batch could not be trained."""
+    """Training failed for some presets of a batch."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of one preset.
+    """Outcome of one preset.
 
     Attributes
     ----------
     name, kind
-        The preset's.
+        Name and kind of the preset.
     run
         Folder of its run.
     status
         `done`, `failed`, `not finished` (interrupted) or `not begun`.
     reason
-        One line, if it failed.
+        Reason for a failure, in one line.
     """
 
     name: str
@@ -92,7 +92,7 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the summary; None where a run has not come so far."""
+    """A row of the summary; values that a run has not reached yet are None."""
 
     result: BatchResult
     trainable: int | None = None
@@ -115,42 +115,42 @@ def run_batch(
     echo: Callable[[str], None] | None = None,
     trainer: Sequence[str] = _TRAINER,
 ) -> list[BatchResult]:
-    """Train presets one after the other and go on after a failure.
+    """Train presets in sequence, continuing after a failure.
 
-    Finished runs are not trained again and interrupted ones are resumed, because `tfdeepviz train` does so. Every
-    run has a process of its own: what crashes it, or kills it for its memory, takes no other along. `out` receives a
-    folder and a log a preset, and before and after each one a new `summary.csv` and `summary.md`.
+    As with `tfdeepviz train`, finished runs are not trained again and interrupted ones are resumed. Every run has its
+    own process, so a crash or an out-of-memory kill affects no other run. The batch writes one folder and one log per
+    preset to `out`, and rewrites `summary.csv` and `summary.md` before and after each run.
 
     Parameters
     ----------
     presets
-        Names or .json files, as `tfdeepviz train` takes them.
+        Names or .json files, as accepted by `tfdeepviz train`.
     dataset
         A prepared dataset.
     out
-        Folder of the runs' folders.
+        Parent folder of the runs.
     extra
-        More arguments for every `tfdeepviz train`.
+        Further arguments for every `tfdeepviz train`.
     echo
-        Told what the batch and its trainings print, piece by piece; by default standard output.
+        Called with each piece of output of the batch and its runs; writes to standard output by default.
     trainer
-        The command that trains, without its arguments.
+        The training command, without its arguments.
 
     Returns
     -------
     list of BatchResult
-        One a preset, `done` or `failed`, in their order.
+        One per preset, in order, `done` or `failed`.
 
     Raises
     ------
     FormatError
-        Before anything is trained, if a preset cannot be loaded.
+        Before training starts, if a preset cannot be loaded.
     InputError
-        Before anything is trained, if two presets would share a folder or there is none.
+        Before training starts, if two presets would share a folder or no preset is given.
     BusyError
-        If another batch works in `out`.
+        If another batch is running in `out`.
     KeyboardInterrupt
-        Interrupted; the run was told to stop, and the summary is written.
+        On interruption, after telling the run to stop and writing the summary.
     """
     echo = echo or _print
     rows = [_peek(result) for result in _plan(presets, out)]
@@ -162,7 +162,7 @@ def run_batch(
             result = row.result
             echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
             command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
-            # A finished run may be asked for more; until that is done, no table says that it is.
+            # A finished run may be trained further; until then, no table lists it as done.
             rows[i] = replace(rows[i], result=replace(result, status="not finished"), metrics={}, intervals={})
             _write_summary(out, rows)
             try:
@@ -182,7 +182,7 @@ def run_batch(
 
 
 def refuse_failures(results: Sequence[BatchResult]) -> None:
-    """Raise `BatchError` if a preset failed; its message names each with its reason."""
+    """Raise `BatchError` if any preset failed; the message names each one with its reason."""
     failed = [result for result in results if result.status == "failed"]
     if failed:
         reasons = "; ".join(f"{result.name} ({result.reason})" for result in failed)
@@ -190,12 +190,12 @@ def refuse_failures(results: Sequence[BatchResult]) -> None:
 
 
 def find_runs(out: Path) -> list[Path]:
-    """Find the folders in `out` that hold a training run, by name.
+    """Find the folders in `out` that hold a training run, sorted by name.
 
     Raises
     ------
     FormatError
-        If there is none.
+        If no folder does.
     """
     runs = sorted(path.parent for path in out.glob("*/config.json"))
     if not runs:
@@ -204,14 +204,14 @@ def find_runs(out: Path) -> list[Path]:
 
 
 def summarize(runs: Iterable[Path]) -> str:
-    """Write tables of training runs, finished or not, in Markdown: one a kind.
+    """Return Markdown tables of training runs, finished or not: one table per kind.
 
-    The split shown is the test split; where a dataset has none, the validation split, else the training split.
+    Metrics are those of the test split or, if the dataset has none, of the validation split, else the training split.
 
     Raises
     ------
     FormatError
-        If a folder holds no run, or one that cannot be read.
+        If a folder holds no run, or an unreadable one.
     """
     return _markdown([_read(path) for path in runs])
 
@@ -223,7 +223,7 @@ def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
     results = []
     for text in presets:
         preset = load_preset(text)
-        # Two presets that differ in case alone are one folder on some file systems.
+        # On case-insensitive file systems, presets whose names differ only in case share a folder.
         paths = [preset.name.casefold(), f"{preset.name}.log".casefold()]
         for path in paths:
             if path in taken:
@@ -234,7 +234,7 @@ def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
 
 
 def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> str:
-    """Run a training to its end; gives what it failed of, or nothing."""
+    """Run a training to its end; return the reason for a failure, or an empty string."""
     with log.open("a", encoding="utf-8", buffering=1) as file:
         output = _Output(file, echo)
         with subprocess.Popen(
@@ -243,7 +243,7 @@ def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> st
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-            # A terminal interrupts its whole foreground group; the child is to be told once, and by us.
+            # A terminal interrupts its whole foreground group; the child should receive one signal, from us.
             process_group=0,
         ) as process:
             try:
@@ -258,15 +258,15 @@ def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> st
                     timer.cancel()
                 raise
             finally:
-                # Does nothing to a process that has ended.
+                # A no-op if the process has ended.
                 process.kill()
     return _failure(process.returncode, output.tail)
 
 
 class _Output:
-    """What a process prints, on to the terminal as it comes and to its log by whole lines.
+    """Copies a process's output to the terminal as it arrives, and to the log line by line.
 
-    Of a progress bar, which returns to the beginning of its line again and again, the log keeps the last state.
+    The log keeps only the last state of a progress bar, which repeatedly returns to the start of its line.
     """
 
     def __init__(self, log: IO[str], echo: Callable[[str], None]) -> None:
@@ -279,7 +279,7 @@ class _Output:
     def copy(self, process: subprocess.Popen[bytes]) -> None:
         """Copy until the process ends."""
         assert process.stdout is not None
-        # Not by `read`, which waits for a whole block.
+        # `process.stdout.read` would wait for a whole block.
         while data := os.read(process.stdout.fileno(), 1 << 16):
             self._add(self._decoder.decode(data))
         self._add(self._decoder.decode(b"", final=True))
@@ -294,12 +294,12 @@ class _Output:
             visible = _CONTROL.sub("", whole.rstrip("\r").rpartition("\r")[2])[:_MAX_LINE_CHARACTERS]
             self.tail.append(visible)
             self._log.write(f"{visible}\n")
-        # A return at the very end may be half of "\r\n".
+        # A trailing "\r" may be the first half of "\r\n".
         end = "\r" if line.endswith("\r") else ""
         self._line = line.rstrip("\r").rpartition("\r")[2][:_MAX_LINE_CHARACTERS] + end
 
 
-# Escape sequences (colours, cursor) and control characters but the tabulator.
+# Escape sequences (colours, cursor) and control characters except tab.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -317,7 +317,7 @@ def _failure(status: int, tail: Iterable[str]) -> str:
     return shorten(f"exit status {status}: {last}".removesuffix(": "), _MAX_REASON_CHARACTERS, placeholder="...")
 
 
-# What the command line says of an error, and the last line of a traceback.
+# The prefix of the command line's errors, and the last line of a traceback.
 _ERROR = "tfdeepviz: error: "
 _RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
 
@@ -329,13 +329,13 @@ def _print(text: str) -> None:
 
 
 def _peek(result: BatchResult) -> _Row:
-    """What is known of a run that this batch has not trained, or not to its end."""
+    """Read what is known about a run that this batch has not trained, or not finished."""
     if not (result.run / "config.json").is_file():
         return _Row(result)
     try:
         return _read(result.run)
     except (FormatError, OSError):
-        # Its turn will come, and `tfdeepviz train` will say what is wrong.
+        # `tfdeepviz train` will report the problem when it reaches this run.
         return _Row(result)
 
 
@@ -351,7 +351,7 @@ def _finished(result: BatchResult) -> _Row:
 
 
 def _read(path: Path) -> _Row:
-    # TensorFlow is needed by nobody who only plans a batch or mends its arguments.
+    # Imported here because planning a batch and checking its arguments do not need TensorFlow.
     from tfdeepviz.models.training import Run
 
     run = Run.load(path)
@@ -411,7 +411,7 @@ def _csv(row: _Row) -> dict[str, Any]:
         **{"median_seconds_per_epoch": row.seconds_per_epoch, "split": row.split},
         **{"n_tracks": row.n_tracks, "n_segments": row.n_segments},
     }
-    # The same columns whatever the batch holds, so that summaries can be put together.
+    # The columns do not depend on the batch, so that summaries can be concatenated.
     for metrics in _METRICS.values():
         for name, _, _ in metrics:
             low, high = row.intervals.get(name, (None, None))
@@ -453,6 +453,6 @@ def _cells(row: _Row) -> list[str]:
 
 
 def _line(cells: Iterable[str]) -> str:
-    # Names and reasons are other people's text: it must neither end a cell nor become HTML.
+    # Names and reasons are untrusted text, which must neither end a cell nor become HTML.
     escaped = (cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(escaped)} |"

@@ -1,8 +1,8 @@
-"""Distillation: a small encoder that learns to say what a big one says (Hinton et al. 2015; Romero et al. 2015).
+"""Distillation: a small encoder learns to imitate a large one (Hinton et al. 2015; Romero et al. 2015).
 
-The student sees the teacher's encoding, of wide classifier layers its first principal components, and of a classifier
-the softened probabilities too. It needs no labels, so that every track of a corpus teaches it. An autoencoder's student
-has no decoder of its own: it is judged by what the teacher's decoder makes of its encodings.
+The student learns the teacher's encoding (its first principal components for wide classifier layers) and, if the
+teacher is a classifier, also its softened probabilities. It needs no labels, so every track of a corpus can be used. An
+autoencoder's student has no decoder: it is evaluated by the reconstructions of the teacher's decoder.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from tfdeepviz.models.tasks import (
     code_columns,
 )
 
-#: Softens the teacher's probabilities, so that the student learns which genres it finds similar.
+#: Softens the teacher's probabilities, so that the student learns which genres the teacher finds similar.
 TEMPERATURE = 2.0
-#: Weight of the soft labels beside the encoding, whose components have unit variance.
+#: Weight of the soft labels relative to the encoding, whose components have unit variance.
 SOFT_LABEL_WEIGHT = 0.5
 
 _NAMES = {"mean", "components", "offset", "scale"}
@@ -46,13 +46,13 @@ _NAMES = {"mean", "components", "offset", "scale"}
 
 @dataclass(frozen=True)
 class Targets:
-    """From a teacher's encoding to what its student has to say: components of unit variance.
+    """Map from a teacher's encoding to the student's targets: components of unit variance.
 
     Attributes
     ----------
     mean : np.ndarray [shape=(teacher's size,)]
     components : np.ndarray [shape=(n_components, teacher's size)]
-        Principal directions; the identity where the teacher's encoding is small enough to be learnt itself.
+        Principal directions; the identity if the teacher's encoding is small enough to be learnt directly.
     offset, scale : np.ndarray [shape=(n_components,)]
         Mean and standard deviation of the components over the training split.
     """
@@ -81,22 +81,22 @@ class Targets:
         return cls(mean, components, projected.mean(axis=0), scale)
 
     def __call__(self, encodings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Standardised components [shape=(n, n_components)] of a teacher's encodings."""
+        """Return the standardised components [shape=(n, n_components)] of a teacher's encodings."""
         return ((encodings - self.mean) @ self.components.T - self.offset) / self.scale
 
     def save(self, path: Path) -> None:
-        """Write as `.npz`."""
+        """Write to a `.npz` file."""
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{name: getattr(self, name) for name in _NAMES})
 
     @classmethod
     def load(cls, path: Path) -> Targets:
-        """Inverse of `save`.
+        """Read a file written by `save`.
 
         Raises
         ------
         FormatError
-            If the file is not what `save` writes.
+            If `save` cannot have written the file.
         """
         arrays = read_npz(path)
         if set(arrays) != _NAMES or any(a.dtype != np.float32 or not np.isfinite(a).all() for a in arrays.values()):
@@ -109,18 +109,18 @@ class Targets:
 
 
 class DistillationTask(Task):
-    """Say what a teacher says.
+    """Imitate a teacher.
 
     Parameters
     ----------
     preset, dataset
-        The student, and what it sees; the scaling is the teacher's.
+        The student and its training data; the teacher's scaling applies.
     teacher
         Task of the teacher's model on the same dataset.
     teacher_model
         The trained teacher.
     targets
-        What of the teacher's encoding is learnt.
+        Components of the teacher's encoding that the student learns.
     """
 
     columns = (*Task.columns, "min_correlation")
@@ -148,7 +148,7 @@ class DistillationTask(Task):
         self._teach = teaching_model(teacher, teacher_model)
 
     def build(self) -> keras.Model:
-        """Make the student: scaled segments to standardised components and, of a classifier, softened logits."""
+        """Build the student: scaled segments to standardised components and, for classifiers, softened logits."""
         n_components = len(self.targets.scale)
         inputs = keras.Input((*self._input_size, 1), name="scaled")
         if isinstance(self.teacher, AutoencoderTask):
@@ -163,23 +163,23 @@ class DistillationTask(Task):
         return keras.Model(inputs, {"code": code, "logits": logits / TEMPERATURE}, name="student")
 
     def losses(self) -> dict[str, Any]:
-        """Squared distance of the components and, of a classifier, cross-entropy with the softened probabilities."""
+        """Return the MSE of the components and, for classifiers, the cross-entropy with the softened probabilities."""
         losses: dict[str, Any] = {"code": "mse"}
         weights = {"code": 1.0}
         if isinstance(self.teacher, ClassifierTask):
             losses["logits"] = keras.losses.CategoricalCrossentropy(from_logits=True)
-            # Squared because softening divides the gradient by the temperature twice.
+            # Squared because softening divides the gradient by the squared temperature.
             weights["logits"] = SOFT_LABEL_WEIGHT * TEMPERATURE**2
         return {"loss": losses, "loss_weights": weights}
 
     def batches(self, seed: int) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Give scaled segments and what the teacher says of them."""
+        """Yield scaled segments and the teacher's answers to them."""
         for segments in self._epoch(seed).map(self.scaled).as_numpy_iterator():
             answers = self._teach.predict_on_batch(segments)
             yield segments, {**answers, "code": self.targets(answers["code"])}
 
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Give the distance to the teacher, and how well each component follows it."""
+        """Measure the distance to the teacher and the lowest correlation of a component with it."""
         theirs, mine = self._both(model, self.watched)
         encodings = self._in_teachers_units(mine)
         return {
@@ -189,7 +189,7 @@ class DistillationTask(Task):
         }
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Compare with the teacher, and measure the student by the teacher's metrics."""
+        """Compare the student with the teacher, and compute the teacher's metrics for the student."""
         theirs, mine = self._both(model, split)
         encodings = self._in_teachers_units(mine)
         metrics: dict[str, Any] = {
@@ -212,7 +212,7 @@ class DistillationTask(Task):
         return self.teacher.reconstructed(encode, decode, split, len(self.targets.scale))
 
     def encoder(self, model: keras.Model) -> keras.Model:
-        """Make the student's encoder, in the teacher's units."""
+        """Build the student's encoder, in the teacher's units."""
         inputs = keras.Input((*self._input_size, 1), name="segments")
         code = keras.Model(model.input, model.output["code"])(self.scaler(inputs))
         scale, offset = self.targets.scale.tolist(), self.targets.offset.tolist()
@@ -224,7 +224,7 @@ class DistillationTask(Task):
         return isinstance(self.teacher, AutoencoderTask)
 
     def _both(self, model: keras.Model, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Standardised components of teacher and student [each shape=(n, n_components)]."""
+        """Return the standardised components of teacher and student [each shape=(n, n_components)]."""
         theirs, mine = [], []
         for segments in self.segments(split).map(self.scaled).as_numpy_iterator():
             theirs.append(self.targets(self._teach.predict_on_batch(segments)["code"]))
@@ -251,7 +251,7 @@ class DistillationTask(Task):
 
 
 def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -> keras.Model:
-    """From scaled segments to `code`, the encoding before its sigmoid; of a classifier also softened `logits`."""
+    """Map scaled segments to `code`, the encoding before its sigmoid; for classifiers, also to softened `logits`."""
     inputs = keras.Input((*model.input_size, 1), name="scaled")
     if isinstance(task, AutoencoderTask):
         return keras.Model(inputs, {"code": model.logits(inputs)})
@@ -260,7 +260,7 @@ def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -
 
 
 def fit_targets(task: AutoencoderTask | ClassifierTask, model: keras.Model, n_components: int) -> Targets:
-    """Fit what a student learns to the teacher's encodings of the training split, of a large one a sample."""
+    """Fit the student's targets to the teacher's encodings of the training split, or of a sample if it is large."""
     teach = teaching_model(task, model)
     n = task.dataset.n_segments("training")
     batches = task.dataset.segments(
@@ -271,7 +271,7 @@ def fit_targets(task: AutoencoderTask | ClassifierTask, model: keras.Model, n_co
 
 
 def _correlations(theirs: npt.NDArray[np.float32], mine: npt.NDArray[np.float32]) -> list[float]:
-    """Pearson's correlation of each component; 0 where the student's is constant."""
+    """Pearson correlation of each component; 0 if the student's is constant."""
     a, b = theirs - theirs.mean(axis=0, dtype=np.float64), mine - mine.mean(axis=0, dtype=np.float64)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return [round(float(value), 4) for value in np.divide((a * b).sum(axis=0), norm, where=norm > 0, out=norm * 0)]

@@ -1,4 +1,4 @@
-"""Training on several devices or machines: the same steps, each batch divided over the devices."""
+"""Training on several devices or machines: the steps stay the same, and each batch is split across devices."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ DISTRIBUTIONS = ("mirrored", "data-parallel")
 
 @contextmanager
 def distributed(name: str | None, batch_size: int) -> Iterator[int]:
-    """Make and train variables in this context to spread the work.
+    """Distribute the training of variables that are created and trained in this context.
 
     Parameters
     ----------
     name
         `mirrored`: all devices that TensorFlow sees on this machine (`tf.distribute.MirroredStrategy`);
-        `data-parallel`: all devices that JAX sees on one or several machines (Keras' distribution API); or None.
-        Several machines each run the same command with Keras' `KERAS_DISTRIBUTION_JOB_ADDRESSES` (the first one's
-        HOST:PORT), `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID` (from 0).
+        `data-parallel`: all devices that JAX sees on one or several machines (Keras distribution API); or None.
+        To use several machines, run the same command on each, with the Keras variables
+        `KERAS_DISTRIBUTION_JOB_ADDRESSES` (HOST:PORT of the first machine), `KERAS_DISTRIBUTION_NUM_PROCESSES` and
+        `KERAS_DISTRIBUTION_PROCESS_ID` (from 0).
     batch_size
-        Of all devices together; they get equal shares.
+        Total over all devices, which get equal shares.
 
     Yields
     ------
@@ -37,7 +38,7 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
     Raises
     ------
     InputError
-        If there is no such distribution, Keras' backend is another one, or the batch cannot be divided.
+        If the distribution is unknown, needs another Keras backend, or cannot divide the batch evenly.
     """
     if name is None:
         yield 1
@@ -64,7 +65,7 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
     devices = keras.distribution.list_devices()
     _check(batch_size, len(devices))
     before = keras.distribution.distribution()
-    # Keras' own sharding does not see the size of batches that have been mapped; `own_share` does it instead.
+    # Keras cannot shard mapped datasets, as it does not see their batch size; `own_share` shards them instead.
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
     try:
         yield len(devices)
@@ -73,7 +74,7 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
 
 
 def own_share(batches: Iterable[Any], batch_size: int) -> Iterable[Any]:
-    """Of every batch, what this process feeds to its devices: all of it, unless several machines train together."""
+    """Return this process's share of every batch: the whole batch, unless several machines train together."""
     n = int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
     if keras.distribution.distribution() is None or n == 1:
         return batches
@@ -87,7 +88,7 @@ def own_share(batches: Iterable[Any], batch_size: int) -> Iterable[Any]:
 
 
 def synchronize(model: keras.Model) -> None:
-    """Let batch normalisation in `mirrored` training use the whole batch's statistics, not each device's own."""
+    """In `mirrored` training, let batch normalisation use the statistics of the whole batch, not of each device."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

@@ -1,4 +1,4 @@
-"""What an encoding is worth: whether it is alive, and an autoencoder's loss beside simple baselines."""
+"""Evaluate encodings: whether they are alive, and how an autoencoder's loss compares with simple baselines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sklearn.decomposition import PCA
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.models.bottleneck import Bypass
 
-#: A component with less spread over a split is dead.
+#: A component whose standard deviation over a split is lower counts as dead.
 MIN_ENCODING_STD = 0.05
-#: An encoding that may be exchanged at less cost is not used by the decoder. How much a model has to make of it to be
-#: published is for its preset's thresholds to say.
+#: If exchanging encodings raises the loss by a smaller share, the decoder does not use them. The preset's thresholds
+#: state how much is required for publication.
 MIN_SHUFFLE_RISE = 0.1
 
-#: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB at the paper's grid.
+#: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB for the paper's segments.
 MAX_PCA_SEGMENTS = 20_000
 
 Segments = npt.NDArray[np.float32]
@@ -30,20 +30,20 @@ Decode = Callable[[Any, Bypass], Any]
 
 
 class CollapsedEncoderError(TfdeepvizError, RuntimeError):
-    """The encoding carries nothing, however small the loss is."""
+    """The encoding carries no information, however low the loss."""
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """What a reconstruction is compared with: the training mean, and a PCA of the training split.
+    """Baselines for reconstruction: the training mean, and a PCA of the training split.
 
     Attributes
     ----------
     pca
-        Of segments, or of their steps.
+        PCA of segments, or of their pieces.
     n_steps
-        Encodings that a segment has: as many pieces of it, of the same length, are each compared with a PCA of their
-        own ten numbers.
+        Encodings per segment. A segment is cut into this many pieces of equal length, and the PCA describes each piece
+        with as many numbers as one encoding has.
     """
 
     pca: PCA
@@ -56,7 +56,7 @@ class Baselines:
         return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample), n_steps)
 
     def reconstruct(self, segments: Segments) -> dict[str, Segments]:
-        """Answers to some scaled segments, each of their shape, for `mean` and `pca`."""
+        """Return the baseline reconstructions `mean` and `pca`, each of the same shape as the scaled segments."""
         pieces = _pieces(segments, self.n_steps)
         guesses = {"mean": self.pca.mean_[None], "pca": self.pca.inverse_transform(self.pca.transform(pieces))}
         n, height, width, _ = segments.shape
@@ -68,7 +68,7 @@ class Baselines:
 
 
 def _pieces(segments: Segments, n_steps: int) -> Segments:
-    """Segments [shape=(n, height, width, 1)] in pieces of time [shape=(n * n_steps, height * width / n_steps)]."""
+    """Cut segments [shape=(n, height, width, 1)] along time [shape=(n * n_steps, height * width / n_steps)]."""
     n, height, width, _ = segments.shape
     pieces = segments.reshape(n, height, n_steps, width // n_steps).transpose(0, 2, 1, 3)
     return pieces.reshape(n * n_steps, -1)
@@ -76,16 +76,16 @@ def _pieces(segments: Segments, n_steps: int) -> Segments:
 
 @dataclass(frozen=True)
 class MeasuredSegments:
-    """What was measured of a split's segments, in their order.
+    """Measurements of a split's segments, in order.
 
     Attributes
     ----------
     errors
-        Mean squared error of each segment [shape=(n,)] for `model` (as it is), `unskipped` (without skipped values, if
-        it has any), `shuffled` (the same with the encoding of another track's segment) and, where baselines were given,
-        `alone` (from the encoding only), `mean` and `pca`.
+        Mean squared error of each segment [shape=(n,)] for `model` (unmodified), `unskipped` (without skipped values,
+        if the model has any), `shuffled` (the same, with the encoding of another track's segment) and, if baselines
+        were given, `alone` (from the encoding only), `mean` and `pca`.
     encodings : np.ndarray [shape=(n, encoding_size)]
-        One after the other where a segment has several.
+        If a segment has several encodings, they are consecutive rows.
     """
 
     errors: dict[str, npt.NDArray[np.float64]]
@@ -106,21 +106,21 @@ def measure_autoencoder(
     Parameters
     ----------
     encode, decode
-        As `Autoencoder` has them.
+        As in `Autoencoder`.
     batches
-        Gives scaled segments [shape=(batch, height, width, 1)]; called twice, because encodings are exchanged over all
-        of them.
+        Returns scaled segments [shape=(batch, height, width, 1)]. Called twice, because encodings are exchanged across
+        the whole split.
     track_ids : [shape=(n,)]
-        Which track each segment is of.
+        Track id of each segment.
     baselines
-        What to compare with, if anything.
+        Baselines for comparison, if any.
     seed
-        Of the exchange.
+        Seed of the exchange.
 
     Raises
     ------
     InputError
-        If there is no segment, or not as many track ids.
+        If there are no segments, or their number differs from that of the track ids.
     """
     codes: list[npt.NDArray[np.float32]] = []
     has_bypass = False
@@ -139,13 +139,13 @@ def measure_autoencoder(
         others, donors = encodings[donors[: len(x)]], donors[len(x) :]
         bypass = encode(x)[1] if has_bypass else {}
         answers = {"model": decode(z, bypass)}
-        # Skipped values are the picture itself: beside them no code can count.
+        # Skipped values contain the segment itself, so the effect of the encoding is measured without them.
         unskipped = {name: parts for name, parts in bypass.items() if name != "skipped"}
         if len(unskipped) < len(bypass):
             answers["unskipped"] = decode(z, unskipped)
         answers["shuffled"] = decode(others, unskipped)
         if baselines is not None:
-            # What it makes of the encoding only.
+            # The reconstruction from the encoding only.
             answers["alone"] = decode(z, {}) if bypass else answers["model"]
             answers |= baselines.reconstruct(x)
         for name, answer in answers.items():
@@ -158,26 +158,26 @@ def measure_autoencoder(
 
 
 def exchanged(track_ids: Sequence[int] | npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Draw, for each segment, a segment of another track: segments of one track resemble each other.
+    """Draw a segment of another track for each segment, because segments of one track resemble each other.
 
-    Where all are of one track, another segment of that; a single one is left in its place.
+    If there is only one track, another of its segments is drawn; a single segment keeps its place.
 
     Parameters
     ----------
     track_ids : [shape=(n,)]
-        Which track each segment is of, in any order.
+        Track id of each segment, in any order.
     seed
-        Of the draw.
+        Seed of the draw.
 
     Returns
     -------
     np.ndarray [shape=(n,)]
-        Indices of the segments that were drawn.
+        Indices of the drawn segments.
     """
     _, track, sizes = np.unique(track_ids, return_inverse=True, return_counts=True)
     n = len(track)
     order = np.argsort(track, kind="stable")
-    # In this order the tracks stand in a circle, and all but a segment's own begin where that ends.
+    # Arrange the sorted tracks in a circle: all other tracks then follow the end of a segment's own track.
     if len(sizes) > 1:
         ends, n_others = np.cumsum(sizes)[track[order]], n - sizes[track[order]]
     else:
@@ -188,7 +188,7 @@ def exchanged(track_ids: Sequence[int] | npt.NDArray[np.int64], seed: int) -> np
 
 
 def describe_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """Spread of each component [encodings: shape=(n, encoding_size)], for a run's metrics."""
+    """Return the metrics of encodings [shape=(n, encoding_size)]: standard deviations and number of dead components."""
     std = encodings.std(axis=0, dtype=np.float64)
     return {"encoding_std": std.round(4).tolist(), "dead_components": int((std < MIN_ENCODING_STD).sum())}
 
@@ -199,9 +199,9 @@ def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
     Parameters
     ----------
     metrics
-        Of each split, as a run has them.
+        Metrics of a run, by split.
     split
-        Which one counts; by default validation, where there is one, else training.
+        Split to check; by default validation if there is one, else training.
     """
     split = split or ("validation" if "validation" in metrics else "training")
     measured = metrics[split]
