@@ -1,4 +1,4 @@
-"""Segments straight from audio files, without a prepared dataset: decoded in parallel while they are needed."""
+"""Segments straight from audio files, decoded in parallel on demand, without a prepared dataset."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.params import ParameterError
 
 #: `libsndfile` reads everything that `decode_file` reads. `tensorflow-io` decodes mp3 inside the graph, without Python,
-#: and is only right for whole mp3 files at the params' rate (docs/decisions/0001-decoding.md).
+#: and is correct only for intact mp3 files at the params' rate (docs/decisions/0001-decoding.md).
 DECODERS = ("libsndfile", "tensorflow-io")
 
-# While one thread decodes, another can be in the graph.
+# While one thread decodes, another can run the graph.
 _THREADS_PER_CALL = 2
-#: Cached tracks that are held to mix their order.
+#: Shuffle buffer for cached tracks.
 _SHUFFLED_TRACKS = 128
 
 
@@ -41,23 +41,23 @@ class AudioFiles(SegmentSource):
     recipe
         What is kept of each track.
     files
-        The tracks; those that cannot be used are left out and noted in `skipped`.
+        The tracks; unusable ones are left out and recorded in `skipped`.
     decoder
         One of `DECODERS`.
     cache
-        Keep the rows of every track after its first use: in memory if True, or in files with this prefix.
-        Without it, every epoch decodes anew.
+        Keep each track's rows after their first use: in memory if True, or in files with this prefix.
+        Without a cache, every epoch decodes all tracks again.
     max_seconds
         Longer tracks are skipped.
     skipped
-        Tracks that could not be used so far, by track id. tensorflow-io's decoder cannot say which: it logs a warning.
+        Tracks found unusable so far, by track id. The `tensorflow-io` decoder cannot name them; it logs a warning.
 
     Raises
     ------
     ParameterError
-        If there is no such decoder, or it cannot do what the recipe asks for.
+        If the decoder is unknown or does not support the recipe.
     InputError
-        If `max_seconds` is no such length.
+        If `max_seconds` is out of range.
     """
 
     recipe: Recipe
@@ -78,7 +78,7 @@ class AudioFiles(SegmentSource):
         self._extract = self.recipe.features.extractor()
 
     def statistics(self) -> SegmentStatistics:
-        """Scaler statistics of the training split's segments; decodes it wholly when first asked."""
+        """Scaler statistics of the training split's segments; the first call decodes the whole split."""
         if self._statistics is None:
             shape = self.features.scaler_shape
             batches = self.segments("training", batch_size=256).as_numpy_iterator()
@@ -103,7 +103,7 @@ class AudioFiles(SegmentSource):
             np.random.default_rng(seed).shuffle(members)
         if self.decoder == "libsndfile":
             return self._decoded_in_threads([self.files[index] for index in members])
-        # Where a file cannot be read, its element is an error, which is left out and logged.
+        # An unreadable file yields an error, which is logged and dropped.
         tracks = tf.data.Dataset.from_tensor_slices(np.array(members, np.int64)).map(
             self._graph_decoder(), num_parallel_calls=N_CALLS, deterministic=True
         )
@@ -111,7 +111,7 @@ class AudioFiles(SegmentSource):
         return tracks.filter(lambda track: tf.shape(track["rows"])[0] >= self.params.segment_frames)
 
     def _decoded_in_threads(self, members: Sequence[Track]) -> tf.data.Dataset:
-        # Threads of our own: a Python function mapped by tf.data would hold the very threads that its graph needs.
+        # Separate threads: a Python function mapped by tf.data would block the threads that its own graph needs.
         n_threads = _THREADS_PER_CALL * N_CALLS
 
         def generate() -> Iterator[dict[str, Any]]:
@@ -126,7 +126,7 @@ class AudioFiles(SegmentSource):
                             **{"starts": prepared.starts, "rows": prepared.rows.astype(np.float32)},
                         }
                 finally:
-                    # Where the pipeline is left before its end, what is not yet begun is not needed.
+                    # If the consumer stops early, drop the tracks that have not started.
                     pool.shutdown(cancel_futures=True)
 
         signature = {
@@ -162,7 +162,7 @@ class AudioFiles(SegmentSource):
 def _ahead(
     pool: Executor, function: Callable[[Track], PreparedTrack], tracks: Iterable[Track], *, n_ahead: int
 ) -> Iterator[PreparedTrack]:
-    """As `pool.map`, but with so many results at most that nobody has taken yet: memory does not grow with tracks."""
+    """Like `pool.map`, but with at most `n_ahead` results pending, so that memory does not grow with the corpus."""
     waiting: deque[Future[PreparedTrack]] = deque()
     for track in tracks:
         waiting.append(pool.submit(function, track))

@@ -1,4 +1,4 @@
-"""Augmentation of segments for classifiers: masks as in SpecAugment (Park et al. 2019), and gain."""
+"""Segment augmentation for classifiers: SpecAugment masks (Park et al. 2019) and gain."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tfdeepviz.params import ParameterError
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far a segment may be changed. Everything is drawn anew for every segment.
+    """Limits of the random changes; each segment gets its own.
 
-    Shifts in time need no setting of their own: a seeded pipeline cuts each track from another first frame in every
-    epoch, with true sound at the edges (but for datasets that hold chosen segments only).
+    There is no setting for time shifts: a seeded pipeline starts each track at another frame in every epoch, with real
+    sound at the edges (except for datasets that hold chosen segments only).
 
     Attributes
     ----------
     max_gain_db
-        Louder or quieter by up to this. Exact for log-mel and raw audio; in MFCC it moves the first coefficient only,
-        which is exact where no band rests on the floor.
+        Largest gain or attenuation. Exact for log-mel and raw audio; for MFCC it changes only the first coefficient,
+        which is exact unless a band is at the floor.
     n_frequency_masks, max_frequency_mask
-        Runs of coefficients or bands that are replaced by their mean, and their largest width.
+        Number of runs of coefficients or bands to replace by their mean, and their maximum width.
     n_time_masks, max_time_mask
-        Runs of frames that are replaced by their mean, and their largest width.
+        Number of runs of frames to replace by their mean, and their maximum width.
 
     Raises
     ------
@@ -58,9 +58,9 @@ class Augmenter:
     Attributes
     ----------
     augmentation, features
-        What to do, and to what.
+        The limits, and the layout of the segments.
     mean : np.ndarray [shape=Features.scaler_shape]
-        Mean of the training split: what a mask hides is replaced by it, so that it says nothing after any scaling.
+        Mean of the training split. Masks are filled with it, so that they carry no information after any scaling.
     """
 
     augmentation: Augmentation
@@ -68,7 +68,7 @@ class Augmenter:
     mean: npt.NDArray[np.float64] = field(repr=False)
 
     def __call__(self, segment: tf.Tensor) -> tf.Tensor:
-        """Change one segment [shape=Features.segment_shape]; call it in a mapped function whose graph has a seed."""
+        """Augment one segment [shape=Features.segment_shape]; call this in a mapped function whose graph has a seed."""
         return self._masked(self._louder(segment))
 
     def _louder(self, segment: tf.Tensor) -> tf.Tensor:
@@ -89,8 +89,8 @@ class Augmenter:
         if self.features.mode == "raw":
             return segment
         mean = tf.constant(self.mean.T, tf.float32)
-        spectrogram = tf.transpose(segment[..., 0]) - mean  # (frames, width), as tensorflow-io has it
-        # tensorflow-io draws widths below its parameter, and fails on one that could hide everything.
+        spectrogram = tf.transpose(segment[..., 0]) - mean  # (frames, width), as tensorflow-io expects
+        # tensorflow-io draws widths below its parameter, and fails if that parameter exceeds the axis.
         frames, width = self.features.params.segment_frames, self.features.width
         for _ in range(a.n_frequency_masks):
             spectrogram = tfio.audio.freq_mask(spectrogram, min(a.max_frequency_mask + 1, width))

@@ -1,4 +1,4 @@
-"""What is kept of a track: which features, always as rows of one frame each, and which segments of them."""
+"""What is kept of a track: its features, as one row per frame, and which segments of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.segments import segment_starts, windows_at
 from tfdeepviz.params import AudioParams, ParameterError
 
-#: `raw` is what the original calls "e2e": the model gets samples and learns its own features.
+#: `raw`, "e2e" in the original, feeds samples to the model, which learns its own features.
 MODES = ("mfcc", "log-mel", "raw")
 STORAGES = ("float32", "float16")
 
@@ -24,19 +24,19 @@ Rows = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Features:
-    """Layout of a track's rows and of the segments that are cut from them.
+    """Layout of a track's rows and of the segments cut from them.
 
     Attributes
     ----------
     params
-        Frames and segment grid; `raw` uses their rate, hop and segment length only.
+        Frames and segment grid; `raw` uses only the rate, hop and segment length.
     mode
         One of `MODES`.
 
     Raises
     ------
     ParameterError
-        If there is no such mode.
+        If the mode is unknown.
     """
 
     params: AudioParams
@@ -48,33 +48,33 @@ class Features:
 
     @property
     def width(self) -> int:
-        """Values in a row: coefficients, bands, or the samples of one hop."""
+        """Values per row: coefficients, bands, or the samples of one hop."""
         p = self.params
         return {"mfcc": p.n_mfcc, "log-mel": p.n_mels, "raw": p.hop_length}[self.mode]
 
     @property
     def segment_shape(self) -> tuple[int, ...]:
-        """Shape of one segment as models see it: (width, frames, 1), or (samples, 1) of raw audio."""
+        """Shape of one segment as models see it: (width, frames, 1), or (samples, 1) for raw audio."""
         frames = self.params.segment_frames
         return (frames * self.width, 1) if self.mode == "raw" else (self.width, frames, 1)
 
     @property
     def scaler_shape(self) -> tuple[int, ...]:
-        """Elements that are scaled each by itself; raw audio has one for all samples, whose place says nothing."""
+        """Grid of separately scaled elements; raw audio has one for all samples, whose position means nothing."""
         return (1,) if self.mode == "raw" else self.segment_shape[:2]
 
     def n_frames(self, n_samples: int) -> int:
-        """Rows of a track of `n_samples` samples; raw audio has no padding, so its incomplete last row is dropped."""
+        """Rows of a track of `n_samples` samples; raw audio is not padded, so an incomplete last row is dropped."""
         return n_samples // self.params.hop_length if self.mode == "raw" else self.params.n_frames(n_samples)
 
     def arrange(self, windows: tf.Tensor) -> tf.Tensor:
-        """Windows of rows [shape=(n, segment_frames, width)] as segments [shape=(n, *segment_shape)]."""
+        """Turn windows of rows [shape=(n, segment_frames, width)] into segments [shape=(n, *segment_shape)]."""
         if self.mode == "raw":
             return tf.reshape(windows, [-1, *self.segment_shape])
         return tf.transpose(windows, [0, 2, 1])[..., tf.newaxis]
 
     def extractor(self) -> Callable[[Rows], Rows]:
-        """Build what turns mono PCM [shape=(n_samples,)] into rows [shape=(n_frames, width), dtype=float32]."""
+        """Build the function from mono PCM [shape=(n_samples,)] to rows [shape=(n_frames, width), dtype=float32]."""
         if self.mode == "raw":
             width = self.width
             return lambda pcm: pcm[: len(pcm) // width * width].reshape(-1, width)
@@ -82,7 +82,7 @@ class Features:
         return frontend.mfcc if self.mode == "mfcc" else frontend.log_mel
 
     def graph_extractor(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """As `extractor`, for use inside a graph."""
+        """Like `extractor`, for use inside a graph."""
         if self.mode == "raw":
             width = self.width
             return lambda pcm: tf.reshape(pcm[: tf.size(pcm) // width * width], [-1, width])
@@ -92,21 +92,21 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what is kept of a track.
+    """All settings that decide what is kept of a track.
 
     Attributes
     ----------
     features
-        The rows.
+        Layout of the rows.
     hop_frames
-        Frames from one segment's start to the next; smaller than `segment_frames` for overlap.
+        Frames between segment starts; smaller than `segment_frames` for overlap.
     segments_per_track
-        Keep only so many segments of each track, chosen at random; None keeps all rows, so that any hop can be cut
-        from them later.
+        Maximum number of segments to keep per track, chosen at random. None keeps all rows, so that segments can be
+        cut at any hop later.
     seed
-        Of that choice; a track's choice depends on (seed, track id) only.
+        Seed of that choice, which depends only on (seed, track id).
     storage
-        Type of the stored rows, one of `STORAGES`.
+        Data type of the stored rows, one of `STORAGES`.
     genres
         Top-level genres in the order of their labels.
 
@@ -136,7 +136,7 @@ class Recipe:
             raise ParameterError(f"genres={self.genres!r}: give different titles in alphabetical order")
 
     def starts(self, n_frames: int, track_id: int) -> npt.NDArray[np.int64]:
-        """First frames of a track's segments, in the order of time."""
+        """First frames of a track's segments, in time order."""
         segment_frames = self.features.params.segment_frames
         starts = segment_starts(n_frames, segment_frames=segment_frames, hop_frames=self.hop_frames)
         if self.segments_per_track is None or len(starts) <= self.segments_per_track:
@@ -147,28 +147,28 @@ class Recipe:
         return starts[np.sort(chosen)]
 
     def keep(self, rows: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
-        """What is stored of a track's rows: all, or those of the chosen segments one after the other."""
+        """Rows to store: all of them, or those of the chosen segments, concatenated."""
         if self.segments_per_track is not None:
             rows = windows_at(rows, starts, segment_frames=self.features.params.segment_frames)
         return rows.reshape(-1, self.features.width).astype(self.storage, copy=False)
 
     def statistics(self, kept: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64]) -> SegmentStatistics:
-        """Scaler statistics of one track's segments, as they were kept."""
+        """Scaler statistics of one track's segments, from the rows that `keep` returned."""
         frames = self.features.params.segment_frames
         if self.segments_per_track is not None:
             starts = np.arange(len(starts)) * frames
-        # One frame of all windows at a time: whole windows that overlap can be a hundred times as large as the track.
+        # One frame of all windows at a time: overlapping windows together can be a hundred times as large as the track.
         columns = (kept[starts + i] for i in range(frames))  # each (n_segments, width)
         if self.features.mode == "raw":
             return SegmentStatistics.merge(SegmentStatistics.of(column.reshape(-1, 1)) for column in columns)
         return SegmentStatistics.side_by_side([SegmentStatistics.of(column) for column in columns])
 
     def label(self, genre: str) -> int:
-        """Label of a top-level genre; -1 where a track has none."""
+        """Label of a top-level genre; -1 if it is empty or unknown."""
         return self.genres.index(genre) if genre in self.genres else -1
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values for JSON."""
         values = asdict(self)
         features = values.pop("features")
         return {"audio": features["params"], "mode": features["mode"], **values, "genres": list(self.genres)}

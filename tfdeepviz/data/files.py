@@ -1,4 +1,4 @@
-"""Whole or not at all: atomic writing, and bounded reading of JSON."""
+"""Atomic writing, and bounded reading of JSON and `.npz` files."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ import numpy.typing as npt
 
 from tfdeepviz.errors import InputError
 
-#: Begins the name of everything temporary, so that leftovers can be told from what users put there. Names of users are
-#: no part of it: where theirs is as long as a disk takes, there is no room for more.
+#: Prefix of all temporary names, to tell leftovers from the user's files. Temporary names do not include the target's
+#: name, which may already have the maximum length.
 TEMPORARY = ".tfdeepviz-"
 
-# What no format needs more of, and what leaves room.
+# Enough for every format here, and short enough for any file system.
 _MAX_SUFFIX_CHARACTERS = 8
 
 
 class FormatError(InputError):
-    """A file is not what it should be; the message names the file, the flaw and the remedy."""
+    """A file does not have the expected content; the message names the file, the flaw and the remedy."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that replaces it when the block ends without an error."""
+    """Yield a temporary path beside `path`, which replaces it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # With the suffix, because some writers go by it.
+    # Keep the suffix, because some writers infer the format from it.
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix[:_MAX_SUFFIX_CHARACTERS]}")
-    # Made with these permissions so that the kernel takes off what the umask says. To read the umask is to change it,
-    # for all threads. Only a new file will do: nobody's link is followed.
+    # With mode 0o666 the kernel applies the umask. Reading the umask here would mean changing it, for all threads.
+    # O_EXCL accepts only a new file, so no symbolic link is followed.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         temporary.replace(path)
     except Exception as error:
-        # What fails in the middle of a file does not name it, and libraries have errors of their own for a full disk.
+        # Errors in the middle of a file do not name it, and some libraries raise their own errors for a full disk.
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)
         elif not isinstance(error, OSError) and (full := os.strerror(errno.ENOSPC)) in str(error):
@@ -61,7 +61,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder, which is gone when the block ends unless it was renamed; the umask says who may read it."""
+    """Yield a new folder that is deleted when the block ends, unless it was renamed; permissions follow the umask."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{TEMPORARY}{secrets.token_hex(8)}"
     folder.mkdir()
@@ -72,7 +72,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a process that was killed could not; nobody may be writing to the folder."""
+    """Remove temporary files of killed processes; no process may be writing to the folder."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -93,7 +93,7 @@ def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        If the file is missing, too large, no JSON or no object.
+        If the file is missing, too large, or not a JSON object.
     """
     try:
         if path.stat().st_size > max_bytes:
@@ -123,7 +123,7 @@ def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[A
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > max_bytes:
                 raise FormatError(f"{path}: holds more than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
-            # `np.savez` does not compress, and zipfile would make room for whatever an archive claims.
+            # `np.savez` does not compress, and zipfile would allocate whatever size an archive claims.
             n_bytes = path.stat().st_size
             if any(max(entry.file_size, entry.compress_size) > n_bytes for entry in entries):
                 raise ValueError("an array claims to be larger than the file")
@@ -135,13 +135,13 @@ def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[A
         raise FormatError(f"{path}: not an .npz file that can be read ({reason}); make it again") from error
 
 
-# struct.error and RuntimeError are zipfile's, for broken fields and for methods that it lacks; TypeError is for dtypes.
+# zipfile raises struct.error for broken fields and RuntimeError for unsupported methods. TypeError comes from dtypes.
 _NPZ_ERRORS = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
 
-# What NumPy writes before plain values. NumPy would evaluate this as Python and allocate what it claims.
+# The header that NumPy writes for plain values. NumPy itself would evaluate it as Python and allocate what it claims.
 _NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\0..\{'descr': '([<>|][?a-zA-Z]\d{1,9})', 'fortran_order': (False|True), "
     rb"'shape': \(((?:\d{1,15}(?:, |,|(?=\))))*)\), \} *\n",
@@ -168,14 +168,14 @@ def _refuse_constant(name: str) -> float:
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """Where a relative path leads that a file of other people names, if that is inside a folder.
+    """Resolve a relative path from an untrusted file against a folder.
 
-    Links are followed. They are the user's own, and large corpora are often made of them.
+    Symbolic links are followed: they are the user's own, and large corpora often consist of them.
 
     Raises
     ------
     FormatError
-        If it leads out.
+        If the path leads out of the folder.
     """
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or "\0" in relative:
@@ -184,6 +184,6 @@ def inside(folder: Path, relative: str) -> Path:
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""PCM to MFCC as a TensorFlow graph, equal to `librosa.feature.mfcc`.
+"""PCM to MFCC as a TensorFlow graph, equivalent to `librosa.feature.mfcc`.
 
-The graph is made of reshapes, matrix products and element-wise maths only, so that the very same one runs in
-TensorFlow, in a SavedModel and, converted, in TensorFlow.js, whose fast backends have no FFT for these frame lengths.
+The graph uses only reshapes, matrix products and element-wise operations, so that the same graph runs in TensorFlow,
+in a SavedModel and, converted, in TensorFlow.js, whose fast backends have no FFT for these frame lengths.
 """
 
 from __future__ import annotations
@@ -16,22 +16,21 @@ import tensorflow as tf
 from tfdeepviz.data.mel import mel_filter_bank
 from tfdeepviz.params import AudioParams
 
-# Frames that go through the graph at once: what they need in between stays in the cores' caches, and memory does
-# not grow with the track. The values do not depend on it.
+# Frames per call of the graph. Intermediate results fit into the CPU caches, and memory does not grow with the track.
+# The result does not depend on this number.
 _BLOCK_FRAMES = 1_024
 
-# Terms in one sum of a matrix product. TensorFlow cuts longer sums into pieces, whose size depends on the number of
-# threads and on the product's size, and with them the last bits. Sums of at most 64 terms stay whole however many
-# threads there are.
+# Terms per sum in a matrix product. TensorFlow splits longer sums into blocks whose size, and with it the rounding,
+# depends on the number of threads and the size of the product. It never splits sums of at most 64 terms.
 _MOST_TERMS = 64
 
 
 class MfccFrontend(tf.Module):  # type: ignore[misc]
-    """Frames, window, DFT, mel filter bank, logarithm and DCT for one `AudioParams`.
+    """Framing, window, DFT, mel filter bank, logarithm and DCT for one `AudioParams`.
 
-    The DFT of `n = n1 * n2` points is done in the two steps of Cooley and Tukey (1965): small DFTs of `n1` points, a
-    twist, small DFTs of `n2` points. As matrix products these need a few kilobytes of constants where one big matrix
-    has megabytes, a third of the work, and shorter sums, which lose less precision.
+    The DFT of `n = n1 * n2` points takes the two steps of Cooley and Tukey (1965): DFTs of `n1` points, twiddle
+    factors, DFTs of `n2` points. Compared with a single DFT matrix, these matrix products need kilobytes of constants
+    instead of megabytes and a third of the work, and their shorter sums lose less precision.
     """
 
     def __init__(self, params: AudioParams) -> None:
@@ -40,12 +39,12 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         n = params.n_fft
         n1 = min(
             (d for d in range(2, n, 2) if n % d == 0), key=lambda d: d + n // d, default=n
-        )  # even, so that it halves
+        )  # even, so that it can be halved
         n2 = n // n1
-        # Of the first step only the lower half is needed: the input is real.
+        # The input is real, so the lower half of the first step is enough.
         half = n1 // 2 + 1
         self._sizes = (n1, n2, half)
-        # Kept as the samples lie: sample n2 * a + b at [a, b].
+        # In the order of the samples: sample n2 * a + b is at [a, b].
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
         self._window = window.astype(np.float32)
         first = np.exp(-2j * np.pi * (np.outer(np.arange(n1), np.arange(half)) % n1) / n1)  # (n1, half)
@@ -53,7 +52,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         twist = np.exp(-2j * np.pi * np.outer(np.arange(n2), np.arange(half)) / n)  # (n2, half)
         self._twist_real, self._twist_imaginary = twist.real.astype(np.float32), twist.imag.astype(np.float32)
         second = np.exp(-2j * np.pi * (np.outer(np.arange(n2), np.arange(n2)) % n2) / n2)
-        # They take real and imaginary parts stacked: (2 * n2, n2).
+        # Both take real and imaginary parts stacked: (2 * n2, n2).
         self._second_real = np.concatenate([second.real, -second.imag]).astype(np.float32)
         self._second_imaginary = np.concatenate([second.imag, second.real]).astype(np.float32)
         self._mel = self._permuted_mel()
@@ -65,11 +64,11 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         self._log_mel_graph = tf.function(self._log_mel, input_signature=signature[:1])
 
     def _permuted_mel(self) -> npt.NDArray[np.float32]:
-        """Mel filter bank for bins in the order in which the two steps give them [shape=(half * n2, n_mels)]."""
+        """Mel filter bank for bins in the output order of the two-step DFT [shape=(half * n2, n_mels)]."""
         p, (n1, n2, half) = self.params, self._sizes
         mel = mel_filter_bank(p).T  # (n_bins, n_mels)
         permuted = np.zeros((half * n2, p.n_mels), np.float32)
-        # Bin k stands at row k % n1, column k // n1; if that row was left out, its mirror n_fft - k has the same power.
+        # Bin k is at row k % n1, column k // n1. If that row was dropped, the mirror bin n_fft - k has the same power.
         for k in range(p.n_bins):
             bin_ = k if k % n1 < half else p.n_fft - k
             permuted[(bin_ % n1) * n2 + bin_ // n1] = mel[k]
@@ -80,8 +79,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         p = self.params
         hops = tf.reshape(pcm, [-1, p.hop_length])  # (n_frames + overlap_hops, hop_length)
         n_frames = tf.shape(hops)[0] - p.overlap_hops
-        # Slices of the last axis are slow in TensorFlow.js, so this takes one, of the last hop's small rest only, and
-        # real and imaginary parts come from products of their own.
+        # Slicing the last axis is slow in TensorFlow.js. So this slices only the short remainder in the last hop, and
+        # computes real and imaginary parts in separate products.
         rest = p.n_fft - p.overlap_hops * p.hop_length
         runs = [hops[i : i + n_frames] for i in range(p.overlap_hops)] + [hops[p.overlap_hops :, :rest]]
         n1, n2, half = self._sizes
@@ -100,7 +99,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         real, imaginary = _product(z, self._second_real), _product(z, self._second_imaginary)
         power = tf.reshape(tf.square(real) + tf.square(imaginary), [-1, half * n2])
         mel = _product(power, self._mel)  # (n_frames, n_mels)
-        # The floor is applied after the logarithm; the tiny constant only keeps log(0) away.
+        # The tiny constant only prevents log(0); the floor is applied after the logarithm.
         return tf.math.log(tf.maximum(mel, 1e-20)) * np.float32(10 / np.log(10))
 
     def _mfcc(self, pcm: tf.Tensor, floor_db: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -109,16 +108,16 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
 
     def _cepstrum(self, log_mel: tf.Tensor) -> tf.Tensor:
         """DCT of log-mel frames [shape=(n_frames, n_mfcc)]."""
-        # In two halves at least, because the first coefficient sums up large values: shorter float32 sums lose a third
-        # as much.
+        # The first coefficient sums large values, so split the sum at least in two: the shorter float32 sums lose a
+        # third as much precision.
         return _product(log_mel, self._dct, most_terms=min(_MOST_TERMS, (self.params.n_mels + 1) // 2))
 
     def mfcc_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:
-        """`mfcc` as part of another graph; takes the whole track at once."""
+        """`mfcc` for use inside another graph; processes the whole track at once."""
         return self._cepstrum(self.log_mel_in_graph(pcm))
 
     def log_mel_in_graph(self, pcm: tf.Tensor) -> tf.Tensor:
-        """`log_mel` as part of another graph; takes the whole track at once."""
+        """`log_mel` for use inside another graph; processes the whole track at once."""
         p = self.params
         n_total = (1 + tf.size(pcm) // p.hop_length + p.overlap_hops) * p.hop_length
         after = tf.maximum(0, n_total - p.pad_samples - tf.size(pcm))
@@ -127,7 +126,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         return tf.maximum(log_mel, floor_db)
 
     def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Zeros around a track so that its frames are centred: input of `graph`.
+        """Pad a track with zeros so that its frames are centred, as `graph` expects.
 
         Parameters
         ----------
@@ -156,7 +155,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
             yield tf.constant(self._run(pcm, first, min(_BLOCK_FRAMES, n_frames - first)))
 
     def _floor_db(self, peaks_db: Iterable[float]) -> float:
-        """Floor of a track with these loudest log-mel values; they are computed only if the floor depends on them."""
+        """Floor of a track, given the log-mel peaks of its blocks; consumes them only if the floor depends on them."""
         p = self.params
         return p.floor_db if p.top_db is None else max(p.floor_db, max(peaks_db) - p.top_db)
 
@@ -196,11 +195,11 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
 
 
 def _product(x: tf.Tensor, matrix: npt.NDArray[np.float32], most_terms: int = _MOST_TERMS) -> tf.Tensor:
-    """Matrix product whose bits do not depend on the number of threads: partial products, added one after the other."""
+    """Matrix product as a sum of partial products, so that its rounding does not depend on the number of threads."""
     n_terms, n_columns = matrix.shape
     if n_terms <= most_terms:
         return tf.matmul(x, matrix)
-    # Reshaped, because the converter would fuse a plain sum into a product with a bias, which WASM cannot do here.
+    # The reshape stops the converter from fusing the sum into a product with a bias, which WASM does not support here.
     parts = [
         tf.reshape(tf.matmul(x[:, i : i + most_terms], matrix[i : i + most_terms]), [-1, 1, n_columns])
         for i in range(0, n_terms, most_terms)

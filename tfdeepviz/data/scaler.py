@@ -1,4 +1,4 @@
-"""Per-element scaling of segments, fitted by streaming and used as a layer of the model."""
+"""Element-wise scaling of segments: fitted by streaming, applied as a model layer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NAMES = ("minimum", "maximum", "mean", "variance")
 
 @dataclass(frozen=True)
 class SegmentStatistics:
-    """Statistics of every element of the scaler's grid over a set of segments.
+    """Statistics of each element of the scaler's grid over a set of segments.
 
     Attributes
     ----------
     count
-        Number of segments (of samples for raw audio, whose grid is a single element).
+        Number of segments; for raw audio, whose grid has a single element, number of samples.
     minimum, maximum, mean, variance : np.ndarray [shape=Features.scaler_shape, dtype=float64]
     """
 
@@ -45,14 +45,14 @@ class SegmentStatistics:
 
     @classmethod
     def merge(cls, parts: Iterable[SegmentStatistics]) -> SegmentStatistics:
-        """Statistics of all parts together, in the order given.
+        """Combine the statistics of all parts, in the order given.
 
-        Uses the parallel update of Chan, Golub and LeVeque (1983), which is stable however the parts were cut.
+        Uses the parallel update of Chan, Golub and LeVeque (1983), which is stable for any division into parts.
 
         Raises
         ------
         InputError
-            If there is no part at all.
+            If there are no parts.
         """
         total: SegmentStatistics | None = None
         for part in parts:
@@ -76,7 +76,7 @@ class SegmentStatistics:
 
     @classmethod
     def side_by_side(cls, parts: Sequence[SegmentStatistics]) -> SegmentStatistics:
-        """Statistics of other elements of the same segments each, as one grid with a last axis more."""
+        """Stack the statistics of different elements of the same segments along a new last axis."""
         grids = {name: np.stack([getattr(part, name) for part in parts], axis=-1) for name in _NAMES}
         return cls(parts[0].count, **grids)
 
@@ -112,9 +112,9 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
     Parameters
     ----------
     kind
-        `minmax` maps the fitted range of each element to [0, 1], `standard` each to zero mean and unit variance.
-        `coefficients` is standard with one mean and variance a coefficient, the same at all times, so that windows of
-        any length can be scaled. What never varied gives 0.
+        `minmax` maps the fitted range of each element to [0, 1]. `standard` scales each element to zero mean and unit
+        variance. `coefficients` does so with one mean and variance per coefficient, shared by all frames, so that it
+        fits windows of any length. Elements that never varied become 0.
 
     Input and output have the shape (batch, n_mfcc, segment_frames, 1).
     """
@@ -126,13 +126,13 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
         self.kind = kind
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the two grids as weights that do not train."""
+        """Create the two grids as non-trainable weights."""
         grid = (input_shape[1], 1, input_shape[3]) if self.kind == "coefficients" else tuple(input_shape[1:])
         self.offset = self.add_weight(shape=grid, initializer="zeros", trainable=False, name="offset")
         self.gain = self.add_weight(shape=grid, initializer="ones", trainable=False, name="gain")
 
     def adapt(self, statistics: SegmentStatistics) -> None:
-        """Take the fitted statistics of the training split."""
+        """Set the weights from the statistics of the training split."""
         if self.kind == "minmax":
             offset, spread = statistics.minimum, statistics.maximum - statistics.minimum
         elif self.kind == "standard":
@@ -147,16 +147,16 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
         self.gain.assign(gain[..., None])
 
     def function(self) -> Callable[[Any], Any]:
-        """Give the same scaling with plain numbers, for `tf.data` pipelines whatever backend Keras has."""
+        """Return the same scaling on NumPy constants, for `tf.data` pipelines under any Keras backend."""
         offset, gain = ops.convert_to_numpy(self.offset), ops.convert_to_numpy(self.gain)
         return lambda segments: (segments - offset) * gain
 
     def call(self, inputs: Any) -> Any:
-        """Scale [shape=(batch, n_mfcc, segment_frames, 1)]."""
+        """Scale segments [shape=(batch, n_mfcc, segment_frames, 1)]."""
         return (inputs - self.offset) * self.gain
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Same as the input's."""
+        """Same as the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs of MFCC frames to the segments that models see."""
+"""Cut runs of MFCC frames into the segments that models see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfdeepviz.params import AudioParams
 
 
 def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.int64]:
-    """First frames of all complete segments; a tail that does not fill one is dropped."""
+    """First frames of all complete segments; an incomplete tail is dropped."""
     return np.arange(0, n_frames - segment_frames + 1, hop_frames)
 
 
@@ -23,9 +23,9 @@ def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_fram
     ----------
     mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
     segment_frames
-        Frames in one segment.
+        Frames per segment.
     hop_frames
-        Frames from one segment's start to the next; smaller than `segment_frames` for overlap.
+        Frames between segment starts; smaller than `segment_frames` for overlap.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_fram
 def windows_at(
     rows: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64], *, segment_frames: int
 ) -> npt.NDArray[np.floating[Any]]:
-    """Windows of a track's rows [shape=(n_frames, width)] from given first frames.
+    """Windows of a track's rows [shape=(n_frames, width)] that start at the given frames.
 
     Returns
     -------
@@ -53,18 +53,18 @@ def windows_at(
 
 @dataclass(frozen=True)
 class Windows:
-    """Where an encoder looks on a track's frames, and the time that each of its encodings stands for.
+    """An encoder's windows on a track's frames, and the time of each encoding.
 
     Attributes
     ----------
     params
-        Of the frames.
+        Parameters of the frames.
     frames
-        Frames in one window.
+        Frames per window.
     hop_frames
-        Frames from one window's start to the next.
+        Frames between window starts.
     causal
-        Whether an encoding stands for its window's last frame, as for an encoder of live input, or for its middle.
+        Whether an encoding is timed at its window's last frame, as in encoders of live input, or at its middle.
     """
 
     params: AudioParams
@@ -79,7 +79,7 @@ class Windows:
         return (last if self.causal else last / 2) * self.params.frame_seconds
 
     def count(self, n_frames: int) -> int:
-        """Complete windows in a track of `n_frames` frames."""
+        """Number of complete windows in a track of `n_frames` frames."""
         return len(segment_starts(n_frames, segment_frames=self.frames, hop_frames=self.hop_frames))
 
     def times(self, n: int) -> npt.NDArray[np.float64]:
