@@ -18,10 +18,10 @@ from tfdeepviz import __version__
 from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, serve, training
 from tfdeepviz.errors import TfdeepvizError
 
-#: Environment variable that asks for the traceback of what the user can mend, too.
+#: Environment variable that also prints the traceback of errors that the user can fix.
 DEBUG = "TFDEEPVIZ_DEBUG"
 
-# No room on the disk, or none for this user.
+# The disk is full, or the user's quota is.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _EPILOG = """\
@@ -33,7 +33,7 @@ from music to a model in the browser:
   tfdeepviz validate build/ae-demo
   tfdeepviz push build/ae-demo --registry webapp/registry
   make play
-or all of it by one command, which skips what has not changed:
+or all steps in one command, which skips those whose inputs have not changed:
   tfdeepviz pipeline configs/demo.toml
 """
 
@@ -44,21 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, 1 for a bug of ours, 2 for what the user can mend, 130 when interrupted, 141 when who read
-        the output stopped, as `| head` does.
+        The exit status: 0 for success, 1 for a bug in tfdeepviz, 2 for an error that the user can fix, 130 when
+        interrupted, 141 when the reader of the output has closed the pipe, as `| head` does.
     """
     try:
         try:
             return _run(arguments)
         finally:
-            # Here rather than at exit, where nobody could catch what it raises.
+            # Flush here: at exit, nobody could catch the exception.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as error:
         gone = _without_reader()
         if not gone:
             print(f"tfdeepviz: error: standard output: {error.strerror}", file=sys.stderr)
-        # What is left in its buffer goes nowhere; otherwise Python would try again, and complain.
+        # Discard what is left in the buffer; otherwise Python would flush it again at exit and complain.
         for stream in gone or [1]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         return 128 + signal.SIGPIPE if gone else 2
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
-        # Not all names of files are text, and not all texts can be shown: nothing that work should fail for.
+        # Some file names are not valid text, and some text cannot be displayed; neither should make a command fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     args.pipeline_options = rest
     if rest and getattr(args, "runner", None) is None:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    # TensorFlow reads this when it is imported, which the commands do.
+    # TensorFlow reads this on import, and the commands import it later.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflowjs|tensorflow_hub|jax|flax|keras)\b")
     warnings.filterwarnings("ignore", message=".*pkg_resources.*")
@@ -103,14 +103,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
-    """What the user is told of an error, if it is one that the user can mend."""
+    """Message for an error that the user can fix; None for a bug."""
     if isinstance(error, TfdeepvizError):
         return str(error)
     cause: BaseException | None = error
     while cause is not None:
-        # TensorFlow, soundfile and HDF5 have errors of their own for it, which quote the system's.
+        # TensorFlow, soundfile and HDF5 raise their own errors, which quote the system's message.
         if getattr(cause, "errno", None) in _FULL or any(os.strerror(number) in str(cause) for number in _FULL):
-            # Of a copy the second one is being written.
+            # When a copy fails, the second name is the file being written.
             named = (getattr(cause, name, None) for name in ("filename2", "filename"))
             given = (getattr(args, name, None) for name in ("out", "models"))
             place = next((place for place in (*named, *given) if place), "output")
@@ -120,7 +120,7 @@ def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
 
 
 def _without_reader() -> list[int]:
-    """Which of standard output and error go to a pipe that nobody reads any more."""
+    """Return those of standard output and error that go to a pipe without a reader."""
     poll = select.poll()
     for stream in (1, 2):
         poll.register(stream, 0)
@@ -128,10 +128,11 @@ def _without_reader() -> list[int]:
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells defaults, where there is something to tell."""
+    """Adds defaults to the help, except None, switches and empty lists."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+        says_nothing = action.default is None or action.default is False or action.default == []
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
             help=text,
             description=details,
             formatter_class=_HelpFormatter,
-            allow_abbrev=False,  # Beam's options, which `prepare` passes on, must not be taken for ours
+            allow_abbrev=False,  # `prepare` passes unknown options on to Beam; they must not match ours
         )
         sub.set_defaults(command=command)
         return sub

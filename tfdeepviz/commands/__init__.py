@@ -1,1 +1,1 @@
-"""One module for each family of commands of `tfdeepviz`; each imports what is heavy only when it runs."""
+"""The `tfdeepviz` commands, one module per family. Each imports heavy packages only when it runs."""

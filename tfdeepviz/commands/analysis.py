@@ -1,4 +1,4 @@
-"""Commands that look at what runs and bundles make of music: analyze, quality."""
+"""Commands that analyse runs and bundles: analyze, quality."""
 
 from __future__ import annotations
 
@@ -13,57 +13,76 @@ def register(add: Add) -> None:
     analyze = add(
         "analyze",
         _analyze,
-        "see what a run's encodings and their mappings are like",
-        "Fit every mapping to a run's encodings of one split and describe another: statistics of each component, raw "
-        "and mapped, of genres and tracks; explained variance, clusters, scatter plots, one song over time, and a map "
-        "of moments to listen to. Writes a page, and the numbers of its charts as CSV.",
+        "describe a run's encodings and their mappings",
+        "Fit every mapping to a run's encodings of one split and describe another split: statistics of each component, "
+        "raw and mapped, by genre and by track; explained variance, clusters, scatter plots, one track over time, and "
+        "a map of moments to listen to. Writes an HTML page, and the data behind its charts as CSV.",
     )
     analyze.add_argument("run", type=Path, metavar="RUN", help="a finished run")
-    analyze.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
-    analyze.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page and its numbers")
+    analyze.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
+    analyze.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page and the CSV files")
     splits = ("training", "validation", "test")
-    analyze.add_argument("--fit", default="training", choices=splits, help="what mappings are fitted to")
-    analyze.add_argument("--split", default="test", choices=splits, help="what is described")
+    analyze.add_argument("--fit", default="training", choices=splits, help="split to fit the mappings to")
+    analyze.add_argument("--split", default="test", choices=splits, help="split to describe")
     analyze.add_argument(
         "--track",
         type=int,
         action="append",
         default=[],
         metavar="ID",
-        help="describe this track, at most four; repeatable. The first is shown over time",
+        help="describe this track of the split; repeatable, up to four times. The first one is shown over time "
+        "(default: tracks of different genres)",
     )
-    analyze.add_argument("--genres", type=int, default=4, metavar="N", help="describe the N largest, at most four")
-    analyze.add_argument("--map", default="t-sne", choices=("t-sne", "pca"), help="how the map is made")
     analyze.add_argument(
-        "--fma-root", type=Path, metavar="DIR", help="corpus for the players; by default where it was prepared from"
+        "--genres", type=int, default=4, metavar="N", help="describe the N largest genres, at most four"
     )
-    analyze.add_argument("--seed", type=int, default=0, help="another seed makes other choices")
+    analyze.add_argument(
+        "--map", default="t-sne", choices=("t-sne", "pca"), help="method that places moments on the map"
+    )
+    analyze.add_argument(
+        "--fma-root",
+        type=Path,
+        metavar="DIR",
+        help="corpus to play from (default: the one the dataset was prepared from)",
+    )
+    analyze.add_argument("--seed", type=int, default=0, help="seed for all random choices")
 
     quality = add(
         "quality",
         _quality,
-        "measure how well bundles show music",
-        "Measure on the tracks of a dataset how well bundles drive the picture: whether it follows the music, tells "
-        "songs and genres apart and uses its range; beside the original's settings, plain band energies and a random "
-        "walk. Writes a table and a page with pictures.",
+        "measure how well bundles visualise music",
+        "Measure how well bundles drive the picture on the tracks of a dataset: whether it follows the music, tells "
+        "songs and genres apart, and uses its range. For comparison, the original's settings, plain band energies and "
+        "a random walk are measured too. Writes a table, and an HTML page with charts.",
     )
     quality.add_argument(
-        "bundles", type=Path, nargs="+", metavar="BUNDLE", help="made by `tfdeepviz export`, or a version in a registry"
+        "bundles",
+        type=Path,
+        nargs="+",
+        metavar="BUNDLE",
+        help="bundle made by `tfdeepviz export`, or a version in a registry",
     )
-    quality.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`; says which tracks")
+    quality.add_argument(
+        "--dataset", type=Path, required=True, help="prepared dataset that lists the tracks to measure"
+    )
     quality.add_argument(
         "--split",
         nargs="+",
         default=["test"],
         choices=("training", "validation", "test"),
-        help="which tracks; several are measured together",
+        help="splits to measure; the tracks of several are pooled",
     )
     quality.add_argument(
-        "--fma-root", type=Path, metavar="DIR", help="corpus for the sound; by default where it was prepared from"
+        "--fma-root",
+        type=Path,
+        metavar="DIR",
+        help="corpus with the audio (default: the one the dataset was prepared from)",
     )
-    quality.add_argument("--all-mappings", action="store_true", help="measure not only the default of each bundle")
-    quality.add_argument("--max-tracks", type=int, metavar="N", help="measure a random choice of so many")
-    quality.add_argument("--seed", type=int, default=0, help="another seed makes other choices")
+    quality.add_argument(
+        "--all-mappings", action="store_true", help="measure every mapping of each bundle, not only the default one"
+    )
+    quality.add_argument("--max-tracks", type=int, metavar="N", help="measure N tracks drawn at random (default: all)")
+    quality.add_argument("--seed", type=int, default=0, help="seed for all random choices")
     quality.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the table and the page")
 
 

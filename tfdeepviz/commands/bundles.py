@@ -17,145 +17,163 @@ def register(add: Add) -> None:
         "export",
         _export,
         "write runs as a bundle for the browser",
-        "Write a bundle: TensorFlow.js graphs of front end and encoders, every mapping that they allow, fitted to a "
-        "dataset, golden values of every stage, and a model card. Several runs drive one picture together, each on its "
-        "own time axis. A run whose encoding is collapsed is refused.",
+        "Write a bundle: TensorFlow.js graphs of the front end and the encoders, every mapping that the encodings "
+        "allow, fitted to a dataset, golden values for every stage, and a model card. Several runs drive one picture "
+        "together, each on its own time axis. Runs with a collapsed encoding are refused.",
     )
-    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="made by `tfdeepviz train`")
-    export.add_argument("--dataset", type=Path, required=True, help="what the mappings are fitted to")
-    export.add_argument("--split", default="training", help="of the dataset (default: training)")
-    export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to make")
+    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run made by `tfdeepviz train`")
+    export.add_argument("--dataset", type=Path, required=True, help="dataset to fit the mappings to")
+    export.add_argument("--split", default="training", help="split of the dataset to fit the mappings to")
+    export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to create")
     export.add_argument(
         "--parameters",
         nargs="+",
         metavar="NAME=COUNT",
-        help="of several runs: how many of the ten parameters each drives, as ae-time=6 song=4",
+        help="how many of the ten visual parameters each run drives, such as ae-time=6 song=4; required with "
+        "several runs",
     )
     export.add_argument(
-        "--default", metavar="PROJECTION/MODE/METHOD", help="mapping that a player begins with, as pca/features/robust"
+        "--default",
+        metavar="PROJECTION/MODE/METHOD",
+        help="mapping that a player starts with, such as pca/features/robust (default: depends on the encoders; see "
+        "docs/mapping.md)",
     )
     export.add_argument(
         "--quantize",
         default="float16",
         choices=("none", "float16", "uint8"),
-        help="how the browser's kernels are stored",
+        help="storage format of the encoders' kernels",
     )
-    export.add_argument("--layer", help="of a classifier, as L14; by default its preset's")
-    export.add_argument("--note", metavar="TEXT", help="what the model card shall say of the data besides")
-    export.add_argument("--name", help="name in a registry; by default the first preset's")
-    export.add_argument("--title", help="what people read; by default the first preset's")
+    export.add_argument(
+        "--layer", help="classifier layer to take the encoding from, such as L14 (default: the preset's)"
+    )
+    export.add_argument("--note", metavar="TEXT", help="additional remark about the data for the model card")
+    export.add_argument("--name", help="name in a registry (default: from the first run's preset)")
+    export.add_argument("--title", help="title shown to users (default: the first run's preset title)")
 
     validate = add(
         "validate",
         _validate,
-        "prove that a bundle may be pushed",
-        "Check a bundle and write BLESSED or NOT_BLESSED into it, with every figure: the same numbers in TensorFlow, "
-        "as SavedModel and in Chromium on WebAssembly, WebGL and WebGPU; metrics against the thresholds of its presets "
-        "and against the version that it would replace; size and speed against their budgets. Needs Chromium and a "
-        "built front end (make build).",
+        "check that a bundle is fit to be pushed",
+        "Check a bundle and write BLESSED or NOT_BLESSED into it, with every figure. The bundle must compute the same "
+        "numbers in TensorFlow, as a SavedModel, and in Chromium on WebAssembly, WebGL and WebGPU. Its metrics must "
+        "meet the thresholds of its presets and hold up against the version that it would replace. Its size and speed "
+        "must stay within budget. Needs Chromium and a built front end (make build).",
     )
-    validate.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
+    validate.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle made by `tfdeepviz export`")
     validate.add_argument(
         "--baseline",
         metavar="VERSION",
-        help="of the same name in the registry; by default the one that readers take. `none` compares with nothing",
+        help="version to compare with (default: the registry's current version of the bundle); `none` skips this",
     )
-    add_place(validate, "registry", "where the baseline lies")
-    add_place(validate, "static", "build of the front end")
+    add_place(validate, "registry", "registry that holds the baseline")
+    add_place(validate, "static", "built front end")
 
     push = add(
         "push",
         _push,
         "publish a blessed bundle in a registry",
-        "Check a bundle and copy it into a registry under the next version of its name, all or nothing. What "
-        "`tfdeepviz validate` has not blessed is refused.",
+        "Check a bundle and copy it atomically into a registry, as the next version of its name. Bundles that "
+        "`tfdeepviz validate` has not blessed are refused.",
     )
-    push.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by `tfdeepviz export`")
-    push.add_argument("--first", action="store_true", help="put it first in the registry, where the playground begins")
-    add_place(push, "registry", "folder of the registry; made if it is given and missing")
+    push.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle made by `tfdeepviz export`")
+    push.add_argument(
+        "--first", action="store_true", help="put it first in the registry, so the playground starts with it"
+    )
+    add_place(push, "registry", "registry folder; created if given and missing")
 
     registry = add(
         "registry",
         _registry,
-        "look after a registry: list, show, rollback, prune, verify",
-        "What a registry holds, and which version of each bundle readers take.",
+        "manage a registry: list, show, rollback, prune, verify",
+        "List, inspect and clean up the bundles of a registry, and choose the current version of each. Readers such as "
+        "the playground load the current version.",
     )
     actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in (
-        ("list", "every bundle, its versions and the one that readers take"),
-        ("show", "one version: where it comes from and what is in it"),
-        ("rollback", "let readers take another version; nothing is deleted"),
-        ("prune", "delete old versions, but never the one that readers take"),
+        ("list", "list every bundle, its versions and the current one"),
+        ("show", "show where one version comes from and what it contains"),
+        ("rollback", "make another version the current one; nothing is deleted"),
+        ("prune", "delete old versions, but never the current one"),
         ("verify", "check every file of every version, and the index"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name in ("show", "rollback"):
-            action.add_argument("name", metavar="NAME", help="of the bundle")
-            action.add_argument("--version", type=int, required=name == "rollback", help="by default the latest")
+            version = "version to make current" if name == "rollback" else "version to show (default: the current one)"
+            action.add_argument("name", metavar="NAME", help="name of the bundle")
+            action.add_argument("--version", type=int, required=name == "rollback", help=version)
         if name == "prune":
-            action.add_argument("--keep", type=int, default=1, metavar="N", help="newest versions to keep of each name")
-        add_place(action, "registry", "folder of the registry")
+            action.add_argument(
+                "--keep", type=int, default=1, metavar="N", help="newest versions to keep per bundle (default: 1)"
+            )
+        add_place(action, "registry", "registry folder")
 
     serving = add(
         "serving",
         _serving,
         "write a bundle as a SavedModel for TensorFlow Serving",
-        "Write a SavedModel that needs nothing of ours: `serving_default` takes PCM and gives encodings and visual "
-        "parameters, `serve_bytes` takes the bytes of a WAV file, `transform` gives MFCC segments.",
+        "Write a SavedModel that runs without this package. Its signature `serving_default` turns PCM into encodings "
+        "and visual parameters, `serve_bytes` does the same with the bytes of a WAV file, and `transform` returns MFCC "
+        "segments.",
     )
-    serving.add_argument("bundle", type=Path, metavar="BUNDLE", help="or a version in a registry")
-    serving.add_argument("models", type=Path, metavar="MODELS", help="folder of NAME/VERSION/saved_model.pb")
+    serving.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or a version in a registry")
+    serving.add_argument(
+        "models", type=Path, metavar="MODELS", help="model folder; receives NAME/VERSION/saved_model.pb"
+    )
 
     site = add(
         "site",
         _site,
         "write the playground as plain files for a static host",
-        "Write the built playground with registry and tracks as plain files, for any static host and below any path. "
-        "Where the host sends no isolation headers, a service worker adds them.",
+        "Write the built playground with its registry and demo tracks as plain files, for any static host and under "
+        "any path. If the host does not send isolation headers, a service worker adds them.",
     )
-    site.add_argument("out", type=Path, metavar="OUT", help="folder to make")
-    site.add_argument("--replace", action="store_true", help="replace a site that was written there before")
-    add_place(site, "registry", "folder of the registry")
+    site.add_argument("out", type=Path, metavar="OUT", help="folder to create")
+    site.add_argument("--replace", action="store_true", help="replace a site that this command wrote there before")
+    add_place(site, "registry", "registry folder")
     add_place(site, "tracks", "folder of demo tracks")
-    add_place(site, "static", "build of the front end")
+    add_place(site, "static", "built front end")
 
     extract = add(
         "extract",
         _extract,
-        "encodings and visual parameters of tracks",
-        "Run a bundle on tracks: times, encodings and the ten visual parameters, as the browser computes them. With "
-        "several tracks, one that cannot be analysed is reported and passed over.",
+        "compute encodings and visual parameters of audio files",
+        "Run a bundle on audio files and write times, encodings and the ten visual parameters, as the browser computes "
+        "them. With several tracks, those that cannot be analysed are reported and skipped.",
     )
     extract.add_argument(
         "tracks",
         nargs="+",
         type=Path,
         metavar="TRACK",
-        help="audio file, or a folder of them: mp3, ogg, flac, wav; m4a, aac, webm with ffmpeg",
+        help="audio file, or a folder of audio files: mp3, ogg, flac, wav; with ffmpeg also m4a, aac, webm",
     )
     extract.add_argument(
-        "--bundle", type=Path, required=True, help="made by `tfdeepviz export`, or a version in a registry"
+        "--bundle", type=Path, required=True, help="bundle made by `tfdeepviz export`, or a version in a registry"
     )
     extract.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="OUT",
-        help="file that ends in .json, .npz or .csv; for several tracks a folder, with files as song.mp3.json",
+        help="file name ending in .json, .npz or .csv; with several tracks a folder, for files such as song.mp3.json",
     )
     extract.add_argument(
-        "--format", choices=("json", "npz", "csv"), default="json", help="of the files in a folder (default: json)"
+        "--format", choices=("json", "npz", "csv"), default="json", help="format of the files if OUT is a folder"
     )
-    extract.add_argument("--hop-seconds", type=float, help="time between encodings; by default each encoder's own step")
-    extract.add_argument("--projection", help="as raw, pca or kmeans; by default the bundle's")
-    extract.add_argument("--mode", help="scaling, features or across; by default the bundle's")
-    extract.add_argument("--method", help="scaling, standard, minmax, robust or per-track; by default the bundle's")
+    extract.add_argument("--hop-seconds", type=float, help="time between encodings (default: each encoder's own step)")
+    extract.add_argument("--projection", help="projection, such as raw, pca or kmeans (default: the bundle's)")
+    extract.add_argument("--mode", help="scaling mode, features or across (default: the bundle's)")
+    extract.add_argument(
+        "--method", help="scaling method: standard, minmax, robust or per-track (default: the bundle's)"
+    )
     extract.add_argument(
         "--fps",
         type=float,
-        help="parameters as the player shows them, interpolated and smoothed, at so many frames a second",
+        help="frames per second: interpolate and smooth the parameters as the player does (default: unsmoothed, at the "
+        "times of the encodings)",
     )
-    extract.add_argument("--max-seconds", type=float, default=1_800.0, help="refuse longer tracks")
+    extract.add_argument("--max-seconds", type=float, default=1_800.0, help="reject tracks longer than this")
 
 
 def _export(args: argparse.Namespace) -> None:

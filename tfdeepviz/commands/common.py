@@ -1,4 +1,4 @@
-"""What all commands share."""
+"""Helpers shared by all commands."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-#: Where the package lies in a checkout.
+#: Root of the checkout that contains the package.
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Add(Protocol):
-    """Adds a command to the parser: its name, what it calls, a line for the list and a paragraph for its own help."""
+    """Adds a command to the parser, given its name, function, one-line summary and description."""
 
     def __call__(
         self, name: str, command: Callable[[argparse.Namespace], None], text: str, details: str, /
     ) -> argparse.ArgumentParser:
-        """Give the command's own parser, for its arguments."""
+        """Return the command's parser, to which its arguments are added."""
 
 
 def bar(total: int | None, **options: Any) -> tqdm[Any]:
-    """Progress bar on standard error."""
+    """Open a progress bar on standard error."""
     from tqdm import tqdm
 
     return tqdm(total=total, dynamic_ncols=True, **options)
 
 
 def advance(progress_bar: tqdm[Any], done: int) -> None:
-    """Move a bar to a count."""
+    """Set a bar to a count."""
     progress_bar.update(done - progress_bar.n)
 
 
 def advance_of(progress_bar: tqdm[Any]) -> Callable[[int, int], None]:
-    """Progress callback (done, total) that moves a bar whose total is not known beforehand."""
+    """Make a progress callback (done, total) for a bar whose total is not known in advance."""
 
     def progress(done: int, total: int) -> None:
         if progress_bar.total != total:
             progress_bar.reset(total)
-            # What was done before this run says nothing about its speed.
+            # Earlier work must not count towards the speed of this run.
             progress_bar.initial = done
         advance(progress_bar, done)
 
@@ -54,7 +54,7 @@ def advance_of(progress_bar: tqdm[Any]) -> Callable[[int, int], None]:
 
 
 class EpochBars:
-    """Shows an `EpochProgress`: a bar an epoch, whose description tells when all of them will be done."""
+    """Implements `EpochProgress`: one bar per epoch, with the time left for all epochs in its description."""
 
     bar: tqdm[Any]
     first = 0
@@ -72,12 +72,12 @@ class EpochBars:
         self.bar = bar(n_steps, unit="batch", desc=description)
 
     def step(self, loss: float) -> None:
-        """Move it."""
+        """Advance the bar by one batch and show the loss."""
         self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
         self.bar.update()
 
     def end_epoch(self, row: dict[str, float]) -> None:
-        """Close it with what was measured."""
+        """Show the epoch's metrics and close the bar."""
         values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
         if "val_polled_accuracy" in row:
             values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
@@ -95,19 +95,19 @@ class EpochBars:
 
 
 def add_place(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    """Add an option for a folder below `webapp`, whose default is the repository's, wherever the command is run."""
+    """Add an option for a folder below `webapp`. Its default lies in the repository, whatever the working directory."""
     parser.add_argument(
-        f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: webapp/{name} of the repository)"
+        f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: webapp/{name} in the repository)"
     )
 
 
 def place(args: argparse.Namespace, name: str) -> Path:
-    """Where an option of `add_place` points to.
+    """Resolve an option added by `add_place`.
 
     Raises
     ------
     InputError
-        If it is not given and this package lies in no checkout, so that there is no default.
+        If the option is missing and the package is not in a checkout, so there is no default.
     """
     given: Path | None = getattr(args, name)
     path = REPOSITORY / "webapp" / name if given is None else given
@@ -117,19 +117,19 @@ def place(args: argparse.Namespace, name: str) -> Path:
 
 
 def duration(seconds: float) -> str:
-    """Minutes, and hours where there are any."""
+    """Format a duration in minutes, or in hours and minutes from one hour on."""
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def at_least_one(name: str, value: int | None) -> None:
-    """Refuse counts below one."""
+    """Reject counts below one."""
     if value is not None and value < 1:
         raise InputError(f"--{name} {value}: give at least 1")
 
 
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Values of `--set NAME=VALUE`: JSON where it is JSON, otherwise the text itself."""
+    """Parse `--set NAME=VALUE` options. Values are read as JSON where possible, otherwise kept as text."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")

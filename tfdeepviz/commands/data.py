@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfdeepviz.data.dataset import PreparedDataset
     from tfdeepviz.params import AudioParams
 
-# Written out, as other choices here: where they are defined, pandas or TensorFlow would be loaded for a help text.
+# Choices are repeated here: importing their definitions would load pandas or TensorFlow just for a help text.
 _SUBSETS = ("small", "medium", "large", "full")
 
 
@@ -30,57 +30,67 @@ def register(add: Add) -> None:
         "download",
         _download,
         "fetch a subset of FMA",
-        "Fetch FMA's metadata and a subset (small 7 GB, medium 22 GB, large 93 GB, full 879 GB), check their SHA-1 and "
-        "unpack them. Run again to resume; what is there already is not fetched twice.",
+        "Download FMA's metadata and one subset (small 7 GB, medium 22 GB, large 93 GB, full 879 GB), verify their "
+        "SHA-1 checksums and unpack them. Run the command again to resume; nothing is fetched twice.",
     )
-    download.add_argument("--subset", default="small", choices=_SUBSETS, help="FMA's subset")
-    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets fma_metadata/ and fma_SUBSET/")
-    download.add_argument("--keep-archives", action="store_true", help="do not delete the archives after unpacking")
-    download.add_argument("--base-url", metavar="URL", help="of a mirror; by default FMA's own host")
+    download.add_argument("--subset", default="small", choices=_SUBSETS, help="subset of FMA")
+    download.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder that receives fma_metadata/ and fma_SUBSET/"
+    )
+    download.add_argument("--keep-archives", action="store_true", help="keep the archives after unpacking them")
+    download.add_argument("--base-url", metavar="URL", help="URL of a mirror (default: FMA's own host)")
 
     demo = add(
         "demo-corpus",
         _demo_corpus,
         "compose and render a small corpus in FMA's layout",
-        "Compose and render a corpus of our own in FMA's layout: eight genres, several artists a genre, seeded.",
+        "Compose and render synthetic music in FMA's layout: eight genres with several artists each, all drawn from a "
+        "seed.",
     )
-    demo.add_argument("out", type=Path, metavar="DIR", help="folder to make; resumes if it was begun")
-    demo.add_argument("--tracks", type=int, default=64, help="how many tracks")
-    demo.add_argument("--seconds", type=float, default=30.0, help="length of each track")
-    demo.add_argument("--seed", type=int, default=0, help="another seed is other music")
-    demo.add_argument("--workers", type=int, default=cores, help="processes that render")
+    demo.add_argument("out", type=Path, metavar="DIR", help="folder to create; an unfinished one is resumed")
+    demo.add_argument("--tracks", type=int, default=64, help="number of tracks")
+    demo.add_argument("--seconds", type=float, default=30.0, help="length of each track in seconds")
+    demo.add_argument("--seed", type=int, default=0, help="seed for the music")
+    demo.add_argument("--workers", type=int, default=cores, help="number of rendering processes")
 
     index = add(
         "index",
         _index,
         "check a corpus file by file",
-        "Decode and hash every file that a subset should have: what is missing, unexpected, broken, changed (where "
-        "FMA's own list of checksums lies beside the files) or published by FMA as bad.",
+        "Decode and hash every file that a subset should contain. Reports files that are missing, unexpected, broken, "
+        "changed (where FMA's own list of checksums lies beside the audio) or published by FMA as bad.",
     )
     _add_corpus(index)
     index.add_argument(
-        "--out", type=Path, metavar="INDEX.csv", help="save the index; if it exists, only changed files are read again"
+        "--out",
+        type=Path,
+        metavar="INDEX.csv",
+        help="file for the index; if it exists, only changed files are read again",
     )
-    index.add_argument("--workers", type=int, default=cores, help="threads that read and decode")
+    index.add_argument("--workers", type=int, default=cores, help="number of threads that read and decode")
 
     prepare = add(
         "prepare",
         _prepare,
         "decode FMA into a prepared dataset",
-        "Decode FMA (or a corpus in its layout) into TFRecord shards with a manifest and fitted scaler. Files that "
-        "cannot be used are skipped and listed with the reason. Run again to resume. With --runner the work goes to "
-        "Apache Beam; options that are unknown here are then passed on to it.",
+        "Decode FMA (or a corpus in its layout) into TFRecord shards with a manifest and a fitted scaler. Unusable "
+        "files are skipped and listed with the reason. Run the command again to resume. With --runner, Apache Beam "
+        "does the work and receives all options that are not listed here.",
     )
     _add_corpus(prepare, kind=str)
     prepare.add_argument(
-        "--out", required=True, metavar="DATASET", help="folder of the dataset; with --runner also a URL as gs://..."
+        "--out",
+        required=True,
+        metavar="DATASET",
+        help="folder for the dataset; with --runner also a URL such as gs://...",
     )
-    tracks = prepare.add_argument_group("which tracks")
+    tracks = prepare.add_argument_group("track selection")
     tracks.add_argument(
         "--split",
         default="fma",
         choices=("fma", "random", "random-by-artist"),
-        help="FMA's own artist-disjoint split, a random one by track (the paper's), or one that keeps artists together",
+        help="fma: FMA's own artist-disjoint split; random: by track, as in the paper; random-by-artist: keeps all "
+        "tracks of an artist in one split",
     )
     tracks.add_argument(
         "--fractions",
@@ -88,63 +98,85 @@ def register(add: Add) -> None:
         nargs=3,
         default=[0.9, 0.05, 0.05],
         metavar=("TRAIN", "VALID", "TEST"),
-        help="of a random split",
+        help="shares of the three splits if they are random",
     )
-    tracks.add_argument("--genre", action="append", default=[], help="only this genre and its sub-genres; repeatable")
-    tracks.add_argument("--artist", action="append", default=[], help="only this artist; repeatable")
-    tracks.add_argument("--licence", action="append", default=[], help="only this licence; repeatable")
-    tracks.add_argument("--min-duration", type=float, metavar="SECONDS", help="of the whole recording, by the metadata")
-    tracks.add_argument("--max-duration", type=float, metavar="SECONDS", help="of the whole recording, by the metadata")
-    tracks.add_argument("--max-tracks", type=int, metavar="N", help="a random choice of so many")
-    tracks.add_argument("--balanced", action="store_true", help="with --max-tracks: as many of each genre as there are")
-    tracks.add_argument("--max-seconds", type=float, default=1_800.0, help="skip files with more sound")
-    tracks.add_argument("--seed", type=int, default=0, help="of random splits and choices")
-    kept = prepare.add_argument_group("what is kept of them")
+    tracks.add_argument(
+        "--genre", action="append", default=[], help="include this genre and its sub-genres; repeatable (default: all)"
+    )
+    tracks.add_argument("--artist", action="append", default=[], help="include this artist; repeatable (default: all)")
+    tracks.add_argument(
+        "--licence", action="append", default=[], help="include this licence; repeatable (default: all)"
+    )
+    tracks.add_argument(
+        "--min-duration", type=float, metavar="SECONDS", help="shortest full recording, according to the metadata"
+    )
+    tracks.add_argument(
+        "--max-duration", type=float, metavar="SECONDS", help="longest full recording, according to the metadata"
+    )
+    tracks.add_argument("--max-tracks", type=int, metavar="N", help="draw N tracks at random (default: use all)")
+    tracks.add_argument("--balanced", action="store_true", help="with --max-tracks: draw evenly from all genres")
+    tracks.add_argument("--max-seconds", type=float, default=1_800.0, help="skip files with more audio than this")
+    tracks.add_argument("--seed", type=int, default=0, help="seed for random splits and draws")
+    kept = prepare.add_argument_group("features")
     kept.add_argument(
         "--params",
         default="live",
         metavar="live|paper|FILE.json",
-        help="audio parameters: `live` has a fixed floor, `paper` one 80 dB below each track's peak",
+        help="audio parameters: `live` has a fixed level floor, `paper` a floor 80 dB below each track's peak",
     )
     kept.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value of one parameter; repeatable"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="override one audio parameter; repeatable"
     )
-    kept.add_argument("--mode", default="mfcc", choices=("mfcc", "log-mel", "raw"), help="features; raw keeps samples")
-    kept.add_argument("--hop-seconds", type=float, help="time between segments; by default they do not overlap")
-    kept.add_argument("--segments-per-track", type=int, metavar="N", help="a random choice of so many, in time order")
-    kept.add_argument("--storage", default="float32", choices=("float32", "float16"), help="float16 halves the size")
-    work = prepare.add_argument_group("how the work is done")
-    work.add_argument("--workers", type=int, default=2 * cores, help="threads (DirectRunner: processes) that decode")
+    kept.add_argument(
+        "--mode", default="mfcc", choices=("mfcc", "log-mel", "raw"), help="feature type; raw keeps the samples"
+    )
+    kept.add_argument("--hop-seconds", type=float, help="time between segments (default: no overlap)")
+    kept.add_argument(
+        "--segments-per-track", type=int, metavar="N", help="draw N segments of each track (default: all)"
+    )
+    kept.add_argument(
+        "--storage", default="float32", choices=("float32", "float16"), help="number format; float16 halves the size"
+    )
+    work = prepare.add_argument_group("execution")
+    work.add_argument("--workers", type=int, default=2 * cores, help="decoding threads (DirectRunner: processes)")
     work.add_argument(
-        "--tracks-per-shard", type=int, default=32, metavar="N", help="tracks in a file; unit of resuming"
+        "--tracks-per-shard",
+        type=int,
+        default=32,
+        metavar="N",
+        help="tracks per shard file; resuming redoes unfinished shards",
     )
     work.add_argument(
         "--runner",
         metavar="RUNNER",
-        help="run on Apache Beam: DirectRunner, DaskRunner, FlinkRunner, SparkRunner, DataflowRunner (docs/data.md)",
+        help="run on Apache Beam with DirectRunner, DaskRunner, FlinkRunner, SparkRunner or DataflowRunner (default: "
+        "without Beam; see docs/data.md)",
     )
 
     inspect = add(
         "inspect",
         _inspect,
-        "look at a prepared dataset",
-        "Check a dataset's files, print what it holds and write a page to look at: genres and splits, durations and "
-        "levels, pictures of segments with players, and the files that were skipped.",
+        "check and describe a prepared dataset",
+        "Check a dataset's files, print a summary and write an HTML page: genres and splits, durations and levels, "
+        "pictures of segments with audio players, and the files that were skipped.",
     )
-    inspect.add_argument("dataset", type=Path, metavar="DATASET", help="made by `tfdeepviz prepare`")
-    inspect.add_argument("--out", type=Path, metavar="PAGE.html", help="by default DATASET/report.html")
+    inspect.add_argument("dataset", type=Path, metavar="DATASET", help="dataset made by `tfdeepviz prepare`")
+    inspect.add_argument("--out", type=Path, metavar="PAGE.html", help="page to write (default: DATASET/report.html)")
     inspect.add_argument(
-        "--fma-root", type=Path, metavar="DIR", help="corpus for the players; by default where it was prepared from"
+        "--fma-root",
+        type=Path,
+        metavar="DIR",
+        help="corpus to play from (default: the one the dataset was prepared from)",
     )
-    inspect.add_argument("--examples", type=int, default=6, metavar="N", help="segments shown of each genre")
-    inspect.add_argument("--seed", type=int, default=0, help="another seed shows other segments")
+    inspect.add_argument("--examples", type=int, default=6, metavar="N", help="segments to show per genre")
+    inspect.add_argument("--seed", type=int, default=0, help="seed for the choice of segments")
 
 
 def _add_corpus(parser: argparse.ArgumentParser, kind: type = Path) -> None:
     parser.add_argument(
         "--fma-root", type=kind, required=True, metavar="DIR", help="folder with fma_metadata/ and fma_SUBSET/"
     )
-    parser.add_argument("--subset", default="small", choices=_SUBSETS, help="FMA's subset")
+    parser.add_argument("--subset", default="small", choices=_SUBSETS, help="subset of FMA")
 
 
 def _download(args: argparse.Namespace) -> None:
@@ -230,8 +262,8 @@ def _prepare(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepare import prepare
 
     at_least_one("workers", args.workers)
-    # The cores are taken by tracks; dividing every operation as well costs a tenth of the speed. It can only be set
-    # before TensorFlow's first operation: a program that calls us later keeps its own setting, and gets the same bytes.
+    # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed. This can only be
+    # set before TensorFlow's first operation; a caller that has run one keeps its setting and gets the same bytes.
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
     selection = Selection(
@@ -277,7 +309,7 @@ def _local(name: str, path: str) -> Path:
 
 
 def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple[PreparedDataset, dict[str, int]]:
-    # Beam and Dask tell of every connection otherwise, in this process and in their workers.
+    # Otherwise Beam and Dask log every connection, in this process and in their workers.
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     try:
@@ -292,7 +324,7 @@ def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple
 
 
 def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
-    """A preset, or what a JSON file holds, with single values changed."""
+    """Load a preset or a JSON file and override single values."""
     from tfdeepviz.data.files import read_json
     from tfdeepviz.params import AUDIO_PRESETS, AudioParams
 

@@ -1,4 +1,4 @@
-"""The command that shows where things come from."""
+"""The command that traces provenance: lineage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def register(add: Add) -> None:
     lineage = add(
         "lineage",
         _lineage,
-        "show where a bundle comes from, and what was made of a dataset",
-        "Follow a bundle, run, prepared dataset or corpus back to what it was made of, with digests, licences, commands"
-        " and code versions, and forward to what was made of it. What is gone is told from the manifests that "
-        "remain; what is no longer the same is said to be.",
+        "trace where a bundle comes from, and what was made from a dataset",
+        "Trace a bundle, run, prepared dataset or corpus back to what it was made from, with digests, licences, "
+        "commands and code versions, and forward to what was made from it. Deleted items are described from the "
+        "manifests that remain. Items that have changed since are marked.",
     )
     lineage.add_argument("path", type=Path, metavar="PATH", help="folder of a bundle, run, prepared dataset or corpus")
     lineage.add_argument(
@@ -24,12 +24,14 @@ def register(add: Add) -> None:
         type=Path,
         nargs="+",
         metavar="DIR",
-        help="search these folders for what was made of it, and for what was moved; by default data, runs, build and "
-        "webapp/registry, where they exist",
+        help="folders to search for derived and moved items (default: data, runs, build and webapp/registry, where "
+        "they exist)",
     )
     form = lineage.add_mutually_exclusive_group()
     form.add_argument(
-        "--mermaid", action="store_true", help="print a Mermaid flowchart, which GitHub and many editors draw, instead"
+        "--mermaid",
+        action="store_true",
+        help="print a Mermaid flowchart, which GitHub and many editors render, instead of a tree",
     )
     form.add_argument("--json", action="store_true", help="print JSON instead of a tree")
 

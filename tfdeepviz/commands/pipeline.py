@@ -1,4 +1,4 @@
-"""The command that does all of it: pipeline."""
+"""The command that runs all steps: pipeline."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ def register(add: Add) -> None:
     pipeline = add(
         "pipeline",
         _pipeline,
-        "do all of it, from a corpus to pushed bundles",
-        "Index a corpus, prepare it, train and distill, evaluate, fit mappings and export, validate and push: all that "
-        "a configuration in TOML says (configs/demo.toml shows how). What is done is not done again unless something "
-        "that it depends on has changed, and a stopped pipeline goes on where it was. Results that are made anew are "
-        "renamed (runs/x.old-1), never deleted. Bundles that are not good enough are not pushed.",
+        "run all steps, from a corpus to pushed bundles",
+        "Run the steps that a TOML file configures (example: configs/demo.toml): index and prepare a corpus, train and "
+        "distill, evaluate, fit mappings and export, validate and push. Only steps whose inputs have changed run "
+        "again, and an interrupted pipeline resumes. Results that are replaced are renamed (runs/x.old-1), never "
+        "deleted. Bundles that fail validation are not pushed.",
     )
-    pipeline.add_argument("config", type=Path, metavar="CONFIG", help="a .toml file")
+    pipeline.add_argument("config", type=Path, metavar="CONFIG", help="configuration, a .toml file")
     pipeline.add_argument(
-        "--redo", action="append", default=[], metavar="STEP", help="do this step again, as 'train x'; repeatable"
+        "--redo", action="append", default=[], metavar="STEP", help="run this step again, such as 'train x'; repeatable"
     )
-    pipeline.add_argument("--dry-run", action="store_true", help="only tell what would be done, and why")
+    pipeline.add_argument(
+        "--dry-run", action="store_true", help="print which steps would run and why, without running them"
+    )
 
 
 def _pipeline(args: argparse.Namespace) -> None:
@@ -46,7 +48,7 @@ def _pipeline(args: argparse.Namespace) -> None:
             print(f"  what it made before is kept: {_shown(old)}", flush=True)
 
         def begin(self, step: str, reason: str) -> None:
-            # The next training's time has nothing to do with the last one's.
+            # The time left in one training must not be estimated from another.
             self.first = 0
             print(f"{step}: {reason}", flush=True)
 
@@ -56,7 +58,7 @@ def _pipeline(args: argparse.Namespace) -> None:
                 self.working = bar(None, desc=what)
             advance_of(self.working)(done, total)
             if done >= total:
-                self._close()  # what the step does after it is not the bar's time
+                self._close()  # the bar must not count the time of what follows
 
         def say(self, what: str) -> None:
             self._close()
@@ -80,5 +82,5 @@ def _pipeline(args: argparse.Namespace) -> None:
 
 
 def _shown(path: Path) -> Path:
-    """Short where that is as clear."""
+    """Shorten paths below the working directory."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""The command that serves the playground."""
+"""The command that serves the playground: serve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import REPOSITORY, Add
+from tfdeepviz.commands.common import REPOSITORY, Add, add_place
 
 
 def register(add: Add) -> None:
@@ -15,15 +15,15 @@ def register(add: Add) -> None:
         "serve",
         _serve,
         "serve the playground",
-        "Serve the built playground with its models and demo tracks, and a folder of FMA to search and play. The same "
-        "as `python -m webapp.server`, which needs Flask alone and runs without this package.",
+        "Serve the built playground with its models and demo tracks, and optionally an FMA folder to search and play. "
+        "Does the same as `python -m webapp.server`, which only needs Flask and runs without this package.",
     )
-    serve.add_argument("--fma-root", type=Path, metavar="DIR", help="what `tfdeepviz download` writes")
-    serve.add_argument("--registry", type=Path, metavar="DIR", help="by default webapp/registry of the repository")
-    serve.add_argument("--tracks", type=Path, metavar="DIR", help="by default webapp/tracks of the repository")
-    serve.add_argument("--static", type=Path, metavar="DIR", help="by default webapp/static of the repository")
-    serve.add_argument("--host", help="address to listen on; by default this machine's only")
-    serve.add_argument("--port", help="by default 8000")
+    serve.add_argument("--fma-root", type=Path, metavar="DIR", help="FMA folder, as written by `tfdeepviz download`")
+    add_place(serve, "registry", "registry folder")
+    add_place(serve, "tracks", "folder of demo tracks")
+    add_place(serve, "static", "built front end")
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
+    serve.add_argument("--port", help="port to listen on (default: 8000)")
 
 
 def _serve(args: argparse.Namespace) -> None:
@@ -31,7 +31,7 @@ def _serve(args: argparse.Namespace) -> None:
         raise FileNotFoundError(
             f"{REPOSITORY}/webapp/server.py is not there: install from a checkout, with pip install -e '.[serve]'"
         )
-    sys.path.append(str(REPOSITORY))  # the server is no part of the package
+    sys.path.append(str(REPOSITORY))  # the server is not part of the package
     try:
         from webapp.server import main
     except ModuleNotFoundError as error:

@@ -21,19 +21,19 @@ def register(add: Add) -> None:
         "presets",
         _presets,
         "list the models that can be trained",
-        "List the presets that come with tfdeepviz: the paper's models under its own recipe, and small ones for the "
-        "browser. Parameters are counted at the paper's grid and, for classifiers, 16 genres; `every` is how often a "
-        "player should run the encoder.",
+        "List the presets that come with tfdeepviz: the paper's models with the paper's training recipe, and small "
+        "ones for the browser. Parameters are counted for the paper's input grid and, for classifiers, 16 genres. The "
+        "column `every` says how often a player should run the encoder.",
     )
-    presets.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    presets.add_argument("--json", action="store_true", help="print a JSON list of objects instead of a table")
 
     train = add(
         "train",
         _train,
         "train a preset on a prepared dataset",
-        "Train a preset. Stop it at any time: the same command resumes after the last whole epoch. RUN receives the "
-        "configuration, history, learning curve, TensorBoard events, metrics beside simple baselines, the model and "
-        "the encoder.",
+        "Train a preset. You can stop at any time: the same command resumes after the last complete epoch. RUN "
+        "receives the configuration, history, learning curve, TensorBoard events, metrics next to simple baselines, "
+        "the model and the encoder.",
     )
     train.add_argument("preset", metavar="PRESET", help=f"{', '.join(_preset_files())}, or a .json file of your own")
     _add_training(train)
@@ -41,43 +41,51 @@ def register(add: Add) -> None:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="start a classifier from ImageNet: torchvision's .pth, keras.applications' .h5 or KerasHub's .weights.h5",
+        help="ImageNet weights to start a classifier from: torchvision's .pth, keras.applications' .h5 or KerasHub's "
+        ".weights.h5 (default: random weights)",
     )
 
     distill = add(
         "distill",
         _distill,
-        "train a small encoder to say what a big one says",
-        "Train a preset's encoder to give the encoding of a finished run; of a classifier's wide layers its first "
-        "principal components, and its probabilities too. Labels are not needed.",
+        "train a small encoder to imitate a large one",
+        "Train a preset's encoder, the student, to reproduce the encodings of a finished run, the teacher. If the "
+        "teacher is a classifier with a wide layer, the student learns the layer's first principal components and the "
+        "genre probabilities. Labels are not needed.",
     )
     distill.add_argument("teacher", type=Path, metavar="TEACHER", help="a finished run")
-    distill.add_argument("--preset", required=True, help="the student; of the teacher's kind")
-    distill.add_argument("--components", type=int, default=10, help="principal components of a wider encoding")
+    distill.add_argument("--preset", required=True, help="the student's preset, of the same kind as the teacher's")
+    distill.add_argument(
+        "--components", type=int, default=10, help="principal components to learn, if the encoding has more components"
+    )
     _add_training(distill)
 
     evaluate = add(
         "evaluate",
         _evaluate,
         "measure a finished run on one split",
-        "Measure a run on a split of its dataset, or of another one with the same features, and write the figures as "
-        "JSON and a page to look at.",
+        "Measure a run on a split of its dataset, or of another dataset with the same features. Writes the figures as "
+        "JSON, and an HTML page.",
     )
     evaluate.add_argument("run", type=Path, metavar="RUN", help="a finished run")
-    evaluate.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
-    evaluate.add_argument("--split", default="test", choices=("training", "validation", "test"), help="what to measure")
-    evaluate.add_argument("--out", type=Path, help="folder for both files; by default RUN/evaluation")
+    evaluate.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
+    evaluate.add_argument(
+        "--split", default="test", choices=("training", "validation", "test"), help="split to measure"
+    )
+    evaluate.add_argument("--out", type=Path, help="folder for both files (default: RUN/evaluation)")
 
     batch = add(
         "batch",
         _batch,
-        "train a list of presets, and go on after a failure",
-        "Train presets one after the other, each in a process of its own. Finished runs are kept, interrupted ones "
-        "resume. RUNS receives a folder and a log a preset, and tables of all: summary.md and summary.csv.",
+        "train several presets, and continue after failures",
+        "Train presets one after another, each in its own process. Finished runs are kept, and interrupted ones "
+        "resume. RUNS receives a folder and a log per preset, and tables of all runs: summary.md and summary.csv.",
     )
-    batch.add_argument("presets", nargs="*", metavar="PRESET", help="as for `train`; none: only print the tables")
-    batch.add_argument("--dataset", type=Path, help="made by `tfdeepviz prepare`")
-    batch.add_argument("--out", type=Path, required=True, metavar="RUNS", help="folder of the runs")
+    batch.add_argument(
+        "presets", nargs="*", metavar="PRESET", help="as for `train`; without any, only print the tables"
+    )
+    batch.add_argument("--dataset", type=Path, help="dataset made by `tfdeepviz prepare`; required with presets")
+    batch.add_argument("--out", type=Path, required=True, metavar="RUNS", help="folder for the runs")
     _add_recipe(batch)
     _add_notify(batch)
 
@@ -85,45 +93,46 @@ def register(add: Add) -> None:
         "tune",
         _tune,
         "search for better hyper-parameters",
-        "Draw hyper-parameters, train each trial as an ordinary run, and report what they are worth: trials.csv, "
-        "best.json (a preset to train) and a picture with parallel coordinates. The same command resumes.",
+        "Draw hyper-parameters and train each trial as an ordinary run. Writes trials.csv, best.json (a preset to "
+        "train) and a parallel-coordinates plot. Run the same command again to resume.",
     )
-    tune.add_argument("space", type=Path, metavar="SPACE", help="a .json file (docs/models.md)")
-    tune.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
-    tune.add_argument("--out", type=Path, required=True, help="folder of the search")
-    tune.add_argument("--trials", type=int, required=True, metavar="N", help="trials in all")
+    tune.add_argument("space", type=Path, metavar="SPACE", help="search space, a .json file (docs/models.md)")
+    tune.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
+    tune.add_argument("--out", type=Path, required=True, help="folder for the search")
+    tune.add_argument("--trials", type=int, required=True, metavar="N", help="total number of trials")
     tune.add_argument(
-        "--algorithm", default="random", choices=("random", "hyperband", "bayesian"), help="how trials are drawn"
+        "--algorithm", default="random", choices=("random", "hyperband", "bayesian"), help="search algorithm"
     )
-    tune.add_argument("--seed", type=int, default=0, help="of the draws and of every run")
+    tune.add_argument("--seed", type=int, default=0, help="seed for the search and for every run")
     _add_notify(tune)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", type=Path, required=True, help="made by `tfdeepviz prepare`")
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run")
     _add_recipe(parser)
     _add_notify(parser)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", choices=("paper", "modern"), help="train by another recipe than the preset's")
-    parser.add_argument("--epochs", type=int, help="epochs in all; by default the preset's")
+    parser.add_argument("--recipe", choices=("paper", "modern"), help="training recipe (default: the preset's)")
+    parser.add_argument("--epochs", type=int, help="total number of epochs (default: the preset's)")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another value of the preset, such as optimizer.momentum=0.9; repeatable",
+        help="override a value of the preset, such as optimizer.momentum=0.9; repeatable",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of initialisation, shuffling and dropout")
+    parser.add_argument("--seed", type=int, default=0, help="seed for initialisation, shuffling and dropout")
     parser.add_argument(
-        "--deterministic", action="store_true", help="equal seeds give equal weights, to the bit; slower"
+        "--deterministic", action="store_true", help="make equal seeds give bit-identical weights; slower"
     )
     parser.add_argument(
         "--distribute",
         choices=("mirrored", "data-parallel"),
-        help="all devices of this machine; or, on JAX, of several machines (docs/models.md)",
+        help="mirrored: use all GPUs of this machine; data-parallel: use all devices that JAX sees, on one or several "
+        "machines (default: one device; see docs/models.md)",
     )
 
 
@@ -133,12 +142,12 @@ def _add_notify(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help="tell this Apprise service (e-mail, Slack, ...) when it is done or has failed; repeatable",
+        help="notify this Apprise service (e-mail, Slack, ...) when the command has finished or failed; repeatable",
     )
 
 
 def _preset_files() -> list[str]:
-    # Without importing tfdeepviz.models, which is not promised to stay light.
+    # Does not import tfdeepviz.models, which may become slow to import.
     return sorted(path.stem for path in (Path(__file__).parent.parent / "models" / "presets").glob("*.json"))
 
 
@@ -200,7 +209,7 @@ def _distill(args: argparse.Namespace) -> None:
 
 
 def _choose_backend(args: argparse.Namespace) -> None:
-    # Keras reads this when it is imported, which is later.
+    # Keras reads this on import, which happens later.
     if args.distribute == "data-parallel":
         os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -223,7 +232,7 @@ def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
 
 
-#: Columns of the table after a training: metric, heading and format.
+#: Columns of the table printed after training: metric, heading and format.
 _COLUMNS = (
     ("mse", "MSE", ".5f"),
     ("mean_mse", "mean", ".5f"),
@@ -242,7 +251,7 @@ _COLUMNS = (
 
 
 def _table(run: Run) -> list[str]:
-    """Lines of a run's metrics, a split each."""
+    """Format a run's metrics as a table with one line per split."""
     lines: list[str] = []
     for split, measured in run.metrics().items():
         columns = [column for column in _COLUMNS if column[0] in measured]
