@@ -1,4 +1,4 @@
-"""Convolutions that learned ImageNet, read from a local file, as the start of a genre classifier."""
+"""Initialise a genre classifier's convolutions with ImageNet weights from a local file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tfdeepviz.params import ParameterError
 
 _N_CONVOLUTIONS = {5: "alexnet", 8: "vgg11", 10: "vgg13", 13: "vgg16"}
 
-# torchvision's names of the weights of one module, in Keras' order.
+# torchvision's weight names per module, in Keras' order.
 _CONVOLUTION = ("weight", "bias")
 _NORMALIZATION = ("weight", "bias", "running_mean", "running_var")
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_HDF5_BYTES = 2 << 30
 
-# keras.applications' VGG-16 was trained on pixel values from which only their mean was taken; this is their standard
-# deviation, the mean of torchvision's three (0.229, 0.224, 0.225) times 255.
+# The VGG-16 of keras.applications was trained on pixel values that were centred but not scaled. This is their standard
+# deviation: the mean of torchvision's three (0.229, 0.224, 0.225), times 255.
 _PIXEL_STD = 57.6
 
 _Array = npt.NDArray[Any]
@@ -34,28 +34,28 @@ _Shapes = list[list[tuple[int, ...]]]
 
 
 def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
-    """Start a classifier's convolutions from weights that were trained on ImageNet.
+    """Initialise a classifier's convolutions with weights trained on ImageNet.
 
-    The first convolution's kernel is summed over its three input channels, which equals feeding the one channel to all
-    three. The head keeps its fresh weights, and so does the normalisation of a normalised encoding. The model is
-    unchanged if there is an error.
+    The first convolution's kernel is summed over its three input channels, which is equivalent to feeding the one
+    channel to all three. The head keeps its initial weights, and so does the normalisation of a normalised encoding. An
+    error leaves the model unchanged.
 
     Parameters
     ----------
     model
-        Of full width.
+        A classifier of width 1.
     path
         One of
 
         - torchvision's `.pth` of AlexNet or VGG-11, -13, -16, with or without batch normalisation;
         - the `.h5` of VGG-16 that keras.applications downloads, with or without top. Its first kernel is multiplied by
-          the standard deviation of pixel values, as our input has unit variance;
+          the standard deviation of pixel values, because our input has unit variance;
         - the `.weights.h5` of one of KerasHub's VGG backbones.
 
     Raises
     ------
     FormatError
-        If the file is missing or broken, or holds another architecture; the message tells what fits.
+        If the file is missing or broken, or holds another architecture; the message states what would fit.
     ParameterError
         If the model's width is not 1.
     """
@@ -78,7 +78,7 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
 
 
 def _layers(model: GenreClassifier) -> list[keras.layers.Layer]:
-    # A normalised encoding's layer, without trainable weights, is no part of the architecture.
+    # The normalisation of an encoding has no trainable weights and is not part of the architecture.
     return [layer for layer in model.features if layer.trainable_weights]
 
 
@@ -102,7 +102,7 @@ def _read_torchvision(model: GenreClassifier, path: Path) -> list[list[_Array]]:
 
 
 def _from_torch(array: _Array) -> _Array:
-    # Kernels are (filters, channels, height, width) there and (height, width, channels, filters) here.
+    # PyTorch kernels are (filters, channels, height, width), Keras kernels (height, width, channels, filters).
     axes = (2, 3, 1, 0) if array.ndim == 4 else None
     return np.ascontiguousarray(array.transpose(axes), dtype=np.float32)
 
@@ -118,7 +118,7 @@ def _read_keras(model: GenreClassifier, path: Path) -> list[list[_Array]]:
             if "layer_names" in file.attrs or "model_weights" in file:
                 weights[0][0] *= _PIXEL_STD
             return weights
-    # All that h5py raises for broken files
+    # All exceptions that h5py raises for broken files
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
@@ -127,11 +127,11 @@ def _read_keras(model: GenreClassifier, path: Path) -> list[list[_Array]]:
 
 
 def _convolution_groups(file: h5py.File) -> list[tuple[h5py.Dataset, h5py.Dataset]]:
-    """Kernel and bias of every convolution, wherever a version of Keras puts them: each pair has its own group."""
+    """Find the kernel and bias of every convolution; each pair has its own group in every version of Keras."""
     found: dict[str, list[h5py.Dataset]] = {}
 
     def visit(name: str, item: h5py.HLObject) -> None:
-        # Links are not followed, and no dataset may take its values from another file.
+        # Links are not followed, and datasets must not read their values from other files.
         if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.dtype.kind == "f":
             found.setdefault(name.rpartition("/")[0], []).append(item)
 
@@ -141,7 +141,7 @@ def _convolution_groups(file: h5py.File) -> list[tuple[h5py.Dataset, h5py.Datase
         kernel, bias = ([item for item in datasets if item.ndim == ndim] for ndim in (4, 1))
         if len(datasets) == 2 and len(kernel) == len(bias) == 1:
             pairs[name] = (kernel[0], bias[0])
-    # By number: conv2d_10 comes after conv2d_9.
+    # Natural sort order: conv2d_10 comes after conv2d_9.
     return [pairs[name] for name in sorted(pairs, key=_numbered)]
 
 
@@ -150,7 +150,7 @@ def _numbered(name: str) -> list[tuple[str, int]]:
 
 
 def _check(model: GenreClassifier, path: Path, shapes: _Shapes) -> None:
-    """Compare what the file holds with what the model needs."""
+    """Compare the shapes in the file with those of the model."""
     wanted: _Shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in _layers(model)]
     wanted[0][0] = (*wanted[0][0][:2], 3, wanted[0][0][3])
     if shapes == wanted:

@@ -1,4 +1,4 @@
-"""What the paper's autoencoders need beyond Keras' own layers, in `keras.ops` only."""
+"""Layers and operations of the paper's autoencoders that Keras lacks, written in `keras.ops` only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from keras import ops
 
 
 def pool_positions(x: Any) -> Any:
-    """Where each 2x2 window has its maximum, as a one-hot tensor for `unpool`.
+    """Return the position of the maximum of each 2x2 window, as a one-hot tensor for `unpool`.
 
     Parameters
     ----------
-    x : tensor [shape=(batch, height, width, channels)], both sides even
+    x : tensor [shape=(batch, height, width, channels)], height and width even
 
     Returns
     -------
     tensor [shape=(batch, height / 2, width / 2, 4, channels)]
-        Of equal values the first in row-major order is taken. No gradient flows through it.
+        Ties go to the first position in row-major order. No gradient flows through the result.
     """
     _, height, width, channels = x.shape
     windows = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
@@ -28,7 +28,7 @@ def pool_positions(x: Any) -> Any:
 
 
 def unpool(x: Any, positions: Any) -> Any:
-    """Put pooled values back to the places they came from and zeros elsewhere.
+    """Return pooled values to their original positions, with zeros elsewhere.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def unpool(x: Any, positions: Any) -> Any:
 
 
 def unpool_evenly(x: Any) -> Any:
-    """Spread every value over its 2x2 window, a quarter to each place: unpooling that knows no positions.
+    """Spread every value evenly over its 2x2 window, a quarter to each position: unpooling without positions.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def unpool_evenly(x: Any) -> Any:
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TiedDense(keras.layers.Layer):  # type: ignore[misc]
-    """Dense layer that uses the transposed kernel of another and owns only its bias.
+    """Dense layer that uses the transposed kernel of another layer and owns only its bias.
 
-    Called with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
+    Call with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class TiedDense(keras.layers.Layer):  # type: ignore[misc]
         self.units = units
 
     def build(self, *_: Any) -> None:
-        """Make the bias."""
+        """Create the bias."""
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
     def call(self, inputs: Any, kernel: Any) -> Any:
@@ -81,7 +81,7 @@ class TiedDense(keras.layers.Layer):  # type: ignore[misc]
         return ops.matmul(inputs, ops.transpose(ops.cast(kernel, inputs.dtype))) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "units": self.units}
 
 
@@ -89,7 +89,7 @@ class TiedDense(keras.layers.Layer):  # type: ignore[misc]
 class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
     """Transposed convolution ('same', stride 1) that uses a convolution's kernel and owns only its bias.
 
-    Called with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
+    Call with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
     """
 
     def __init__(self, filters: int, **kwargs: Any) -> None:
@@ -97,7 +97,7 @@ class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
         self.filters = filters
 
     def build(self, *_: Any) -> None:
-        """Make the bias."""
+        """Create the bias."""
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
 
     def call(self, inputs: Any, kernel: Any) -> Any:
@@ -105,5 +105,5 @@ class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
         return ops.conv_transpose(inputs, ops.cast(kernel, inputs.dtype), strides=1, padding="same") + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "filters": self.filters}

@@ -1,4 +1,4 @@
-"""Presets: everything that a training run needs but its data."""
+"""Presets: everything that a training run needs except its data."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ RECIPES = ("paper", "modern")
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A model and how it is trained; `preset.schema.json` says what each value may be.
+    """A model and its training settings; `preset.schema.json` defines the valid values.
 
     Attributes
     ----------
     name, title
-        Stable identifier, and what people read.
+        Stable identifier, and display name.
     kind
         `autoencoder`, `classifier` or `contrastive`.
     model
-        Arguments of the model's class; sizes that depend on the data are left to the data. An autoencoder's
-        `architecture` is `temporal` or `time-resolved`; without one it is the paper's.
+        Arguments of the model's class, except sizes that depend on the data. An autoencoder's `architecture` is
+        `temporal` or `time-resolved`; the default is the paper's.
     scaler
         Scaling of segments before the model: `minmax`, `standard` or `coefficients`.
     encoder_layer
-        Layer of a classifier that is its encoder, such as `L13`.
+        Layer of a classifier whose output is the encoding, such as `L13`.
     recipe
-        `paper` or `modern`: where the values below came from before anything was changed.
+        `paper` or `modern`: the source of the values below, before any overrides.
     optimizer
         `name` (`sgd` with `momentum`, or `adamw` with `weight_decay`) and `learning_rate`.
     schedule
-        `constant`, or `cosine`: a warm-up of 5 % of all steps and a cosine to zero.
+        `constant`, or `cosine`: a warm-up over 5 % of all steps, then a cosine decay to zero.
     batch_size, epochs
-        As usual; a contrastive encoder's batches are of tracks.
+        Segments per batch (tracks for contrastive encoders), and number of epochs.
     patience
-        Stop after so many epochs without a lower validation loss; None trains to the end.
+        Stop after this many epochs without a lower validation loss; None trains to the end.
     label_smoothing
         Share of a label's weight that is spread over all genres (classifiers).
     class_weights
-        How far rare genres are lifted (classifiers): a segment's weight falls with this power of the number of its
-        genre's segments. 0 leaves them as they are, 1 makes every genre count the same.
+        Strength of the compensation for rare genres (classifiers): a segment's weight is proportional to its genre's
+        number of segments to the power of `-class_weights`. 0 applies none, 1 gives every genre the same total weight.
     contrast
-        Of a contrastive encoder, otherwise None: `n_moments` of each track in a batch, and the loss's `temperature`.
+        Settings of a contrastive encoder: `n_moments` per track in a batch, and the loss's `temperature`. None for
+        other kinds.
     precision
-        Keras' dtype policy: `mixed_float16` and `mixed_bfloat16` are faster on accelerators only.
+        Keras dtype policy; `mixed_float16` and `mixed_bfloat16` are faster on accelerators only.
     augmentation
         Arguments of `tfdeepviz.data.augment.Augmentation`; None leaves segments as they are.
     step_seconds
         Hop at which a player should run the encoder.
     thresholds
-        What `tfdeepviz validate` asks of metrics on the test split, by their names; nothing is blessed without. Each is
-        at least `min` or at most `max`, a number or the name of another metric, and `may_worsen` by such a share
-        compared with the version to be replaced. The smallest of a list of figures is called `min_` and its name. Of a
-        distilled run `min_correlation` alone counts, the teacher having been judged by the rest.
+        Requirements of `tfdeepviz validate` on test metrics, by metric name; nothing is blessed without them. `min` and
+        `max` are bounds, each a number or the name of another metric; `may_worsen` is the share by which the metric may
+        worsen relative to the version to be replaced. The prefix `min_` denotes the smallest value of a list metric. A
+        distilled run only has to meet `min_correlation`, because the other thresholds apply to its teacher.
     budget
-        What a bundle may cost: `megabytes` to download, and `milliseconds` of analysis on WebAssembly for each second
-        of audio.
+        Limits for a bundle: `megabytes` to download, and `milliseconds` of analysis on WebAssembly per second of audio.
 
     Raises
     ------
     InputError
-        If the values break the schema; the message names the value.
+        If a value violates the schema; the message names it.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Preset:
         _validate(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -110,7 +110,7 @@ class Preset:
         Raises
         ------
         InputError
-            For unknown or missing names and impossible values.
+            For unknown or missing names and invalid values.
         """
         known = {field.name for field in fields(cls)}
         if unknown := set(values) - known:
@@ -131,15 +131,15 @@ def preset_names() -> list[str]:
 
 
 def load_preset(name: str, *, recipe: str | None = None) -> Preset:
-    """Load a preset by its name, or from a JSON file of your own.
+    """Load a preset by name, or from a JSON file.
 
-    A file names a recipe, whose values it may override. `recipe` trains the model by another one, whose values then
+    A file names a recipe, whose values it may override. The argument `recipe` selects another recipe, whose values then
     override the file's.
 
     Raises
     ------
     FormatError
-        If there is none of that name, or the file is no preset.
+        If there is no preset of that name, or the file is not a preset.
     """
     if name in preset_names():
         path = Path(str(resources.files(__package__) / "presets" / f"{name}.json"))
@@ -161,12 +161,12 @@ def load_preset(name: str, *, recipe: str | None = None) -> Preset:
 
 
 def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
-    """Change values by their dotted names, as `{"optimizer.momentum": 0.9}`.
+    """Change values by their dotted names, such as `{"optimizer.momentum": 0.9}`.
 
     Raises
     ------
     InputError
-        For unknown names and impossible values.
+        For unknown names and invalid values.
     """
     values = preset.to_dict()
     for name, value in assignments.items():
@@ -183,13 +183,13 @@ def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes win; of `model` single values are changed, everything else is replaced as a whole."""
+    """Apply changes: `model` is merged value by value; every other field is replaced as a whole."""
     model = {**values.get("model", {}), **changes.get("model", {})}
     return {**values, **changes, "model": model}
 
 
 def _recipe(values: Mapping[str, Any], name: Any) -> dict[str, Any]:
-    """The recipe for a preset's kind, or for its architecture where that has one of its own."""
+    """Return the recipe for a preset's architecture if it has its own, else for its kind."""
     recipes = read_json(Path(str(resources.files(__package__) / "recipes.json")))
     kind = values.get("kind")
     if kind not in KINDS:
@@ -208,7 +208,7 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def _validate(values: dict[str, Any]) -> None:
-    # A preset's tuples come from Python code; JSON knows lists only.
+    # Presets made in Python may contain tuples; JSON has only lists.
     plain = json.loads(json.dumps(values))
     error = jsonschema.exceptions.best_match(_validator().iter_errors(plain))
     if error is None:

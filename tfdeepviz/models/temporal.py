@@ -1,4 +1,4 @@
-"""An autoencoder of ours that convolves over time only, with nothing around its encoding."""
+"""An autoencoder that is not from the paper: it convolves over time only, and nothing bypasses its encoding."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from tfdeepviz.params import ParameterError
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TemporalAutoencoder(Bottleneck):
-    """Autoencoder whose coefficients are channels: neighbouring MFCCs have no more in common than distant ones.
+    """Autoencoder that treats coefficients as channels, because neighbouring MFCCs are no more alike than distant ones.
 
-    A convolution over time, a max-pool, a hidden dense layer and the encoding; the decoder mirrors them with kernels of
-    its own, spreads pooled values evenly (fixed unpooling) and adds its answer to a learnt picture, which starts as the
-    training split's mean. What ten numbers can say then goes beyond the mean from the first step on.
+    The encoder has a convolution over time, a max-pool and a hidden dense layer before the encoding. The decoder
+    mirrors it with its own kernels and spreads pooled values evenly (fixed unpooling). Before its sigmoid, it adds a
+    learnt segment (`picture`), initialised with the mean of the training split, so the encoding only has to describe
+    deviations from the mean, from the first step on.
 
     Parameters
     ----------
@@ -28,16 +29,16 @@ class TemporalAutoencoder(Bottleneck):
     encoding_size
         Components of the encoding.
     n_filters, kernel_frames
-        Filters of the convolution, and frames that each sees.
+        Filters of the convolution, and frames per kernel.
     pool_frames
-        Frames of which the pool keeps the maximum.
+        Frames per pooling window.
     dense_units
         Size of the hidden dense layers.
 
     Raises
     ------
     ParameterError
-        If the sizes do not fit each other; the message names the rule.
+        If the sizes are incompatible; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
@@ -81,7 +82,7 @@ class TemporalAutoencoder(Bottleneck):
         self.normalization = self._norm("encoding_norm", affine=False)
         self.out_hidden = self._dense(dense_units, "out_dense2")
         self.out_flat = self._dense(self._flat, "out_dense1")
-        # Small, so that the first answers are the picture alone.
+        # Small, so that the initial output is the learnt segment alone.
         self.out_convolution = self._convolution(
             n_coefficients, "out_conv", keras.initializers.RandomNormal(stddev=0.01)
         )
@@ -100,13 +101,13 @@ class TemporalAutoencoder(Bottleneck):
         return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy)
 
     def _norm(self, name: str, *, affine: bool = True) -> keras.layers.BatchNormalization:
-        # Scaled coefficients vary by a few hundredths only; Keras' own epsilon would hide the smallest.
+        # Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
         return keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
         )
 
     def build(self, *_: Any) -> None:
-        """Make all weights."""
+        """Create all weights."""
         n_coefficients, n_frames = self.input_size
         for layer, shape in (
             (self.input_norm, (n_frames, n_coefficients)),
@@ -126,12 +127,12 @@ class TemporalAutoencoder(Bottleneck):
         self.built = True
 
     def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
-        """Let the untrained decoder answer the mean picture [shape=input_size]."""
+        """Make the untrained decoder output the mean segment [shape=input_size]."""
         level = np.clip(mean.T, 1e-3, 1 - 1e-3)
         self.picture.assign(np.log(level / (1 - level)))
 
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
-        """Give the encoding before normalisation and sigmoid; nothing leads around it."""
+        """Return the encoding before normalisation and sigmoid, and an empty bypass."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         x = self.convolution(self.input_norm(x, training=training))
         x = ops.silu(self.convolution_norm(x, training=training))
@@ -141,7 +142,7 @@ class TemporalAutoencoder(Bottleneck):
 
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
-        # A sigmoid of unit variance has little; its middle half becomes [-1, 1].
+        # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))
         x = ops.reshape(ops.silu(self.out_flat(x)), (-1, *self._pooled))
         x = self.out_convolution(ops.repeat(x, self.pool_frames, axis=1))  # (batch, frames, coefficients)
@@ -149,6 +150,6 @@ class TemporalAutoencoder(Bottleneck):
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,4 +1,4 @@
-"""An autoencoder resolved in time: an encoding many times a second, so that a picture can follow the beat."""
+"""A time-resolved autoencoder: many encodings per second, so that a picture can follow the beat."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tfdeepviz.params import ParameterError
 class TimeResolvedAutoencoder(Bottleneck):
     """Convolutional autoencoder with one encoding every `stride_frames` frames.
 
-    Three convolutions over time, the second with a stride, whose outputs are batch-normalised, end in a dense layer at
-    each step; the decoder mirrors them. An encoding sees `window_frames` frames and nothing else, so that the encoder
-    of one window (`encoder`) says exactly what the whole model says at that step.
+    The encoder has three batch-normalised convolutions over time, the second with a stride, followed by a dense layer
+    at each step; the decoder mirrors it. Each encoding depends on exactly `window_frames` frames, so the encoder of a
+    single window (`encoder`) gives the same result as the whole model at that step.
 
     Parameters
     ----------
@@ -32,15 +32,14 @@ class TimeResolvedAutoencoder(Bottleneck):
     n_filters
         Filters of every convolution.
     stride_frames
-        Frames from one encoding to the next, an even number: 2 gives 50 a second, 4 gives 25.
+        Frames from one encoding to the next, an even number: 2 gives 50 encodings per second, 4 gives 25.
     causal
-        Look at an encoding's own frames and those before them, for input that is heard live. Otherwise a window reaches
-        as far to both sides.
+        Restrict each encoding to its own frames and earlier ones, for live input. Otherwise windows are centred.
 
     Raises
     ------
     ParameterError
-        If the sizes do not fit each other; the message names the rule.
+        If the sizes are incompatible; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), each coefficient scaled to zero mean and unit variance.
     """
@@ -95,7 +94,7 @@ class TimeResolvedAutoencoder(Bottleneck):
 
     @property
     def window_frames(self) -> int:
-        """Frames that one encoding sees."""
+        """Frames that one encoding depends on."""
         return 4 * self.stride_frames + 2
 
     def _convolution(self, filters: int, name: str, **options: Any) -> keras.layers.Conv1D:
@@ -112,7 +111,7 @@ class TimeResolvedAutoencoder(Bottleneck):
         )
 
     def build(self, *_: Any) -> None:
-        """Make all weights."""
+        """Create all weights."""
         n_coefficients, n_frames = self.input_size
         widths = (n_coefficients, self.n_filters, self.n_filters)
         for convolution, norm, width in zip(self.convolutions, self.norms, widths, strict=True):
@@ -126,8 +125,8 @@ class TimeResolvedAutoencoder(Bottleneck):
         self.built = True
 
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
-        """Give the encodings before normalisation and sigmoid [shape=(batch, n_steps, encoding_size)]."""
-        # Padded at once, so that a window at a segment's edge is a window like any other; zeros are the mean.
+        """Return the encodings before normalisation and sigmoid [shape=(batch, n_steps, encoding_size)]."""
+        # Padding the input once makes windows at the edge of a segment like all others; zero is the mean.
         spare = self.window_frames - self.stride_frames
         before = spare if self.causal else spare // 2
         return self._project(ops.pad(x, ((0, 0), (0, 0), (before, spare - before), (0, 0))), training=training), {}
@@ -140,17 +139,17 @@ class TimeResolvedAutoencoder(Bottleneck):
 
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
         """Reconstruct scaled segments from their encodings [shape=(batch, n_steps, encoding_size)]."""
-        # A sigmoid of unit variance has little; its middle half becomes [-1, 1].
+        # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_bottleneck((ops.convert_to_tensor(encoding) - 0.5) * 4))
         x = ops.silu(self.out_upsampling(x))
         x = ops.cast(self.out_convolution(x), "float32")  # (batch, frames, coefficients)
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
 
     def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
-        """Turn every component so that it rises with loudness, which leaves all reconstructions as they are.
+        """Flip the sign of components that fall with loudness; reconstructions do not change.
 
-        A component's sign is chance. A picture whose parameters rise with the sound can follow an onset at once and let
-        go slowly.
+        Signs are arbitrary after training. If parameters rise with loudness, a picture can follow onsets at once and
+        decay slowly.
 
         Parameters
         ----------
@@ -169,12 +168,12 @@ class TimeResolvedAutoencoder(Bottleneck):
         self.out_bottleneck.kernel.assign(self.out_bottleneck.kernel * sign[:, None])
 
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Make the encoder of one window, with the scaler inside; it shares this model's weights.
+        """Build the encoder of a single window, with the scaler inside; it shares this model's weights.
 
         Returns
         -------
         keras.Model
-            From unscaled windows [shape=(batch, coefficients, window_frames, 1)] to encodings
+            Maps unscaled windows [shape=(batch, coefficients, window_frames, 1)] to encodings
             [shape=(batch, encoding_size)].
         """
         inputs = keras.Input((self.input_size[0], self.window_frames, 1), name="segments")
@@ -182,6 +181,6 @@ class TimeResolvedAutoencoder(Bottleneck):
         return keras.Model(inputs, ops.sigmoid(ops.cast(logits, "float32")), name="encoder")
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = ("input_size", "encoding_size", "n_filters", "stride_frames", "causal")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
