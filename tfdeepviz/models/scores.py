@@ -1,4 +1,4 @@
-"""Scores of a split, with how sure they are: segments of a track resemble each other, and so do tracks of an artist."""
+"""Scores of a split with confidence intervals, which allow for similar segments per track and tracks per artist."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from scipy.stats import norm
 
 from tfdeepviz.errors import InputError
 
-#: Of all intervals.
+#: Confidence level of every reported interval.
 CONFIDENCE = 0.95
 
 _N_RESAMPLES = 10_000
-#: Artists drawn at a time; bounds the memory of resampling to some 100 MB, whatever the split's size.
+#: Artists drawn at a time; bounds the memory of resampling to about 100 MB for any size of split.
 _MAX_DRAWN = 1 << 22
 #: Distances held at a time: 32 MiB.
 _MAX_DISTANCES = 1 << 22
-#: How far from 1 the probabilities of a segment may add up to: half precision is that coarse.
+#: Tolerance for the sum of a segment's probabilities, which should be 1; half precision is that coarse.
 _SUM_TOLERANCE = 0.01
 
 Floats = npt.NDArray[np.float64]
@@ -36,20 +36,20 @@ def score_classifier(
     genres: Sequence[str],
     artists: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """Score what a classifier says of a split's segments and, put together, of its tracks.
+    """Score a classifier's answers to a split's segments and, aggregated, to its tracks.
 
     Parameters
     ----------
     probabilities : [shape=(n_segments, n_genres)]
-        Of each genre; a segment's add up to 1.
+        Probability of each genre; rows add up to 1.
     labels : [shape=(n_segments,)]
         Index of the right genre, the same for all segments of a track.
     track_ids : [shape=(n_segments,)]
-        Which track a segment is of, in any order.
+        Track id of each segment, in any order.
     genres
-        Their titles, in the order of the probabilities.
+        Genre titles, in the order of the probabilities.
     artists
-        Of tracks, by id, where they are known.
+        Artist of each track, by track id, where known.
 
     Returns
     -------
@@ -58,22 +58,21 @@ def score_classifier(
 
         - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one), `genres`;
         - `segment_accuracy`, `segment_top_3_accuracy`;
-        - `polled_accuracy`: every segment votes for its most probable genre, and the most votes win. Where several
-          genres share the most votes the track counts as wrong, even if the right genre is among them (the paper's
-          measure);
-        - `pooled_accuracy` and `top_3_accuracy`: of the mean probabilities over a track's segments;
+        - `polled_accuracy`: every segment votes for its most probable genre, and the genre with the most votes wins. If
+          several genres tie, the track counts as wrong, even if the right genre is among them (the paper's measure);
+        - `pooled_accuracy` and `top_3_accuracy`: from the mean probabilities over a track's segments;
         - `macro_f1`: mean F1 of the pooled answers over the genres that occur in the split. A genre that does not
-          occur has no F1 and is left out; answering it still lowers the recall of the right genre;
-        - `majority_baseline`: share of the commonest genre among the tracks;
-        - `confusion` [shape=(n_genres, n_genres)]: tracks, a row for each right and a column for each pooled answer;
+          occur has no F1 and is omitted; predicting it still lowers the recall of the right genre;
+        - `majority_baseline`: share of the most common genre among the tracks;
+        - `confusion` [shape=(n_genres, n_genres)]: number of tracks by right genre (row) and pooled answer (column);
         - `per_genre`: `genre`, `n_tracks`, `n_segments`, `precision`, `recall`, `f1` (all three pooled) and
-          `polled_accuracy`; None where there is nothing to divide by;
+          `polled_accuracy`; None if undefined (division by zero);
         - `intervals`: 95 % confidence interval (`interval_of_share`) of each track accuracy, by its name.
 
     Raises
     ------
     InputError
-        If the arrays do not fit each other, a value is impossible, or a track has two genres.
+        If the arrays are inconsistent, a value is invalid, or a track has two genres.
 
     Notes
     -----
@@ -143,20 +142,20 @@ def score_autoencoder(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Score reconstructions of a split's segments beside each other.
+    """Score and compare reconstructions of a split's segments.
 
     Parameters
     ----------
     errors
-        Mean squared error of each segment [shape=(n_segments,)] for `model`, and for whatever it is compared with,
-        such as `pca`, `mean`, `shuffled` (encodings exchanged, without skipped values), `unskipped` (also without
-        them) and `alone` (from the encoding only).
+        Mean squared error of each segment [shape=(n_segments,)] for `model` and for its comparisons, such as `pca`,
+        `mean`, `shuffled` (encodings exchanged, without skipped values), `unskipped` (also without skipped values) and
+        `alone` (from the encoding only).
     track_ids : [shape=(n_segments,)]
-        Which track a segment is of, in any order.
+        Track id of each segment, in any order.
     artists
-        Of tracks, by id, where they are known.
+        Artist of each track, by track id, where known.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------
@@ -164,18 +163,18 @@ def score_autoencoder(
         For JSON:
 
         - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one);
-        - `mse`, and for every other name `NAME_mse`: mean over the segments;
-        - with `pca`, `mse_to_pca` and `NAME_mse_to_pca`: share of the PCA's error;
-        - with `shuffled`, `shuffle_rise`: by which share the error rises when encodings are exchanged;
-        - `intervals`: 95 % bootstrap interval over artists of each of these, by its name; empty for a single artist,
-          who does not say how much artists differ.
+        - `mse`, and `NAME_mse` for every other name: mean over the segments;
+        - with `pca`, `mse_to_pca` and `NAME_mse_to_pca`: ratio to the PCA's error;
+        - with `shuffled`, `shuffle_rise`: relative rise of the error when encodings are exchanged;
+        - `intervals`: 95 % bootstrap interval over artists of each of these, by its name; empty if there is only one
+          artist, because the variation between artists is then unknown.
 
-        What would be divided by an error of exactly zero is left out.
+        Scores that would divide by zero are omitted.
 
     Raises
     ------
     InputError
-        If `model` is missing, the arrays do not fit each other or a value is impossible.
+        If `model` is missing, the arrays are inconsistent or a value is invalid.
     """
     if "model" not in errors:
         raise InputError(f"errors: {', '.join(errors) or 'nothing'} given; the errors of 'model' are missing")
@@ -188,7 +187,7 @@ def score_autoencoder(
     table = np.stack([*columns.values(), np.ones(len(ids))], axis=1)
     sums = dict(zip([*names, n_segments], _sum_by(track, table, n_tracks).T, strict=True))
 
-    # What is divided by what, and what is taken off.
+    # Numerator, denominator, and the value to subtract from their ratio.
     wanted = {_mse(name): (name, n_segments, 0) for name in names}
     if "pca" in sums:
         wanted |= {f"{_mse(name)}_to_pca": (name, "pca", 0) for name in names if name != "pca"}
@@ -199,7 +198,7 @@ def score_autoencoder(
     intervals: dict[str, list[float]] = {}
     cluster, sizes = _clusters(_artists_of(tracks, artists), n_tracks)
     if len(sizes) > 1:
-        # The same resamples for all, so that ratios are of paired errors.
+        # All columns use the same resamples, so that ratios compare paired errors.
         of_artists = _sum_by(cluster, np.stack(list(sums.values()), axis=1), len(sizes))
         drawn = dict(zip(sums, _resample(of_artists, seed).T, strict=True))
         for key, (above, below, less) in wanted.items():
@@ -218,9 +217,9 @@ def score_songs(
     ----------
     encodings : [shape=(n_segments, encoding_size)]
     track_ids : [shape=(n_segments,)]
-        Which track a segment is of; the segments of a track stand together, in the order of time.
+        Track id of each segment; the segments of a track are consecutive and in temporal order.
     artists
-        Of tracks, by id, where they are known.
+        Artist of each track, by track id, where known.
 
     Returns
     -------
@@ -228,8 +227,8 @@ def score_songs(
         For JSON:
 
         - `n_segments`, `n_tracks`, `n_artists` (a track of an unknown artist counts as one);
-        - `self_retrieval`: share of the tracks whose second half, by its mean encoding, is nearest to its own first
-          half among those of all tracks that have two segments at least, and `chance`, the share by guessing;
+        - `self_retrieval`: share of the tracks with at least two segments whose second half is nearest to its own first
+          half among the first halves of all such tracks, comparing mean encodings; `chance` is the share by guessing;
         - `between_share`: share of the variance that lies between tracks, mean over the components;
         - `intervals`: 95 % confidence interval (`interval_of_share`) of `self_retrieval`.
 
@@ -240,7 +239,7 @@ def score_songs(
 
     Notes
     -----
-    Beside the encodings, memory grows with the number of tracks, not with its square.
+    Apart from the encodings, memory grows with the number of tracks, not with its square.
     """
     values, ids = np.asarray(encodings), _as_integers("track_ids", track_ids)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ids)) + 1])
@@ -269,7 +268,7 @@ def score_songs(
 
 
 def distances(a: Floats, b: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Squared distances of every row to every row, a block at a time, so that memory stays bounded.
+    """Compute the squared distances between all rows of `a` and `b`, block by block to bound memory.
 
     Parameters
     ----------
@@ -278,7 +277,7 @@ def distances(a: Floats, b: Floats) -> Iterator[tuple[slice, Floats]]:
     Yields
     ------
     rows, distances : slice, np.ndarray [shape=(rows, m)]
-        Which rows of `a`, and how far each is from those of `b`.
+        A block of rows of `a`, and their squared distances to all rows of `b`.
     """
     step = max(1, _MAX_DISTANCES // len(b))
     for start in range(0, len(a), step):
@@ -292,17 +291,17 @@ def interval_of_share(right: npt.ArrayLike, artists: Sequence[str] | None = None
     Parameters
     ----------
     right : [shape=(n_tracks,)]
-        Which tracks count.
+        Whether each track counts towards the share.
     artists
-        Of each track; "" is unknown, and such a track stands for itself. Where the tracks of an artist resemble each
-        other, the interval is that of fewer independent tracks: their number is divided by how much more the share
-        varies from artist to artist than it would if tracks were independent. A share of exactly 0 or 1 does not tell;
-        then each artist counts as one track, and so does a single artist.
+        Artist of each track; "" means unknown, and the track counts as its own artist. If the tracks of an artist
+        resemble each other, the effective number of tracks is lower: it is divided by the ratio of the share's variance
+        between artists to its variance for independent tracks. This ratio is unknown if the share is exactly 0 or 1, or
+        if there is only one artist; then each artist counts as one track.
 
     Raises
     ------
     InputError
-        If there is no track, or not as many artists.
+        If there are no tracks, or the number of artists differs from that of the tracks.
     """
     hits = np.asarray(right, bool)
     if hits.ndim != 1 or not len(hits):
@@ -316,39 +315,39 @@ def interval_of_share(right: npt.ArrayLike, artists: Sequence[str] | None = None
     z = float(norm.ppf((1 + CONFIDENCE) / 2))
     centre = (share * n + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(share * (1 - share) * n + z**2 / 4)
-    # At 0 and 1, rounding would miss the share itself.
+    # At 0 and 1, rounding errors would exclude the share itself.
     return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def interval_of_mean(values: npt.ArrayLike, artists: Sequence[str] | None = None, seed: int = 0) -> Interval:
-    """95 % bootstrap interval of the mean of one value a track [shape=(n_tracks,)]; the rest as `interval_of_ratio`."""
+    """95 % bootstrap interval of the mean of one value per track [shape=(n_tracks,)]; see `interval_of_ratio`."""
     return interval_of_ratio(values, np.ones(np.shape(values)), artists, seed)
 
 
 def interval_of_ratio(
     numerators: npt.ArrayLike, denominators: npt.ArrayLike, artists: Sequence[str] | None = None, seed: int = 0
 ) -> Interval:
-    """95 % bootstrap interval of the ratio of two sums over tracks; artists are resampled, with all their tracks.
+    """95 % bootstrap interval of the ratio of two sums over tracks; artists are resampled with all their tracks.
 
     Parameters
     ----------
     numerators, denominators : [shape=(n_tracks,)]
-        Such as the sums over each track's segments of two models' errors: tracks then weigh as their segments do.
-        Denominators are not negative, and not all of them zero.
+        For example two models' errors, each summed over the segments of a track; tracks are then weighted by their
+        number of segments. Denominators must not be negative or all zero.
     artists
-        Of each track; "" is unknown, and such a track stands for itself. By default none is known.
+        Artist of each track; "" means unknown, and the track counts as its own artist. By default all are unknown.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------
     low, high
-        Both ends are the ratio itself where all tracks are of one artist, who does not say how much artists differ.
+        Both equal the ratio if all tracks are by one artist, because the variation between artists is then unknown.
 
     Raises
     ------
     InputError
-        If there are fewer than two tracks, the arrays do not fit each other or a value is impossible.
+        If there are fewer than two tracks, the arrays are inconsistent or a value is invalid.
     """
     above, below = (np.asarray(values, np.float64) for values in (numerators, denominators))
     if above.ndim != 1 or above.shape != below.shape:
@@ -370,7 +369,7 @@ def _artists_of(tracks: Integers, artists: Mapping[int, str] | None) -> list[str
 
 
 def _clusters(artists: Sequence[str] | None, n_tracks: int) -> tuple[Integers, Integers]:
-    """Index of each track's artist [shape=(n_tracks,)], and how many tracks each artist has [shape=(n_artists,)]."""
+    """Return each track's artist index [shape=(n_tracks,)] and each artist's number of tracks [shape=(n_artists,)]."""
     if artists is None:
         artists = [""] * n_tracks
     if len(artists) != n_tracks:
@@ -382,7 +381,7 @@ def _clusters(artists: Sequence[str] | None, n_tracks: int) -> tuple[Integers, I
 
 
 def _interval(numerators: Floats, denominators: Floats) -> Interval:
-    # A resample of nothing but zeros has no ratio. It takes very few tracks for this to happen at all.
+    # A resample whose denominators are all zero has no ratio; this happens only with very few tracks.
     some = denominators > 0
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(numerators[some] / denominators[some], [tail, 1 - tail])
@@ -390,7 +389,7 @@ def _interval(numerators: Floats, denominators: Floats) -> Interval:
 
 
 def _resample(columns: Floats, seed: int) -> Floats:
-    """Sums of each column [shape=(n_artists, k)] over artists drawn with replacement [shape=(10,000, k)]."""
+    """Sum columns [shape=(n_artists, k)] over artists drawn with replacement [shape=(10,000, k)]."""
     rng = np.random.default_rng(seed)
     n_artists = len(columns)
     sums = np.empty((_N_RESAMPLES, columns.shape[1]))
@@ -408,7 +407,7 @@ def _mse(name: str) -> str:
 
 
 def _rank(probabilities: Floats, labels: Integers) -> Integers:
-    """How many genres are more probable than the right one; of equally probable ones, the first is more."""
+    """Count the genres that rank before the right one; among equally probable genres, the first ranks first."""
     right = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = np.arange(probabilities.shape[1]) < labels[:, None]
     ahead = (probabilities > right) | ((probabilities == right) & before)
@@ -417,12 +416,12 @@ def _rank(probabilities: Floats, labels: Integers) -> Integers:
 
 
 def _count_pairs(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Integers:
-    """How often each pair of indices occurs."""
+    """Count how often each pair of indices occurs."""
     return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _sum_by(index: Integers, values: Floats, n: int) -> Floats:
-    """Sums of rows with the same index [shape=(n, values.shape[1])]."""
+    """Sum the rows with the same index [shape=(n, values.shape[1])]."""
     return np.stack([np.bincount(index, weights=column, minlength=n) for column in values.T], axis=1)
 
 

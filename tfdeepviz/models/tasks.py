@@ -1,4 +1,4 @@
-"""What each kind of model adds to the training loop: its batches, its losses, and what is measured."""
+"""Tasks: what each kind of model adds to the training loop, namely batches, losses and metrics."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from tfdeepviz.models.evaluation import (
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
 
-#: Segments in a batch that is only measured.
+#: Segments per batch in evaluation.
 MEASURED_BATCH = 128
-# 2,048 segments give the encoding's mean within 0.03 standard deviations.
+# 2,048 segments determine the mean encoding to within 0.03 standard deviations.
 _SETTLING_BATCHES = 16
 _N_EXAMPLES = 6
 _LOSS_PASSES = 4
 
-#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction`, and maybe `pca` and `alone`.
+#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction` and, if any, `pca` and `alone`.
 Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
 Predict = Callable[[Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """A classifier's answers to the segments of a split, in their order.
+    """A classifier's answers to the segments of a split, in order.
 
     Attributes
     ----------
@@ -72,11 +72,11 @@ class Task(ABC):
     Attributes
     ----------
     preset, dataset, scaler
-        What is trained, on what, and the scaling that its model expects.
+        The preset, its training data, and the scaling that its model expects.
     columns
-        What `measure` gives beside `val_loss`.
+        Metrics that `measure` returns in addition to `val_loss`.
     labelled_only
-        Whether segments without a genre are of no use.
+        Whether segments without a genre are ignored.
     """
 
     columns: tuple[str, ...] = ("min_encoding_std", "dead_components")
@@ -90,59 +90,59 @@ class Task(ABC):
 
     @abstractmethod
     def build(self) -> keras.Model:
-        """Make the untrained model."""
+        """Build the untrained model."""
 
     @abstractmethod
     def losses(self) -> dict[str, Any]:
-        """Give what `keras.Model.compile` gets beside the optimizer."""
+        """Return the arguments of `keras.Model.compile` other than the optimizer."""
 
     @abstractmethod
     def batches(self, seed: int) -> Iterable[Any]:
-        """Give an epoch's pairs of scaled segments and targets, maybe with sample weights; `n_steps` of them."""
+        """Return the `n_steps` batches of an epoch: scaled segments, targets and, optionally, sample weights."""
 
     @abstractmethod
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Give `val_loss` and the columns on the split that is watched."""
+        """Measure `val_loss` and the columns on the watched split."""
 
     @abstractmethod
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Measure a split; gives metrics for JSON."""
+        """Return the metrics of a split, for JSON."""
 
     def encoder(self, model: keras.Model) -> keras.Model:
-        """Make the encoder, from unscaled segments to encodings, with the scaler inside."""
+        """Build the encoder from unscaled segments to encodings, with the scaler inside."""
         return make_encoder(self.preset, model, self.scaler)
 
     def examples(self, model: keras.Model, split: str) -> Examples | None:
-        """Reconstruct some segments of a split to look at; None if the task reconstructs nothing."""
+        """Reconstruct some segments of a split for display; None if the task does not reconstruct."""
         return None
 
     def finish(self, model: keras.Model) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Bring the finished model into the form that others use, which changes nothing of what it says."""
+        """Normalise component signs after training; outputs keep their information."""
 
     def settle(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Bring what only lags behind in training up to date, after each epoch."""
+        """Recompute the batch-norm statistics of the encoding after each epoch."""
 
     @property
     def n_steps(self) -> int:
-        """Steps of an epoch."""
+        """Steps per epoch."""
         n_segments = self.dataset.n_segments("training", shifted=True, labelled_only=self.labelled_only)
         return max(1, n_segments // self.preset.batch_size)
 
     @property
     def watched(self) -> str:
-        """The split that is measured after each epoch: validation, where it holds anything of use."""
+        """Split that is measured after each epoch: validation if it has usable segments, else training."""
         return "validation" if self.n_segments("validation") else "training"
 
     def splits(self) -> list[str]:
-        """Splits that hold anything of use."""
+        """Return the splits that have usable segments."""
         return [split for split in ("training", "validation", "test") if self.n_segments(split)]
 
     def segments(self, split: str, *, about: bool = False) -> tf.data.Dataset:
-        """Unscaled segments of a split, in order, in batches for measuring."""
+        """Return the unscaled segments of a split, in order, in batches for evaluation."""
         return self.dataset.segments(split, batch_size=MEASURED_BATCH, about=about, labelled_only=self.labelled_only)
 
     def _epoch(self, seed: int, *, about: bool = False) -> tf.data.Dataset:
-        """Shuffled unscaled segments in whole batches, so that every step weighs the same and divides over devices."""
+        """Return shuffled unscaled segments in full batches, so that all steps weigh the same and divide evenly."""
         augmentation = self.preset.augmentation
         batches = self.dataset.segments(
             "training",
@@ -155,18 +155,18 @@ class Task(ABC):
         return batches.take(self.n_steps)
 
     def n_segments(self, split: str) -> int:
-        """Segments of a split that are of use."""
+        """Number of usable segments of a split."""
         return self.dataset.n_segments(split, labelled_only=self.labelled_only)
 
     def track_ids(self, split: str) -> npt.NDArray[np.int64]:
-        """Which track each segment of a split is of, in their order [shape=(n_segments,)]."""
+        """Track id of each segment of a split, in order [shape=(n_segments,)]."""
         tracks = self.dataset.used(split)
         ids = np.array([track["track_id"] for track in tracks], np.int64)
         return np.repeat(ids, [track["n_segments"] for track in tracks])
 
     @cached_property
     def artists(self) -> dict[int, str]:
-        """Artist of each track, by id; "" is unknown."""
+        """Artist of each track, by track id; "" means unknown."""
         return {track["track_id"]: track["artist"] for split in SPLITS for track in self.dataset.used(split)}
 
     @property
@@ -186,11 +186,11 @@ class AutoencoderTask(Task):
 
     @property
     def n_encodings(self) -> int:
-        """Encodings of one segment: several, if the model is resolved in time."""
+        """Encodings per segment; more than one if the model is time-resolved."""
         return self._input_size[1] // int(self.preset.model.get("stride_frames", self._input_size[1]))
 
     def build(self) -> Bottleneck:
-        """Make the autoencoder."""
+        """Build the autoencoder."""
         model = build_model(self.preset, input_size=self._input_size)
         assert isinstance(model, Bottleneck)
         mean = self.dataset.statistics().mean[None, ..., None].astype(np.float32)
@@ -198,26 +198,26 @@ class AutoencoderTask(Task):
         return model
 
     def losses(self) -> dict[str, Any]:
-        """Mean squared error."""
+        """Return the mean squared error."""
         return {"loss": "mse"}
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Give each scaled segment as its own target."""
+        """Return batches in which each scaled segment is its own target."""
         return self._epoch(seed).map(self.scaled).map(lambda x: (x, x))
 
     def settle(self, model: keras.Model, seed: int) -> None:
-        """Normalise the encoding by 2,048 segments' own statistics."""
+        """Normalise the encoding by the exact statistics of 2,048 segments."""
         batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
         model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def finish(self, model: keras.Model) -> None:
-        """Turn the components the right way round, where the model knows one."""
+        """Normalise component signs if the features are MFCC."""
         if self.dataset.features.mode == "mfcc":
             batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=0)
             model.orient(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Give the loss, the encoding's spread, and what exchanging encodings costs."""
+        """Measure the loss, the spread of the encoding, and the rise of the loss when encodings are exchanged."""
         measured = self._measured(model.encode, model.decode, self.watched)
         means = {name: float(errors.mean()) for name, errors in measured.errors.items()}
         return {
@@ -227,12 +227,12 @@ class AutoencoderTask(Task):
         }
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Measure the reconstruction beside the training mean and a PCA with as many components."""
+        """Compare the reconstruction with the training mean and with a PCA of the same number of components."""
         measured = self.measured(model.encode, model.decode, split, model.encoding_size)
         return {**self.score(measured, split), **describe_encoding(measured.encodings)}
 
     def measured(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> MeasuredSegments:
-        """Measure every segment of a split with the parts of an autoencoder, beside the baselines."""
+        """Measure every segment of a split with the given encoder and decoder, and with the baselines."""
         return self._measured(encode, decode, split, self.baselines(encoding_size))
 
     def _measured(
@@ -244,11 +244,11 @@ class AutoencoderTask(Task):
         return measure_autoencoder(encode, decode, batches, self.track_ids(split), baselines)
 
     def examples(self, model: keras.Model, split: str) -> Examples:
-        """Reconstruct a segment of some tracks, as different ones as there are."""
+        """Reconstruct the middle segment of a few tracks, spread evenly over the split."""
         return self.reconstructed(model.encode, model.decode, split, model.encoding_size)
 
     def reconstructed(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> Examples:
-        """Reconstruct examples with the parts of an autoencoder, and as the PCA does."""
+        """Reconstruct examples with the given encoder and decoder, and with the PCA."""
         tracks = self.dataset.used(split)
         n = min(_N_EXAMPLES, len(tracks))
         chosen = [tracks[round(i * (len(tracks) - 1) / max(1, n - 1))] for i in range(n)]
@@ -279,19 +279,19 @@ class AutoencoderTask(Task):
         return captions, {name: ops.convert_to_numpy(value)[..., 0] for name, value in answers.items()}
 
     def _middle(self, track: dict[str, Any]) -> int:
-        """`segment_index` of a track's middle segment."""
+        """Return the `segment_index` of a track's middle segment."""
         recipe = self.dataset.recipe
         starts = recipe.starts(track["n_frames"], track["track_id"])
         return int(starts[len(starts) // 2]) // recipe.hop_frames
 
     def score(self, measured: MeasuredSegments, split: str) -> dict[str, Any]:
-        """Give the metrics of a split."""
+        """Compute the metrics of a split."""
         return score_autoencoder(measured.errors, self.track_ids(split), self.artists)
 
     def baselines(self, n_components: int) -> Baselines | None:
-        """Fit, once, what a reconstruction is compared with; None where there is no training split to fit it to."""
+        """Fit the baselines on first use; None if the dataset has no training split."""
         if self._baselines is None and self.n_segments("training"):
-            # Of a large split a sample of all its tracks.
+            # Sample a large split across all its tracks.
             seed = None if self.n_segments("training") <= MAX_PCA_SEGMENTS else 0
             batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
             self._baselines = Baselines.fit(
@@ -301,7 +301,7 @@ class AutoencoderTask(Task):
 
 
 class ClassifierTask(Task):
-    """Name the genre of a segment."""
+    """Classify segments by genre."""
 
     columns = (*Task.columns, "val_accuracy", "val_polled_accuracy")
     labelled_only = True
@@ -310,7 +310,7 @@ class ClassifierTask(Task):
         self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler, genres: Sequence[str] | None = None
     ) -> None:
         super().__init__(preset, dataset, scaler)
-        #: What the model's outputs stand for; of another dataset, segments of other genres are left out.
+        #: Genres of the model's outputs. Segments of other genres, found in other datasets, are ignored.
         self.genres = list(dataset.recipe.genres if genres is None else genres)
         self.layer = str(preset.encoder_layer)
         self._predictor: tuple[keras.Model, Predict] | None = None
@@ -318,19 +318,19 @@ class ClassifierTask(Task):
         self._output_of = np.array([known.get(genre, -1) for genre in dataset.recipe.genres], np.int64)
 
     def build(self) -> GenreClassifier:
-        """Make the classifier."""
+        """Build the classifier."""
         model = build_model(self.preset, input_size=self._input_size, n_genres=len(self.genres))
         assert isinstance(model, GenreClassifier)
         return model
 
     def losses(self) -> dict[str, Any]:
-        """Give cross-entropy."""
+        """Return the cross-entropy."""
         return {
             "loss": keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=self.preset.label_smoothing)
         }
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Give scaled segments, their genre one-hot, and the weight of that genre."""
+        """Return batches of scaled segments, one-hot genres and genre weights."""
         weights = tf.constant(self.genre_weights(), tf.float32)
 
         def prepare(segments: tf.Tensor, about: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -340,7 +340,7 @@ class ClassifierTask(Task):
         return self._epoch(seed, about=True).map(prepare)
 
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Give cross-entropy, accuracies and the encoding's spread."""
+        """Measure the cross-entropy, the accuracies and the spread of the encoding."""
         predicted = self.predicted(self._predict_with(model), self.watched)
         scores = self.score(predicted)
         return {
@@ -351,12 +351,12 @@ class ClassifierTask(Task):
         }
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Measure the classification of segments and tracks."""
+        """Score the classification of segments and tracks."""
         predicted = self.predicted(self._predict_with(model), split)
         return {**self.score(predicted), **describe_encoding(predicted.encodings)}
 
     def _predict_with(self, model: keras.Model) -> Predict:
-        # Kept, because a model that is made anew is compiled anew.
+        # Cached, because a new model would have to be compiled again.
         if self._predictor is None or self._predictor[0] is not model:
             inputs = keras.Input((*self._input_size, 1))
             both = keras.Model(inputs, model.encode_and_classify(inputs, self.layer))
@@ -369,7 +369,7 @@ class ClassifierTask(Task):
         Raises
         ------
         InputError
-            If there is none.
+            If there are none.
         """
         parts: list[tuple[npt.NDArray[Any], ...]] = []
         for segments, about in self.segments(split, about=True).as_numpy_iterator():
@@ -385,12 +385,12 @@ class ClassifierTask(Task):
         return Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, predicted: Predicted) -> dict[str, Any]:
-        """Give the metrics of what was predicted.
+        """Compute the metrics of predictions.
 
         Raises
         ------
         DivergedError
-            If an answer is no number.
+            If a logit is not finite.
         """
         if not np.isfinite(predicted.logits).all():
             raise DivergedError(
@@ -406,7 +406,7 @@ class ClassifierTask(Task):
         }
 
     def genre_weights(self) -> npt.NDArray[np.float64]:
-        """Weight of each genre's segments [shape=(n_genres,)]; their mean over all segments is 1."""
+        """Weight of each genre's segments [shape=(n_genres,)]; the mean over all segments is 1."""
         counts = Counter[str]()
         for track in self.dataset.used("training"):
             counts[track["genre"]] += track["n_segments"]
@@ -417,13 +417,13 @@ class ClassifierTask(Task):
 
 
 class ContrastiveTask(Task):
-    """Say the same of the moments of one song, and something else of other songs."""
+    """Encode moments of one song alike, and different songs differently."""
 
     columns = (*Task.columns, "val_self_retrieval")
 
     @property
     def n_steps(self) -> int:
-        """Steps of an epoch, in which training sees as many segments as there are."""
+        """Steps per epoch; an epoch uses as many segments as the training split has."""
         return max(1, self.dataset.n_segments("training") // (self._n_songs("training") * self._n_moments))
 
     @property
@@ -436,11 +436,11 @@ class ContrastiveTask(Task):
         return self.preset.contrast
 
     def _n_songs(self, split: str) -> int:
-        """Tracks in a batch."""
+        """Tracks per batch."""
         return min(self.preset.batch_size, self.dataset.n_tracks(split))
 
     def build(self) -> ContrastiveEncoder:
-        """Make the encoder."""
+        """Build the encoder."""
         if self.dataset.n_tracks("training") < 2:
             raise InputError(
                 f"{self.dataset.path}: a song has to differ from others; prepare at least two for training"
@@ -450,11 +450,11 @@ class ContrastiveTask(Task):
         return model
 
     def losses(self) -> dict[str, Any]:
-        """Give the contrastive loss, which needs no target."""
+        """Return the contrastive loss, which needs no targets."""
         return {"loss": ContrastiveLoss(self._contrast["temperature"])}
 
     def batches(self, seed: int) -> tf.data.Dataset:
-        """Give scaled moments of tracks, pass after pass, with zeros for the targets that there are none of."""
+        """Return batches of scaled moments of tracks, one pass after another, with zeros as dummy targets."""
         batches = self._moments("training", seed * 1_009)
         n_passes = -(-self.n_steps // max(1, self.dataset.n_tracks("training") // self._n_songs("training")))
         for i in range(1, n_passes):
@@ -472,12 +472,12 @@ class ContrastiveTask(Task):
         )
 
     def settle(self, model: keras.Model, seed: int) -> None:
-        """Normalise the encoding by 2,048 segments' own statistics."""
+        """Normalise the encoding by the exact statistics of 2,048 segments."""
         batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
         model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Give the loss, the encoding's spread, and how many songs are recognised."""
+        """Measure the loss, the spread of the encoding, and the share of songs recognised."""
         scores, encodings = self._scored(model, self.watched)
         return {
             "val_loss": scores["contrastive_loss"],
@@ -486,7 +486,7 @@ class ContrastiveTask(Task):
         }
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Measure how well the encodings tell the songs of a split apart."""
+        """Score how well the encodings tell the songs of a split apart."""
         scores, encodings = self._scored(model, split)
         return {**scores, **describe_encoding(encodings)}
 
@@ -498,7 +498,7 @@ class ContrastiveTask(Task):
         return {**scores, "contrastive_loss": self._loss(model, split)}, encodings
 
     def _loss(self, model: keras.Model, split: str) -> float:
-        """Mean loss over some passes, always of the same moments."""
+        """Mean loss over a few passes, always over the same moments."""
         losses = [
             ops.convert_to_numpy(contrastive_loss(model(x), self._contrast["temperature"])).mean()
             for i in range(_LOSS_PASSES)
@@ -508,6 +508,6 @@ class ContrastiveTask(Task):
 
 
 def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Columns of the history that tell whether an encoding is alive."""
+    """Return the history columns that show whether an encoding is alive."""
     described = describe_encoding(encodings)
     return {"min_encoding_std": min(described["encoding_std"]), "dead_components": described["dead_components"]}
