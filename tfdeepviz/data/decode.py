@@ -1,4 +1,4 @@
-"""Bytes of an audio file to mono PCM, with bounded memory and typed errors."""
+"""Decode audio files to mono PCM, with bounded memory and typed errors."""
 
 from __future__ import annotations
 
@@ -23,44 +23,46 @@ import soxr
 from tfdeepviz.data.framing import id3_bytes, is_chained_ogg, is_joined_flac, mp3_frames, n_leading_zeros
 from tfdeepviz.errors import InputError, TfdeepvizError
 
-#: Longest track that is decoded unless the caller allows more.
+#: Default maximum length of a track.
 MAX_SECONDS = 1_800.0
 
 _BLOCK_FRAMES = 1 << 16
 
-# glibc takes blocks above a threshold anew from the kernel each time, page by page. The threshold rises to the size of
-# the largest such block that was ever freed (mallopt(3), M_MMAP_THRESHOLD; 32 MiB at most): with this one, which is
-# never touched, decoding and features are a tenth faster.
+# glibc maps every block above a threshold afresh from the kernel, page by page. The threshold rises to the largest such
+# block ever freed, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Freeing this array, whose pages are never touched,
+# makes decoding and feature extraction a tenth faster.
 np.empty(31 << 20, np.uint8)
 
 _MAX_CHANNELS = 64
-# 80 dB above full scale, which float files may exceed; what follows neither overflows nor leaves float16.
+# 80 dB above full scale, because float files may exceed full scale. Below this limit nothing downstream overflows or
+# leaves the range of float16.
 MAX_AMPLITUDE = 1e4
 _RATES_HZ = (2_000, 768_000)
 _LONGEST_SECONDS = 1_000_000
-# Power of the mean, as a share of the loudest channel's, below which the channels cancel each other: 30 dB.
+# Channels cancel each other if the mean's power is below this share of the loudest channel's power (30 dB).
 # The page does the same (webapp/frontend/src/analysis/pcm.ts).
 _CANCELLED = 1e-3
-# As loud as the loudest: browsers scale positive and negative samples differently, so equals are not quite equal.
+# Share of the loudest channel's power that counts as equally loud. Browsers scale positive and negative samples
+# differently, so equal channels are not exactly equal.
 _AS_LOUD = 0.99
 
 _FFMPEG_TIMEOUT_SECONDS = 300
 _FFMPEG_FORMATS = "aac,aiff,caf,flac,matroska,mov,mp3,ogg,w64,wav"
-# An encoder pads to whole packets, of at most so many frames.
+# Encoders pad to whole packets, of at most this many frames.
 _PADDING_FRAMES = 2_048
 
-# libsndfile's way to say that it does not know.
+# libsndfile reports at least this many frames if it does not know the number.
 _UNKNOWN_FRAMES = 1 << 62
-# It looks for an mp3's first frame no further.
+# libsndfile searches this far for an mp3's first frame.
 _RESYNC_BYTES = 1 << 16
-# Larger files hold more than a header.
+# A larger file holds more than a header.
 _HEADER_BYTES = 4_096
 
 _logger = logging.getLogger(__name__)
 
 
 class AudioError(TfdeepvizError):
-    """A file cannot be used; `reason` is a short stable word for reports."""
+    """A file is unusable; `reason` is a short stable word for reports."""
 
     reason = "unusable"
 
@@ -72,32 +74,32 @@ class EmptyAudioError(AudioError):
 
 
 class UnsupportedAudioError(AudioError):
-    """The bytes are of no format that can be decoded here."""
+    """The format cannot be decoded here."""
 
     reason = "unsupported"
 
 
 class CorruptAudioError(AudioError):
-    """The format is known but its content is broken."""
+    """The format is known but the content is broken."""
 
     reason = "corrupt"
 
 
 class AudioTooShortError(AudioError):
-    """There is less sound than one segment."""
+    """The sound is shorter than one segment."""
 
     reason = "too-short"
 
 
 class AudioTooLongError(AudioError):
-    """There is more sound than the caller allows."""
+    """The sound is longer than the caller allows."""
 
     reason = "too-long"
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is asked of a decoder."""
+    """Request to a decoder."""
 
     path: Path
     sample_rate_hz: int
@@ -107,9 +109,9 @@ class _Wanted:
 
 
 class _Mixer:
-    """Blocks of all channels to mono at the wanted rate.
+    """Mixes blocks of all channels to mono at the wanted rate.
 
-    Block by block, or silence at the highest rate would be held whole: small as a file, gigabytes as samples.
+    It works block by block, because a small file of silence at the highest rate decodes to gigabytes of samples.
     """
 
     def __init__(self, wanted: _Wanted, rate_hz: int, n_channels: int) -> None:
@@ -130,39 +132,39 @@ class _Mixer:
 
     @property
     def seconds(self) -> float:
-        """How much sound came in."""
+        """Duration of the input so far."""
         return self.n_frames / self.rate_hz
 
     @property
     def cancelled_channel(self) -> int | None:
-        """The loudest channel, if the channels cancel each other in their mean; the first of those that are as loud."""
+        """The loudest channel (the first, if several are equally loud) if the channels cancel in the mean, or None."""
         most = float(self._energies.max())
         if not self._mean_energy < _CANCELLED * most:
             return None
         return int(np.argmax(self._energies >= _AS_LOUD * most))
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
-        """Take the next frames [shape=(n, n_channels)]."""
+        """Add the next frames [shape=(n, n_channels)]."""
         self.n_frames += len(block)
         if self.n_frames > self._max_frames:
             raise AudioTooLongError(
                 f"{self._wanted.path}: longer than {self._wanted.max_seconds:g} s; cut it or allow more with "
                 "--max-seconds"
             )
-        # What is not finite, or too large to be added, is refused when all is read.
+        # Samples that are not finite or overflow the sum are rejected after all is read.
         with np.errstate(over="ignore", invalid="ignore"):
-            # Whole channels are added; NumPy's mean over so short an axis takes as long as decoding.
+            # Add whole channels: NumPy's mean over such a short axis takes as long as decoding.
             channels = np.ascontiguousarray(block.T)
             mono = functools.reduce(np.add, channels) / np.float32(self.n_channels)
             if self.n_channels > 1:
                 self._mean_energy += float(np.dot(mono, mono))
                 self._energies += [np.dot(channel, channel) for channel in channels]
         if self._wanted.channel is not None:
-            mono = channels[self._wanted.channel].copy()  # a view would hold all channels
+            mono = channels[self._wanted.channel].copy()  # a view would keep all channels in memory
         self._blocks.append(mono if self._resampler is None else self._resampler.resample_chunk(mono))
 
     def finish(self) -> npt.NDArray[np.float32]:
-        """Return all that came in."""
+        """Return the mixed samples."""
         if self._blocks and self._resampler is not None:
             self._blocks.append(self._resampler.resample_chunk(np.empty(0, np.float32), last=True))
         return np.concatenate(self._blocks) if self._blocks else np.empty(0, np.float32)
@@ -171,36 +173,36 @@ class _Mixer:
 def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SECONDS) -> npt.NDArray[np.float32]:
     """Decode an audio file to mono at one rate.
 
-    libsndfile reads mp3, ogg, flac, wav and more. What it refuses or does not read to its end goes through `ffmpeg`
-    where that is installed: m4a, aac, webm, files that were joined, lengths that a header states wrongly.
-    Lengths that a file's header claims are never trusted: memory grows only with what is really decoded.
+    libsndfile reads mp3, ogg, flac, wav and more. If installed, `ffmpeg` reads what libsndfile rejects or does not read
+    to the end: m4a, aac, webm, joined files, files whose header states a wrong length. Memory grows only with the
+    samples decoded, never with the length that a header claims.
 
-    A file that breaks off gives what comes before. A file of which only a part can be read because there is no
-    ffmpeg is refused if the rest is known to be sound, and noted in the log if it may be.
+    A truncated file yields the sound before the break. Without ffmpeg, a file that can only be read in part is rejected
+    if the rest is known to be sound; if the rest may be sound, a warning is logged.
 
     Parameters
     ----------
     path
         The file.
     sample_rate_hz
-        Rate of the result; soxr resamples if the file has another.
+        Rate of the result; soxr resamples other rates.
     max_seconds
-        Refuse longer tracks.
+        Reject longer tracks.
 
     Returns
     -------
     np.ndarray [shape=(n_samples,), dtype=float32]
-        Mean of the channels, or the loudest channel where they cancel each other: where the mean's power is more than
-        30 dB below that channel's.
+        Mean of the channels; or the loudest channel, if the mean's power is more than 30 dB below that channel's
+        because the channels cancel each other.
 
     Raises
     ------
     EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError
-        Each names the file and what can be done.
+        The message names the file and the remedy.
     FileNotFoundError
         If there is no such file.
     InputError
-        If `max_seconds` is no such length.
+        If `max_seconds` is out of range.
     """
     path = Path(path)
     check_max_seconds(max_seconds)
@@ -215,7 +217,7 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
     pcm = mixer.finish()
     if pcm.size == 0:
         raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
-    # Both are NaN if any sample is, and then not in range.
+    # If any sample is NaN, so are both, and both comparisons fail.
     if not (pcm.min() > -MAX_AMPLITUDE and pcm.max() < MAX_AMPLITUDE):
         raise CorruptAudioError(
             f"{path}: some samples are NaN, infinite or more than {MAX_AMPLITUDE:g} times full scale; encode the file "
@@ -225,19 +227,19 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
 
 
 def check_max_seconds(max_seconds: float) -> None:
-    """Refuse a limit that is none.
+    """Check a length limit.
 
     Raises
     ------
     InputError
-        Unless it lies above 0 and below about 12 days.
+        Unless it is above 0 and at most 1,000,000 s, about 12 days.
     """
     if not 0 < max_seconds <= _LONGEST_SECONDS:
         raise InputError(f"max_seconds={max_seconds}: give a number of seconds above 0, at most {_LONGEST_SECONDS}")
 
 
 def _read(wanted: _Wanted) -> _Mixer:
-    """Read by libsndfile if it reads all, else by ffmpeg."""
+    """Read with libsndfile, or with ffmpeg if libsndfile does not read everything."""
     path = wanted.path
     kind = _kind_for_ffmpeg(path)
     mixer, missing = (None, None) if kind else _read_libsndfile(wanted)
@@ -254,7 +256,7 @@ def _read(wanted: _Wanted) -> _Mixer:
             if mixer is None or missing is None or whole.seconds > mixer.seconds:
                 return whole
             if whole.seconds == mixer.seconds:
-                mixer = whole  # as browsers read it
+                mixer = whole  # matches browsers
     if mixer is None or missing is None:
         if ffmpeg is None:
             what = f"{kind}, which cannot be read" if kind else "not an audio file that can be read"
@@ -281,14 +283,14 @@ def _read(wanted: _Wanted) -> _Mixer:
 
 
 def _kind_for_ffmpeg(path: Path) -> str:
-    """What a file is, if libsndfile does not read that or gives a wrong reason; else nothing."""
+    """Format of a file that libsndfile cannot read or reports with a wrong reason; otherwise empty."""
     with path.open("rb") as file:
         start = id3_bytes(file)
         file.seek(start)
         head = file.read(64)
     if head[4:8] == b"ftyp":
         return "MPEG-4 audio (m4a)"
-    # ADTS: 12 sync bits and layer 00, which no MPEG-1/2 audio layer has.
+    # ADTS has 12 sync bits and layer bits 00, which no MPEG-1/2 audio layer uses.
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "AAC after an ID3 tag" if start else "AAC"
     if head.startswith(b"\x1a\x45\xdf\xa3"):
@@ -304,31 +306,31 @@ def _kind_for_ffmpeg(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Missing:
-    """Why libsndfile may not have read all."""
+    """Why libsndfile may not have read everything."""
 
-    #: Empty where ffmpeg is asked only because it reads the file otherwise.
+    #: Empty if nothing may be missing and ffmpeg is preferred only because it reads the file like browsers do.
     what: str
-    #: There is sound left, or else there may be.
+    #: Whether sound is certainly missing; otherwise it may be.
     is_certain: bool
 
 
 class _SoundFile(sf.SoundFile):  # type: ignore[misc]
-    """Read from start to end: soundfile would seek after every block, which fails in a FLAC file of unknown length."""
+    """A non-seekable file: soundfile would seek after every block, which fails in a FLAC file of unknown length."""
 
     def seekable(self) -> bool:
         return False
 
 
 def _read_libsndfile(wanted: _Wanted) -> tuple[_Mixer | None, _Missing | None]:
-    """Read as far as libsndfile comes; no mixer if it does not know the format."""
+    """Read as far as libsndfile can; the mixer is None if it does not support the format."""
     try:
-        # As bytes: soundfile refuses names that are not UTF-8.
+        # Pass bytes, because soundfile rejects names that are not UTF-8.
         file = _SoundFile(os.fsencode(wanted.path))
     except sf.LibsndfileError:
         return None, None
     with file:
         mixer = _Mixer(wanted, file.samplerate, file.channels)
-        # Reading into our own block: with a frame count, soundfile would allocate what the header claims.
+        # Read into our own buffer: given a frame count, soundfile would allocate what the header claims.
         buffer = np.empty((_BLOCK_FRAMES, file.channels), np.float32)
         broken = ""
         try:
@@ -341,7 +343,7 @@ def _read_libsndfile(wanted: _Wanted) -> tuple[_Mixer | None, _Missing | None]:
 
 
 def _n_read(file: sf.SoundFile) -> int:
-    """Frames that were read until the stream broke."""
+    """Number of frames read before the stream broke."""
     try:
         return int(file.tell())
     except sf.LibsndfileError:
@@ -350,10 +352,10 @@ def _n_read(file: sf.SoundFile) -> int:
 
 def _missing(path: Path, file: sf.SoundFile, mixer: _Mixer, broken: str) -> _Missing | None:
     if file.format == "MP3" and (frames := mp3_frames(path)) is not None:
-        # What the decoders take away at the ends is less than two frames.
+        # Decoders trim less than two frames at the ends.
         if frames.seconds - mixer.seconds > 2 * frames.frame_seconds:
             return _Missing(broken or f"its frames hold {frames.seconds:.1f} s", is_certain=not broken)
-        # Behind junk, decoders differ in what they begin with; we want what browsers do.
+        # After leading junk, decoders start at different frames; prefer ffmpeg, which matches browsers.
         return None if frames.is_plain else _Missing("", is_certain=False)
     if file.format == "OGG" and is_chained_ogg(path):
         return _Missing("another Ogg stream follows the first", is_certain=True)
@@ -367,17 +369,17 @@ def _missing(path: Path, file: sf.SoundFile, mixer: _Mixer, broken: str) -> _Mis
 
 
 class _FfmpegError(Exception):
-    """What ffmpeg says of a file that it cannot read."""
+    """ffmpeg cannot read the file; the message is ffmpeg's own."""
 
 
 def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> _Mixer:
     path = wanted.path
     command = [
         *(ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"),
-        # A playlist could name other files.
+        # Exclude playlists, which could name other files.
         *("-format_whitelist", _FFMPEG_FORMATS, "-i", f"file:{path}", "-map", "0:a:0"),
-        # One second more than allowed, so that too long can be told from just long enough. All channels, as their
-        # mean is ours to take; Sun's au format tells their number and the rate, and can be of any length.
+        # Decode one second more than allowed, to tell too long from just within the limit. Decode all channels, because
+        # the mixer does the downmix. Sun's au format states their number and the rate, and allows any length.
         *("-t", f"{wanted.max_seconds + 1:g}", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
     ]
     with tempfile.TemporaryFile() as errors:
@@ -410,7 +412,7 @@ def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> _Mixer:
 
 
 def _mix_au(stream: IO[bytes], wanted: _Wanted, stated_seconds: float) -> _Mixer | None:
-    """Mix what ffmpeg writes, without what an encoder added after the stated end; None if it writes nothing."""
+    """Mix ffmpeg's output, without the encoder's padding after the stated end; None if there is no output."""
     head = stream.read(24)
     if len(head) < 24:
         return None
@@ -428,7 +430,7 @@ def _mix_au(stream: IO[bytes], wanted: _Wanted, stated_seconds: float) -> _Mixer
         if inside < len(block):
             after.append(block[inside:])
             if sum(map(len, after)) > _PADDING_FRAMES:
-                # More than padding: the statement is wrong.
+                # This is more than padding, so the stated length is wrong.
                 end = _UNKNOWN_FRAMES
                 for kept in after:
                     mixer.add(kept)
@@ -437,7 +439,7 @@ def _mix_au(stream: IO[bytes], wanted: _Wanted, stated_seconds: float) -> _Mixer
 
 
 def _mpeg4_seconds(ffmpeg: str, path: Path) -> float:
-    """Length that an MPEG-4 file states, without its encoder's padding; 0 where nobody can tell."""
+    """Length stated in an MPEG-4 file, without the encoder's padding; 0 if unknown."""
     with path.open("rb") as file:
         if file.read(8)[4:] != b"ftyp":
             return 0.0

@@ -1,4 +1,4 @@
-"""FMA's archives from its host: fetched with resume, checked against FMA's own sums, unpacked safely."""
+"""Download FMA's archives: resumable, checked against FMA's own checksums, unpacked safely."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from tfdeepviz.data.files import FormatError, atomic_path, read_json, write_json
 from tfdeepviz.data.fma import SUBSETS
 from tfdeepviz.errors import InputError, TfdeepvizError
 
-#: Where FMA's authors keep the archives.
+#: Where FMA's authors host the archives.
 FMA_URL = "https://os.unil.cloud.switch.ch/fma/"
 
-#: Called with what is being done (such as `downloading fma_small.zip`), the bytes done and the bytes in all.
+#: Called with the current step (such as `downloading fma_small.zip`), the bytes done and the total bytes.
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive as FMA publishes it; both sizes are approximate and bound what is accepted to twice as much."""
+    """An archive as FMA publishes it. Both sizes are approximate; up to twice as much is accepted."""
 
     sha1: str
     n_bytes: int
@@ -43,7 +43,7 @@ class Archive:
 
 
 def _audio(sha1: str, size_gib: float) -> Archive:
-    # mp3 hardly shrinks in a zip.
+    # Zip hardly compresses mp3.
     return Archive(sha1, round(size_gib * 2**30), round(1.05 * size_gib * 2**30))
 
 
@@ -56,8 +56,8 @@ ARCHIVES: Mapping[str, Archive] = {
 }
 
 _BLOCK_BYTES = 1 << 18
-_TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two reads
-_MAX_FAILURES = 8  # in a row, none of them bringing a byte further: two minutes in all
+_TIMEOUT_SECONDS = (10.0, 60.0)  # connect, and between reads
+_MAX_FAILURES = 8  # in a row without a single new byte: two minutes in total
 _MAX_BACKOFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 600.0
 _MAX_NOTE_BYTES = 1 << 16
@@ -68,23 +68,23 @@ _logger = logging.getLogger(__name__)
 
 
 class DownloadError(TfdeepvizError):
-    """An archive cannot be had; the message says what is wrong and what can be done."""
+    """An archive cannot be downloaded; the message says what is wrong and what to do."""
 
 
 class DiskSpaceError(DownloadError):
-    """The disk is full, or would be before the end."""
+    """The disk is full, or too small for the download."""
 
 
 class ChecksumError(DownloadError):
-    """An archive's bytes are not those that FMA published."""
+    """An archive's checksum differs from FMA's."""
 
 
 class ArchiveError(DownloadError):
-    """An archive holds what it should not, or cannot be unpacked."""
+    """An archive has forbidden content or cannot be unpacked."""
 
 
 class _PassingError(Exception):
-    """The host may answer better if asked again, after `wait_seconds` if it said so."""
+    """A transient failure: retry, after `wait_seconds` if the host gave a time."""
 
     def __init__(self, reason: str, *, wait_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -101,38 +101,38 @@ def download(
     archives: Mapping[str, Archive] = ARCHIVES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Make `out/fma_metadata/` and `out/fma_<subset>/` from FMA's archives.
+    """Download and unpack FMA's archives into `out/fma_metadata/` and `out/fma_<subset>/`.
 
-    Call it again to resume, whatever stopped it: bytes that are here are not fetched again, files that are unpacked
-    and whole are not written again, and what is finished (`out/.fma_<subset>.json` says so) is left alone.
+    Call it again to resume after any interruption. It fetches only the missing bytes, keeps intact unpacked files, and
+    skips archives that are already done (marked by `out/.fma_<subset>.json`).
 
     Parameters
     ----------
     subset
         One of `SUBSETS`.
     out
-        The folder to make, known as `--fma-root` elsewhere.
+        Folder to create, called `--fma-root` elsewhere.
     base_url
-        Folder of the archives, for mirrors; http or https.
+        Address of the folder with the archives, for mirrors; http or https.
     keep_archives
-        Whether `out/fma_<subset>.zip` stays after unpacking.
+        Whether to keep `out/fma_<subset>.zip` after unpacking.
     progress
-        Called often; a download that has to begin again goes back to 0.
+        Called often; restarts at 0 if the download has to start over.
     archives
-        What is known of each archive.
+        Checksum and sizes of each archive.
     sleep
-        Waits that many seconds between two attempts.
+        Called with the seconds to wait between two attempts.
 
     Raises
     ------
     InputError
-        If there is no such subset or `base_url` is of another scheme.
+        If the subset is unknown or `base_url` is not an http(s) address.
     DiskSpaceError
-        If the disk is too small; checked before anything is fetched.
+        If the disk is too small; checked before the download starts.
     ChecksumError, ArchiveError
-        If the archive is not FMA's or does not unpack.
+        If the archive is not FMA's or cannot be unpacked.
     DownloadError
-        If the host refuses, or fails again and again.
+        If the host refuses, or fails repeatedly.
     """
     if subset not in SUBSETS:
         raise InputError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
@@ -144,7 +144,7 @@ def download(
     _check_space(out, {name: archives[name] for name in names})
     for name in names:
         archive, path = archives[name], out / f"{name}.zip"
-        # It says that all of the folder is there, and comes last.
+        # The marker says that the folder is complete, so it is written last.
         _marker(out, name).unlink(missing_ok=True)
         try:
             _fetch(f"{base_url.rstrip('/')}/{path.name}", path, archive, progress=progress, sleep=sleep)
@@ -170,7 +170,7 @@ def _is_finished(out: Path, name: str, archive: Archive) -> bool:
 
 
 def _read_note(path: Path) -> dict[str, Any] | None:
-    """Read a small JSON file; one that is missing or broken counts as never written."""
+    """Read a small JSON file; None if it is missing or broken."""
     try:
         return read_json(path, max_bytes=_MAX_NOTE_BYTES)
     except FormatError:
@@ -206,17 +206,18 @@ def _part(path: Path) -> Path:
 
 
 def _part_note(path: Path) -> Path:
-    """Path of what the host said of the file that the part is of: its size and its ETag or date."""
+    """Path of the record beside a partial file: the whole file's size, and its ETag or date."""
     return path.with_name(f"{path.name}.part.json")
 
 
 def _fetch(url: str, path: Path, archive: Archive, *, progress: Progress, sleep: Callable[[float], None]) -> None:
-    """Make `path` hold the archive; it has this name only when its sum is right."""
+    """Download the archive to `path`, which exists only once its checksum is verified."""
     if path.exists():
         _check_sum(path, archive, progress, remedy=f"remove {path} and run the same command")
         return
     part = _part(path)
-    # Counting from the furthest point ever reached, a host that always begins again at 0 cannot keep us for ever.
+    # Only bytes beyond the furthest point so far count as progress, so a host that always restarts at 0 cannot cause an
+    # endless loop.
     n_furthest, n_failures = _size(part), 0
     while True:
         try:
@@ -243,26 +244,26 @@ def _fetch(url: str, path: Path, archive: Archive, *, progress: Progress, sleep:
     except ChecksumError:
         _discard(path)
         raise
-    # In this order, because a part without its note would be fetched again.
+    # In this order, because a part without its record would be fetched again.
     part.rename(path)
     _part_note(path).unlink()
 
 
 def _fetch_rest(url: str, path: Path, archive: Archive, progress: Progress) -> None:
-    """Fetch what the part lacks in one request."""
+    """Fetch the rest of a partial file in one request."""
     part, (n_bytes, validator) = _part(path), _noted(path)
     n_have = _size(part)
     if n_have and n_have == n_bytes:
         return
     headers = {"Accept-Encoding": "identity"}
     if n_have and validator:
-        # If the file has changed since, If-Range makes the host send the whole new one.
+        # If the file has changed since, If-Range makes the host send all of the new one.
         headers |= {"Range": f"bytes={n_have}-", "If-Range": validator}
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
         _check_status(url, response)
         if response.status_code == 200:
             n_have, n_bytes = 0, _promised_bytes(url, response, archive)
-            # The note follows the emptying: it must never speak of another file's bytes.
+            # Empty the part before writing its record, which must never describe bytes of another file.
             part.open("wb").close()
             write_json(_part_note(path), {"n_bytes": n_bytes, "validator": _validator(response)})
         elif response.status_code == 416 or not _fits(response, n_have, n_bytes):
@@ -293,9 +294,9 @@ def _check_status(url: str, response: requests.Response) -> None:
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
-    """Give the body as it comes."""
+    """Yield the body as it arrives."""
     try:
-        # read1 hands over what has come, so that nothing is lost when the connection breaks within a block.
+        # read1 returns whatever has arrived, so no bytes are lost if the connection breaks within a block.
         while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):
             yield block
     except HTTPError as error:
@@ -306,7 +307,7 @@ def _retry_after(response: requests.Response) -> float | None:
     try:
         seconds = Retry().parse_retry_after(response.headers["Retry-After"])
     except (KeyError, InvalidHeader, ValueError, OverflowError):
-        return None  # not said, or not in a form that HTTP knows: our own backoff serves
+        return None  # missing or not valid HTTP: use our own backoff
     return min(seconds, _MAX_RETRY_AFTER_SECONDS)
 
 
@@ -322,14 +323,14 @@ def _promised_bytes(url: str, response: requests.Response, archive: Archive) -> 
 
 
 def _validator(response: requests.Response) -> str:
-    """What tells this state of the file from others; empty if the host gives nothing of the kind."""
+    """Strong ETag or modification date of the file; empty if the host sends neither."""
     etag = response.headers.get("ETag", "")
-    # If-Range takes no weak ETags.
+    # If-Range does not accept weak ETags.
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _noted(path: Path) -> tuple[int, str]:
-    """Size and validator of the file that the part is of; nothing is known of a part whose note is unusable."""
+    """Size and validator of the file that a part belongs to; (0, "") if the record is unusable."""
     note = _read_note(_part_note(path)) or {}
     n_bytes, validator = note.get("n_bytes"), note.get("validator")
     return (n_bytes, validator) if isinstance(n_bytes, int) and isinstance(validator, str) else (0, "")
@@ -346,7 +347,7 @@ def _discard(path: Path) -> None:
 
 
 def _check_sum(path: Path, archive: Archive, progress: Progress, *, remedy: str) -> None:
-    # From the disk and not while it came in: what is checked is what will be unpacked, however many runs it took.
+    # Hash the file on disk, not the incoming data: this checks exactly what is unpacked, after any number of runs.
     digest, n_done, n_bytes = hashlib.sha1(usedforsecurity=False), 0, _size(path)
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -358,7 +359,7 @@ def _check_sum(path: Path, archive: Archive, progress: Progress, *, remedy: str)
 
 
 def _unpack(path: Path, archive: Archive, *, progress: Progress) -> None:
-    """Unpack below the folder beside the archive that has its name."""
+    """Unpack into the folder of the same name beside the archive."""
     n_done = 0
     try:
         file = zipfile.ZipFile(path)
@@ -376,17 +377,17 @@ def _unpack(path: Path, archive: Archive, *, progress: Progress) -> None:
 
 
 def _checked_members(path: Path, file: zipfile.ZipFile, archive: Archive) -> list[zipfile.ZipInfo]:
-    """List the archive's files, if all of it may be unpacked."""
+    """List the archive's files, after checking that all members are safe to unpack."""
     seen: set[str] = set()
     for member in file.infolist():
         steps = member.filename.removesuffix("/").split("/")
         is_below = member.filename.startswith(f"{path.stem}/") and {"", ".", ".."}.isdisjoint(steps)
         if not is_below or "\\" in member.filename:
             raise ArchiveError(f"{path}: {member.filename!r} does not lie below {path.stem}/; remove the archive")
-        # 0 is what archivers without Unix modes write.
+        # Archivers without Unix modes write 0.
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ArchiveError(f"{path}: {member.filename!r} is neither file nor folder; remove the archive")
-        # Names that differ in case only are one file on some disks.
+        # On some disks, names that differ only in case are the same file.
         if (name := "/".join(steps).casefold()) in seen:
             raise ArchiveError(f"{path}: {member.filename!r} is in the archive twice; remove the archive")
         seen.add(name)
@@ -411,12 +412,12 @@ def _is_unpacked(target: Path, member: zipfile.ZipInfo) -> bool:
 def _unpack_member(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     try:
         with atomic_path(target) as temporary:
-            # zipfile reads no more than the declared size, and compares the CRC at the end.
+            # zipfile reads at most the declared size, and checks the CRC at the end.
             with file.open(member) as source, temporary.open("wb") as sink:
                 shutil.copyfileobj(source, sink, _BLOCK_BYTES)
             if _size(temporary) != member.file_size:
                 raise zipfile.BadZipFile(f"shorter than {member.file_size} bytes")
-    # RuntimeError: encrypted, or packed by a method that zipfile does not know. OSError: bz2's, where it has no errno.
+    # RuntimeError: encrypted, or an unsupported compression method. OSError without errno: from bz2.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -1,4 +1,4 @@
-"""The Free Music Archive's metadata: tracks, genres, and which tracks go into which split."""
+"""Metadata of the Free Music Archive (FMA): tracks, genres and splits."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ import pandas as pd
 from tfdeepviz.data.files import FormatError
 from tfdeepviz.errors import InputError
 
-#: Each subset holds all smaller ones, so a subset is chosen with `<=`.
+#: Each subset includes all smaller ones, so tracks are selected with `<=`.
 SUBSETS = ("small", "medium", "large", "full")
 SPLITS = ("training", "validation", "test")
 
-#: FMA's own artist-disjoint split, one by track as in the paper, and one that keeps an artist's tracks together.
+#: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.
 SPLITTINGS = ("fma", "random", "random-by-artist")
 
 _NO_AUDIO = "no audio"
 _SHORT = "too short or mis-timed"
 
-#: Files that FMA itself lists as bad, and what is wrong with them.
+#: Files that FMA itself lists as bad, with the reason.
 PUBLISHED_BAD: dict[int, str] = {
     **dict.fromkeys((99134, 108925, 133297), _NO_AUDIO),
     **dict.fromkeys((1486, 5574, 65753, 80391, *range(98558, 98561), *range(98565, 98570), 98571), _SHORT),
     **dict.fromkeys((105247, 108924, 126981, 127336, 143992), _SHORT),
 }
 
-# FMA's clips have 30 s; a second less may be the encoder's doing.
+# FMA's clips last 30 s, but the encoder may drop up to a second.
 _CLIP_SECONDS = 29.0
 
 _Column = tuple[str, str]
@@ -75,7 +75,7 @@ _MAX_TRACKS_BYTES = 1 << 30
 _MAX_GENRES_BYTES = 1 << 20
 _MAX_LIST_CHARACTERS = 1 << 16
 
-#: What licences of tracks are counted under that state none, and those beyond the commonest.
+#: Names under which to count tracks without a licence, and rare licences.
 NO_LICENCE, OTHER_LICENCES = "none stated", "others"
 MAX_LICENCES = 256
 MAX_LICENCE_CHARACTERS = 200
@@ -92,13 +92,13 @@ class Track:
     split
         One of `SPLITS`.
     genre
-        Title of its top-level genre, or empty where FMA gives none.
+        Title of its top-level genre; empty if FMA gives none.
     title, artist_id, artist
-        As FMA has them.
+        Values from FMA.
     duration_seconds
-        Length of the whole recording, which is more than FMA's clip of it; None where unknown.
+        Length of the whole recording, of which FMA's clip is an excerpt; None if unknown.
     path
-        Where its audio should be; absolute.
+        Absolute path where its audio should be.
     """
 
     track_id: int
@@ -112,27 +112,28 @@ class Track:
 
 
 def audio_path(fma_root: Path, subset: str, track_id: int) -> Path:
-    """Where FMA's archives keep a track's audio."""
+    """Path of a track's audio in FMA's layout."""
     name = f"{track_id:06d}"
     return fma_root / f"fma_{subset}" / name[:3] / f"{name}.mp3"
 
 
 def published_flaw(track: Track, decoded_seconds: float) -> str | None:
-    """What FMA says is wrong with a track's file, if the file at hand is that bad one.
+    """Known flaw of a track's file according to FMA, unless the file on disk has been repaired.
 
     Parameters
     ----------
     track
-        Any track; of most FMA says nothing.
+        Any track.
     decoded_seconds
-        Sound found in the file; 0 if it cannot be decoded. A file of FMA's list that holds a whole clip was mended.
+        Duration of the decoded sound; 0 if the file cannot be decoded. A listed file with a whole clip counts as
+        repaired.
 
     Returns
     -------
     str or None
-        A reason of `PUBLISHED_BAD`.
+        A reason from `PUBLISHED_BAD`, or None.
     """
-    # FMA writes a duration of 0 where it does not know it.
+    # FMA writes a duration of 0 if it is unknown.
     whole = min(_CLIP_SECONDS, track.duration_seconds - 1) if track.duration_seconds else _CLIP_SECONDS
     if decoded_seconds > 0 and decoded_seconds >= whole:
         return None
@@ -152,7 +153,7 @@ class Genre:
 
 @dataclass(frozen=True)
 class GenreTree:
-    """FMA's genres and how they descend from each other.
+    """FMA's genre hierarchy.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ class GenreTree:
     Raises
     ------
     InputError
-        If an id is taken twice, a parent is missing, genres descend from themselves or a root is not the right one.
+        If an id occurs twice, a parent is missing, the hierarchy has a cycle, or a top-level id is wrong.
     """
 
     genres: tuple[Genre, ...]
@@ -211,7 +212,7 @@ class GenreTree:
 
     @cached_property
     def by_id(self) -> dict[int, Genre]:
-        """Genres by their ids."""
+        """Genres by id."""
         return {genre.genre_id: genre for genre in self.genres}
 
     @cached_property
@@ -220,7 +221,7 @@ class GenreTree:
         return self._children.get(None, ())
 
     def children(self, genre_id: int) -> tuple[int, ...]:
-        """Ids of the genres right below one, ascending."""
+        """Ids of a genre's direct children, ascending."""
         return self._children.get(genre_id, ())
 
     @cached_property
@@ -231,7 +232,7 @@ class GenreTree:
         return children
 
     def descendants(self, genre_id: int) -> frozenset[int]:
-        """Ids of a genre and of all below it."""
+        """Ids of a genre and all its descendants."""
         return frozenset(self._walk(genre_id))
 
     def _walk(self, genre_id: int) -> Iterator[int]:
@@ -241,12 +242,12 @@ class GenreTree:
             pending += self.children(genre_id)
 
     def find(self, name: str) -> tuple[int, ...]:
-        """Ids of all genres with a title (case ignored), or of the one with an id given as text.
+        """Ids of all genres with this title (case-insensitive) or this id as text.
 
         Raises
         ------
         InputError
-            If there is none; names the nearest titles.
+            If there is none; the message suggests the nearest titles.
         """
         wanted = name.casefold()
         found = [i for i, genre in sorted(self.by_id.items()) if wanted in (genre.title.casefold(), str(i))]
@@ -257,31 +258,32 @@ class GenreTree:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which tracks of a corpus, and their splits; equal selections of equal metadata give equal tracks.
+    """Which tracks of a corpus to use, and how to split them; reproducible for equal metadata.
 
     Attributes
     ----------
     subset
-        One of `SUBSETS`; holds all smaller ones.
+        One of `SUBSETS`; includes all smaller ones.
     splitting
         One of `SPLITTINGS`.
     fractions
-        Of the tracks, for training, validation and test; used by the random splittings.
+        Fractions of tracks for training, validation and test; used by the random splittings.
     seed
-        Of all that is random.
+        Seed of all random choices.
     genres
-        Titles or ids as text, case ignored; a genre includes all below it.
+        Titles, or ids as text, case-insensitive; a genre includes all its descendants.
     artists
-        Names, case ignored.
+        Names, case-insensitive.
     licences
-        Case ignored. Each is a whole licence, or its terms without version, country and remark: `CC-BY` is also
-        `CC-BY-3.0`, and `Attribution` also `Attribution 3.0 United States`, but neither is one with NonCommercial.
+        Full licence names, or their terms without version, country and remark, case-insensitive. `CC-BY` also matches
+        `CC-BY-3.0`, and `Attribution` also matches `Attribution 3.0 United States`, but neither matches a licence with
+        NonCommercial.
     min_seconds, max_seconds
-        Of the whole recording.
+        Limits for the length of the whole recording.
     max_tracks
-        Keep at most so many, chosen at random before they are split.
+        Keep at most this many tracks, chosen at random before splitting.
     balanced
-        For `max_tracks`, genres take turns; tracks without a top-level genre are left out.
+        Balance the choice of `max_tracks` across top-level genres; tracks without one are left out.
 
     Raises
     ------
@@ -363,17 +365,17 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """All that FMA says about its tracks.
+    """FMA's metadata of all tracks.
 
     Attributes
     ----------
     root
-        Folder with `fma_metadata/` and `fma_<subset>/`; absolute.
+        Absolute path of the folder with `fma_metadata/` and `fma_<subset>/`.
     tracks
-        One row for each track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists are lists,
-        dates are dates, whole numbers are `Int64`, and subsets are ordered. All but a few columns may be absent.
+        One row per track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists and dates are parsed,
+        whole numbers are `Int64`, and subsets are ordered categories. Most columns are optional.
     genres
-        None if there is no `genres.csv`.
+        The genre tree; None if there is no `genres.csv`.
     """
 
     root: Path
@@ -382,12 +384,12 @@ class Metadata:
 
     @classmethod
     def load(cls, fma_root: Path) -> Self:
-        """Read `fma_metadata/tracks.csv`, and `genres.csv` if it is there.
+        """Read `fma_metadata/tracks.csv`, and `genres.csv` if present.
 
         Raises
         ------
         FormatError
-            If the metadata is missing or is not FMA's.
+            If the metadata is missing or not FMA's.
         """
         root = Path(fma_root).absolute()
         path, genres = root / "fma_metadata" / "tracks.csv", root / "fma_metadata" / "genres.csv"
@@ -403,19 +405,19 @@ class Metadata:
         Parameters
         ----------
         selection
-            What to choose. Random choices depend on the seed and on ids alone, not on the order of rows.
+            What to choose. Random choices depend only on the seed and the ids, not on the order of rows.
 
         Returns
         -------
         list of Track
-            By ascending id.
+            In ascending order of id.
 
         Raises
         ------
         InputError
-            If a genre, artist or licence is unknown, or a filter leaves no track.
+            If a genre, artist or licence is unknown, or no track passes a filter.
         FormatError
-            If a filter needs a column that the metadata lacks.
+            If the metadata lacks a column that a filter needs.
         """
         filters: dict[str, Callable[[pd.DataFrame, Any], pd.Series[bool]]] = {
             "subset": lambda table, subset: table[_SUBSET] <= subset,
@@ -439,17 +441,17 @@ class Metadata:
         return _split(sorted(tracks, key=lambda track: track.track_id), selection)
 
     def licences(self, tracks: Iterable[Track]) -> dict[str, int] | None:
-        """Count tracks by licence, as it is written in the metadata, the commonest first.
+        """Count tracks per licence, as written in the metadata, most common first.
 
-        Tracks without one count as `NO_LICENCE`; of more than 256 licences the rarest count as `OTHER_LICENCES`. None
-        where the metadata has no licences at all.
+        Tracks without one count as `NO_LICENCE`. If there are more than 256 licences, the rarest count as
+        `OTHER_LICENCES`. None if the metadata has no licence column.
         """
         if _LICENCE not in self.tracks:
             return None
         ids = [track.track_id for track in tracks]
         stated = map(str, self.tracks[_LICENCE].astype(object).fillna("").loc[ids])
         counts = Counter(" ".join(text.split())[:MAX_LICENCE_CHARACTERS] or NO_LICENCE for text in stated)
-        # Equally common ones by name, so that the order does not depend on the tracks'.
+        # Break ties by name, so that the result does not depend on the order of tracks.
         order = sorted(counts, key=lambda licence: (-counts[licence], licence))
         common, rare = order[: MAX_LICENCES - 1], order[MAX_LICENCES - 1 :]
         found = {licence: counts[licence] for licence in common}
@@ -514,12 +516,12 @@ class Metadata:
 
 
 def licence_terms(licence: str) -> str:
-    """A licence without its version, country and remark: what it allows."""
+    """Strip version, country and remark from a licence name."""
     return re.sub(r"[\s-]+[\d(].*", "", licence, flags=re.DOTALL)
 
 
 def _known(kind: str, names: Iterable[str], forms: dict[str, set[str]]) -> set[str]:
-    """All values that have one of the names among their forms; each name has to be one of some value."""
+    """All values with one of the names among their forms; raises an error for a name that matches none."""
     found = set()
     for name in names:
         values = {value for value, named in forms.items() if name.casefold() in named}
@@ -536,7 +538,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def _rank(seed: int, purpose: str, number: int) -> bytes:
-    """Random, but the same on every machine and whatever else there is to choose from."""
+    """Random sort key that is the same on every machine and independent of the other candidates."""
     return hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
 
 
@@ -556,10 +558,10 @@ def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Tr
 
 
 def _split(tracks: list[Track], selection: Selection) -> list[Track]:
-    """Fill the splits with whole groups, each a track or all tracks of an artist, in random order.
+    """Fill the splits with whole groups (single tracks, or all tracks of an artist) in random order.
 
-    The largest split gets what the others leave. They pass over a group that would take them further from their
-    count than its absence.
+    The largest split gets the remainder. The others skip a group if adding it would leave them further from their
+    target count than skipping it.
     """
     if selection.splitting == "fma":
         return tracks
@@ -583,7 +585,7 @@ def _split(tracks: list[Track], selection: Selection) -> list[Track]:
 
 
 def _apportion(n_tracks: int, fractions: Sequence[float]) -> list[int]:
-    """Whole numbers nearest to the fractions of `n_tracks` that add up to it: the largest remainders are rounded up."""
+    """Split `n_tracks` into whole numbers in proportion to the fractions (largest remainder method)."""
     exact = [n_tracks * fraction for fraction in fractions]
     counts = [math.floor(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
@@ -596,7 +598,7 @@ def _apportion(n_tracks: int, fractions: Sequence[float]) -> list[int]:
 
 
 def _read_csv(path: Path, *, max_bytes: int, **options: Any) -> pd.DataFrame:
-    """Read a table of texts; only an empty field is missing, as there are artists called None and NA."""
+    """Read a table of strings. Only empty fields count as missing, because some artists are called None or NA."""
     try:
         if path.stat().st_size > max_bytes:
             raise FormatError(f"{path}: larger than {max_bytes} bytes; take it from fma_metadata.zip")
@@ -612,7 +614,7 @@ def _read_tracks(path: Path) -> pd.DataFrame:
     table = _read_csv(path, max_bytes=_MAX_TRACKS_BYTES, index_col=0, header=[0, 1])
     if missing := [".".join(column) for column in _REQUIRED if column not in table.columns]:
         raise FormatError(f"{path}: columns missing: {', '.join(missing)}; take it from fma_metadata.zip")
-    # pandas takes the third line for this name whatever it holds; without it, a track would be lost.
+    # pandas reads the index name from the third line, whatever that holds. If the name is missing, a track is lost.
     if table.index.name != "track_id":
         raise FormatError(f"{path}: the third line has to begin with track_id; take it from fma_metadata.zip")
     ids = _whole_numbers(table.index.to_series(), path, "track_id")
@@ -625,7 +627,7 @@ def _read_tracks(path: Path) -> pd.DataFrame:
 
 
 def _typed(values: pd.Series[str], column: _Column, path: Path) -> pd.Series[Any]:
-    """A column of texts as what it means."""
+    """Convert a column of strings to its type."""
     name = ".".join(column)
     if column == _SPLIT:
         return _one_of(SPLITS, values, path, name)
@@ -658,7 +660,7 @@ def _converted(
 
 
 def _brief(error: Exception) -> str:
-    """One line: pandas quotes whole values and gives advice for programmers."""
+    """Shorten an error to one line, because pandas quotes whole values and adds advice for programmers."""
     return shorten(str(error), 100, placeholder="...")
 
 
@@ -670,7 +672,7 @@ def _whole_numbers(values: pd.Series[str], path: Path, name: str, *, required: b
 
 
 def _integers(texts: pd.Series[str]) -> pd.Series[Any]:
-    # Numbers that do not fit are refused; NumPy need not warn of them first.
+    # Numbers that do not fit raise an error, so NumPy's warning is redundant.
     with np.errstate(invalid="ignore"):
         return pd.to_numeric(texts).astype("Int64")
 
@@ -680,7 +682,7 @@ def _dates(texts: pd.Series[str]) -> pd.Series[Any]:
 
 
 def _lists(values: pd.Series[str], path: Path, name: str, *, of: type) -> pd.Series[Any]:
-    # Most lists occur many times: each is parsed once, and every row gets its own copy.
+    # Most lists occur many times, so parse each once and copy it for every row.
     parsed = {text: _parse_list(text, path, name, of=of) for text in values.dropna().unique()}
     return pd.Series([list(parsed.get(text, ())) for text in values], index=values.index, dtype=object)
 
