@@ -1,8 +1,8 @@
-"""Preparing a dataset on Apache Beam: the same shards by the same function, on as many machines as there are.
+"""Prepare a dataset on Apache Beam: the same shards from the same function, on any number of machines.
 
-Corpus and dataset lie wherever Beam can read and write: on a file system that all workers share, or in a bucket
-(`gs://`, `s3://`, `hdfs://`). A worker fetches the tracks of a shard into a folder of its own, calls the very function
-that the local run calls, and puts the results in their place; only plans and counters travel through Beam.
+Corpus and dataset may be anywhere Beam can read and write: on a file system shared by all workers, or in remote
+storage (`gs://`, `s3://`, `hdfs://`). A worker fetches a shard's tracks into a temporary folder, calls the same
+function as a local run, and uploads the results; only plans and counters travel through Beam.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from tfdeepviz.data.files import TEMPORARY, FormatError, read_json, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 from tfdeepviz.errors import InputError
 
-#: Of all counters.
+#: Namespace of all counters.
 NAMESPACE = "tfdeepviz"
 
 _POLL_SECONDS = 2.0
 
-# Beam knows its other runners by their short names.
+# Beam finds its other runners by their short names.
 _NAMES = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
 
-# A shard is a large piece of work already: engines that bundle elements would give many to one worker.
+# A shard is already a large unit of work, so engines should not bundle several for one worker.
 _DEFAULTS: dict[str, tuple[str, ...]] = {
     "DirectRunner": ("--direct_running_mode=multi_processing",),
     "DaskRunner": ("--dask_partition_size=1",),
 }
 
 
-# Workers tell of every connection otherwise; what fails comes as an exception.
+# Otherwise workers log every connection. Failures still arrive as exceptions.
 _QUIET = "--default_sdk_harness_log_level=ERROR"
 
 
 class PrepareShards(beam.DoFn):  # type: ignore[misc]
-    """Writes shards; counts tracks, segments and reasons for skipping, and gives the shards' names.
+    """Writes shards, yields their names, and counts tracks, segments and reasons for skipping.
 
     Parameters
     ----------
     job
-        Paths of its tracks are below `job.fma_root`, which needs to exist on no worker.
+        The job; its track paths are below `job.fma_root`, which need not exist on the workers.
     fma_root, out
-        Where corpus and dataset really are.
+        Actual locations of corpus and dataset.
     """
 
     def __init__(self, job: Job, fma_root: str, out: str) -> None:
@@ -65,7 +65,7 @@ class PrepareShards(beam.DoFn):  # type: ignore[misc]
         self._extract: Extract | None = None
 
     def setup(self) -> None:
-        """Build the front end, once for each worker."""
+        """Build the front end, once per worker."""
         self._extract = self._job.recipe.features.extractor()
 
     def process(self, shard: Shard) -> Iterator[str]:
@@ -79,7 +79,7 @@ class PrepareShards(beam.DoFn):  # type: ignore[misc]
                 tracks.append(replace(track, path=job.fma_root / relative))
                 _fetch(_join(self._fma_root, relative.as_posix()), job.fma_root / relative)
             entry = prepare_shard(replace(shard, tracks=tuple(tracks)), job, self._extract)
-            # The note comes last: only it makes the shard count.
+            # The JSON entry comes last: it marks the shard as complete.
             _publish(job.out, self._out, [shard.file, f"shards/{shard.file}.npz", f"shards/{shard.file}.json"])
         Metrics.counter(NAMESPACE, "tracks-used").inc(len(entry["tracks"]))
         Metrics.counter(NAMESPACE, "segments").inc(sum(track["n_segments"] for track in entry["tracks"]))
@@ -98,34 +98,34 @@ def prepare_on_beam(
     progress: Progress | None = None,
     **options: Any,
 ) -> tuple[PreparedDataset, dict[str, int]]:
-    """Prepare a dataset on one of Beam's runners; the result is that of `prepare.prepare`, bit for bit.
+    """Prepare a dataset on a Beam runner; the result is identical bit for bit to that of `prepare.prepare`.
 
     Parameters
     ----------
     fma_root, out
-        As for `prepare.plan`, or URLs that Beam knows.
+        See `prepare.plan`; may also be URLs that Beam supports.
     runner
-        `DirectRunner`, `DaskRunner`, `FlinkRunner`, `SparkRunner`, `DataflowRunner` or another that Beam knows.
+        `DirectRunner`, `DaskRunner`, `FlinkRunner`, `SparkRunner`, `DataflowRunner` or another Beam runner.
     pipeline_options
-        Beam's own options, as on its command lines.
+        Beam's own command-line options.
     n_workers
-        Worker processes of `DirectRunner`; other engines have options of their own.
+        Worker processes of `DirectRunner`; other runners have their own options.
     progress
-        Called with (tracks in finished shards, tracks in all).
+        Called with (tracks in finished shards, total tracks).
     **options
-        As for `prepare.plan`.
+        See `prepare.plan`.
 
     Returns
     -------
     PreparedDataset
-        To be asked what it holds; train on it once it is on a disk.
+        For inspecting the result; to train on it, copy it to a local disk first.
     dict
-        Beam's counters of this run; empty where the runner keeps none (DaskRunner).
+        Beam's counters for this run; empty if the runner keeps none (DaskRunner).
 
     Raises
     ------
     FormatError, InputError
-        As `prepare.prepare`.
+        See `prepare.prepare`.
     """
     fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
     flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", _QUIET, *pipeline_options]
@@ -134,7 +134,7 @@ def prepare_on_beam(
     except ValueError as error:
         raise InputError(f"--runner {runner}: {error}") from error
     with TemporaryDirectory() as folder:
-        # What plans and finishes knows folders only: here is one with all small files of the corpus and the dataset.
+        # `plan` and `finish` need local folders, so mirror the small files of the corpus and the dataset here.
         here, dataset = Path(folder) / "fma", Path(folder) / "dataset"
         for name in ("tracks.csv", "genres.csv"):
             _fetch(_join(fma_root, "fma_metadata", name), here / "fma_metadata" / name)
@@ -144,10 +144,10 @@ def prepare_on_beam(
         _publish(dataset, out, ["settings.json", ORIGIN])
         counters: dict[str, int] = {}
         if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
-            # It says that all of the dataset is there, and comes last.
+            # The manifest marks the dataset as complete, so it is written last.
             if FileSystems.exists(manifest := _join(out, "manifest.json")):
                 FileSystems.delete([manifest])
-            # Reshuffled, because Create is one element to most engines, and what follows would stay on one worker.
+            # Without Reshuffle, most engines fuse Create with the next step and keep all work on one worker.
             _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job, fma_root, out))
             with _watching(job, out, progress):
                 counters = _run(pipeline)
@@ -162,7 +162,7 @@ def _run(pipeline: beam.Pipeline) -> dict[str, int]:
     try:
         result.wait_until_finish()
     finally:
-        # Dask's, which would look for its workers for half a minute otherwise.
+        # Dask's client would otherwise look for its workers for half a minute.
         if client := getattr(result, "client", None):
             client.close()
     try:
@@ -176,7 +176,7 @@ def _run(pipeline: beam.Pipeline) -> dict[str, int]:
 
 @contextmanager
 def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
-    """Tell of finished shards while a runner works, by the notes that appear."""
+    """Report progress while a runner works, from the shards' JSON files that appear."""
     stop = Event()
 
     def watch() -> None:
@@ -199,7 +199,7 @@ def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
         tell()
 
 
-# --- files that may be elsewhere -----------------------------------------------------------------------------------
+# --- remote files --------------------------------------------------------------------------------------------------
 
 
 def _join(base: str, *names: str) -> str:
@@ -207,13 +207,13 @@ def _join(base: str, *names: str) -> str:
 
 
 def _sizes(folder: str, pattern: str) -> dict[str, int]:
-    """Bytes of the files of a folder that match, by name; empty where there is no such folder."""
+    """Size in bytes of the matching files in a folder, by name; empty if there is no such folder."""
     (found,) = FileSystems.match([_join(folder, pattern)])
     return {metadata.path.rsplit("/", 1)[-1]: int(metadata.size_in_bytes) for metadata in found.metadata_list}
 
 
 def _fetch(source: str, target: Path) -> None:
-    """Copy a file here, if it is there."""
+    """Copy a file here, if it exists."""
     if not FileSystems.exists(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def _fetch(source: str, target: Path) -> None:
 
 
 def _fetch_notes(out: str, dataset: Path) -> None:
-    """Everything of a begun dataset that is needed to go on and to finish it."""
+    """Fetch the files of an unfinished dataset that are needed to resume and finish it."""
     if "settings.json" not in _sizes(out, "*"):
         if _sizes(out, "*"):
             raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
@@ -236,14 +236,14 @@ def _fetch_notes(out: str, dataset: Path) -> None:
 
 
 def _publish(folder: Path, out: str, names: Sequence[str]) -> None:
-    """Copy files out, one after the other; each appears whole or not at all."""
+    """Copy files out in order, each atomically."""
     for name in names:
         if not (folder / name).exists():
             continue
         target = _join(out, *name.split("/"))
         parent = target.rpartition("/")[0]
         temporary = _join(parent, f"{TEMPORARY}{uuid4().hex}")
-        # It may be there already, and other workers may be making it; where it cannot be made, creating the file fails.
+        # The folder may exist, or another worker may be creating it. If it cannot be created, creating the file fails.
         with suppress(OSError):
             FileSystems.mkdirs(parent)
         with (

@@ -1,7 +1,7 @@
 """Segments of many tracks as `tf.data` pipelines, and prepared datasets: TFRecord shards with a manifest.
 
-One record holds one track's rows, not its segments: any hop can be cut from it later, and a track can never be
-spread over two splits.
+One record holds one track's rows, not its segments, so that segments can be cut at any hop later and no track can end
+up in two splits.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.params import AudioParams
 
 SCHEMA_VERSION = 3
-#: Version 0.1's, which lacks the SHA-256 of the audio files.
+#: 2 is the schema of version 0.1, which lacks the SHA-256 of the audio files.
 _READABLE_SCHEMAS = (2, SCHEMA_VERSION)
 
-#: Notes where a dataset comes from; no part of it, so that its digest depends on none of that.
+#: Records where a dataset comes from. It is not part of the dataset, so the digest does not depend on it.
 ORIGIN = "origin.json"
 _MAX_ORIGIN_BYTES = 16 << 20
 
-#: Notes which files were verified, and how they looked then.
+#: Records which files were verified, with their size, modification time and inode.
 _VERIFIED = "verified.json"
 
 _FEATURES = {
@@ -45,25 +45,25 @@ _FEATURES = {
     "rows": tf.io.FixedLenFeature([], tf.string),
 }
 
-#: Shuffling holds at most so much; 4,000 segments of 64x96 float32.
+#: Size limit of the shuffle buffer: 4,000 segments of 64x96 float32.
 _SHUFFLE_BYTES = 100 << 20
-#: Windows of one track that are cut at once hold at most so much.
+#: Size limit of the windows that are cut from a track at once.
 _CUT_BYTES = 4 << 20
-#: Tracks whose segments are mixed before shuffling, and shards that they come from.
+#: Tracks and shards that are interleaved before shuffling.
 _MIXED_TRACKS, _MIXED_SHARDS = 16, 8
 
 
 N_CALLS = os.cpu_count() or 1
 _PREFETCHED_BATCHES = 4
 
-# TensorFlow 2.16's autotuning is slower here than fixed numbers, and a pipeline that is waited for ends only when the
-# tuner wakes, up to as long again as it has run.
+# TensorFlow 2.16's autotuning is slower here than fixed numbers. It also delays the end of a pipeline until the tuner
+# next wakes, which can double the run time.
 _FIXED = tf.data.Options()
 _FIXED.autotune.enabled = False
 
 
 class SegmentSource(ABC):
-    """Tracks of a corpus, in splits, that segments are cut from."""
+    """Tracks of a corpus, by split, as a source of segments."""
 
     recipe: Recipe
 
@@ -96,27 +96,27 @@ class SegmentSource(ABC):
         split
             One of `tfdeepviz.data.fma.SPLITS`.
         batch_size
-            Segments in a batch; the last one may be smaller.
+            Segments per batch; the last batch may be smaller.
         hop_frames
-            Frames between segments of a track; by default the recipe's. A dataset that holds chosen segments only
-            has no other.
+            Frames between segments of a track, by default the recipe's. A dataset that holds chosen segments only
+            supports no other hop.
         seed
-            None keeps the tracks' order. Otherwise segments are shuffled across tracks, and each track is cut from
-            a random first frame, so that every epoch (give each its own seed) sees other segments.
+            None keeps the order of the tracks. Otherwise segments are shuffled across tracks, and each track is cut
+            from a random first frame. Give each epoch its own seed, so that it sees different segments.
         shuffle_buffer
-            Segments held for shuffling; bounds the memory. By default 100 MiB of them.
+            Segments held for shuffling, which bounds the memory; by default 100 MiB.
         about
-            Give pairs of segments and a dictionary that says what they are: `track_id`, `segment_index` (on the grid
-            of hops) and `label` (index into `recipe.genres`, -1 for none) [each shape=(batch,), dtype=int64].
+            Yield pairs of segments and a dictionary of `track_id`, `segment_index` (on the grid of hops) and `label`
+            (index into `recipe.genres`, -1 for none) [each shape=(batch,), dtype=int64].
         labelled_only
             Leave out tracks without a genre.
         augmentation
-            Change every segment at random; needs a seed.
+            Augment each segment at random; needs a seed.
 
         Raises
         ------
         InputError
-            For an unknown split, or options that contradict each other.
+            If the split is unknown or options conflict.
         """
         if split not in SPLITS:
             raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
@@ -147,23 +147,23 @@ class SegmentSource(ABC):
     def moments(
         self, split: str, *, n_moments: int, batch_size: int, seed: int, augmentation: Augmentation | None = None
     ) -> tf.data.Dataset:
-        """Whole batches of moments of tracks [shape=(batch, n_moments, *Features.segment_shape), dtype=float32].
+        """Full batches of random moments of tracks [shape=(batch, n_moments, *Features.segment_shape), dtype=float32].
 
-        One pass over the tracks of a split in an order of its own, for learning from what a track's moments have in
-        common. No track is twice in a batch; the tracks left over at the end are dropped.
+        One pass over the tracks of a split, in an order set by the seed, for learning from what the moments of a track
+        have in common. No track occurs twice in a batch; an incomplete last batch is dropped.
 
         Parameters
         ----------
         split
             One of `tfdeepviz.data.fma.SPLITS`.
         n_moments
-            Segments of each track, each from a random place; they may overlap.
+            Segments per track, each at a random position; they may overlap.
         batch_size
-            Tracks in a batch.
+            Tracks per batch.
         seed
-            Of places and order.
+            Seed of positions and order.
         augmentation
-            Change every segment at random.
+            Augment each segment at random.
         """
         frames, features = self.params.segment_frames, self.features
         sampled = self.recipe.segments_per_track is not None
@@ -221,7 +221,7 @@ class SegmentSource(ABC):
                 rows = rows[tf.random.stateless_uniform([], key, 0, spare, tf.int32) :]
             n = tf.cast((tf.shape(rows)[0] - frames) // hop + 1, tf.int64)
 
-            # Some windows at a time: together, those that overlap can be a hundred times as large as the track.
+            # A few windows at a time: overlapping windows together can be a hundred times as large as the track.
             def some(first: tf.Tensor) -> tf.data.Dataset:
                 index = tf.range(first, tf.minimum(first + n_at_once, n))
                 windows = tf.gather(rows, index[:, tf.newaxis] * hop + tf.range(frames, dtype=tf.int64))
@@ -235,7 +235,7 @@ class SegmentSource(ABC):
         augmenter = Augmenter(augmentation, self.features, self.statistics().mean)
 
         def augment(segment: tf.Tensor, *rest: Any) -> Any:
-            # The seed of this function's graph alone; mapped one call after the other, which keeps the draws in order.
+            # Sets the seed of this function's graph only. The sequential map keeps the random draws in order.
             tf.random.set_seed(seed)
             changed = augmenter(segment)
             return (changed, *rest) if about else changed
@@ -248,28 +248,28 @@ class SegmentSource(ABC):
 
     @abstractmethod
     def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
-        """Dictionaries of `track_id`, `label`, `starts` and `rows`; with a seed in an order of its own."""
+        """Dictionaries of `track_id`, `label`, `starts` and `rows`, in the order set by `seed`."""
 
     @abstractmethod
     def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int | None:
-        """Segments of a pipeline, at the latest first frames if they are shifted; None if that is not known."""
+        """Number of segments that the pipeline yields; the guaranteed minimum if shifted; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a dataset comes from, as its last `prepare` noted it.
+    """Where a dataset comes from, as recorded by its last `prepare`.
 
     Attributes
     ----------
     fma_root
         Folder or URL of the corpus.
     licences
-        Selected tracks by licence, as the corpus's metadata states it; None where it states none, or where nobody noted
-        it.
+        Number of selected tracks per licence, as the corpus's metadata states it; None if it states none or if this
+        was not recorded.
     command
-        The command line; None where the package was used as a library, or where nobody noted it.
+        The command line; None if the package was used as a library or if this was not recorded.
     code_version
-        Of tfdeepviz; None where nobody noted it.
+        Version of tfdeepviz; None if not recorded.
     """
 
     fma_root: str
@@ -279,12 +279,12 @@ class Origin:
 
     @classmethod
     def load(cls, dataset: Path) -> Origin | None:
-        """Read the notes beside a dataset; None where there are none.
+        """Read a dataset's origin file; None if there is none.
 
         Raises
         ------
         FormatError
-            If they are not what `prepare` writes.
+            If it is not what `prepare` writes.
         """
         path = dataset / ORIGIN
         if not path.is_file():
@@ -321,18 +321,18 @@ class PreparedDataset(SegmentSource):
     Attributes
     ----------
     path
-        Its folder.
+        Folder of the dataset.
     name, recipe
-        What it was called and how it was made.
+        Its name, and the settings it was made with.
     identity
-        What names it, in runs, bundles and everything that is made from it: SHA-256 of what was asked for and of the
+        Identifies the dataset in runs, bundles and everything else made from it: SHA-256 of the request and of the
         audio files' content, the same on every machine (see `tfdeepviz.data.identity`).
     digest
-        SHA-256 of its manifest, which holds those of all its files: of the bytes that are stored here.
+        Identifies the bytes stored here: SHA-256 of the manifest, which contains the hashes of all files.
     shards
         Entries of the manifest: `file`, `split`, `bytes`, `sha256`, `tracks`, `skipped`.
     summary
-        Counts, seconds and levels of each split, in all and by genre.
+        Counts, seconds and levels per split, in total and by genre.
     """
 
     path: Path
@@ -353,12 +353,12 @@ class PreparedDataset(SegmentSource):
         path
             Folder of the dataset.
         sizes
-            Bytes of each shard, where they are not in that folder themselves.
+            Size of each shard in bytes, if the shards themselves are stored elsewhere.
 
         Raises
         ------
         FormatError
-            If it is missing, broken, of another schema, or a shard is missing or has another size.
+            If the manifest is missing, broken or of an unsupported schema, or a shard is missing or has another size.
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.is_file():
@@ -392,10 +392,10 @@ class PreparedDataset(SegmentSource):
         Parameters
         ----------
         progress
-            Called with (bytes done, bytes in all).
+            Called with (bytes done, total bytes).
         only_changed
-            Pass over files that were verified before and have the same size, time of change and inode since: what
-            `verified.json` in the dataset's folder notes, where that can be written.
+            Skip files that were verified before and whose size, modification time and inode are still the same.
+            `verified.json` in the dataset's folder records these, if the folder is writable.
 
         Raises
         ------
@@ -411,7 +411,7 @@ class PreparedDataset(SegmentSource):
         for name, (sha256, n_bytes) in files.items():
             file = self.path / name
             if file.is_file():
-                # Looked at before it is read, so that what is changed meanwhile counts as changed.
+                # Take the status before reading, so that a change during the read counts as a change.
                 status = file.stat()
                 verified[name] = [sha256, status.st_size, status.st_mtime_ns, status.st_ino]
             if name not in verified or (before.get(name) != verified[name] and sha256_file(file) != sha256):
@@ -422,51 +422,51 @@ class PreparedDataset(SegmentSource):
             if progress is not None:
                 progress(done, total)
         if verified != before:
-            # A folder that cannot be written to is verified each time.
+            # In a read-only folder, files are verified every time.
             with suppress(OSError):
                 write_json(self.path / _VERIFIED, {"files": verified})
 
     @property
     def origin(self) -> Path | None:
-        """The corpus that it was prepared from, if that is known and still there."""
+        """Folder of the corpus it was prepared from, if known and still present."""
         notes = self.notes
         root = None if notes is None else Path(notes.fma_root)
         return root if root is not None and root.is_dir() else None
 
     @property
     def notes(self) -> Origin | None:
-        """What is noted of where it comes from.
+        """Contents of the origin file; None if there is none.
 
         Raises
         ------
         FormatError
-            If the notes are not what `prepare` writes.
+            If the file is not what `prepare` writes.
         """
         return Origin.load(self.path)
 
     def n_tracks(self, split: str) -> int:
-        """Tracks of a split that can be used."""
+        """Number of usable tracks in a split."""
         return len(self.used(split))
 
     def n_segments(
         self, split: str, *, hop_frames: int | None = None, shifted: bool = False, labelled_only: bool = False
     ) -> int:
-        """Segments of a split at a hop, by default the recipe's; `shifted` counts what `segments` gives with a seed."""
+        """Number of segments in a split; `shifted` counts those that `segments` yields with a seed."""
         return self._n_cut(split, self._hop(hop_frames), shifted=shifted, labelled_only=labelled_only)
 
     def used(self, split: str) -> list[dict[str, Any]]:
-        """Tracks of a split, each with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
+        """Usable tracks of a split, with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
         if split not in SPLITS:
             raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
         return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
 
     @property
     def skipped(self) -> list[dict[str, Any]]:
-        """Tracks that could not be used, each with `track_id`, `path`, `reason` and `message`."""
+        """Unusable tracks, each with `track_id`, `path`, `reason` and `message`."""
         return [entry for shard in self.shards for entry in shard["skipped"]]
 
     def require_training(self) -> None:
-        """Refuse a dataset for measuring.
+        """Raise an error if the dataset has no training tracks and so only suits evaluation.
 
         Raises
         ------
@@ -485,9 +485,9 @@ class PreparedDataset(SegmentSource):
         Raises
         ------
         FormatError
-            If the file is missing, broken or of another grid.
+            If the file is missing, broken or for another grid.
         InputError
-            If it has no training tracks.
+            If the dataset has no training tracks.
         """
         self.require_training()
         statistics = SegmentStatistics.load(self.path / "scaler.npz")
@@ -514,9 +514,9 @@ class PreparedDataset(SegmentSource):
                     raise InputError(f"not what the manifest says of track {about['track_id']}")
                 yield about["track_id"], track["rows"]
         except (tf.errors.OpError, ValueError) as error:
-            # ValueError also where there are more or fewer records, or TensorFlow's message quotes bytes of the record.
+            # ValueError also covers a wrong number of records, and messages in which TensorFlow quotes record bytes.
             text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-            # The first line, without the names of graph nodes before it.
+            # Keep only the first line, without the leading names of graph nodes.
             reason = text.partition("\n")[0].rpartition("}} ")[2]
             raise FormatError(
                 f"{self.path}: a record of the {split} split is damaged ({reason}); find the file with "
@@ -531,7 +531,7 @@ class PreparedDataset(SegmentSource):
         for track in tracks:
             n_frames: int = track["n_frames"]
             latest = min(n_frames - width, hop - 1) if shifted else 0
-            # As `segment_starts`, which would make them all.
+            # Same as `len(segment_starts(...))`, without allocating the array.
             total += len(range(latest, n_frames - width + 1, hop))
         return total
 
@@ -539,7 +539,7 @@ class PreparedDataset(SegmentSource):
         paths = [self.path / shard["file"] for shard in self.shards if shard["split"] == split]
         for path in paths:
             _check_lengths(path)
-        files = [os.fsencode(path) for path in paths]  # TensorFlow takes names that are not UTF-8 as bytes only
+        files = [os.fsencode(path) for path in paths]  # TensorFlow accepts non-UTF-8 names only as bytes
         if seed is None:
             records = tf.data.TFRecordDataset(files)
         else:
@@ -565,18 +565,18 @@ class PreparedDataset(SegmentSource):
 
 
 def describe(dataset: PreparedDataset) -> dict[str, Any]:
-    """Name a dataset and where it comes from, for the manifests of what is made from it.
+    """Describe a dataset and its origin, for the manifests of whatever is made from it.
 
     Returns
     -------
     dict
-        For JSON: `name`, `digest` (the identity), `path`; `licences` and `command` as `Origin` has them, None where
-        nobody noted them.
+        JSON values: `name`, `digest` (the identity), `path`; and from `Origin`, `licences` and `command`, None if not
+        recorded.
 
     Raises
     ------
     FormatError
-        If its notes are not what `prepare` writes.
+        If the origin file is not what `prepare` writes.
     """
     notes = dataset.notes
     return {
@@ -587,7 +587,7 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
 
 
 def _load_verified(folder: Path) -> dict[str, Any]:
-    """Read what was verified before; a note that is missing or none of ours tells nothing."""
+    """Read which files were verified before; a missing or invalid record counts as empty."""
     try:
         files = read_json(folder / _VERIFIED).get("files")
     except (FormatError, OSError):
@@ -596,17 +596,17 @@ def _load_verified(folder: Path) -> dict[str, Any]:
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:
-    """Bytes of every shard in a folder, by name."""
+    """Size in bytes of every shard in a folder, by name."""
     return {path.name: path.stat().st_size for path in folder.glob("*.tfrecord-*")}
 
 
 def _check_lengths(file: Path) -> None:
-    """Refuse records that claim another length than the file has: TensorFlow crashes on them."""
+    """Reject files whose record lengths do not add up to the file size, because TensorFlow crashes on them."""
     size, at = file.stat().st_size, 0
     with file.open("rb", buffering=0) as records:
         while at < size:
             records.seek(at)
-            # Before a record: 8 bytes of length and 4 of checksum; after it, a checksum.
+            # Each record has an 8-byte length and a 4-byte checksum before it, and a 4-byte checksum after it.
             at += int.from_bytes(records.read(8), "little") + 16
     if at != size:
         raise FormatError(f"{file}: its records do not end where the file does; delete it and run `prepare` again")
@@ -615,12 +615,12 @@ def _check_lengths(file: Path) -> None:
 def check_shard(
     folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int], *, listed_in: Path
 ) -> None:
-    """Check a shard's entry in a manifest or a note, and the size of its file.
+    """Check a shard's entry in the manifest or in the shard's own JSON file, and the size of the shard.
 
     Raises
     ------
     FormatError
-        If anything of it is not as `prepare` writes it.
+        If anything in it differs from what `prepare` writes.
     """
     try:
         _check_entry(folder, shard, recipe, sizes, listed_in)
@@ -655,7 +655,7 @@ def _check_entry(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Map
             if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e9:
                 raise FormatError(f"{manifest}: track {entry['track_id']}: {key}={value!r}")
     for track in shard["tracks"]:
-        # Bounds what is computed from it: a track's frames and segments have to fit into its shard.
+        # Bounds the work computed from the entry: a track's frames and segments have to fit into its shard.
         n_frames, n_segments = track["n_frames"], track["n_segments"]
         n_rows = n_frames
         if recipe.segments_per_track is not None:

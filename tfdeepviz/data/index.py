@@ -1,4 +1,4 @@
-"""An index of a corpus: every file that should be there, what it holds, and what is wrong with it."""
+"""Index of a corpus: every expected file, what it contains, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tfdeepviz.data.fma import Metadata, Selection, Track, published_flaw
 
 Progress = Callable[[int, int], None]
 
-#: `ok`; what a file is as an entry of a folder; what its bytes are; and what is wrong with its sound.
+#: `ok`, states of the file itself, states of its bytes, and problems with its sound.
 STATUSES = (
     *("ok", "missing", "unexpected", "unreadable", "changed", "known-bad"),
     *(error.reason for error in (EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError)),
@@ -43,8 +43,8 @@ _NO_AUDIO = (_CHECKSUMS, "README.txt")
 _MAX_CHECKSUMS_BYTES = 64 << 20
 _MAX_INDEX_BYTES = 256 << 20
 
-# Only formats that libsndfile cannot read have no header here, and those can be decoded at any rate. No header
-# gets a higher one: half an hour of silence at 655,350 Hz is 5 MB of flac and 5 GB of samples.
+# Used for formats that libsndfile cannot read, which have no header here and can be decoded at any rate. It also caps
+# the rate in a header: half an hour of silence at 655,350 Hz is 5 MB of flac and 5 GB of samples.
 _MAX_RATE_HZ = 48_000
 
 
@@ -55,19 +55,19 @@ class FileEntry:
     Attributes
     ----------
     path
-        Relative to the corpus, with slashes.
+        Path relative to the corpus, with slashes.
     track_id
-        None for an unexpected file.
+        FMA's track id; None for an unexpected file.
     status
         One of `STATUSES`.
     n_bytes, modified_ns
-        As the file system has them; None where there is no file.
+        Size and modification time from the file system; None if there is no file.
     sha1
-        Of the bytes, in hex, as FMA's `checksums` have it; empty where the file was not read.
+        SHA-1 of the file in hex, comparable to FMA's `checksums`; empty if the file was not read.
     seconds, rate_hz, n_channels
-        Sound that was decoded, and its format; None where there is none.
+        Duration and format of the decoded sound; None if there is none.
     message
-        What is wrong, for people; empty if nothing is.
+        Description of the problem, for people; empty if there is none.
     """
 
     path: str
@@ -84,12 +84,12 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class FileIndex:
-    """Entries by ascending path."""
+    """Entries in ascending order of path."""
 
     entries: tuple[FileEntry, ...]
 
     def counts(self) -> dict[str, int]:
-        """Files of each status that occurs, in the order of `STATUSES`."""
+        """Number of files per status, without zeros, in the order of `STATUSES`."""
         found = Counter(entry.status for entry in self.entries)
         return {status: found[status] for status in STATUSES if found[status]}
 
@@ -98,7 +98,7 @@ class FileIndex:
         return tuple(entry for entry in self.entries if entry.status != "ok")
 
     def save(self, path: Path) -> None:
-        """Write the index as CSV, whole or not at all."""
+        """Write the index as CSV, atomically."""
         with (
             atomic_path(path) as temporary,
             temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -114,7 +114,7 @@ class FileIndex:
         Raises
         ------
         FormatError
-            If the file is missing, too large or no index.
+            If the file is missing, too large or not an index.
         """
         try:
             text = _read_text(path, max_bytes=_MAX_INDEX_BYTES)
@@ -164,7 +164,7 @@ def _entry(row: list[str]) -> FileEntry:
 def _read_text(path: Path, *, max_bytes: int) -> str:
     if path.stat().st_size > max_bytes:
         raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not the file that was expected")
-    # File names are bytes: those that are not UTF-8 have to survive as well.
+    # surrogateescape preserves file names that are not UTF-8.
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
 
@@ -177,30 +177,30 @@ def index_files(
     known: FileIndex | None = None,
     progress: Progress | None = None,
 ) -> FileIndex:
-    """Read and decode every file that a subset should hold, and look for files that it should not hold.
+    """Read and decode every file that a subset should hold, and look for unexpected files.
 
-    Nothing that is wrong with a file is an error here: it becomes a status.
+    Problems with a file never raise an error here; they become its status.
 
     Parameters
     ----------
     metadata
-        Of the corpus.
+        Metadata of the corpus.
     subset
-        One of `tfdeepviz.data.fma.SUBSETS`; its files lie in `fma_<subset>/`. If FMA's list `checksums` is there,
+        One of `tfdeepviz.data.fma.SUBSETS`; its files are in `fma_<subset>/`. If that folder has FMA's `checksums`,
         files are compared with it.
     n_workers
-        Threads; the index does not depend on their number.
+        Number of threads; does not affect the index.
     known
-        An earlier index: files of the same size and time of change are not read again.
+        An earlier index; files with the same size and modification time are not read again.
     progress
-        Called with (files done, files in all).
+        Called with (files done, total files).
 
     Raises
     ------
     InputError
-        If there is no such subset, or no track in it.
+        If the subset is unknown or empty.
     FormatError
-        If there are `checksums` that are not FMA's.
+        If `checksums` exists but is not FMA's.
     """
     tracks = metadata.select(Selection(subset=subset))
     folder = metadata.root / f"fma_{subset}"
@@ -220,7 +220,7 @@ def index_files(
                 if progress is not None:
                     progress(len(entries), len(tracks))
         except BaseException:
-            # Otherwise Ctrl-C would wait for all files that are left.
+            # Otherwise Ctrl-C would wait for all remaining files.
             pool.shutdown(cancel_futures=True)
             raise
     entries += _others(metadata.root, folder, {entry.path for entry in entries})
@@ -228,7 +228,7 @@ def index_files(
 
 
 def _read_checksums(path: Path) -> dict[str, str]:
-    """SHA-1 of each file by its path below the subset's folder; empty if FMA's list is not there."""
+    """SHA-1 of each file by its path below the subset's folder; empty if FMA's list is missing."""
     try:
         text = _read_text(path, max_bytes=_MAX_CHECKSUMS_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -248,7 +248,7 @@ def _read_checksums(path: Path) -> dict[str, str]:
 
 
 def _inspect(track: Track, entry: FileEntry, checksum: str | None, known: FileEntry | None) -> FileEntry:
-    """Fill in what the file at hand is."""
+    """Complete an entry from the file on disk."""
     try:
         status = track.path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -275,19 +275,19 @@ def _inspect(track: Track, entry: FileEntry, checksum: str | None, known: FileEn
 
 
 def _still_holds(known: FileEntry, entry: FileEntry, checksum: str | None) -> bool:
-    """Whether an earlier entry says of the same file what would be said today."""
+    """Whether the earlier entry is still valid."""
     same_file = (known.track_id, known.n_bytes, known.modified_ns) == (entry.track_id, entry.n_bytes, entry.modified_ns)
     changed = checksum is not None and known.sha1 != checksum
     return same_file and known.sha1 != "" and (known.status == "changed") == changed
 
 
 def _listen(track: Track, entry: FileEntry) -> FileEntry:
-    """Decode the whole file."""
+    """Complete an entry by decoding the whole file."""
     try:
         header = sf.info(os.fsencode(track.path))
         entry = replace(entry, rate_hz=header.samplerate, n_channels=header.channels)
     except sf.LibsndfileError:
-        # Either of a format that is decoded in another way, or broken; decoding tells.
+        # The file is broken or needs another decoder; decoding will tell which.
         header = None
     rate_hz = min(header.samplerate, _MAX_RATE_HZ) if header is not None else _MAX_RATE_HZ
     try:
@@ -302,7 +302,7 @@ def _listen(track: Track, entry: FileEntry) -> FileEntry:
 
 
 def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]:
-    """Files below a folder that are not expected, and what cannot be looked into; links are not followed."""
+    """Entries for unexpected files below a folder, and for anything unreadable; links are not followed."""
     unreadable: list[OSError] = []
     for parent, _, names in os.walk(folder, onerror=unreadable.append):
         for name in names:
@@ -324,7 +324,7 @@ def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]
                 message=message,
             )
     for failure in unreadable:
-        # What has gone since its folder was listed is no longer unexpected.
+        # A file that has vanished since its folder was listed is no longer unexpected.
         if not isinstance(failure, FileNotFoundError):
             path = Path(failure.filename).relative_to(root).as_posix()
             yield FileEntry(path=path, status="unreadable", message=f"{path}: {failure.strerror}")

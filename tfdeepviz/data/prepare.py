@@ -1,4 +1,4 @@
-"""Audio files to a prepared dataset: shard by shard, resumable, with the same bytes however the work was divided."""
+"""Turn audio files into a prepared dataset: shard by shard, resumable, byte-identical however the work is divided."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ Extract = Callable[[Rows], Rows]
 
 @dataclass(frozen=True)
 class PreparedTrack:
-    """What one track became.
+    """Result of preparing one track.
 
     Attributes
     ----------
     track
-        Where it came from.
+        The source track.
     rows : np.ndarray [shape=(n_rows, width)] or None
-        All frames, or the frames of the chosen segments one after the other; None where the track was skipped.
+        All frames, or the frames of the chosen segments, concatenated; None if the track was skipped.
     starts : np.ndarray [shape=(n_segments,)]
         First frames of its segments.
     n_frames, seconds, level_db
-        Frames and sound of the whole track, and its mean power, dB re full scale.
+        Number of frames, duration and mean power of the whole track, the latter in dB re full scale.
     reason, message
         Why it was skipped: a short stable word, and a sentence for people.
     """
@@ -65,16 +65,16 @@ class PreparedTrack:
 
 
 def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds: float = MAX_SECONDS) -> PreparedTrack:
-    """Decode one track and keep what the recipe says; a file that cannot be used becomes a reason, not an exception.
+    """Decode one track and keep what the recipe says; an unusable file yields a reason, not an exception.
 
     Parameters
     ----------
     track
-        With the path of its audio.
+        The track; its path names the audio file.
     recipe
         What to keep.
     extract
-        Made by `recipe.features.extractor()`.
+        Result of `recipe.features.extractor()`.
     max_seconds
         Skip longer tracks.
     """
@@ -105,7 +105,7 @@ def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of a dataset before it is written, and the tracks that go into it."""
+    """A dataset file to write, and the tracks that go into it."""
 
     file: str
     split: str
@@ -125,9 +125,9 @@ class Job:
     max_seconds
         Longer tracks are skipped.
     settings
-        All that decides the result; a begun dataset goes on only under the same.
+        Everything that determines the result; an unfinished dataset resumes only with equal settings.
     shards
-        All shards, in the order of the manifest.
+        All shards, in manifest order.
     """
 
     fma_root: Path
@@ -139,11 +139,11 @@ class Job:
 
     @cached_property
     def n_tracks(self) -> int:
-        """Tracks in all shards."""
+        """Number of tracks in all shards."""
         return sum(len(shard.tracks) for shard in self.shards)
 
     def unfinished(self, sizes: Mapping[str, int] | None = None) -> list[Shard]:
-        """Shards that are still to be written, given the sizes of those that are there (by default, in `out`)."""
+        """Shards still to be written, given the sizes of existing shards (by default, those in `out`)."""
         sizes = shard_sizes(self.out) if sizes is None else sizes
         return [shard for shard in self.shards if _entry(self, shard, sizes) is None]
 
@@ -160,33 +160,33 @@ def plan(
     tracks_per_shard: int = TRACKS_PER_SHARD,
     max_seconds: float = MAX_SECONDS,
 ) -> Job:
-    """Decide what a dataset will hold, and claim its folder.
+    """Plan the contents of a dataset, and claim its folder.
 
     Parameters
     ----------
     fma_root
         Folder in FMA's layout.
     out
-        Folder of the dataset; made if missing.
+        Folder of the dataset; created if missing.
     selection
-        Which tracks, and their splits.
+        Which tracks to use, and their splits.
     features
-        What is kept of them.
+        What to keep of them.
     hop_seconds
-        Time between segments; by default they do not overlap.
+        Time between segment starts; by default segments do not overlap.
     segments_per_track
-        Keep only so many segments of each track, chosen by the selection's seed.
+        Maximum number of segments to keep per track, chosen with the selection's seed.
     storage
         `float32`, or `float16` for half the size.
     tracks_per_shard
-        Tracks in one file; the unit of resuming, and of work on several machines.
+        Tracks per file: the unit of resuming, and of work across machines.
     max_seconds
         Skip longer tracks.
 
     Raises
     ------
     FormatError
-        If the metadata cannot be used or `out` holds a dataset with other settings.
+        If the metadata is unusable or `out` holds a dataset with other settings.
     InputError
         If a value is impossible or no track is selected.
     """
@@ -223,7 +223,7 @@ def plan(
         "tracks_sha256": hashlib.sha256(ids.encode()).hexdigest(),
     }
     _claim(out, settings)
-    # For people who look, listen or ask later; no part of the dataset, whose bytes depend on none of it.
+    # For information only, and not part of the dataset: its bytes do not depend on this.
     origin = Origin(str(metadata.root), metadata.licences(tracks), command(), code_version())
     write_json(out / ORIGIN, asdict(origin))
     return Job(metadata.root, out, recipe, max_seconds, settings, tuple(shards))
@@ -256,18 +256,18 @@ def prepare(
     Parameters
     ----------
     fma_root, out, **options
-        As for `plan`.
+        See `plan`.
     n_workers
-        Threads; each prepares a shard at a time. The result does not depend on their number.
+        Number of threads, each preparing one shard at a time; does not affect the result.
     progress
-        Called with (tracks done, tracks in all), from any thread.
+        Called with (tracks done, total tracks), from any thread.
 
     Raises
     ------
     FormatError, InputError
-        As `plan` and `finish`.
+        See `plan` and `finish`.
     BusyError
-        If another process prepares the dataset.
+        If another process is preparing the dataset.
     """
     job = plan(fma_root, out, **options)
     with locked(out):
@@ -277,7 +277,7 @@ def prepare(
 def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDataset:
     shards = job.unfinished()
     if shards:
-        # It says that all of the dataset is there, and comes last.
+        # The manifest marks the dataset as complete, so it is written last.
         (job.out / "manifest.json").unlink(missing_ok=True)
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
@@ -299,7 +299,7 @@ def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDat
             for _ in pool.map(lambda shard: prepare_shard(shard, job, extract, on_track=on_track), shards):
                 pass
         except BaseException:
-            # Threads cannot be interrupted: they look after each track, so that Ctrl-C waits for one and not a shard.
+            # Threads cannot be interrupted. They check `stop` after each track, so Ctrl-C waits for one track only.
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
@@ -318,16 +318,16 @@ def prepare_shard(
     Parameters
     ----------
     shard
-        One of `job.shards`; the job itself may come without them.
+        One of the job's shards; `job.shards` itself may be empty.
     extract
-        Made by `job.recipe.features.extractor()`.
+        Result of `job.recipe.features.extractor()`.
     on_track
         Called after each track.
 
     Returns
     -------
     dict
-        The shard's entry in the manifest: file, split, size, hash, used and skipped tracks.
+        The shard's manifest entry: file, split, size, hash, used and skipped tracks.
     """
     recipe = job.recipe
     used, skipped = [], []
@@ -340,7 +340,7 @@ def prepare_shard(
                 about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist}
                 about |= {"title": track.title, "path": path, "source_sha256": _source_sha256(track.path)}
                 if prepared.rows is None:
-                    # Relative, so that the dataset is the same wherever the corpus lies.
+                    # Use the relative path, so that the dataset does not depend on the corpus's location.
                     message = prepared.message.replace(str(track.path), path)
                     skipped.append({**about, "reason": prepared.reason, "message": message})
                 else:
@@ -356,17 +356,17 @@ def prepare_shard(
         }
     if statistics:
         SegmentStatistics.merge(statistics).save(_statistics_path(job.out, shard.file))
-    # The note is written last: a shard counts only once everything of it is there.
+    # The JSON entry comes last: it marks the shard as complete.
     write_json(_note_path(job.out, shard.file), entry)
     return entry
 
 
 def _source_sha256(path: Path) -> str | None:
-    """SHA-256 of an audio file; None where there is none that can be read."""
+    """SHA-256 of an audio file; None if it is missing or unreadable."""
     try:
         return sha256_file(path) if path.is_file() else None
     except OSError:
-        # Decoding meets the same error, and notes it as the reason.
+        # Decoding raises the same error and records it as the reason.
         return None
 
 
@@ -395,7 +395,7 @@ def _statistics_path(out: Path, shard: str) -> Path:
 
 
 def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] | None:
-    """The entry of a shard that is there and whole; a damaged one counts as not written."""
+    """The entry of a complete shard; None if the shard is missing or damaged."""
     note = _note_path(job.out, shard.file)
     if shard.file not in sizes or not note.exists():
         return None
@@ -410,21 +410,21 @@ def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] |
 
 
 def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
-    """Bring all shards together: scaler, list of skipped files and, last, the manifest that makes the dataset valid.
+    """Combine all shards: write the scaler, the list of skipped files and, last, the manifest.
 
     Parameters
     ----------
     job
-        Whose shards are all there.
+        The job; all its shards have to be complete.
     sizes
-        Bytes of each shard, where they are not in `job.out` itself.
+        Size of each shard in bytes, if the shards are not in `job.out` itself.
 
     Raises
     ------
     FormatError
         If a shard is missing.
     InputError
-        If no track can be used, or none of the training tracks.
+        If no track is usable, or a training split is planned and none of its tracks is usable.
     """
     sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
@@ -434,7 +434,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
             raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
         entries.append(entry)
     skipped = [skip for entry in entries for skip in entry["skipped"]]
-    # Without training tracks it is a dataset for measuring, which has no scaler of its own.
+    # A dataset without training tracks is for evaluation only and has no scaler of its own.
     needed = "training" if any(shard.split == "training" for shard in job.shards) else None
     if not any(entry["tracks"] for entry in entries if needed in (entry["split"], None)):
         example = f"; for example {skipped[0]['message']}" if skipped else ""
@@ -463,7 +463,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
 
 
 def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
-    """Counts, time and level of a split, in all and by genre; the empty title stands for tracks without one."""
+    """Counts, duration and level of a split, in total and by genre; the empty genre holds unlabelled tracks."""
     tracks = [track for entry in entries if entry["split"] == split for track in entry["tracks"]]
     genres = sorted({track["genre"] for track in tracks})
     by_genre = {genre: _totals([track for track in tracks if track["genre"] == genre]) for genre in genres}
