@@ -1,1 +1,1 @@
-"""From encodings to visual parameters."""
+"""Mapping of encodings to visual parameters."""

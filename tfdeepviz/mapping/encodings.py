@@ -1,4 +1,4 @@
-"""Encoders on whole tracks: what mappings are fitted to, and what they turn into a picture."""
+"""Encode whole tracks, to fit mappings and to apply them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tfdeepviz.data.segments import Windows
 from tfdeepviz.mapping.mappings import Encodings
 from tfdeepviz.models.training import Run
 
-#: Frames that an encoder gets at once: 256 segments of the paper's, and as much work of shorter windows.
+#: Frames per batch: 256 of the paper's segments, or the same amount of shorter windows.
 _FRAMES_AT_ONCE = 24_576
 
 
-#: Unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, where a classifier gives
-#: them, the probabilities `genres` [shape=(n, n_genres)].
+#: Maps unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, if a classifier
+#: provides them, the probabilities `genres` [shape=(n, n_genres)].
 Encode = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[np.float32]]]
 
 
 def keras_encode(encoder: keras.Model) -> Encode:
-    """Let a Keras model encode, whose one output are encodings, or whose outputs are called as `Encode` says."""
+    """Wrap a Keras model whose only output is the encoding, or whose outputs are named as in `Encode`."""
 
     def encode(windows: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         outputs = encoder(windows.transpose(0, 2, 1)[..., None], training=False)
@@ -43,9 +43,9 @@ def encode_track(encode: Encode, rows: npt.NDArray[np.float32], windows: Windows
     encode
         The encoder.
     rows : np.ndarray [shape=(n_frames, width)]
-        At least one window of them.
+        Features of the track; at least one window.
     windows
-        The encoder's.
+        Windows of the encoder.
     """
     cut = windows.cut(rows)
     batches = np.array_split(cut, -(-len(cut) * windows.frames // _FRAMES_AT_ONCE))
@@ -69,28 +69,27 @@ def encode_run(
     Parameters
     ----------
     run, dataset
-        With the same features.
+        A finished run, and a dataset with the same features.
     split
-        Of the dataset.
+        Split of the dataset.
     layer
-        Of a classifier, if not the preset's.
+        Encoding layer of a classifier; by default the preset's.
     hop_seconds
-        Time between encodings. By default the run's own step where its windows are shorter than a segment; longer ones
-        are put side by side.
+        Time between encodings. By default, windows shorter than a segment use the run's own step; others are adjacent.
     max_tracks
-        Of more tracks, take so many, spread evenly over the split.
+        Maximum number of tracks, spread evenly over the split.
     progress
-        Called with (tracks done, tracks in all).
+        Called with (tracks done, tracks in total).
 
     Returns
     -------
     list of Encodings
-        With loudness, where the features are MFCC; one for each of `dataset.used(split)` that was taken.
+        One per selected track of `dataset.used(split)`; with loudness if the features are MFCC.
 
     Raises
     ------
     FormatError
-        If the run is not finished, or the dataset has other features or holds chosen segments only.
+        If the run is not finished, or the dataset has other features or contains only selected segments.
     """
     run.check_features(dataset)
     if dataset.recipe.segments_per_track is not None:

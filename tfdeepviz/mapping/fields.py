@@ -1,4 +1,4 @@
-"""Reading of untrusted JSON objects field by field, so that an error names the one that is wrong."""
+"""Read untrusted JSON objects field by field, so that errors name the wrong field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from tfdeepviz.data.files import FormatError
 
-#: Of every number: what is computed from a few such numbers stays finite in float64.
+#: Maximum magnitude of every number, so that results computed from a few of them stay finite in float64.
 LIMIT = 1e38
 
 Vector = tuple[float, ...]
@@ -15,14 +15,14 @@ Matrix = tuple[Vector, ...]
 
 
 class Fields:
-    """The fields of an object; all methods raise FormatError.
+    """Fields of a JSON object; all methods raise FormatError for invalid values.
 
     Parameters
     ----------
     values
-        What is to be an object.
+        The value to read, which should be an object.
     where
-        What stands before a field's name in errors, such as `mappings.json: time.`.
+        Prefix of field names in errors, such as `mappings.json: time.`.
     """
 
     def __init__(self, values: object, where: str) -> None:
@@ -41,41 +41,41 @@ class Fields:
         return self._values[name]
 
     def choice(self, name: str, offers: Sequence[str]) -> str:
-        """One of some texts."""
+        """Return a string that must be one of `offers`."""
         value = self._get(name)
         if not isinstance(value, str) or value not in offers:
             self.refuse(name, f"{_short(value)} is none of {', '.join(offers)}")
         return value
 
     def number(self, name: str, low: float, high: float) -> float:
-        """A number in [low, high]."""
+        """Return a number in [low, high]."""
         value = self._get(name)
         if not _is_number(value) or not low <= value <= high:
             self.refuse(name, f"{_short(value)} is no number in {low:g} ... {high:g}")
         return float(value)
 
     def integer(self, name: str, low: int, high: int) -> int:
-        """A whole number in [low, high]."""
+        """Return an integer in [low, high]."""
         value = self.number(name, low, high)
         if value != int(value):
             self.refuse(name, f"{value:g} is no whole number")
         return int(value)
 
     def item(self, name: str) -> tuple[Any, str]:
-        """An object that is to be read, and what stands before its own fields in errors."""
+        """Return a nested object, not validated yet, and the prefix of its fields in errors."""
         return self._get(name), f"{self.where}{name}."
 
     def items(self, name: str, high: int, low: int = 1) -> Iterator[tuple[Any, str]]:
-        """The items of a list of `low` to `high`, each with what stands before its own fields in errors."""
+        """Yield the items of a list of length `low` to `high`, each with the prefix of its fields in errors."""
         for i, item in enumerate(self._list(self._get(name), name, low, high)):
             yield item, f"{self.where}{name}[{i}]."
 
     def vector(self, name: str, size: int | None = None, high: int = 0) -> Vector:
-        """As many finite numbers as `size`, or where that is None 1 to `high`."""
+        """Return `size` finite numbers, or 1 to `high` if `size` is None."""
         return self._vector(self._get(name), name, size, high)
 
     def matrix(self, name: str, n_rows: int | None, n_columns: int | None, high: int) -> Matrix:
-        """Rows of equally many finite numbers; where a size is None, 1 to `high`."""
+        """Return rows of finite numbers, all of the same length; a size that is None may be 1 to `high`."""
         value = self._get(name)
         rows = self._list(value, name, n_rows or 1, n_rows or high)
         first = self._vector(rows[0], f"{name}[0]", n_columns, high)
@@ -100,7 +100,7 @@ def _is_number(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    """A value of any size and kind for an error of one line."""
+    """Shorten any value for a one-line error."""
     if isinstance(value, dict | list):
         return f"{type(value).__name__} of {len(value)}"
     if isinstance(value, int) and not -LIMIT <= value <= LIMIT:

@@ -1,4 +1,4 @@
-"""All mappings of a bundle: `mappings.json` (docs/bundle-format.md), its fitting, reading and application."""
+"""All mappings of a bundle: fit, read and apply `mappings.json` (docs/bundle-format.md)."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
-    """What one encoder says of one track.
+    """One encoder's encodings of one track.
 
     Attributes
     ----------
     times : np.ndarray [shape=(n,)]
-        Seconds, rising.
+        Seconds, strictly increasing.
     values : np.ndarray [shape=(n, encoding_size)]
     loudness : np.ndarray [shape=(n,)], optional
-        Of what each encoding stands for, in any unit. Mappings are fitted with it, but do without when they are used.
+        Loudness of each encoding's window, in any unit. Used for fitting mappings, not for applying them.
     genres : np.ndarray [shape=(n, n_genres)], optional
-        Probabilities that a classifier gave. No mapping looks at them.
+        A classifier's probabilities; mappings ignore them.
 
     Raises
     ------
     InputError
-        If there are none, they are not finite, or do not fit together.
+        If the arrays are empty, not finite or inconsistent.
     """
 
     times: npt.NDArray[np.floating[Any]]
@@ -78,7 +78,7 @@ class Encodings:
 
     @property
     def step_seconds(self) -> float:
-        """Mean distance of two encodings, to the nanosecond; infinite where there is one only."""
+        """Mean time between encodings, rounded to nanoseconds; infinite if there is only one."""
         n = len(self.times)
         return round(float(self.times[-1] - self.times[0]) / (n - 1), 9) if n > 1 else math.inf
 
@@ -93,27 +93,27 @@ class Part:
 
     @property
     def n_out(self) -> int:
-        """How many parameters it gives."""
+        """Number of parameters that the part drives."""
         return self.steps[-1].n_out if self.steps else self.encoding_size
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Encodings of all its encoders to rows of parameters that are not scaled yet, and the scalings fitted to them."""
+    """Map from the encodings of all its encoders to unscaled parameters, and the scalings fitted to those."""
 
     name: str
     parts: tuple[Part, ...]
     scalings: tuple[Scaling, ...] = ()
 
     def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
-        """Project a track, on the time axis of the finest encoder (the first of equal ones).
+        """Project a track, on the time axis of the encoder with the smallest step (the first one in case of ties).
 
         Returns
         -------
         times : np.ndarray [shape=(n,)]
-            Of the encoder with the smallest step, in seconds.
+            Times of that encoder, in seconds.
         y : np.ndarray [shape=(n, n_parameters)]
-            The parts one after the other, others than the finest interpolated linearly.
+            The concatenated parts; those of the other encoders are interpolated linearly.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Projection:
         return times, np.concatenate(aligned, axis=1)
 
     def moving(self, encodings: abc.Mapping[str, Encodings]) -> npt.NDArray[np.bool_]:
-        """Say which parameters [shape=(n_parameters,)] are of encoders with the smallest step: what moves."""
+        """Mark the parameters [shape=(n_parameters,)] of encoders with the smallest step: those that move."""
         steps = [encodings[part.encoder].step_seconds for part in self.parts]
         return np.repeat([step == min(steps) for step in steps], [part.n_out for part in self.parts])
 
@@ -149,13 +149,13 @@ class Mapping:
         return self.projection.rows(encodings)
 
     def parameters(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
-        """Give the times of a track's rows and its parameters [shape=(n, n_parameters)] in [0, 1], not smoothed."""
+        """Return a track's times [shape=(n,)] and unsmoothed parameters [shape=(n, n_parameters)] in [0, 1]."""
         times, y = self.rows(encodings)
         return times, self.scaling.for_track(y, self.projection.moving(encodings)).apply(y)
 
 
 class Offer(NamedTuple):
-    """What one asks for a mapping by."""
+    """Key of a mapping."""
 
     projection: str
     mode: str
@@ -167,18 +167,18 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True)
 class Mappings:
-    """Everything that a bundle can do with its encodings.
+    """All mappings that a bundle offers.
 
     Attributes
     ----------
     n_parameters
-        Of every mapping.
+        Number of parameters of every mapping.
     default
-        What is taken where nothing is asked for.
+        Mapping used unless another one is requested.
     time
-        How parameters move, unless a player is told otherwise.
+        Default motion settings of players.
     projections
-        With their scalings.
+        Projections, with their scalings.
     left_out
         After fitting: why the encodings do not allow a projection, by its name. Not stored.
     """
@@ -191,7 +191,7 @@ class Mappings:
 
     @property
     def offers(self) -> dict[Offer, Mapping]:
-        """Every mapping."""
+        """All mappings, by key."""
         return {
             Offer(projection.name, scaling.mode, scaling.method): Mapping(projection, scaling)
             for projection in self.projections
@@ -199,12 +199,12 @@ class Mappings:
         }
 
     def find(self, projection: str | None = None, mode: str | None = None, method: str | None = None) -> Mapping:
-        """Get a mapping; what is not named is the default's.
+        """Return a mapping; arguments that are None take the default's values.
 
         Raises
         ------
         InputError
-            If it is not offered.
+            If the bundle does not offer it.
         """
         default, offers = self.default, self.offers
         wanted = Offer(projection or default.projection, mode or default.mode, method or default.method)
@@ -213,7 +213,7 @@ class Mappings:
         return offers[wanted]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `mappings.json` holds."""
+        """Return the contents of `mappings.json`."""
         return {
             "schema_version": SCHEMA_VERSION,
             "n_parameters": self.n_parameters,
@@ -234,21 +234,21 @@ class Mappings:
 
     @classmethod
     def from_dict(cls, values: object, encoders: abc.Mapping[str, int], *, where: str = "mappings.json: ") -> Mappings:
-        """Read what `to_dict` gave and nobody vouches for.
+        """Read and validate the untrusted output of `to_dict`.
 
         Parameters
         ----------
         values
-            What `mappings.json` holds.
+            Contents of `mappings.json`.
         encoders
-            The encoding size of each encoder of the bundle.
+            Encoding size of each encoder of the bundle.
         where
-            What stands before a field's name in errors.
+            Prefix of field names in errors.
 
         Raises
         ------
         FormatError
-            Naming the field that is wrong.
+            If a field is invalid; the message names it.
         """
         fields = Fields(values, where)
         fields.integer("schema_version", SCHEMA_VERSION, SCHEMA_VERSION)
@@ -310,26 +310,25 @@ def fit_mappings(
     Parameters
     ----------
     encodings
-        By encoder, in the order of the parameters that they will drive: one for each track, the same tracks in the
-        same order for all. Leave tracks out that are too short for one of the encoders.
+        Encodings by encoder, in the order of the parameters that they will drive. Each encoder has one entry per track,
+        for the same tracks in the same order. Omit tracks that are too short for any of the encoders.
     n_parameters
-        How many parameters each encoder drives; a number will do for one encoder.
+        Number of parameters per encoder; a single number suffices for one encoder.
     projections
-        To try; what an encoder does not allow is left out, see `Mappings.left_out`.
+        Projections to try; those that an encoder does not allow are omitted, see `Mappings.left_out`.
     default
-        Projection, mode and method. None takes the first projection that is possible, with standard scaling of each
-        feature.
+        Projection, mode and method. None uses the first possible projection, with standard scaling of each feature.
     time
-        None takes the default of `TimeSettings`.
+        Motion settings; None uses the defaults of `TimeSettings`.
     seed
         See `fit_projection`.
 
     Raises
     ------
     ProjectionError
-        If no projection is left, or not the default's; with all reasons.
+        If no projection is possible, or not the default's; the message gives all reasons.
     InputError
-        If encoders, tracks or numbers of parameters do not fit together.
+        If encoders, tracks and numbers of parameters are inconsistent.
     """
     counts = dict.fromkeys(encodings, n_parameters) if isinstance(n_parameters, int) else dict(n_parameters)
     if isinstance(n_parameters, int) and len(encodings) != 1:

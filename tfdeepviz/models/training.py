@@ -1,4 +1,4 @@
-"""Training runs: a folder that says what it is, stops and resumes at any epoch."""
+"""Training runs: self-describing folders that can stop and resume after any epoch."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, ContrastiveT
 from tfdeepviz.params import AudioParams
 from tfdeepviz.provenance import code_version, command
 
-#: Principal components of a teacher's encoding that are distilled: as many as a picture has parameters.
+#: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
 N_COMPONENTS = 10
 
-#: Values of a preset that may change while it is trained.
+#: Preset fields that may change when a run is resumed.
 _NOT_LEARNT = ("epochs", "patience", "thresholds", "budget")
 
 _CHECKPOINTS_KEPT = 2
@@ -63,7 +63,7 @@ class Run:
         Raises
         ------
         FormatError
-            If `path` holds none, or its configuration is broken.
+            If `path` holds no run, or its configuration is broken.
         """
         if not (path / "config.json").is_file():
             raise FormatError(f"{path}: no training run (config.json is missing); make one with `tfdeepviz train`")
@@ -75,26 +75,26 @@ class Run:
 
     @property
     def encoder_path(self) -> Path:
-        """The finished encoder, with the scaler inside."""
+        """Path of the finished encoder, with the scaler inside."""
         return self.path / "encoder.keras"
 
     @property
     def model_path(self) -> Path:
-        """The whole finished model, which takes scaled segments."""
+        """Path of the whole finished model, which takes scaled segments."""
         return self.path / "model.keras"
 
     def load_encoder(self, layer: str | None = None) -> keras.Model:
-        """Load the finished encoder, unscaled segments to encodings.
+        """Load the finished encoder, from unscaled segments to encodings.
 
         Parameters
         ----------
         layer
-            Of a classifier, if not the preset's `encoder_layer`.
+            Encoding layer of a classifier; by default the preset's `encoder_layer`.
 
         Raises
         ------
         InputError
-            If there is nothing to choose, or no such layer.
+            If the layer does not exist, or the run has only one encoding.
         """
         encoder = _load_model(self._finished(self.encoder_path))
         if layer in (None, self.preset.encoder_layer):
@@ -105,11 +105,11 @@ class Run:
 
     @property
     def classifies(self) -> bool:
-        """Whether the finished model knows genres; what was distilled from a classifier knows its encoding only."""
+        """Whether the finished model predicts genres; distilled classifiers only have an encoding."""
         return self.preset.kind == "classifier" and not self.config.get("teacher")
 
     def load_model(self) -> keras.Model:
-        """Load the finished model: of a distilled run the student."""
+        """Load the finished model; for a distilled run, the student."""
         return _load_model(self._finished(self.model_path))
 
     def load_scaler(self) -> SegmentScaler:
@@ -119,15 +119,15 @@ class Run:
         return scaler
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
-        """Where the finished encoder looks.
+        """Return the windows that the finished encoder takes.
 
         Parameters
         ----------
         encoder
             From `load_encoder`.
         hop_seconds
-            Time between windows, rounded to whole frames. By default the preset's step where windows are shorter than
-            a segment; longer ones are put side by side.
+            Time between windows, rounded to whole frames. By default, windows shorter than a segment use the preset's
+            step; others are adjacent.
         """
         frames = int(encoder.input_shape[2])
         if hop_seconds is None:
@@ -148,15 +148,15 @@ class Run:
 
     @property
     def metrics_path(self) -> Path:
-        """Metrics of a finished run; while it is missing, the run is not finished, whatever else is there."""
+        """Path of the metrics; a run is unfinished as long as this file is missing."""
         return self.path / "metrics.json"
 
     def metrics(self) -> dict[str, Any]:
-        """Metrics a split, as `Task.evaluate` gives them."""
+        """Return the metrics of each split, as computed by `Task.evaluate`."""
         return read_json(self._finished(self.metrics_path))
 
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch, with the columns of `history.csv`."""
+        """Return one row per epoch, with the columns of `history.csv`."""
         path = self.path / "history.csv"
         if not path.is_file():
             return []
@@ -170,24 +170,24 @@ class Run:
         return rows
 
     def best_epoch(self) -> int:
-        """The epoch with the lowest validation loss, whose weights are the run's result; 0 before the first."""
+        """Return the epoch with the lowest validation loss, whose weights are the run's result; 0 before the first."""
         return _best_epoch(self.history())
 
     def checkpoint(self, epoch: int) -> Path:
-        """Where the state after an epoch is, or was."""
+        """Return the path of an epoch's checkpoint, which may no longer exist."""
         return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"
 
     def checkpoints(self) -> list[Path]:
-        """Checkpoints, the oldest first: the two newest, and the best epoch's."""
+        """Return the checkpoints, oldest first: the two newest and the best epoch's."""
         return sorted((self.path / "checkpoints").glob("epoch-[0-9][0-9][0-9][0-9].keras"))
 
     def task(self, dataset: PreparedDataset) -> Task:
-        """Make the finished run's task on a dataset, its own or another one with the same features.
+        """Create the finished run's task on a dataset: its own, or another one with the same features.
 
         Raises
         ------
         FormatError
-            If the run is not finished, the dataset has other features, or a distilled run's teacher is gone.
+            If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
         """
         self.check_features(dataset)
         if self.config.get("teacher"):
@@ -195,15 +195,15 @@ class Run:
         return _plain_task(self.preset, dataset, self.load_scaler(), self.config["genres"])
 
     def find_teacher(self) -> Run:
-        """Find the finished run that this one was distilled from: where it was, seen from here, or beside this run.
+        """Find the finished run that this one was distilled from, at its recorded relative path or next to this run.
 
         Raises
         ------
         FormatError
-            If it is in neither place, or what is there is another run. A run is known by its model's SHA-256.
+            If neither place holds that run, which is identified by the SHA-256 of its model.
         """
         known = self.config["teacher"]
-        # Version 0.1 noted absolute paths.
+        # Version 0.1 recorded absolute paths.
         recorded = Path(os.path.normpath(self.path.resolve() / known["path"]))
         places = dict.fromkeys((recorded, self.path.resolve().parent / recorded.name))
         seen = []
@@ -225,7 +225,7 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it was trained to its end and measured."""
+        """Whether the run was trained to its end and evaluated."""
         return all(path.is_file() for path in (self.metrics_path, self.model_path, self.encoder_path))
 
     def _finished(self, path: Path) -> Path:
@@ -235,9 +235,9 @@ class Run:
         return path
 
     def _begin_again(self) -> None:
-        """Say that the run is not finished, before anything of it changes, and remove what was measured of it."""
+        """Mark the run as unfinished before anything else changes, and remove its evaluation."""
         self.metrics_path.unlink(missing_ok=True)
-        # Of version 0.1.
+        # Written by version 0.1.
         (self.path / "encodings.npz").unlink(missing_ok=True)
         for split in SPLITS:
             for name in (f"{split}.json", f"{split}.html", f"{split}-confusion.png"):
@@ -245,16 +245,16 @@ class Run:
 
 
 class EpochProgress:
-    """What a training run tells while it works; override what you show."""
+    """Progress callbacks of a training run; override the ones you need."""
 
     def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
-        """Epoch `epoch` of `n_epochs` (from 1) begins."""
+        """Epoch `epoch` (from 1) of `n_epochs` begins."""
 
     def step(self, loss: float) -> None:
         """One batch is done; `loss` is the epoch's mean so far."""
 
     def end_epoch(self, row: dict[str, float]) -> None:
-        """The epoch's row of `history.csv`."""
+        """The epoch is done; `row` is its row of `history.csv`."""
 
 
 def train(
@@ -275,38 +275,38 @@ def train(
     Parameters
     ----------
     preset
-        What to train. On resuming only `epochs`, `patience`, `thresholds` and `budget` may differ.
+        Preset to train. On resuming, only `epochs`, `patience`, `thresholds` and `budget` may differ.
     dataset
-        A prepared dataset; its training split is fitted, its validation split watched.
+        A prepared dataset; the training split is fitted and the validation split monitored.
     out
         Folder of the run.
     seed
-        Of initialisation, shuffling and dropout. An epoch depends on (seed, epoch) only, so that a resumed run sees
-        what an undisturbed one would have seen.
+        Seed of initialisation, shuffling and dropout. An epoch depends only on (seed, epoch), so a resumed run sees the
+        same data as an uninterrupted one.
     deterministic
-        Have TensorFlow use deterministic operations only, from now on in this process: equal seeds then give equal
-        weights, to the bit, on the same kind of machine.
+        Restrict TensorFlow to deterministic operations for the rest of this process: equal seeds then give identical
+        weights, bit for bit, on the same kind of machine.
     weights
-        ImageNet weights that a classifier starts from (`tfdeepviz.models.imagenet`).
+        ImageNet weights for initialising a classifier (`tfdeepviz.models.imagenet`).
     teacher
-        A finished run that the preset's encoder shall imitate (`tfdeepviz.models.distillation`).
+        A finished run for the preset's encoder to imitate (`tfdeepviz.models.distillation`).
     n_components
-        Principal components that are learnt of a teacher's encoding with more components.
+        Number of principal components to learn if the teacher's encoding has more components.
     distribute
-        Several devices or machines (`tfdeepviz.models.distribution`).
+        Training on several devices or machines (`tfdeepviz.models.distribution`).
     progress
-        Told of every step.
+        Receives progress callbacks.
 
     Raises
     ------
     FormatError
         If `out` holds another run.
     BusyError
-        If another process trains it.
+        If another process is training the run.
     InputError
-        If the arguments do not fit each other.
+        If the arguments are incompatible.
     DivergedError
-        If a loss or a weight is no longer a number. The run stands as it was after the epoch before.
+        If a loss or a weight is no longer finite. The run keeps its state after the previous epoch.
     """
     progress = progress or EpochProgress()
     if dataset.features.mode == "raw":
@@ -362,7 +362,7 @@ def _train_epoch(
     ).history["loss"][0]
     if not np.isfinite(loss):
         raise _diverged(run, epoch, f"the training loss is {loss}")
-    # The last step of an epoch may spoil them after the last loss was fine.
+    # The last step of an epoch can corrupt the weights after a finite loss.
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise _diverged(run, epoch, "weights are no longer numbers")
     task.settle(model, epoch_seed)
@@ -389,7 +389,7 @@ def _diverged(run: Run, epoch: int, what: str) -> DivergedError:
 
 
 def _finish(run: Run, task: Task) -> None:
-    """Measure the best epoch's weights on every split and write what others use; the metrics last."""
+    """Evaluate the best epoch's weights on every split and write the model, the encoder and, last, the metrics."""
     model = _load_model(run.checkpoint(run.best_epoch()))
     task.finish(model)
     metrics = {split: task.evaluate(model, split) for split in task.splits()}
@@ -406,7 +406,7 @@ class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {}).get("loss", np.nan))
         self._step(loss)
-        # It is the mean so far, which never becomes a number again.
+        # The loss is a running mean: once not finite, it stays so.
         if not np.isfinite(loss):
             self.model.stop_training = True
 
@@ -421,7 +421,7 @@ def _claim(
     teacher: Run | None,
     n_components: int,
 ) -> Run:
-    """Write a new run's configuration, or check that it is the one of the run that is there."""
+    """Write a new run's configuration, or check that it matches that of the existing run."""
     config: dict[str, Any] = {
         "preset": preset.to_dict(),
         "audio": dataset.params.to_dict(),
@@ -459,7 +459,7 @@ def _claim(
         ]
         if changed:
             raise FormatError(f"{out}: holds a run with another {', '.join(changed)}; give another --out to train anew")
-        # Who resumes a run did not begin it.
+        # A resumed run keeps the provenance of its start.
         config |= {name: before[name] for name in ("parameters", "command", "code_version") if name in before}
         run = Run.load(out)
         if not (run.is_finished and _is_over(run.history(), preset)):
@@ -471,12 +471,12 @@ def _claim(
 
 
 def _seen_from(run: Path, path: Path) -> str:
-    """Where something lies, seen from the run's folder: both can be moved together."""
+    """Return a path relative to the run's folder, so that both can be moved together."""
     return Path(os.path.relpath(path.resolve(), run.resolve())).as_posix()
 
 
 def _identity(teacher: Any) -> Any:
-    """What a teacher is, wherever it lies."""
+    """Return a teacher's configuration without its path, which may change."""
     return {name: value for name, value in teacher.items() if name != "path"} if isinstance(teacher, dict) else teacher
 
 
@@ -534,13 +534,13 @@ def _is_over(history: list[dict[str, float]], preset: Preset) -> bool:
 
 
 def _best_epoch(history: list[dict[str, float]]) -> int:
-    # Version 0.1 went on after a validation loss that is no number.
+    # Version 0.1 continued after a validation loss that was not a number.
     losses = [row["val_loss"] if np.isfinite(row["val_loss"]) else np.inf for row in history]
     return losses.index(min(losses)) + 1 if losses else 0
 
 
 def _restore(run: Run) -> tuple[keras.Model | None, list[dict[str, float]]]:
-    """The newest checkpoint that can be read, and the history up to it; what goes beyond is taken out of the file."""
+    """Load the newest readable checkpoint and the history up to it; later rows are removed from the file."""
     rows = run.history()
     for path in reversed(run.checkpoints()):
         epoch = int(path.stem.removeprefix("epoch-"))
@@ -558,7 +558,7 @@ def _restore(run: Run) -> tuple[keras.Model | None, list[dict[str, float]]]:
 
 
 def _compile(model: keras.Model, task: Task) -> None:
-    """Compile afresh, with the restored optimizer's state if there is one: the schedule may be another."""
+    """Compile anew, since the schedule may have changed; keep the state of a restored optimizer."""
     preset = task.preset
     total = task.n_steps * preset.epochs
     rate: Any = preset.optimizer["learning_rate"]
@@ -601,7 +601,7 @@ def _write_history(run: Run, history: list[dict[str, float]]) -> None:
 
 
 def _save_epoch(run: Run, model: keras.Model, history: list[dict[str, float]]) -> None:
-    # The history first: a checkpoint counts only once all its rows are there.
+    # Write the history first: a checkpoint is valid only if all its rows exist.
     _write_history(run, history)
     _save_model(model, run.checkpoint(len(history)))
     kept = {run.checkpoint(run.best_epoch()), *run.checkpoints()[-_CHECKPOINTS_KEPT:]}
@@ -644,7 +644,7 @@ _CURVES = {
 
 
 def plot_history(history: list[dict[str, float]], path: Path) -> None:
-    """Draw a run's losses, and below them whatever tells about accuracy and the encoding, as PNG."""
+    """Plot a run's losses and, below them, accuracy and encoding metrics, as PNG."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     losses, rest = figure.subplots(2, sharex=True)
     epochs = [row["epoch"] for row in history]
