@@ -1,4 +1,4 @@
-"""Musical time: seconds that rush at onsets and stand still in silence (docs/mapping.md); twin of the front end's."""
+"""Musical time, which races at onsets and stops in silence (docs/mapping.md); mirrors the front end's `motion.ts`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from tfdeepviz.params import AudioParams
 
-#: Musical seconds per second of a track without onsets.
+#: Musical seconds per second if no onsets are given.
 REST_RATE = 1.0
 
-# Of onsets: over how long a rise is measured, at how many places of the mel axis, and the level of digital silence.
+# Onsets: time over which a rise is measured, number of points on the mel axis, and level of digital silence.
 _RISE_SECONDS, _N_BANDS, _SILENCE_DB = 0.03, 64, -70.0
 
-# What they are is told in webapp/frontend/src/mapping/motion.ts.
+# Documented in webapp/frontend/src/mapping/motion.ts.
 _RISE_MEMORY_SECONDS, _RISE_PRIOR, _RISE_LEAST = 6.0, 2.0, 0.3
 _ONSET_FROM, _ONSET_SPAN, _UNDERTOW = 0.5, 3.0, 0.2
 _LOUDNESS_SECONDS, _LOUDNESS_MEMORY_SECONDS, _LOUDNESS_PRIOR, _LOUDNESS_LEAST = 0.2, 15.0, 4.0, 2.0
 _LOUDNESS_SLOPE, _QUIET, _PRIOR_WEIGHT, _FULL_RATE = 2.0, 0.05, 0.3, 11.5
 _PULSE_GAIN, _PULSE_SECONDS = 1.3, 0.5
-# In ticks: a tick this little longer than a step is as long.
+# In steps: a tick that exceeds a whole number of steps by less counts as equal.
 _ROUNDING = 1e-9
 
 Floats = npt.NDArray[np.float64]
@@ -30,14 +30,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Onsets:
-    """How much louder a track's bands become, and how loud it is.
+    """Onset strength and loudness of a track.
 
     Attributes
     ----------
     first_seconds, step_seconds
-        Times of the rows.
+        Time of the first row, and time between rows.
     values : np.ndarray [shape=(n, 2)]
-        The rise in dB, at least 0, and the loudness in dB of full scale.
+        Rise of the bands in dB, at least 0, and loudness in dBFS.
     """
 
     first_seconds: float
@@ -46,31 +46,31 @@ class Onsets:
 
     @classmethod
     def of(cls, mfcc: npt.NDArray[np.float32], pcm: npt.NDArray[np.float32], params: AudioParams) -> Onsets:
-        """Hear a track.
+        """Analyse a track.
 
-        The rise is the mean over the bands of what each has gained in 30 ms; what has lost counts as 0 (spectral flux:
-        Bello et al. 2005, section III.A.2).
+        The rise is each band's gain over 30 ms, averaged over the bands; losses count as 0 (spectral flux: Bello et al.
+        2005, section III.A.2).
 
         Parameters
         ----------
         mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
-            Of the whole track.
+            MFCCs of the whole track.
         pcm : np.ndarray [shape=(n_samples,)]
             The track itself, mono.
         params
-            Of both.
+            Audio parameters of both.
 
         Returns
         -------
         Onsets
-            One row for each frame that has one 30 ms after it.
+            One row per frame that is followed by another one 30 ms later.
         """
         n_rise = max(1, math.floor(_RISE_SECONDS / params.frame_seconds + 0.5))
         k, band = np.arange(params.n_mfcc), np.arange(_N_BANDS)[:, None]
         basis = np.sqrt(np.where(k == 0, 1, 2) / params.n_mels) * np.cos(np.pi * k * (band + 0.5) / _N_BANDS)
         bands = mfcc.astype(np.float64) @ basis.T
         rises = np.maximum(0, bands[n_rise:] - bands[:-n_rise]).mean(axis=1)
-        # From the middle of the first frame to the middle of the last.
+        # Loudness is measured from the centre of the first frame to the centre of the last.
         length = n_rise * params.hop_length
         total = np.concatenate([[0.0], np.cumsum(np.square(pcm, dtype=np.float64))])
         start = np.minimum(np.arange(len(rises)) * params.hop_length, len(pcm))
@@ -84,16 +84,16 @@ class Onsets:
         Parameters
         ----------
         n_ticks
-            The first is at the track's start.
+            Number of ticks; the first is at the start of the track.
         tick_seconds
-            From each to the next.
+            Time between ticks.
 
         Returns
         -------
         rates : np.ndarray [shape=(n_ticks,)]
             Musical seconds per second from each tick to the next.
         pulses : np.ndarray [shape=(n_ticks,)]
-            In [0, 1]: how strong the last onset was, dying away.
+            Strength of the last onset in [0, 1], decaying over time.
         """
         steps = max(1, math.ceil(tick_seconds / self.step_seconds - _ROUNDING))
         step_seconds = tick_seconds / steps
@@ -116,7 +116,7 @@ class Onsets:
 
 
 def _average(values: Floats, memory_seconds: float, step_seconds: float, prior: float | None = None) -> Floats:
-    """Exponential averages that begin with a prior, if there is one, and forget it."""
+    """Compute exponential averages that start from a prior, if given, and gradually forget it."""
     kept = math.exp(-step_seconds / memory_seconds)
     weight = 0.0 if prior is None else _PRIOR_WEIGHT
     total = weight * (prior or 0.0)

@@ -1,6 +1,6 @@
-"""Projections of encodings to parameters that are not scaled yet (paper, section 5.1).
+"""Projections of encodings to unscaled parameters (paper, section 5.1).
 
-A projection is fitted with scikit-learn and kept as a few small steps, which every client can execute.
+A projection is fitted with scikit-learn and stored as a few simple steps that every client can execute.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Scaling
 
 PROJECTIONS = ("raw", "random", "pca", "kmeans", "kmeans-pca")
 
-#: An encoding on a centroid would be infinitely near.
+#: Minimum distance to a centroid; avoids division by zero.
 _FLOOR = 1e-3
 
-#: Bounds of what is fitted to: rows, and numbers, with which k-means takes under a minute on two cores.
+#: Maximum rows and numbers to fit to, so that k-means takes less than a minute on two cores.
 _MAX_ROWS = 50_000
 _MAX_VALUES = 1 << 24
 
-#: Variance of a principal component, with every feature in [0, 1], that only rounding explains.
+#: Variance of a principal component, with every feature in [0, 1], that can be due to rounding alone.
 _NO_VARIANCE = 1e-12
 
 Floats = npt.NDArray[np.float64]
 
 
 class ProjectionError(InputError):
-    """Encodings do not allow a projection; the message says why and what would work."""
+    """The encodings do not allow a projection; the message says why and what would work."""
 
 
 class _Step:
     kind: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {"kind": self.kind, **{name: np.asarray(value).tolist() for name, value in vars(self).items()}}
 
 
 @dataclass(frozen=True)
 class Select(_Step):
-    """Components in another order: `y[j] = x[indices[j]]`."""
+    """Reorder components: `y[j] = x[indices[j]]`."""
 
     kind = "select"
     indices: tuple[int, ...]
@@ -63,7 +63,7 @@ class Select(_Step):
 
 @dataclass(frozen=True)
 class Scale(_Step):
-    """Each component by itself: `y = gain * x + offset`."""
+    """Scale each component separately: `y = gain * x + offset`."""
 
     kind = "scale"
     gain: Vector
@@ -81,7 +81,7 @@ class Scale(_Step):
 
 @dataclass(frozen=True)
 class Affine(_Step):
-    """`y[j] = offset[j] + sum_i x[i] * matrix[i][j]`."""
+    """Affine map: `y[j] = offset[j] + sum_i x[i] * matrix[i][j]`."""
 
     kind = "affine"
     matrix: Matrix
@@ -100,7 +100,7 @@ class Affine(_Step):
 
 @dataclass(frozen=True)
 class InverseDistance(_Step):
-    """Nearness to each centroid: `y[j] = 1 / max(floor, euclidean(x, centroids[j]))`."""
+    """Inverse distance to each centroid: `y[j] = 1 / max(floor, euclidean(x, centroids[j]))`."""
 
     kind = "inverse-distance"
     centroids: Matrix
@@ -122,7 +122,7 @@ Step = Select | Scale | Affine | InverseDistance
 
 
 def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
-    """Apply steps to encodings of the size that they were made for [shape=(n, encoding_size)], in float64.
+    """Apply steps in float64 to encodings [shape=(n, encoding_size)] of the size they were fitted to.
 
     Raises
     ------
@@ -145,35 +145,37 @@ def fit_projection(
     seed: int = 0,
     loudness: npt.ArrayLike | None = None,
 ) -> tuple[Step, ...]:
-    """Fit a projection, the same for the same seed.
+    """Fit a projection; equal seeds give equal results.
 
-    Numbers are rounded to float32's precision, so that JSON stays short: encodings are no more precise. A feature that
-    never varies, and a principal component without variance, has no influence.
+    Numbers are rounded to float32, the precision of encodings, to keep the JSON short. Constant features and principal
+    components without variance have no effect.
 
     Parameters
     ----------
     name
-        `raw`: component i is parameter i. `random`: as raw, in an order drawn with the seed. `pca`: every feature to
-        [0, 1], then principal components, in order of their variance. `kmeans`: every feature to [0, 1], then the
-        inverse distance to the centroid of each of `n_parameters` clusters. `kmeans-pca`: the pca recipe on what
-        `kmeans` gives.
+        - `raw`: component i is parameter i.
+        - `random`: like `raw`, in an order drawn with the seed.
+        - `pca`: scale every feature to [0, 1], then take principal components in descending order of variance.
+        - `kmeans`: scale every feature to [0, 1], then take the inverse distance to the centroid of each of
+          `n_parameters` clusters.
+        - `kmeans-pca`: apply `pca` to the output of `kmeans`.
     encodings : [shape=(n, encoding_size)]
-        Of the training split. Of more than 50,000 rows, or 2**24 numbers, as many as that are drawn with the seed;
-        nothing else is looked at.
+        Encodings of the training split. If they exceed 50,000 rows or 2**24 numbers, a sample of that size is drawn
+        with the seed, and the remaining rows are ignored.
     n_parameters
         Size of the result.
     seed
-        Of the order, the sample and the clusters.
+        Seed of the order, the sample and the clusters.
     loudness : [shape=(n,)]
-        With it, every principal component is turned to rise with loudness, so that a picture can rise with an onset
-        and sink slowly; a component's sign is chance otherwise.
+        If given, every principal component is flipped to rise with loudness, so that a picture can rise at once with an
+        onset and decay slowly. Otherwise a component's sign is arbitrary.
 
     Raises
     ------
     ProjectionError
         If the encodings do not allow this projection.
     InputError
-        For an unknown name, or encodings that are not rows of finite numbers.
+        For an unknown name, encodings that are not rows of finite numbers, or loudness of another length.
     """
     if name not in PROJECTIONS:
         raise InputError(f"projection={name!r}: choose one of {', '.join(PROJECTIONS)}")
@@ -202,7 +204,7 @@ def fit_projection(
 
 
 def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
-    # Only fitting needs scikit-learn, which takes a second to import.
+    # Imported here because it takes a second and only fitting needs it.
     from sklearn.decomposition import PCA
 
     if min(rows.shape) < n_parameters:
@@ -211,16 +213,16 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
             f"({len(rows)}), and {n_parameters} are wanted; ask for fewer, or for kmeans"
         )
     to_unit = _to_unit(rows)
-    # Of encodings that are all the same, shares of the variance are 0 / 0; nobody asks for them.
+    # If all encodings are equal, the explained variance ratios, which are not used, are 0 / 0.
     with np.errstate(invalid="ignore"):
         unit = to_unit.apply(rows)
         pca = PCA(n_parameters, svd_solver="auto", random_state=0).fit(unit)
-    # scikit-learn turns each component so that its largest loading is positive.
+    # scikit-learn makes the largest loading of each component positive; flip those that fall with loudness.
     falls = pca.components_ @ (unit.T @ (level - level.mean())) < 0
     components = np.where(falls[:, None], -pca.components_, pca.components_)
     components = np.where(pca.explained_variance_[:, None] > _NO_VARIANCE, components, 0.0)
     matrix = _rounded(components.T * np.asarray(to_unit.gain)[:, None])
-    # The mean encoding is the origin. Taken from the rounded matrix, their errors do not add up.
+    # Maps the mean encoding to the origin. Computed from the rounded matrix, so that rounding errors do not add up.
     return Affine(_matrix(matrix), _vector(_rounded(-rows.mean(axis=0) @ matrix)))
 
 
@@ -245,13 +247,13 @@ def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, Inve
 
 
 def _to_unit(rows: Floats) -> Scale:
-    """Every feature to [0, 1]; what never varies is only moved."""
+    """Fit the scaling of every feature to [0, 1]; constant features are only shifted."""
     fitted = Scaling.fit(rows, mode="features", method="minmax")
     return Scale(fitted.gain, fitted.offset)
 
 
 def _rounded(values: npt.ArrayLike) -> Floats:
-    """Round to what float32 can tell apart: the shortest decimals that do, so that no language reads others."""
+    """Round to the shortest decimals that identify a float32, so that every language reads the same numbers."""
     return np.asarray(values, np.float32).astype(str).astype(np.float64)
 
 
@@ -264,7 +266,7 @@ def _matrix(values: Floats) -> Matrix:
 
 
 def warning_for(projection: str, mode: str) -> str | None:
-    """Say in one sentence what speaks against a scaling mode for a projection, if something does."""
+    """Return a one-sentence objection to a scaling mode for a projection, or None."""
     if projection in ("pca", "kmeans-pca") and mode == "features":
         return (
             f"{projection} orders parameters by their variance, and scaling each by itself (features) undoes that; "
@@ -274,12 +276,12 @@ def warning_for(projection: str, mode: str) -> str | None:
 
 
 def step_from_dict(values: object, n_in: int, where: str = "step.") -> Step:
-    """Read a step for vectors of `n_in` components, the inverse of `to_dict`.
+    """Read a step for vectors of `n_in` components; the inverse of `to_dict`.
 
     Raises
     ------
     FormatError
-        Naming the field, after `where`.
+        If a field is invalid; the message names it, after `where`.
     """
     fields = Fields(values, where)
     kind = fields.choice("kind", [step.kind for step in (Select, Scale, Affine, InverseDistance)])

@@ -1,4 +1,4 @@
-"""How well parameters show music, in numbers: do they follow it, tell songs and genres apart, and use their range?"""
+"""Measure how well parameters show music: do they follow it, tell songs and genres apart, and use their range?"""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from sklearn.preprocessing import StandardScaler
 from tfdeepviz.errors import InputError
 from tfdeepviz.models.scores import Interval, distances, interval_of_mean, interval_of_share
 
-#: Of all parameters and onset strengths that are measured.
+#: Frame rate of all measured parameters and onset strengths.
 FRAMES_PER_SECOND = 50
 
-#: Shorter tracks have too few places that their onsets could be moved to.
+#: Shorter tracks leave too few shifts of their onsets to estimate chance.
 MIN_SECONDS = 3.0
 
-#: A parameter that varies less within tracks shows next to nothing.
+#: A parameter whose standard deviation within tracks is lower shows next to nothing.
 DEAD_STD = 0.05
 
 _SMOOTHING_SECONDS = 0.02
 _MAX_LAG_SECONDS = 0.14
-#: Onsets that were moved by less may still go with the same beat.
+#: Onsets shifted by less may still match the same beat.
 _LEAST_SHIFT_SECONDS = 1.0
-#: So near to 0 or 1, nobody sees the difference; smoothed parameters come close without arriving.
+#: Distance from 0 or 1 that is invisible; smoothed parameters approach the ends without reaching them.
 _AT_END = 0.001
-#: What varies less does not vary; the rest is rounding.
+#: A lower standard deviation is rounding error.
 _CONSTANT = 1e-9
 _MAX_FOLDS = 20
 
@@ -42,16 +42,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Responsiveness:
-    """How far the picture moves when the music does.
+    """How closely the picture moves with the music.
 
     Attributes
     ----------
     r
-        Spearman correlation of speed with the onset strength, at the best lag.
+        Spearman correlation of speed with onset strength, at the best lag.
     lag_seconds
-        How much later the picture is.
+        Delay of the picture relative to the music.
     z
-        Distance of `r` from what the same onsets give in other places of the track, in standard deviations of that.
+        Z-score of `r` relative to the correlations with the same onsets shifted in time.
     """
 
     r: float
@@ -61,16 +61,16 @@ class Responsiveness:
 
 @dataclass(frozen=True, eq=False)
 class TrackQuality:
-    """What is kept of one track to measure many.
+    """Measurements of one track, to be summarised over many.
 
     Attributes
     ----------
     responsiveness
-        Of this track.
+        Responsiveness of this track.
     mean, std : np.ndarray [shape=(n_parameters,)]
-        Over time.
+        Mean and standard deviation over time.
     halves : np.ndarray [shape=(2, 2 * n_parameters)]
-        The same of its first and its second half: means, then standard deviations.
+        Means, then standard deviations, of the first and the second half.
     clipped
         Share of time that a parameter spends at 0 or 1, mean over the parameters.
     """
@@ -84,7 +84,7 @@ class TrackQuality:
 
 @dataclass(frozen=True)
 class Quality:
-    """What a set of tracks says of whatever drives the parameters.
+    """Quality of a source of parameters, measured on a set of tracks.
 
     Attributes
     ----------
@@ -97,14 +97,14 @@ class Quality:
     self_retrieval
         Share of tracks whose second half is nearer to its own first half than to any other's; see `self_retrieval`.
     silhouette, probe_accuracy
-        Of genres; None where `comparable_genres` are fewer than two. See `genre_separation`.
+        Separation of genres; None if there are fewer than two `comparable_genres`. See `genre_separation`.
     std : [length=n_parameters]
         Standard deviation within a track, mean over the tracks.
     clipped
         Share of time at 0 or 1, mean over the tracks.
     responsiveness_interval, self_retrieval_interval, std_interval
-        95 % intervals: bootstrap over artists, Wilson, bootstrap over artists (of the mean of `std`); all three take
-        the tracks of an artist together.
+        95 % intervals: bootstrap over artists, Wilson, and bootstrap over artists (of the mean of `std`). All three
+        allow for similar tracks of one artist.
     """
 
     responsiveness: float
@@ -127,27 +127,27 @@ class Quality:
 
     @property
     def min_std(self) -> float:
-        """The least of `std`."""
+        """Minimum of `std`."""
         return min(self.std)
 
     @property
     def n_dead(self) -> int:
-        """Parameters with a `std` below `DEAD_STD`."""
+        """Number of parameters with a `std` below `DEAD_STD`."""
         return sum(std < DEAD_STD for std in self.std)
 
 
 def speed(parameters: npt.ArrayLike) -> Floats:
-    """How fast all parameters together change, smoothed over 20 ms.
+    """Compute the speed at which the parameters change together, smoothed over 20 ms.
 
     Parameters
     ----------
     parameters : [shape=(n, n_parameters)]
-        At `FRAMES_PER_SECOND`.
+        Parameters at `FRAMES_PER_SECOND`.
 
     Returns
     -------
     np.ndarray [shape=(n - 1,)]
-        Euclidean distance of each frame, from the second on, to the one before.
+        Euclidean distance of each frame, from the second on, to the previous frame.
     """
     distances = np.linalg.norm(np.diff(np.asarray(parameters, np.float64), axis=0), axis=1)
     smoothed: Floats = gaussian_filter1d(distances, _SMOOTHING_SECONDS * FRAMES_PER_SECOND)
@@ -155,19 +155,19 @@ def speed(parameters: npt.ArrayLike) -> Floats:
 
 
 def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiveness:
-    """Correlate the `speed` of a track's parameters with its onsets, as `following` does.
+    """Correlate the `speed` of a track's parameters with its onsets, using `following`.
 
     Parameters
     ----------
     parameters : [shape=(n, n_parameters)]
-        At `FRAMES_PER_SECOND`.
+        Parameters at `FRAMES_PER_SECOND`.
     onset : [shape=(n,)]
         Onset strength at the same times.
 
     Raises
     ------
     InputError
-        If the shapes do not fit each other, a value is not finite, or the track is shorter than `MIN_SECONDS`.
+        If the shapes do not match, a value is not finite, or the track is shorter than `MIN_SECONDS`.
     """
     p, strength = np.asarray(parameters, np.float64), np.asarray(onset, np.float64)
     if p.ndim != 2 or strength.shape != p.shape[:1]:
@@ -176,25 +176,25 @@ def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiv
 
 
 def following(moved: npt.ArrayLike, heard: npt.ArrayLike, *, frames_per_second: float) -> Responsiveness:
-    """Correlate how far something moves from frame to frame with the onsets.
+    """Correlate movement from frame to frame with onsets.
 
-    Both are taken as a circle, so that a Fourier transform gives the correlations at all shifts at once: the largest
-    within 140 ms either way is `r`, and the largest within 140 ms of every shift by at least a second is what chance
-    gives. Of what never changes, all three numbers are 0.
+    Both series are treated as circular, so that one Fourier transform gives the correlations at all shifts. `r` is the
+    largest correlation at a lag of at most 140 ms either way. The chance level is the distribution of the same maximum
+    around every shift of at least one second. If either series is constant, all three numbers are 0.
 
     Parameters
     ----------
     moved : [shape=(n,)]
-        How far each frame, from the second on, is from the one before.
+        Distance of each frame, from the second on, to the previous frame.
     heard : [shape=(n,)]
         Onset strength at these frames.
     frames_per_second
-        Of both.
+        Frame rate of both.
 
     Raises
     ------
     InputError
-        If the shapes do not fit each other, a value is not finite, or the frames last less than `MIN_SECONDS`.
+        If the shapes do not match, a value is not finite, or the frames cover less than `MIN_SECONDS`.
     """
     m, h = np.asarray(moved, np.float64), np.asarray(heard, np.float64)
     if m.ndim != 1 or m.shape != h.shape:
@@ -220,7 +220,7 @@ def following(moved: npt.ArrayLike, heard: npt.ArrayLike, *, frames_per_second: 
 
 
 def measure_track(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> TrackQuality:
-    """Measure one track; arguments and errors as of `responsiveness`."""
+    """Measure one track; takes the arguments and raises the errors of `responsiveness`."""
     p = np.asarray(parameters, np.float64)
     followed = responsiveness(p, onset)
     middle = len(p) // 2
@@ -236,21 +236,21 @@ def measure_track(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> TrackQuali
 def summarize(
     tracks: Sequence[TrackQuality], *, genres: Sequence[str], artists: Sequence[str], seed: int = 0
 ) -> Quality:
-    """Put tracks together.
+    """Summarise the measurements of several tracks.
 
     Parameters
     ----------
     tracks
-        Of different pieces of music.
+        Measurements of different pieces of music.
     genres, artists
-        Of each track; "" is no genre, and an unknown artist.
+        Genre and artist of each track; "" means unknown.
     seed
-        Of resampling.
+        Seed of the resampling.
 
     Raises
     ------
     InputError
-        If there are fewer than two tracks, or not as many genres or artists.
+        If there are fewer than two tracks, or the number of genres or artists differs from that of the tracks.
     """
     if len(tracks) < 2 or not len(tracks) == len(genres) == len(artists):
         raise InputError(
@@ -279,7 +279,7 @@ def summarize(
 
 
 def between_share(means: Floats, stds: Floats) -> float:
-    """Share of variance between tracks (their means' variance against the mean of their variances).
+    """Compute the share of variance between tracks: var(means) / (var(means) + mean(variances)).
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ def between_share(means: Floats, stds: Floats) -> float:
     Returns
     -------
     float
-        Mean over the parameters; one that never varies counts as 0.
+        Mean over the parameters; constant parameters count as 0.
     """
     between, within = means.var(axis=0), np.square(stds).mean(axis=0)
     total = between + within
@@ -296,17 +296,17 @@ def between_share(means: Floats, stds: Floats) -> float:
 
 
 def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
-    """Tell of which tracks the second half is nearest to its own first half, among the first halves of all.
+    """Find the tracks whose second half is nearest to its own first half, among the first halves of all tracks.
 
     Parameters
     ----------
     first, second : [shape=(n_tracks, n_numbers)]
-        What describes the halves.
+        Descriptors of the halves.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks,)]
-        A track that is as near to another one is not found.
+        Whether each track is found; a tie with another track counts as not found.
     """
     found = np.empty(len(second), np.bool_)
     for rows, block in distances(second, first):
@@ -318,7 +318,7 @@ def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
 
 
 def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str]:
-    """Give the genres that at least two artists share, in order: what is learnt from one can be tried on another."""
+    """Return the sorted genres with at least two artists; one is needed to fit a probe, and another to test it."""
     pairs = {(genre, artist) for genre, artist in zip(genres, artists, strict=True) if genre}
     counted = [genre for genre, _ in pairs]
     return sorted(genre for genre in set(counted) if counted.count(genre) > 1)
@@ -327,24 +327,23 @@ def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str
 def genre_separation(
     descriptors: Floats, genres: Sequence[str], artists: Sequence[str]
 ) -> tuple[float, float] | tuple[None, None]:
-    """Tell how far genres are apart, of the tracks whose genre is among `comparable_genres`.
+    """Measure the separation of genres, on the tracks whose genre is among `comparable_genres`.
 
     Parameters
     ----------
     descriptors : [shape=(n_tracks, n_numbers)]
-        What describes the tracks.
+        Descriptors of the tracks.
     genres, artists
-        Of each track; "" is no genre.
+        Genre and artist of each track; "" means no genre.
 
     Returns
     -------
     silhouette
-        From -1 to 1: 0 where the genres lie over each other.
+        From -1 to 1; 0 if the genres overlap.
     probe_accuracy
-        Balanced accuracy of a logistic regression that is tried on artists that it was not fitted to. Chance gives
-        one by the number of genres.
+        Balanced accuracy of a logistic regression on artists that it was not fitted to; 1 / n_genres by chance.
 
-    Both are None where there are fewer than two such genres.
+    Both are None if there are fewer than two such genres.
     """
     offers = comparable_genres(genres, artists)
     if len(offers) < 2:

@@ -14,40 +14,40 @@ from tfdeepviz.mapping.fields import LIMIT, Fields, Vector
 SCALING_MODES = ("features", "across")
 SCALING_METHODS = ("standard", "minmax", "robust", "per-track")
 
-#: Parameters of every visual.
+#: Default number of parameters; what every visual takes.
 N_PARAMETERS = 10
 
-#: What a file may ask for.
+#: Maximum number of parameters in a file.
 MAX_PARAMETERS = 100
 
-#: `standard` puts the mean at 0.5 and one standard deviation 0.4 from it.
+#: `standard` maps the mean to 0.5 and one standard deviation to a distance of 0.4.
 _STANDARD_SPREAD = 0.4
 
-#: What `robust` and `per-track` put at 0 and 1.
+#: Percentiles that `robust` and `per-track` map to 0 and 1.
 _PERCENTILES = (5.0, 95.0)
 
-#: How much larger than in training `per-track` lets a narrow track move.
+#: Maximum factor by which `per-track` amplifies a narrow track, relative to training.
 _MAX_BOOST = 4.0
 
-#: `per-track` takes a row as a repetition of the one before if nothing moved by so much of the training's range.
+#: `per-track` treats a row as a repetition if no parameter moved by at least this share of its range in training.
 REPEATED = 1e-4
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """A fitted scaling: `clip(gain * y + offset, 0, 1)`, one gain and offset a parameter.
+    """A fitted scaling: `clip(gain * y + offset, 0, 1)`, with one gain and offset per parameter.
 
-    Every method is such an affine map, so this is all that a bundle stores and a client executes; only `per-track` is
-    fitted again to the track at hand, within bounds that the training sets.
+    Every method is such an affine map, so this is all that a bundle stores and a client executes. Only `per-track` is
+    refitted to each track, within bounds set by training.
 
     Attributes
     ----------
     mode, method
         As in `fit`.
     gain, offset
-        One a parameter.
+        One per parameter.
     percentiles, max_boost
-        Of `per-track`, otherwise None; see `for_track`.
+        Settings of `per-track`, see `for_track`; None for other methods.
     """
 
     mode: str
@@ -59,18 +59,19 @@ class Scaling:
 
     @classmethod
     def fit(cls, values: npt.ArrayLike, *, mode: str, method: str) -> Scaling:
-        """Fit to projected encodings. What never varied rests at 0.5.
+        """Fit to projected encodings. Constant parameters are mapped to 0.5.
 
         Parameters
         ----------
         values : [shape=(n, n_parameters)]
         mode
-            `features` fits each parameter by itself; `across` takes one centre and spread for all, which keeps
+            `features` fits each parameter separately; `across` uses one centre and spread for all, which preserves
             their order of variance.
         method
-            `standard`: mean to 0.5, one standard deviation to 0.4 from it, clipped. `minmax`: the range to [0, 1].
-            `robust`: percentiles 5 and 95 to 0 and 1, clipped, so that outliers do not squeeze the rest.
-            `per-track`: robust, and fitted again to each track, see `for_track`.
+            - `standard`: mean to 0.5, one standard deviation to a distance of 0.4, clipped.
+            - `minmax`: range to [0, 1].
+            - `robust`: percentiles 5 and 95 to 0 and 1, clipped, so that outliers do not compress the rest.
+            - `per-track`: like `robust`, and refitted to each track, see `for_track`.
 
         Raises
         ------
@@ -100,18 +101,19 @@ class Scaling:
         return cls(mode, method, gains, offsets)
 
     def for_track(self, values: npt.ArrayLike, moving: npt.ArrayLike | None = None) -> Scaling:
-        """Fit `per-track` to a track, or to what is known of it; every other method is the same for all tracks.
+        """Fit `per-track` to a track, or to the part known so far; other methods are the same for all tracks.
 
-        The track's own percentiles come to 0 and 1, whatever the training's were, but its gain is at most `max_boost`
-        times the training's: a track in which next to nothing happens does not flicker. Rows that repeat the one before
-        do not count: silence before or after the music would be its lowest percentile.
+        The track's own percentiles are mapped to 0 and 1, but its gain is at most `max_boost` times that of training,
+        so that a nearly static track does not flicker. Rows that repeat the previous one do not count, because silence
+        before or after the music would otherwise determine the lowest percentile.
 
         Parameters
         ----------
         values : [shape=(n, n_parameters)]
-            Projected encodings; without any, the training's gain and offset stay.
+            Projected encodings; if there are none, gain and offset stay those of training.
         moving : [shape=(n_parameters,)]
-            The parameters to fit, others keep the training's; by default all. See `Projection.moving`.
+            Mask of the parameters to fit, by default all; the others keep gain and offset of training. See
+            `Projection.moving`.
         """
         y = np.asarray(values, np.float64)
         if self.percentiles is None or self.max_boost is None or not len(y):
@@ -123,7 +125,7 @@ class Scaling:
         counted = rows[np.concatenate([[True], moved])]
         low, high = np.percentile(counted, self.percentiles, axis=0 if self.mode == "features" else None)
         with np.errstate(divide="ignore", over="ignore"):
-            widest = np.where(high > low, 1 / (high - low), np.inf)  # -0.0 - 0.0 would come to minus infinity
+            widest = np.where(high > low, 1 / (high - low), np.inf)  # -0.0 - 0.0 would give minus infinity
             gain[fitted] = np.minimum(widest, self.max_boost * np.abs(trained)) * np.sign(trained)
         offset[fitted] = 0.5 - gain[fitted] * (low + high) / 2
         return Scaling(self.mode, "robust", tuple(gain.tolist()), tuple(offset.tolist()))
@@ -136,7 +138,7 @@ class Scaling:
         return np.clip(y * self.gain + self.offset, 0.0, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -147,7 +149,7 @@ class Scaling:
         Raises
         ------
         FormatError
-            Naming the field, after `where`.
+            If a field is invalid; the message names it, after `where`.
         """
         fields = Fields(values, where)
         mode = fields.choice("mode", SCALING_MODES)

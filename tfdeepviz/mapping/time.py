@@ -1,4 +1,4 @@
-"""From rows of parameters to what a player shows at a time: interpolation, smoothing, look-ahead."""
+"""Turn rows of parameters into the values that a player shows: interpolation, smoothing and look-ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfdeepviz.mapping.motion import REST_RATE, Onsets
 
 INTERPOLATIONS = ("linear", "hold")
 
-#: In seconds (and ticks): rounding does not make a time miss the row that it stands for.
+#: Tolerance in seconds (and ticks), so that rounding does not make a time miss its row.
 _ROUNDING = 1e-9
 
 Floats = npt.NDArray[np.float64]
@@ -28,19 +28,19 @@ class TimeSettings:
     Attributes
     ----------
     interpolation
-        Between two rows: `linear`, or `hold` the one that was last reached.
+        Between two rows: `linear`, or `hold` the last row reached.
     attack, release
-        Share of the past that is kept per tick where a parameter rises and where it falls: 0 follows at once, 1 never
-        moves. Both 0.5 is the original's slider.
+        Share of the past kept per tick while a parameter rises and while it falls: 0 follows at once, 1 never moves.
+        Both at 0.5 match the original's slider.
     tick_seconds
-        What `attack` and `release` refer to. How smooth it looks depends on time only, not on who ticks how often.
+        Time unit of `attack` and `release`. Smoothing depends only on time, not on how often it is updated.
     look_ahead_seconds
-        How much of the future the picture shows; may be negative.
+        How far the picture is ahead of the music; may be negative.
 
     Raises
     ------
     FormatError
-        (An InputError) naming a value that cannot be.
+        (An InputError) if a value is invalid; the message names it.
     """
 
     interpolation: str = "linear"
@@ -53,7 +53,7 @@ class TimeSettings:
         _read(self.to_dict(), "time.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -63,7 +63,7 @@ class TimeSettings:
         Raises
         ------
         FormatError
-            Naming the field, after `where`.
+            If a field is invalid; the message names it, after `where`.
         """
         return cls(**_read(values, where))
 
@@ -82,12 +82,12 @@ def _read(values: object, where: str) -> dict[str, Any]:
 def interpolate(
     times: npt.ArrayLike, rows: npt.ArrayLike, at: npt.ArrayLike, *, interpolation: str = "linear"
 ) -> Floats:
-    """Give the rows at other times; before the first and after the last it holds.
+    """Interpolate rows at other times; the first and last rows hold beyond the ends.
 
     Parameters
     ----------
     times : [shape=(n,)]
-        Seconds, rising.
+        Seconds, increasing.
     rows : [shape=(n, k)]
     at : [shape=(m,)]
         Seconds.
@@ -101,7 +101,7 @@ def interpolate(
     Raises
     ------
     InputError
-        For an unknown interpolation, no row, or as many times as there are no rows.
+        For an unknown interpolation, no rows, or a number of times that differs from that of the rows.
     """
     if interpolation not in INTERPOLATIONS:
         raise InputError(f"interpolation={interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
@@ -115,7 +115,7 @@ def interpolate(
 
 
 def smooth(values: npt.ArrayLike, *, step_seconds: float | Floats, settings: TimeSettings) -> Floats:
-    """Exponential averages of values [shape=(n, k)], which set out from the first; a step or steps [shape=(n - 1,)]."""
+    """Smooth values [shape=(n, k)] exponentially from the first row on, given one step or steps [shape=(n - 1,)]."""
     averages = np.array(values, np.float64)
     for i, step in enumerate(np.broadcast_to(step_seconds, len(averages) - 1), 1):
         averages[i] = _follow(averages[i - 1], averages[i], step, settings)
@@ -131,35 +131,35 @@ def play(
     settings: TimeSettings,
     onsets: Onsets | None = None,
 ) -> tuple[Floats, Floats]:
-    """Give what the player shows of a track, frame by frame.
+    """Compute the parameters that the player shows for a track, frame by frame.
 
-    Averages are taken at every tick from the track's start; between two ticks, over the part of a tick that has passed.
+    Averages are updated at every tick from the start of the track; between ticks, by the elapsed part of a tick.
 
     Parameters
     ----------
     times : [shape=(n,)]
-        Of the rows, in seconds.
+        Times of the rows, in seconds.
     rows : [shape=(n, n_parameters)]
-        Parameters, scaled.
+        Scaled parameters.
     duration_seconds
-        Of the track. What lies after its end, or with a look-ahead before its start, shows the end and the start.
+        Duration of the track. With a look-ahead, times beyond its start or end show the start or end.
     frames_per_second
         Frame i is shown at i / frames_per_second.
     settings
-        Interpolation, smoothing, look-ahead.
+        Interpolation, smoothing and look-ahead.
     onsets
-        Of the track: with them averages are taken in musical time, as the page does; without, in time.
+        Onsets of the track. If given, averages run in musical time, as in the web app; otherwise in seconds.
 
     Returns
     -------
     frame_times : np.ndarray [shape=(n_frames,)]
-        All before the track's end, in seconds.
+        Seconds; all before the end of the track.
     parameters : np.ndarray [shape=(n_frames, n_parameters)]
 
     Raises
     ------
     InputError
-        If the duration or the rate is not positive, or there is no row.
+        If the duration or the frame rate is not positive, or there are no rows.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):
         raise ValueError(f"{duration_seconds} s at {frames_per_second} frames a second: both have to be positive")
@@ -180,6 +180,6 @@ def play(
 
 
 def _follow(past: Floats, value: Floats, elapsed: float | Floats, settings: TimeSettings) -> Floats:
-    """Move averages towards values for some seconds."""
+    """Move averages towards values for `elapsed` seconds."""
     kept = np.where(value > past, settings.attack, settings.release) ** (elapsed / settings.tick_seconds)
     return past + (1 - kept) * (value - past)
