@@ -1,4 +1,4 @@
-"""What made a thing: the version of the code and the command line, for the manifests that tell it."""
+"""Provenance for manifests: the version of the code and the command line that made a result."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tfdeepviz import __version__
 _PACKAGE = Path(__file__).resolve().parent
 _GIT_SECONDS = 2.0
 
-# Options whose values may be secret: ours for notifications, and those of Beam's file systems and runners.
+# Options whose values may be secret: our notification URLs, and options of Beam's file systems and runners.
 _SECRET = re.compile(r"--?[\w-]*(notify|secret|token|passw|credential|key|connection[_-]string)[\w-]*", re.IGNORECASE)
-# Greedy, because passwords may hold an `@` themselves.
+# Greedy, because passwords may contain `@`.
 _USER_OF_URL = re.compile(r"(?<=://)\S*@")
 
 
 @cache
 def code_version() -> str:
-    """Version of the package, such as `0.1.0`, or `0.1.0+g24bb88b.dirty` where it lies in a git checkout of its own.
+    """Return the package version, such as `0.1.0`, or `0.1.0+g24bb88b.dirty` in a git checkout.
 
-    `.dirty` tells that the package's files are not those of the commit. Without git it is the version alone.
+    `.dirty` means that the package's files differ from the commit. Without git, only the version is returned.
     """
     checkout = _PACKAGE.parent
     if not (checkout / ".git").exists():
@@ -35,14 +35,14 @@ def code_version() -> str:
         commit = _git(checkout, "rev-parse", "--short", "HEAD")
         changes = _git(checkout, "status", "--porcelain", "--untracked-files=normal", "--", _PACKAGE.name)
     except (OSError, subprocess.SubprocessError):
-        # No git, not our user's checkout, no commit yet, a disk that is too slow: nothing that work should fail for.
+        # No git, another user's checkout, no commit yet, or a slow disk: none of these should make a command fail.
         return __version__
     return f"{__version__}+g{commit}{'.dirty' if changes else ''}"
 
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the package's files: tells any two states of the code apart, also where no commit does."""
+    """Return the SHA-256 of the package's files, which tells states of the code apart even without a commit."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
@@ -53,10 +53,10 @@ def code_digest() -> str:
 
 
 def command() -> str | None:
-    """The command line, if this process is the `tfdeepviz` command; None where the package is used as a library.
+    """Return the command line if this process is the `tfdeepviz` command; None if the package is used as a library.
 
-    It goes into manifests that are published, so values of options that may be secret, and users and passwords in
-    URLs, are replaced by `...`.
+    It is written to manifests that are published, so values of options that may be secret, and users and passwords
+    in URLs, are replaced by `...`.
     """
     if not sys.argv or not _is_ours(sys.argv[0]):
         return None
@@ -85,7 +85,7 @@ def _without_secrets(arguments: list[str]) -> list[str]:
 
 
 def _git(checkout: Path, *arguments: str) -> str:
-    # Hooks set GIT_DIR and its like, which would point elsewhere.
+    # Git hooks set variables such as GIT_DIR, which would point elsewhere.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return subprocess.run(
         ["git", "--no-optional-locks", *arguments],

@@ -1,1 +1,1 @@
-"""Bundles: what the browser and `tfdeepviz extract` execute."""
+"""Bundles: the models and mappings that the browser and `tfdeepviz extract` execute."""

@@ -1,4 +1,4 @@
-"""Where `extract` writes, and what: times, parameters and encodings of tracks as .json, .npz or .csv."""
+"""Output files of `extract`: times, parameters and encodings of tracks as .json, .npz or .csv."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".json", ".npz", ".csv")
 
-#: Files that are taken for audio in a folder; a file that is named itself may have any name.
+#: Suffixes that mark audio files in a folder. A file that is given explicitly may have any name.
 AUDIO_SUFFIXES = frozenset(
     {".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm"}
 )
@@ -35,7 +35,7 @@ def plan_outputs(sources: Sequence[Path], out: Path, file_format: str = FORMATS[
     sources
         Audio files, and folders that are searched for them.
     out
-        A file whose name ends in one of `FORMATS`, for a single audio file; otherwise a folder.
+        For a single audio file, a file whose name ends in one of `FORMATS`; otherwise a folder.
     file_format
         One of `FORMATS`, for files in a folder. They are named after the tracks: `album/song.mp3.json`.
 
@@ -49,7 +49,7 @@ def plan_outputs(sources: Sequence[Path], out: Path, file_format: str = FORMATS[
     InputError
         If there is no audio, if `out` does not fit `sources`, or if two tracks would share a file.
     FileNotFoundError
-        If there is no such file or folder.
+        If a source does not exist.
     """
     for source in sources:
         if not source.exists():
@@ -84,14 +84,14 @@ def _audio_in(folder: Path) -> list[Path]:
 
 
 def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
-    """Write times, parameters, encodings, probabilities of genres and the bundle's label as .json, .npz or .csv.
+    """Write times, parameters, encodings, genre probabilities and the bundle's label as .json, .npz or .csv.
 
-    A table has one time axis only: there, the encodings stand interpolated at the parameters' times.
+    A .csv table has a single time axis, so its encodings are interpolated at the times of the parameters.
 
     Raises
     ------
     InputError
-        For another extension.
+        If `out` has another extension.
     """
     label = bundle.label
     genres = {info.name: list(info.genres) for info in bundle.encoders}

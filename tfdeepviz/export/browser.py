@@ -1,4 +1,4 @@
-"""A bundle in real Chromium: opens the check page, which runs every stage on every backend, and takes its report."""
+"""Runs a bundle in real Chromium: opens the check page, which runs every stage on every backend and reports back."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # The page measures its memory, which otherwise waits for the next garbage collection.
+    # The page measures its memory; without this, the measurement waits for the next garbage collection.
     "--enable-blink-features=ForceEagerMeasureMemory",
-    # The same software renderer everywhere: what is compared are numbers, not drivers.
+    # The same software renderer everywhere: the check compares numbers, not drivers.
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--enable-unsafe-webgpu",
@@ -42,7 +42,7 @@ _FLAGS = (
     "--use-webgpu-adapter=swiftshader",
 )
 _HEADERS = {
-    # Both together isolate the page, without which there are no threads.
+    # Both together isolate the page; without isolation there are no threads.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -59,7 +59,7 @@ _TYPES = {
 
 
 class BrowserError(TfdeepvizError, RuntimeError):
-    """There is no Chromium, no built page, or no report from it."""
+    """Chromium or the built page is missing, or the page did not report."""
 
 
 def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 300.0) -> dict[str, Any]:
@@ -68,21 +68,21 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
     Parameters
     ----------
     bundle
-        Served as it lies there.
+        The bundle, served as it is on disk.
     static
         Build of the front end (`make build`).
     timeout_seconds
-        For all backends together.
+        Time limit for all backends together.
 
     Returns
     -------
     dict
-        What the check page reports: `backends`, a dictionary for each of `BACKENDS` by its name, and `user_agent`.
+        The check page's report: `backends`, which has a dictionary for each name in `BACKENDS`, and `user_agent`.
 
     Raises
     ------
     BrowserError
-        If it could not be run.
+        If the bundle could not be run.
     """
     if not (static / _PAGE).is_file():
         raise BrowserError(f"{static}: holds no built front end ({_PAGE} is missing); run `make build`")
@@ -109,7 +109,7 @@ def _find_chromium() -> str:
 
 
 def _files(bundle: Bundle) -> dict[str, Path]:
-    """Everything that the page may ask for, by its address; laid out as in a registry."""
+    """Map each address that the page may request to its file; the layout is that of a registry."""
     home = f"/bundles/{bundle.name}/1/"
     frontend = bundle.manifest["frontend"]
     is_own = frontend["path"] == FRONTEND
@@ -153,13 +153,13 @@ def _handler(static: Path, files: Mapping[str, Path], reports: Queue[dict[str, A
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Stay quiet: what goes wrong is in the report."""
+            """Log nothing: the report tells what went wrong."""
 
     return Handler
 
 
 def _open(program: str, address: str, reports: Queue[dict[str, Any]], timeout_seconds: float) -> dict[str, Any]:
-    # Chromium's sandbox refuses to start as root, as which containers run.
+    # Chromium's sandbox refuses to start as root, and containers usually run as root.
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="tfdeepviz-chromium-", ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
@@ -198,5 +198,5 @@ def _read(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def figure(value: object) -> float | None:
-    """Give a finite number of a report; None for anything else."""
+    """Return a value from a report if it is a finite number, otherwise None."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

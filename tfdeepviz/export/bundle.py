@@ -1,4 +1,4 @@
-"""The bundle's schema, reading and writing (docs/bundle-format.md); the only module that knows its layout."""
+"""Schema, reading and writing of bundles (docs/bundle-format.md). No other module knows the layout."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MANIFEST = "manifest.json"
 MAPPINGS = "mappings.json"
 CARD = "card.md"
 GOLDENS = "goldens/goldens.json"
-#: Where the front end's files are: inside a bundle by itself, or in a registry shared by all that have the same.
+#: Folders of the front end's files: inside a standalone bundle, or in a registry, shared by bundles with the same one.
 FRONTEND = "frontend/"
 FRONTENDS = "frontends"
 FRONTEND_MODEL = "model.json"
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
-#: What a blessing says of its baseline where the user wanted no comparison.
+#: Baseline that a blessing records when the user asked for no comparison.
 NO_BASELINE = "none"
 
 _MAX_FILE_BYTES = 1 << 30
@@ -43,19 +43,19 @@ class EncoderInfo:
     Attributes
     ----------
     name
-        In the bundle.
+        Name within the bundle.
     model
-        Its TensorFlow.js graph, relative to the bundle.
+        Path of its TensorFlow.js graph, relative to the bundle.
     encoding_size
-        Components of an encoding.
+        Number of components of an encoding.
     genres
-        Of which a classifier's graph gives the probabilities as well; empty where it is no classifier's.
+        Genres whose probabilities the graph also outputs; empty unless it is a classifier.
     window_frames, window_seconds
-        What an encoding sees.
+        Length of the window that one encoding sees.
     step_seconds
-        From one encoding to the next.
+        Time from one encoding to the next.
     time_offset_seconds
-        Time of the first: the middle of its window, or of a causal encoder the end.
+        Time of the first encoding: the middle of its window, or its end for a causal encoder.
     """
 
     name: str
@@ -69,14 +69,14 @@ class EncoderInfo:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], params: AudioParams) -> EncoderInfo:
-        """Read the entry of a manifest.
+        """Read an entry of a manifest.
 
         Raises
         ------
         FormatError
-            If a value cannot be.
+            If a value is impossible.
         KeyError, TypeError
-            If one is missing or of the wrong type.
+            If a value is missing or of the wrong type.
         """
         info = cls(
             name=_name(values),
@@ -91,7 +91,7 @@ class EncoderInfo:
             raise FormatError(
                 f"window_seconds={info.window_seconds}: {info.window_frames} frames do not last that long"
             )
-        # Whatever a window stands for, it is its middle or its end.
+        # An encoding's time is always the middle or the end of its window.
         known = [info.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
         if not any(abs(info.time_offset_seconds - offset) < 1e-6 for offset in known):
             raise FormatError(
@@ -100,7 +100,7 @@ class EncoderInfo:
         return info
 
     def windows(self, params: AudioParams, *, hop_seconds: float | None = None, causal: bool | None = None) -> Windows:
-        """Where it looks, by default at its own step."""
+        """Windows that the encoder looks at, by default at its own step."""
         if causal is None:
             causal = self.time_offset_seconds > self.window_seconds / 2
         return Windows(params, self.window_frames, params.hop_frames(hop_seconds or self.step_seconds), causal)
@@ -108,20 +108,20 @@ class EncoderInfo:
 
 @dataclass(frozen=True)
 class Check:
-    """One figure that a bundle was judged by.
+    """One figure by which a bundle was judged.
 
     Attributes
     ----------
     name
-        What was measured.
+        Name of the measurement.
     value
-        The figure; None where there is none, or where it is no finite number.
+        The figure; None if there is none, or if it is not finite.
     limit
-        What it has to be, in words.
+        Requirement for the figure, in words.
     passed
-        Whether it is.
+        Whether the figure meets it.
     reason
-        Why not, and what to do about it; empty where it passed.
+        Why the check failed and how to fix it; empty if it passed.
     """
 
     name: str
@@ -133,19 +133,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Blessing:
-    """What `tfdeepviz validate` found out about a bundle; a bundle without a check is not blessed.
+    """Verdict of `tfdeepviz validate` on a bundle. A bundle without any check is not blessed.
 
     Attributes
     ----------
     bundle_digest
-        Of the bundle that was judged.
+        Digest of the judged bundle.
     created, code_version, machine
-        When, by what and where.
+        When, by which code and on which machine it was judged.
     baseline
-        Label of the version that it was compared with; `NO_BASELINE` where that was not wanted; None where there was
-        none to compare with.
+        Label of the version that it was compared with; `NO_BASELINE` if the user asked for no comparison; None if
+        there was nothing to compare with.
     checks
-        Every figure.
+        All checks, with their figures.
     """
 
     bundle_digest: str
@@ -157,11 +157,11 @@ class Blessing:
 
     @property
     def is_blessed(self) -> bool:
-        """Whether it may be pushed."""
+        """Whether the bundle may be pushed."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     def write(self, bundle: Path) -> Path:
-        """Write the bundle's BLESSED or NOT_BLESSED, instead of what was there."""
+        """Write BLESSED or NOT_BLESSED into the bundle, replacing any earlier verdict."""
         name, other = (BLESSED, NOT_BLESSED) if self.is_blessed else (NOT_BLESSED, BLESSED)
         (bundle / other).unlink(missing_ok=True)
         write_json(bundle / name, {"schema_version": 1, **asdict(self)})
@@ -174,7 +174,7 @@ class Blessing:
         Raises
         ------
         FormatError
-            If the file is not what `write` writes.
+            If the file was not written by `write`.
         """
         values = read_json(path)
         try:
@@ -193,7 +193,7 @@ class Blessing:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk; open it with `load`, which checks it whole."""
+    """A bundle on disk. Open it with `load`, which checks all of it."""
 
     path: Path
     manifest: dict[str, Any]
@@ -208,7 +208,7 @@ class Bundle:
         Raises
         ------
         FormatError
-            Naming the file or field that is wrong.
+            If a file or field is wrong; the message names it.
         """
         if not (path / MANIFEST).is_file():
             raise FormatError(f"{path}: no bundle ({MANIFEST} is missing); make one with `tfdeepviz export`")
@@ -246,35 +246,35 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """Name in a registry."""
+        """Name of the bundle in a registry."""
         return str(self.manifest["name"])
 
     @property
     def label(self) -> str:
-        """Name and version for people and results."""
+        """Name and version, for display and for results."""
         version = self.manifest.get("version")
         return f"{self.name}/{version}" if version is not None else self.name
 
     @property
     def n_bytes(self) -> int:
-        """Size of all that it needs, the front end included."""
+        """Total size of the bundle's files, including the front end."""
         files = [*self.manifest["files"].values(), *self.manifest["frontend"]["files"].values()]
         return sum(entry["bytes"] for entry in files)
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of what it is, wherever it lies: pushing changes neither."""
+        """Hex SHA-256 of the content, independent of location and version: pushing does not change it."""
         frontend = {name: value for name, value in self.manifest["frontend"].items() if name != "path"}
         return _digest({**self.manifest, "version": None, "frontend": frontend})
 
     @property
     def blessing(self) -> Blessing | None:
-        """What `tfdeepviz validate` found out about it; None where it was not asked, or about another state of it.
+        """Verdict of `tfdeepviz validate`; None if there is none, or if the bundle has changed since.
 
         Raises
         ------
         FormatError
-            If the file is broken.
+            If the verdict's file is broken.
         """
         for name in (NOT_BLESSED, BLESSED):
             if (self.path / name).is_file():
@@ -284,7 +284,7 @@ class Bundle:
 
     @cached_property
     def mappings(self) -> Mappings:
-        """The mappings that it offers."""
+        """Mappings that the bundle offers."""
         path = self.path / MAPPINGS
         sizes = {encoder.name: encoder.encoding_size for encoder in self.encoders}
         return Mappings.from_dict(read_json(path), sizes, where=f"{path}: ")
@@ -364,7 +364,7 @@ def _check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file below a folder, with size and hash."""
+    """List every file below a folder, with its size and hash."""
     return {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""Trained runs to a bundle."""
+"""Export of trained runs as a bundle."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from tfdeepviz.models.evaluation import MIN_ENCODING_STD, CollapsedEncoderError,
 from tfdeepviz.models.training import Run
 from tfdeepviz.provenance import code_version, command
 
-# The rest is left to the client's own rounding.
+# Share of the tolerance that quantization may use; the rest is left for the client's own rounding.
 _QUANTIZATION_SHARE = 0.8
 
-#: Tracks that mappings are fitted to; of a larger split a sample tells as much.
+#: Largest number of tracks to fit mappings to; for a larger split, a sample is as informative.
 MAX_FITTED_TRACKS = 512
 
-#: A step of at most so much resolves a beat.
+#: An encoder resolves beats if its step is at most this long.
 _BEAT_SECONDS = 0.05
-#: What such an encoder moves rises and falls with these time constants.
+#: Time constants with which the parameters of such an encoder rise and fall.
 _RISE_SECONDS, _FALL_SECONDS = 0.15, 0.4
 _BEAT_TIME = TimeSettings(attack=math.exp(-0.01 / _RISE_SECONDS), release=math.exp(-0.01 / _FALL_SECONDS))
 
@@ -63,33 +63,33 @@ def export_bundle(
     note: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Bundle:
-    """Write a bundle from finished runs, whose encoders drive one picture together.
+    """Write a bundle from finished runs, whose encoders jointly drive one picture.
 
     Parameters
     ----------
     runs
-        One, or several with the same features. An encoder's name is its preset's without `-compact`, and a layer's
-        after it where one is chosen.
+        One run, or several with the same features. An encoder is named after its preset, without `-compact` and
+        followed by the layer if one is chosen.
     dataset, split
-        What the mappings are fitted to: of more than 512 tracks a sample, spread evenly.
+        Data to fit the mappings to. From more than 512 tracks, an evenly spread sample is taken.
     out
-        Folder to make; it appears complete or not at all.
+        Folder to create; it appears complete or not at all.
     name, title
-        Name in a registry, and what people read; by default the first encoder's.
+        Name in a registry, and title for people; by default the first encoder's.
     parameters
-        How many of the ten parameters each encoder drives, by its name; needed for several.
+        How many of the ten parameters each encoder drives, by its name; required for several.
     default
-        Projection, mode and method of the mapping that a player begins with. By default pca/features/per-track where
-        an encoder resolves a beat, the paper's raw/features/standard for one that looks at a whole segment at a time,
-        otherwise pca/features/robust (docs/mapping.md); where that is not possible, standard scaling after the first
-        projection that is.
+        Projection, mode and method of the mapping that a player starts with. By default pca/features/per-track if an
+        encoder resolves beats, the paper's raw/features/standard for a single encoder that looks at a whole segment at
+        a time, and otherwise pca/features/robust (docs/mapping.md). If that is not possible, standard scaling after
+        the first possible projection.
     quantization
-        How the encoders' kernels are stored: `none`, `float16` or `uint8`. Kernels that would push the goldens'
-        encodings out of the tolerance stay float32.
+        Storage format of the encoders' kernels: `none`, `float16` or `uint8`. Kernels that would push the goldens'
+        encodings out of tolerance stay float32.
     layer
-        Of the classifier among the runs, if not its preset's.
+        Layer of the classifier among the runs, if it differs from the preset's.
     note
-        What the model card shall say of the data besides what datasets know.
+        Text about the data for the model card, in addition to what the datasets record.
     progress
         Called with (encoder, tracks encoded, tracks in all).
 
@@ -100,11 +100,11 @@ def export_bundle(
     FileExistsError
         If `out` exists.
     FormatError
-        If the runs or the dataset do not fit each other.
+        If the runs and the dataset do not fit each other.
     ProjectionError
-        If the encodings allow no mapping, or not the default.
+        If the encodings allow no mapping, or not the default one.
     InputError
-        If there is no such quantization, or the parameters do not fit the encoders.
+        If the quantization is unknown, or the parameters do not fit the encoders.
     """
     if quantization not in QUANTIZATIONS:
         raise InputError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
@@ -204,7 +204,7 @@ def export_bundle(
 
 
 def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | None) -> dict[str, int]:
-    """How many parameters each encoder drives; `fit_mappings` checks the numbers themselves."""
+    """Decide how many parameters each encoder drives; `fit_mappings` checks the numbers themselves."""
     if parameters is None and len(runs) == 1:
         return dict.fromkeys(runs, N_PARAMETERS)
     given = dict(parameters or {})
@@ -213,12 +213,12 @@ def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | N
             f"parameters={given}: say how many of the {N_PARAMETERS} parameters each of {', '.join(runs)} drives "
             "(--parameters NAME=COUNT ...)"
         )
-    # In the order of the runs.
+    # Keep the order of the runs.
     return {name: given[name] for name in runs}
 
 
 def _choose_layer(runs: Sequence[Run], layer: str | None) -> dict[Path, str]:
-    """The layer of the run that it is meant for."""
+    """Assign the layer to the only classifier among the runs."""
     if layer is None:
         return {}
     classifiers = [run.path for run in runs if run.classifies]
@@ -233,7 +233,7 @@ def _encoder_name(run: Run, layer: str | None) -> str:
 
 
 def _exported(run: Run, layer: str | None) -> keras.Model:
-    """Give the finished encoder with its outputs by name: `encoding`, and of a classifier `genres`."""
+    """Return the finished encoder with named outputs: `encoding`, and for a classifier also `genres`."""
     encoder = run.load_encoder(layer)
     if not run.classifies:
         return keras.Model(encoder.input, {"encoding": encoder.output}, name="encoder")
@@ -244,9 +244,9 @@ def _exported(run: Run, layer: str | None) -> keras.Model:
 
 
 def _dataset_of(run: Run) -> dict[str, Any]:
-    """What is known of the data that a run was trained on."""
+    """Describe the data that a run was trained on, as far as it is known."""
     noted = run.config.get("dataset_path")
-    # Seen from the run; version 0.1 noted absolute paths.
+    # The path is relative to the run; version 0.1 recorded absolute paths.
     if noted and (path := run.path.resolve() / str(noted)).is_dir():
         dataset = PreparedDataset.load(path)
         if dataset.identity == run.config["dataset_digest"]:
@@ -263,7 +263,7 @@ def _encode(
     layer: str | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> list[Encodings]:
-    """Encode what mappings are fitted to; of a layer that no metrics tell of, refuse what is dead there."""
+    """Encode the tracks to fit mappings to; reject dead components of a chosen layer, which no metrics cover."""
 
     def advance(done: int, total: int) -> None:
         if progress is not None:
@@ -308,7 +308,7 @@ def _write_encoder(
     plan: QuantizationPlan,
     bundle: Path,
 ) -> dict[str, Any]:
-    """Write one encoder's graph; returns its entry in the manifest."""
+    """Write one encoder's graph and return its entry in the manifest."""
     tensors = convert_encoder(model, bundle / "encoders" / name, plan=plan)
     return {
         "name": name,

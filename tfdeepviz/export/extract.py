@@ -1,4 +1,4 @@
-"""A track to encodings and visual parameters: in Python what the browser does."""
+"""From a track to encodings and visual parameters: does in Python what the browser does."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from tfdeepviz.mapping.time import TimeSettings, play
 
 @dataclass(frozen=True)
 class Analysis:
-    """What every stage made of one track.
+    """Output of every stage for one track.
 
     Attributes
     ----------
     mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
     encodings
-        Of each encoder, by its name, on its own time axis; a classifier's with probabilities of genres.
+        Encodings by encoder name, each on its own time axis; a classifier's include genre probabilities.
     times : np.ndarray [shape=(n,)]
-        Of the parameters, in seconds: the finest encoder's.
+        Times of the parameters in seconds: those of the finest encoder.
     parameters : np.ndarray [shape=(n, n_parameters)]
-        In [0, 1].
+        Visual parameters in [0, 1].
     duration_seconds
-        Of the track.
+        Length of the track.
     onsets
-        What musical time follows; without them, time.
+        Onsets that musical time follows; without them, plain time is used.
     """
 
     mfcc: npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ class Analysis:
     onsets: Onsets | None = None
 
     def played(self, frames_per_second: float, settings: TimeSettings) -> Analysis:
-        """Give the parameters as a player shows them, frame by frame: interpolated and smoothed."""
+        """Return the parameters as a player shows them frame by frame: interpolated and smoothed."""
         times, parameters = play(
             self.times,
             self.parameters,
@@ -67,12 +67,12 @@ def analyze(
     encoders: abc.Mapping[str, tuple[Encode, Windows]],
     mapping: Mapping,
 ) -> Analysis:
-    """Run the whole way from mono PCM [shape=(n_samples,)] to parameters.
+    """Run all stages, from mono PCM [shape=(n_samples,)] to parameters.
 
     Raises
     ------
     AudioTooShortError
-        If there is less than one window.
+        If the sound is shorter than the longest window.
     """
     params = frontend.params
     longest = max(windows.frames for _, windows in encoders.values())
@@ -115,7 +115,7 @@ class Extractor:
         method: str | None = None,
         hop_seconds: float | None = None,
     ) -> Analysis:
-        """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate; for the rest see `extract`."""
+        """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate; for the other parameters see `extract`."""
         windows = {
             info.name: info.windows(self.bundle.params, hop_seconds=hop_seconds) for info in self.bundle.encoders
         }
@@ -141,20 +141,20 @@ class Extractor:
         Parameters
         ----------
         track
-            Any file that `tfdeepviz.data.decode.decode_file` reads.
+            An audio file that `tfdeepviz.data.decode.decode_file` can read.
         projection, mode, method
-            The mapping; by default the bundle's.
+            The mapping; by default the bundle's default.
         hop_seconds
             Time between encodings, rounded to whole frames; by default each encoder's own step.
         max_seconds
-            Refuse longer tracks.
+            Reject longer tracks.
 
         Raises
         ------
         InputError
             If the bundle does not offer the mapping.
         AudioTooShortError
-            If the track is shorter than what an encoder looks at.
+            If the track is shorter than an encoder's window.
         """
         pcm = decode_file(track, sample_rate_hz=self.bundle.params.sample_rate_hz, max_seconds=max_seconds)
         try:
@@ -164,12 +164,12 @@ class Extractor:
 
 
 def load_encoder(bundle: Bundle, info: EncoderInfo) -> Graph:
-    """Load an encoder's graph, unscaled windows `segments` [shape=(n, window_frames, n_mfcc)] to its outputs.
+    """Load an encoder's graph, which maps unscaled windows `segments` [shape=(n, window_frames, n_mfcc)] to outputs.
 
     Raises
     ------
     FormatError
-        If it cannot be loaded or does not fit the manifest.
+        If the graph cannot be loaded or does not fit the manifest.
     """
     windows = np.zeros((1, info.window_frames, bundle.params.n_mfcc), np.float32)
     shapes = {"encoding": (1, info.encoding_size), **({"genres": (1, len(info.genres))} if info.genres else {})}

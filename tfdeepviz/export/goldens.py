@@ -1,4 +1,4 @@
-"""Golden values: a PCM input of our own and what every stage makes of it."""
+"""Golden values: a synthetic PCM input and the output of every stage for it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tfdeepviz.params import AudioParams
 SECONDS = 2.0
 SCALE = 32_768
 
-#: Largest difference that a client may show, by quantisation of the encoder. Of MFCC and probabilities it is absolute;
-#: of encodings, whose units differ, in shares of the largest component that the goldens have.
+#: Largest difference that a client may show, by quantisation of the encoder. It is absolute for MFCC, probabilities and
+#: parameters; for encodings, whose units differ, it is relative to the largest component in the goldens.
 TOLERANCES = {
     "none": {"mfcc": 2e-3, "encoding": 1e-3, "genres": 1e-3, "parameters": 5e-3},
     "float16": {"mfcc": 2e-3, "encoding": 4e-3, "genres": 1e-2, "parameters": 2e-2},
@@ -28,7 +28,7 @@ TOLERANCES = {
 
 
 def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
-    """Two seconds with all that a front end can get wrong: tones, a sweep, a click, noise, silence, full scale.
+    """Make two seconds of all that a front end can get wrong: tones, a sweep, a click, noise, silence, full scale.
 
     Returns
     -------
@@ -50,18 +50,18 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class Goldens:
-    """What `write_goldens` wrote.
+    """Golden values as written by `write_goldens`.
 
     Attributes
     ----------
     pcm : np.ndarray [shape=(n_samples,), dtype=int16]
     mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
     encodings, genres
-        By encoder [shape=(n, size)]; genres of classifiers only.
+        Values by encoder name [each shape=(n, size)]; only classifiers have genres.
     parameters : np.ndarray [shape=(n, n_parameters)]
-        By the default mapping.
+        Parameters of the default mapping.
     tolerance
-        As a client reads it.
+        Tolerances by stage, as a client reads them.
     """
 
     pcm: npt.NDArray[np.int16]
@@ -78,7 +78,7 @@ def read_goldens(bundle: Bundle) -> Goldens:
     Raises
     ------
     FormatError
-        If they are broken.
+        If the goldens are broken.
     """
     path = bundle.path / GOLDENS
     values = read_json(path)
@@ -106,12 +106,12 @@ def read_goldens(bundle: Bundle) -> Goldens:
 
 
 def allowed_error(quantization: str, encoding: npt.NDArray[np.floating[Any]]) -> float:
-    """Largest absolute difference from golden encodings [shape=(n, encoding_size)]."""
+    """Return the largest absolute difference allowed from golden encodings [shape=(n, encoding_size)]."""
     return TOLERANCES[quantization]["encoding"] * float(np.abs(encoding).max())
 
 
 def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, *, quantization: str) -> None:
-    """Write `goldens.json` and one binary file a stage into `folder`, which is `goldens/` of a bundle."""
+    """Write `goldens.json` and one binary file per stage into `folder`, the `goldens/` of a bundle."""
     folder.mkdir(parents=True)
 
     def write(name: str, array: npt.NDArray[Any]) -> dict[str, Any]:

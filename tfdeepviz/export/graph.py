@@ -1,4 +1,4 @@
-"""TensorFlow.js graph models, executed by TensorFlow: in Python what the browser runs, to the last weight."""
+"""TensorFlow.js graph models, executed by TensorFlow: exactly the graphs and weights that the browser runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tensorflow.core.framework import graph_pb2
 
 from tfdeepviz.data.files import FormatError, inside, read_json
 
-#: A graph is a program. Ours are made of these operations only, none of which reaches beyond its tensors.
+#: A graph is a program. Ours use only these operations, none of which reaches beyond its tensors.
 # fmt: off
 _ALLOWED = frozenset((
     "Add", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Elu",
@@ -29,7 +29,7 @@ _MAX_NODES = 10_000
 _MAX_WEIGHT_BYTES = 1 << 30
 _MAX_MODEL_BYTES = 16 << 20
 
-#: How weights of a dtype may be stored.
+#: Storage formats that are allowed for weights of each dtype.
 _STORED = {"float32": ("float32", "float16", "uint8"), "int32": ("int32",), "bool": ("bool",)}
 
 
@@ -39,9 +39,9 @@ class Graph:
     Parameters
     ----------
     definition
-        The graph, weights inside.
+        The graph, including its weights.
     inputs, outputs
-        Tensors of the graph by the names of its signature.
+        Names of the graph's tensors, by their names in its signature.
     """
 
     def __init__(self, definition: graph_pb2.GraphDef, inputs: dict[str, str], outputs: dict[str, str]) -> None:
@@ -53,12 +53,12 @@ class Graph:
         )
 
     def tensors(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Outputs by name, inside of another graph as well."""
+        """Compute the outputs by name; also works inside another graph."""
         outputs: dict[str, tf.Tensor] = self._function(**inputs)
         return outputs
 
     def __call__(self, **inputs: npt.ArrayLike) -> dict[str, npt.NDArray[np.float32]]:
-        """Run it on arrays; inputs and outputs by name."""
+        """Run the graph on arrays, with inputs and outputs by name."""
         tensors = {name: tf.convert_to_tensor(value, tf.float32) for name, value in inputs.items()}
         return {name: np.asarray(value) for name, value in self.tensors(**tensors).items()}
 
@@ -69,13 +69,13 @@ def load_graph(model: Path) -> Graph:
     Parameters
     ----------
     model
-        Its `model.json`; the weights lie beside it.
+        Path of its `model.json`; the weights lie beside it.
 
     Raises
     ------
     FormatError
-        If it is broken, or holds an operation that none of our graphs has: a graph may name operations that read and
-        write files.
+        If the model is broken, or contains an operation that none of our graphs uses: there are operations that read
+        and write files.
     """
     values = read_json(model, max_bytes=_MAX_MODEL_BYTES)
     try:
@@ -90,7 +90,7 @@ def load_graph(model: Path) -> Graph:
         weights = _read_weights(model, values["weightsManifest"])
         for node in definition.node:
             if node.op == "Const":
-                # The converter lists a scalar as a vector of one; the node knows.
+                # The converter lists a scalar as a vector of length one; the node has the right shape.
                 shape = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
                 node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(weights[node.name].reshape(shape)))
         signature = values["signature"]
@@ -105,21 +105,21 @@ def load_graph(model: Path) -> Graph:
 
 
 def load_checked(model: Path, inputs: Mapping[str, npt.ArrayLike], shapes: Mapping[str, tuple[int, ...]]) -> Graph:
-    """Load a graph model and run it once, so that nothing is built on what does not fit.
+    """Load a graph model and run it once, so that a graph that does not fit is noticed early.
 
     Parameters
     ----------
     model
         See `load_graph`.
     inputs
-        To try it with.
+        Inputs for the trial run.
     shapes
-        Of every output that has to come of them.
+        Expected shape of every output.
 
     Raises
     ------
     FormatError
-        If the graph cannot be loaded or run, or gives anything else.
+        If the graph cannot be loaded or run, or has other outputs.
     """
     graph = load_graph(model)
     try:
@@ -132,7 +132,7 @@ def load_checked(model: Path, inputs: Mapping[str, npt.ArrayLike], shapes: Mappi
 
 
 def _read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Weights by name; those stored with fewer bits as TensorFlow.js reads them."""
+    """Read the weights by name; quantised ones are restored as TensorFlow.js does it."""
     weights: dict[str, npt.NDArray[Any]] = {}
     for group in manifest:
         paths = [inside(model.parent, name) for name in group["paths"]]

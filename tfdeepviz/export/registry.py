@@ -1,4 +1,4 @@
-"""A registry of bundles: versioned folders and an index that is replaced atomically and last."""
+"""A registry of bundles: versioned folders, and an index that is written last and atomically."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _INCOMING = ".incoming-"
 
 
 class NotBlessedError(TfdeepvizError, RuntimeError):
-    """A bundle of which `tfdeepviz validate` has not proven that it may be pushed."""
+    """A bundle that `tfdeepviz validate` has not cleared for pushing."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One name of a registry.
+    """One named bundle in a registry.
 
     Attributes
     ----------
     name, title
-        Of the bundle; the title is its latest version's.
+        Name and title of the bundle; the title is that of the current version.
     versions
-        Those that are there, rising.
+        Existing versions in ascending order.
     latest
-        The one that readers take.
+        The current version, which readers load.
     """
 
     name: str
@@ -54,21 +54,21 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     bundle
         A blessed bundle; every hash is checked first.
     registry
-        Folder of `<name>/<version>/` with `index.json`; made if missing.
+        Folder with `<name>/<version>/` and `index.json`; created if missing.
     first
-        Put the bundle first in the index, where a player begins; otherwise it keeps its place, or comes last.
+        Put the bundle first in the index, where a player starts. Otherwise it keeps its place, or comes last if new.
 
     Returns
     -------
     Path
-        The folder of the new version.
+        Folder of the new version.
 
     Raises
     ------
     FormatError
         If the bundle is broken.
     NotBlessedError
-        If it is not blessed, was changed since, or was compared with nothing though it replaces a version.
+        If it is not blessed, has changed since, or replaces a version without having been compared with one.
     """
     source = Bundle.load(bundle)
     _refuse_unblessed(source)
@@ -80,8 +80,8 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
         _refuse_uncompared(source, registry)
         version = max(_versions(home), default=0) + 1
         for left in registry.glob(f"{_INCOMING}*"):
-            shutil.rmtree(left)  # by a writer that was killed: nobody else can be at work now
-        # Inside, so that renames stay within one file system; readers ignore names with a dot.
+            shutil.rmtree(left)  # left by a killed writer: the lock rules out a running one
+        # Inside the registry, so that renames stay within one file system; readers ignore names with a dot.
         staging = Path(tempfile.mkdtemp(dir=registry, prefix=_INCOMING))
         try:
             copy, frontend = _copy(source, staging, version)
@@ -106,12 +106,12 @@ def _refuse_unblessed(bundle: Bundle) -> None:
 
 
 def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
-    """Refuse to replace what a bundle was never compared with, unless that was wanted, or it is the same bundle."""
+    """Reject an uncompared replacement, unless the user asked for no comparison or the bundle is the same."""
     blessing = bundle.blessing
     assert blessing is not None
     listed = entries(registry) if (registry / INDEX).is_file() else []
     if blessing.baseline is None and bundle.name in {entry.name for entry in listed}:
-        with suppress(FormatError):  # what readers take is broken, and so another
+        with suppress(FormatError):  # a broken current version is a different bundle
             if find(registry, bundle.name).digest == bundle.digest:
                 return
         raise NotBlessedError(
@@ -121,7 +121,7 @@ def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
 
 
 def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:
-    """Copy a bundle as a registry has it, and check the copy; returns it and its front end."""
+    """Copy a bundle into registry layout and check the copy; return the folders of the copy and its front end."""
     digest = source.manifest["frontend"]["digest"]
     frontend, copy = staging / FRONTENDS / digest, staging / source.name / str(version)
     for origin, names, to in (
@@ -138,7 +138,7 @@ def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:
 
 
 def _share(source: Bundle, frontend: Path, shared: Path) -> None:
-    """Put a checked front end where all bundles find it, unless it is there already."""
+    """Move a checked front end to where all bundles find it, unless it is already there."""
     shared.mkdir(exist_ok=True)
     place = shared / frontend.name
     if place.exists():
@@ -156,7 +156,7 @@ def entries(registry: Path) -> list[Entry]:
     Raises
     ------
     FormatError
-        If there is none, or it is broken.
+        If the index is missing or broken.
     """
     path = registry / INDEX
     if not path.is_file():
@@ -167,7 +167,7 @@ def entries(registry: Path) -> list[Entry]:
             raise ValueError(f"schema_version={values['schema_version']!r}, this version reads {SCHEMA_VERSION}")
         listed = [Entry(**{**entry, "versions": tuple(entry["versions"])}) for entry in values["bundles"]]
         for entry in listed:
-            # A name becomes a path.
+            # Names are used as paths.
             name = entry.name
             if not isinstance(name, str) or Path(name).name != name or name.startswith(".") or name == FRONTENDS:
                 raise ValueError(f"name={entry.name!r}")
@@ -179,12 +179,12 @@ def entries(registry: Path) -> list[Entry]:
 
 
 def find(registry: Path, name: str, version: int | None = None) -> Bundle:
-    """Open a version of a bundle, by default the latest, and check it whole.
+    """Open a version of a bundle, by default the current one, and check all of it.
 
     Raises
     ------
     FormatError
-        If it is not there, or broken.
+        If the version is missing or broken.
     """
     found = {entry.name: entry for entry in entries(registry)}
     if name not in found:
@@ -196,12 +196,12 @@ def find(registry: Path, name: str, version: int | None = None) -> Bundle:
 
 
 def rollback(registry: Path, name: str, version: int) -> None:
-    """Let readers take an earlier version, or a later one again; nothing is deleted, and the next push is the latest.
+    """Make an earlier or later version the current one; nothing is deleted, and the next push becomes current.
 
     Raises
     ------
     FormatError
-        If it is not there, or broken.
+        If the version is missing or broken.
     """
     with locked(registry, wait=True):
         find(registry, name, version)
@@ -209,12 +209,12 @@ def rollback(registry: Path, name: str, version: int) -> None:
 
 
 def prune(registry: Path, *, keep: int = 1) -> list[Path]:
-    """Delete old versions: of each name all but the newest `keep` and the one that readers take; and lone front ends.
+    """Delete all versions of each bundle but the newest `keep` and the current one, and front ends no longer used.
 
     Returns
     -------
     list of Path
-        What was deleted.
+        Folders of the deleted versions.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
             if version != entry.latest
         ]
         for path in old:
-            # Without its manifest it is no version any more, so that a kill in the middle leaves none half there.
+            # A folder without a manifest is not a version, so an interruption leaves no half-deleted version.
             (path / MANIFEST).unlink()
         _write_index(registry, {})
         for path in old:
@@ -248,17 +248,17 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
 
 
 def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
-    """Check every version in a registry whole, and that the index lists what is there.
+    """Check every version in a registry completely, and that the index lists what exists.
 
     Yields
     ------
     tuple
-        Of each version `NAME/VERSION`, and at the end of the index: what it is, and what is wrong with it or None.
+        Name and problem (None if fine) of each version `NAME/VERSION`, and finally of the index.
 
     Raises
     ------
     FormatError
-        If there is no index that can be read.
+        If there is no readable index.
     """
     listed = entries(registry)
     for entry in listed:
@@ -291,7 +291,7 @@ def _versions(home: Path) -> list[int]:
 
 
 def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = None) -> None:
-    """List what is there, in the order of before; `latest` is what readers take from now on of some names."""
+    """List existing versions, keeping the previous order; `latest` sets new current versions for some names."""
     before = entries(registry) if (registry / INDEX).is_file() else []
     latest = {**{entry.name: entry.latest for entry in before}, **latest}
     places = {entry.name: place for place, entry in enumerate(before)}

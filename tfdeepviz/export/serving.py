@@ -1,7 +1,7 @@
-"""A bundle as a SavedModel for TensorFlow Serving: the whole way from sound to parameters in one graph.
+"""A bundle as a SavedModel for TensorFlow Serving: all stages from sound to parameters in one graph.
 
-The graph is made of the bundle alone: its own TensorFlow.js graphs, and its default mapping written in TensorFlow.
-Nothing of it needs this package, or any operation that TensorFlow itself lacks.
+The graph is built from the bundle alone: its own TensorFlow.js graphs, and its default mapping rewritten in TensorFlow.
+It needs neither this package nor custom operations.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling
 from tfdeepviz.params import AudioParams
 
-#: Frames that go through the front end at once, and through an encoder: 64 segments of the paper's, and as much work
-#: of shorter windows. Memory does not grow with the track beyond what it holds and what it gets.
+#: Frames that go through the front end and through an encoder at once. For an encoder they make up 64 of the paper's
+#: segments, or as much work with shorter windows. Apart from input and output, memory does not grow with the track.
 _BLOCK_FRAMES = 1_024
 _FRAMES_AT_ONCE = 6_144
 
@@ -36,56 +36,56 @@ Tensors = dict[str, tf.Tensor]
 
 
 def output_name(kind: str, encoder: str) -> str:
-    """Name of an encoder's output: `kind` is `encoding`, `times`, `genres` or `genre_names`."""
+    """Return the name of an encoder's output; `kind` is `encoding`, `times`, `genres` or `genre_names`."""
     return f"{kind}_{encoder.replace('-', '_')}"
 
 
 def write_serving(bundle: Bundle, models: Path) -> Path:
     """Write a bundle as a SavedModel in TensorFlow Serving's layout, `<models>/<name>/<version>/saved_model.pb`.
 
-    It appears complete or not at all, so that a server may be watching the folder. It computes what
-    `tfdeepviz.export.extract` does, from constants: no variables, no custom operations, no Python. Its signatures:
+    The version's folder appears complete or not at all, so a server may already watch the folder of models. The graph
+    computes the same as `tfdeepviz.export.extract`, without variables, custom operations or Python. Its signatures:
 
     `serving_default`
-        `pcm` [shape=(batch, n_samples), float32], mono at the bundle's rate in [-1, 1], to `parameters`
-        [shape=(batch, n, n_parameters)] in [0, 1] by the bundle's default mapping, not smoothed, and their `times`
-        [shape=(n,), float64] in seconds; of every encoder, hyphens in its name become underscores, `encoding_<name>`
-        [shape=(batch, n, encoding_size)] and `times_<name>` [shape=(n,)]; of a classifier also the probabilities
-        `genres_<name>` [shape=(batch, n, n_genres)] and what they are of, `genre_names_<name>` [shape=(n_genres,)].
+        Input: `pcm` [shape=(batch, n_samples), float32], mono at the bundle's rate, in [-1, 1]. Outputs: `parameters`
+        [shape=(batch, n, n_parameters)] in [0, 1], by the bundle's default mapping and not smoothed, and their `times`
+        [shape=(n,), float64] in seconds; for every encoder `encoding_<name>` [shape=(batch, n, encoding_size)] and
+        `times_<name>` [shape=(n,)], with hyphens in the name as underscores; for a classifier also the probabilities
+        `genres_<name>` [shape=(batch, n, n_genres)] and their labels `genre_names_<name>` [shape=(n_genres,)].
     `serve_bytes`
-        `audio` [a string, or one in a list], the bytes of one file, to the same with a batch of 1. The file has to be
-        16-bit PCM WAV at the bundle's rate; channels are averaged. This is what TensorFlow decodes safely. The decoders
-        of tensorflow-io are not offered: they would need its custom operations in the server, `decode_mp3` fails on
-        clips that were cut from a stream, as all of FMA's are, and `resample` drifts. Decode other files before asking.
+        Input: `audio` [a string, or a list of one], the bytes of one file. Outputs: as above, with a batch of 1. The
+        file must be 16-bit PCM WAV at the bundle's rate, which TensorFlow decodes safely; channels are averaged. The
+        decoders of tensorflow-io are not offered: they would need its custom operations in the server, `decode_mp3`
+        fails on clips cut from a stream, as all of FMA's are, and `resample` drifts. Decode other files beforehand.
     `transform`
-        `pcm` as above to `mfcc` [shape=(batch, n_frames, n_mfcc)] and `segments`
-        [shape=(batch, n_segments, n_mfcc, segment_frames, 1)], side by side, as datasets hold and models take them. A
-        track shorter than a segment has none.
+        Input: `pcm` as above. Outputs: `mfcc` [shape=(batch, n_frames, n_mfcc)], and `segments`
+        [shape=(batch, n_segments, n_mfcc, segment_frames, 1)] without overlap, as datasets store and models expect
+        them. A track shorter than a segment has none.
 
-    Tracks are worked on one after the other, and in chunks, so memory grows by what a request and its answer hold
-    themselves: 11 MB for a minute of PCM at 44.1 kHz. A track may last up to 30 minutes; how many are in a batch, only
-    the server's own limit on messages bounds. A track shorter than an encoder's window, or not of finite samples, is
-    refused with INVALID_ARGUMENT and a sentence that says what to do. Over REST, ask column by column (`inputs`): rows
-    (`instances`), and batching by the server, need every output to be of one row a track, and times are of all.
+    Tracks are processed one by one and in chunks, so memory only grows with the request and its answer: 11 MB for a
+    minute of PCM at 44.1 kHz. A track may last up to 30 minutes; only the server's own message limit bounds the batch.
+    A track that is shorter than an encoder's window, or has samples that are not finite, is rejected with
+    INVALID_ARGUMENT and a sentence that says what to do. Over REST, use the column format (`inputs`): the row format
+    (`instances`) and server-side batching need one row per track in every output, but all tracks share the times.
 
     Parameters
     ----------
     bundle
-        Its version is the served one; one that was not pushed is served as version 1.
+        Bundle to write; its version is the served one. A bundle that was not pushed is served as version 1.
     models
-        Folder of all models; made if missing.
+        Folder of all models; created if missing.
 
     Returns
     -------
     Path
-        The folder of the version.
+        Folder of the version.
 
     Raises
     ------
     FileExistsError
-        If the version is there already.
+        If the version already exists.
     FormatError
-        If a graph cannot be loaded, or does not fit the manifest.
+        If a graph cannot be loaded or does not fit the manifest.
     """
     version = bundle.manifest.get("version")
     if version is None:
@@ -98,11 +98,11 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     if target.exists():
         raise FileExistsError(f"{target}: exists, and may be in use; push the bundle for a new version, or delete it")
     signatures = _signatures(bundle)
-    # Servers look for whole numbers only.
+    # Servers only look for folders named by a whole number, so they ignore the staging folder.
     with temporary_folder(models) as staging:
-        # By way of another folder: TensorFlow takes only names that are UTF-8.
+        # Via another folder, because TensorFlow only accepts names in UTF-8.
         with tempfile.TemporaryDirectory() as temporary:
-            saved = f"{temporary}/saved"  # that folder itself is only its owner's
+            saved = f"{temporary}/saved"  # mkdtemp's folder itself is private to its owner
             tf.saved_model.save(tf.Module(), saved, signatures=signatures)
             shutil.copytree(saved, staging, dirs_exist_ok=True)
         target.parent.mkdir(exist_ok=True)
@@ -113,7 +113,7 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
 def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunction]:
     served = _Served(bundle)
     pcm = tf.TensorSpec([None, None], tf.float32, name="pcm")
-    # A function of its own in serve_bytes too, so that the graphs are there once.
+    # serve_bytes calls this as a function as well, so the graphs are stored only once.
     analyze = tf.function(served.analyze, input_signature=[pcm])
 
     def analyze_file(audio: tf.Tensor) -> Tensors:
@@ -129,11 +129,11 @@ def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunct
 
 
 class _Served:
-    """What the signatures compute."""
+    """The computations behind the signatures."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._params = p = bundle.params
-        # Checked first: an error inside of `tf.map_fn` leaves a variable scope behind that breaks what comes later.
+        # Checked first: an error inside `tf.map_fn` leaves a variable scope behind that breaks later calls.
         silence = np.zeros((p.overlap_hops + 1) * p.hop_length, np.float32)
         self._frontend = load_checked(
             bundle.frontend / FRONTEND_MODEL,
@@ -182,7 +182,7 @@ class _Served:
         }
 
     def decode(self, audio: tf.Tensor) -> tf.Tensor:
-        """Mono PCM [shape=(n_samples,)] of the bytes of one WAV file."""
+        """Decode the bytes of one WAV file to mono PCM [shape=(n_samples,)]."""
         file = tf.reshape(_if(tf.size(audio) == 1, "Give the bytes of one file.", audio), [])
         rate = self._params.sample_rate_hz
         remedy = f"give 16-bit PCM WAV at {rate} Hz, or decode the file yourself and ask serving_default"
@@ -205,7 +205,7 @@ class _Served:
         return {"mfcc": mfcc, "segments": tf.transpose(segments, [0, 1, 3, 2])[..., tf.newaxis]}
 
     def _checked(self, pcm: tf.Tensor, n_frames: int) -> tf.Tensor:
-        """Refuse a batch without tracks, tracks of less than some frames or too many, and what is no sound."""
+        """Reject empty batches, tracks shorter than `n_frames` or too long, and samples that are not valid sound."""
         p = self._params
         n_samples = tf.shape(pcm)[1]
         seconds = tf.strings.as_string(n_samples / p.sample_rate_hz, precision=2)
@@ -215,26 +215,26 @@ class _Served:
         pcm = _if(tf.shape(pcm)[0] > 0, "The batch is empty; give at least one track.", pcm)
         pcm = _if(_n_frames(p, n_samples) >= n_frames, tf.strings.join(too_short), pcm)
         pcm = _if(n_samples <= int(MAX_SECONDS * p.sample_rate_hz), tf.strings.join(too_long), pcm)
-        # NaN is not in range either.
+        # NaN fails this comparison, too.
         is_sound = tf.reduce_all(tf.abs(pcm) < MAX_AMPLITUDE)
         return _if(is_sound, "Samples are NaN, infinite or far out of range; give sound in [-1, 1].", pcm)
 
 
 def _if(condition: tf.Tensor, sentence: str | tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Give the value if the condition holds; otherwise the request fails with the sentence."""
+    """Return the value if the condition holds; otherwise the request fails with the sentence."""
     with tf.control_dependencies([tf.debugging.Assert(condition, [sentence])]):
         return tf.identity(value)
 
 
 def _is_wav(file: tf.Tensor) -> tf.Tensor:
-    """Whether a file begins as WAV of 16-bit PCM; `tf.audio.decode_wav` judges the rest."""
+    """Tell whether a file starts like 16-bit PCM WAV; `tf.audio.decode_wav` checks the rest."""
     padded = tf.strings.join((tf.strings.substr(file, 0, _WAV_HEADER_BYTES), b"\0" * _WAV_HEADER_BYTES))
     header = tf.io.decode_raw(padded, tf.uint8)
 
     def has(text: bytes, at: int) -> tf.Tensor:
         return tf.reduce_all(header[at : at + len(text)] == tf.constant(list(text), tf.uint8))
 
-    # Other chunks may come before the format.
+    # Other chunks may precede the format chunk.
     is_pcm = has(b"\x01\x00", 20) & has(b"\x10\x00", 34)
     return has(b"RIFF", 0) & has(b"WAVE", 8) & (is_pcm | ~has(b"fmt ", 12))
 
@@ -246,7 +246,7 @@ def _n_frames(params: AudioParams, n_samples: tf.Tensor) -> tf.Tensor:
 def _in_chunks(
     function: Callable[[tf.Tensor, tf.Tensor], Tensors], n: tf.Tensor, n_at_once: int, widths: Mapping[str, int]
 ) -> Tensors:
-    """Rows [shape=(n, width)] of a function that makes `count` of them from the one numbered `first` on."""
+    """Collect rows [shape=(n, width)] from a function that computes `count` rows from index `first` on."""
     rows = tf.map_fn(
         lambda first: function(first, tf.minimum(n_at_once, n - first)),
         tf.range(0, n, n_at_once),
@@ -259,9 +259,9 @@ def _in_chunks(
 
 
 def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Tensor:
-    """MFCC of a track [shape=(n_samples,)] by a bundle's front end [shape=(n_frames, n_mfcc)].
+    """Compute MFCC [shape=(n_frames, n_mfcc)] of a track [shape=(n_samples,)] with a bundle's front end.
 
-    As `tfdeepviz.data.frontend.MfccFrontend.mfcc`: frames are centred, with zeros beyond the track's ends.
+    Like `tfdeepviz.data.frontend.MfccFrontend.mfcc`: frames are centred, with zeros beyond the track's ends.
     """
     n_samples = tf.size(pcm)
     n_frames = _n_frames(params, n_samples)
@@ -287,7 +287,7 @@ def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Te
 
 
 def _widths(info: EncoderInfo) -> dict[str, int]:
-    """Outputs of an encoder's graph, by name with their sizes."""
+    """Return the sizes of the outputs of an encoder's graph, by name."""
     return {"encoding": info.encoding_size} | ({"genres": len(info.genres)} if info.genres else {})
 
 
@@ -296,13 +296,13 @@ def _count(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
 
 
 def _times(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
-    """As `Windows.times`, of all windows of a track."""
+    """Like `Windows.times`, for all windows of a track."""
     starts = tf.range(_count(windows, n_frames)) * windows.hop_frames
     return tf.cast(starts, tf.float64) * windows.params.frame_seconds + windows.time_offset_seconds
 
 
 def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) -> Tensors:
-    """As `tfdeepviz.mapping.encodings.encode_track`, without times."""
+    """Like `tfdeepviz.mapping.encodings.encode_track`, without times."""
     widths = _widths(info)
 
     def encode(first: tf.Tensor, count: tf.Tensor) -> Tensors:
@@ -317,14 +317,14 @@ def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) 
 def parameters_in_graph(
     mapping: mappings.Mapping, encodings: Mapping[str, tuple[tf.Tensor, tf.Tensor]]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`tfdeepviz.mapping.mappings.Mapping.parameters` as part of a graph.
+    """Compute `tfdeepviz.mapping.mappings.Mapping.parameters` as part of a graph.
 
     Parameters
     ----------
     mapping
         The mapping.
     encodings
-        Of each encoder times [shape=(n,), float64] and values [shape=(n, encoding_size)].
+        Times [shape=(n,), float64] and values [shape=(n, encoding_size)] of each encoder.
 
     Returns
     -------
@@ -335,7 +335,7 @@ def parameters_in_graph(
     parts = mapping.projection.parts
     given = [encodings[part.encoder] for part in parts]
     steps = tf.stack([_step_seconds(times) for times, _ in given])
-    # The first of equal ones.
+    # The first, if several are equally fine.
     finest = tf.cast(tf.where(steps <= tf.reduce_min(steps))[0, 0], tf.int32)
     at = tf.switch_case(finest, [lambda times=times: tf.identity(times) for times, _ in given])
     aligned = [
@@ -347,7 +347,7 @@ def parameters_in_graph(
 
 
 def _step_seconds(times: tf.Tensor) -> tf.Tensor:
-    """As `tfdeepviz.mapping.mappings.Encodings.step_seconds`."""
+    """Like `tfdeepviz.mapping.mappings.Encodings.step_seconds`."""
     n = tf.size(times)
     mean = (times[-1] - times[0]) / tf.cast(tf.maximum(n - 1, 1), tf.float64)
     return tf.where(n > 1, tf.round(mean * 1e9), float("inf"))
@@ -358,7 +358,7 @@ def _constant(values: Sequence[float] | Sequence[Sequence[float]]) -> tf.Tensor:
 
 
 def _project(steps: Sequence[Step], values: tf.Tensor) -> tf.Tensor:
-    """As `tfdeepviz.mapping.projections.project`."""
+    """Like `tfdeepviz.mapping.projections.project`."""
     x = tf.cast(values, tf.float64)
     for step in steps:
         if isinstance(step, Select):
@@ -374,7 +374,7 @@ def _project(steps: Sequence[Step], values: tf.Tensor) -> tf.Tensor:
 
 
 def _interpolate(times: tf.Tensor, rows: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    """As `tfdeepviz.mapping.time.interpolate`, linearly."""
+    """Like linear `tfdeepviz.mapping.time.interpolate`."""
     last = tf.size(times) - 1
     wanted = tf.clip_by_value(at, times[0], times[-1])
     left = tf.searchsorted(times, wanted, side="right") - 1
@@ -386,7 +386,7 @@ def _interpolate(times: tf.Tensor, rows: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
 
 
 def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
-    """As `Scaling.apply` after `Scaling.for_track`."""
+    """Like `Scaling.apply` after `Scaling.for_track`."""
     gain, offset = _constant(scaling.gain), _constant(scaling.offset)
     if scaling.percentiles is not None and scaling.max_boost is not None:
         rows = tf.boolean_mask(y, moving, axis=1)
@@ -395,7 +395,7 @@ def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
         counted = tf.boolean_mask(rows, tf.concat([[True], moved], axis=0))
         if scaling.mode == "across":
             counted = tf.reshape(counted, [-1, 1])
-        # One a fitted parameter, or one for all: put where the parameters are.
+        # Percentiles per fitted parameter, or one for all, are moved to the positions of the parameters.
         places = tf.maximum(tf.cumsum(tf.cast(moving, tf.int32)) - 1, 0)
         low, high = (_percentile(counted, percentile) for percentile in scaling.percentiles)
         if scaling.mode == "features":
@@ -408,7 +408,7 @@ def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
 
 
 def _percentile(columns: tf.Tensor, percentile: float) -> tf.Tensor:
-    """As `np.percentile` of each column [shape=(n, k)], interpolated linearly [shape=(k,)]."""
+    """Like `np.percentile` of each column [shape=(n, k)], with linear interpolation [shape=(k,)]."""
     ordered, last = tf.sort(columns, axis=0), tf.shape(columns)[0] - 1
     place = tf.cast(last, tf.float64) * (percentile / 100)
     below = tf.cast(tf.floor(place), tf.int32)

@@ -1,4 +1,4 @@
-"""The playground with its models and its music as plain files, for hosts that only serve files."""
+"""The playground with its models and music as plain files, for hosts that only serve files."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
 from tfdeepviz.provenance import code_version
 
 SCHEMA_VERSION = 1
-#: Lists what a site consists of, so that it can be replaced without deleting anything else.
+#: Lists the files of a site, so that it can be replaced without deleting anything else.
 SITE = "site.json"
 REGISTRY, TRACKS, FMA = "registry", "tracks", "fma"
-# The page asks for FMA's tracks, of which a site has none: an empty list is no error, a missing one is.
+# The page requests a list of FMA's tracks. A site has none: an empty list is fine, a missing one is an error.
 _NO_TRACKS = {"schema_version": 1, "genres": [], "artists": [], "licences": [], "tracks": []}
 
-# The page, and the service worker that isolates it where the host sends no headers.
+# The page, and the service worker that isolates it if the host does not send the headers.
 _BUILT = ("index.html", "service-worker.js")
-# GitHub Pages passes what it publishes through Jekyll unless told not to, and that drops files like `__vite-*.js`.
+# Unless this file exists, GitHub Pages runs Jekyll, which drops files such as `__vite-*.js`.
 _NO_JEKYLL = ".nojekyll"
 
 
 def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace: bool = False) -> Path:
-    """Write a site that any host of plain files can serve, below any path.
+    """Write a site that any static file host can serve, under any path.
 
     Parameters
     ----------
     out
-        Folder to make; it appears complete or not at all.
+        Folder to create; it appears complete or not at all.
     static
-        Build of the front end; all of it is taken, except names that begin with a dot.
+        Build of the front end; everything is copied, except names that begin with a dot.
     registry
-        Registry of bundles, of which the versions are taken that readers take; every file is checked against its
-        manifest.
+        Registry of bundles. The current version of each is copied, and every file is checked against its manifest.
     tracks
-        Folder of demo tracks, of which those are taken that its index.json lists.
+        Folder of demo tracks; those listed in its index.json are copied.
     replace
-        Replace a site that was written to `out` before. It stays as it is until the new one is complete; then there
-        is none for the moment between two renames.
+        Replace a site that was written to `out` before. The old site stays until the new one is complete; it is only
+        missing for the moment between two renames.
 
     Returns
     -------
@@ -50,7 +49,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
     Raises
     ------
     FileExistsError
-        If `out` exists and is not to be replaced, or holds what is not of a site.
+        If `out` exists and `replace` is false, or if it contains files that do not belong to a site.
     FormatError
         If the front end is not built, a bundle or a list is broken, or a symbolic link leads out of its folder.
     """
@@ -82,7 +81,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder of which something would be lost that `write_site` did not write."""
+    """Reject a folder that contains anything that `write_site` did not write."""
     try:
         values = read_json(out / SITE)
         if out.is_symlink() or values["schema_version"] != SCHEMA_VERSION:
@@ -122,14 +121,14 @@ def _copy_registry(registry: Path, to: Path) -> None:
 
 
 def _copy_bundle(registry: Path, bundle: Bundle, to: Path) -> None:
-    """Copy one version, and the front end to where its manifest says that it is."""
+    """Copy one version, and its front end to the path in its manifest."""
     blessed = [BLESSED] if bundle.blessing is not None and bundle.blessing.is_blessed else []
     for name in (*bundle.manifest["files"], *blessed, MANIFEST):
         _copy(registry, bundle.path / name, to / name)
     frontend = bundle.manifest["frontend"]
     for name in frontend["files"]:
         _copy(registry, bundle.frontend / name, (to / frontend["path"]).resolve() / name)
-    # The copy is what is published, so it is what has to be right.
+    # The copy is published, so the copy is checked.
     label = Bundle.load(to).label
     if label != f"{to.parent.name}/{to.name}":
         raise FormatError(f"{bundle.path}: says of itself that it is {label}; delete it and push the bundle again")
@@ -151,12 +150,12 @@ def _copy_tracks(tracks: Path, to: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Everything below a folder that is no folder; links are told, not followed."""
+    """List everything below a folder except folders; links are listed but not followed."""
     return [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
 
 
 def _copy(root: Path, path: Path, to: Path) -> None:
-    """Copy one file, through links as long as they stay below the root."""
+    """Copy one file, following links as long as they stay below the root."""
     try:
         file = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links

@@ -31,7 +31,7 @@ class MissingExtraError(TfdeepvizError, RuntimeError):
 
 
 def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
-    """Write the front end's graph; returns the manifest's `inputs` and `outputs`.
+    """Write the front end's graph and return the manifest's `inputs` and `outputs`.
 
     Its constants stay float32: float16 would cost the 80 dB range.
     """
@@ -39,17 +39,17 @@ def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
 
 
 def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) -> dict[str, Any]:
-    """Write an encoder's graph, which takes segments time first; returns the manifest's `inputs` and `outputs`.
+    """Write an encoder's graph, which takes segments time first, and return the manifest's `inputs` and `outputs`.
 
     Parameters
     ----------
     encoder
-        From unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding` and, where
-        there are probabilities of genres, `genres`.
+        Model that maps unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding`
+        and, for a classifier, the probabilities `genres`.
     out
-        Folder to make.
+        Folder to create.
     plan
-        From `plan_quantization`.
+        Result of `plan_quantization`.
     """
     _, n_mfcc, segment_frames, _ = encoder.input_shape
 
@@ -60,7 +60,7 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
     spec = tf.TensorSpec([None, segment_frames, n_mfcc], tf.float32, name="segments")
     module = tf.Module()
     module.encoder = encoder
-    # tfjs quantises what it finds by name; a graph's constants carry the names of the layers that they come from.
+    # tfjs selects weights to quantise by name; a graph's constants are named after the layers that they come from.
     patterns = {
         dtype: [f"*/{layer}_*" for layer, chosen in plan.dtypes.items() if chosen == dtype]
         for dtype in set(plan.dtypes.values())
@@ -70,14 +70,14 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
 
 @dataclass(frozen=True)
 class QuantizationPlan:
-    """Which layers' kernels are stored with fewer bits, and what that costs.
+    """Layers whose kernels are stored with fewer bits, and the resulting error.
 
     Attributes
     ----------
     dtypes
-        Layer name to `float16` or `uint8`; all else stays float32.
+        Maps a layer name to `float16` or `uint8`; everything else stays float32.
     max_error
-        Largest absolute difference that it makes to an encoding of the segments that it was planned with.
+        Largest absolute change of an encoding, on the segments used for planning.
     """
 
     dtypes: dict[str, str]
@@ -87,20 +87,20 @@ class QuantizationPlan:
 def plan_quantization(
     encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, allowed: Mapping[str, float]
 ) -> QuantizationPlan:
-    """Store each kernel with the fewest bits that the errors allow, the largest kernel first.
+    """Choose the fewest bits for each kernel that keep the errors within limits, starting with the largest kernel.
 
     Small kernels save nothing and stay as they are, as does the scaler, whose values range too widely.
 
     Parameters
     ----------
     encoder
-        As `convert_encoder` takes it.
+        Encoder, as `convert_encoder` takes it.
     segments
-        What errors are measured on [shape=(n, n_mfcc, segment_frames, 1)].
+        Segments [shape=(n, n_mfcc, segment_frames, 1)] on which errors are measured.
     quantization
-        One of `QUANTIZATIONS`; with `uint8`, kernels too sensitive for it may still become float16.
+        One of `QUANTIZATIONS`; with `uint8`, kernels that are too sensitive for it may still become float16.
     allowed
-        Largest absolute difference that each output may show.
+        Largest absolute difference allowed for each output.
     """
     ladder = {"none": (), "float16": ("float16",), "uint8": ("uint8", "float16")}[quantization]
     exact = encoder(segments, training=False)
@@ -120,7 +120,7 @@ def plan_quantization(
 
 
 def quantized_encoder(encoder: keras.Model, dtypes: Mapping[str, str]) -> keras.Model:
-    """Make a copy of an encoder whose layers' kernels are rounded as the browser will read them."""
+    """Copy an encoder and round its layers' kernels to the values that the browser will read."""
     quantize = _tensorflowjs("quantization")
     copy = keras.models.clone_model(encoder)
     copy.set_weights(encoder.get_weights())
@@ -135,14 +135,14 @@ def quantized_encoder(encoder: keras.Model, dtypes: Mapping[str, str]) -> keras.
 def _convert(module: tf.Module, function: Any, out: Path, patterns: dict[str, list[str]]) -> dict[str, Any]:
     convert_tf_saved_model = _tensorflowjs("converters.tf_saved_model_conversion_v2").convert_tf_saved_model
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # By way of another folder: TensorFlow takes only names that are UTF-8.
+    # Via another folder, because TensorFlow only accepts names in UTF-8.
     with tempfile.TemporaryDirectory() as temporary:
         saved, converted = f"{temporary}/saved", f"{temporary}/converted"
         tf.saved_model.save(module, saved, signatures=function.get_concrete_function())
         convert_tf_saved_model(saved, converted, quantization_dtype_map=patterns)
         shutil.copytree(converted, out, dirs_exist_ok=True)
     model = read_json(out / "model.json")
-    # The converter's order of attributes is chance; files that are found by their content must not be.
+    # The converter writes attributes in random order, but files that are addressed by content must be reproducible.
     (out / "model.json").write_text(json.dumps(model, sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8")
     signature = model["signature"]
     inputs = {name: info["name"].removesuffix(":0") for name, info in signature["inputs"].items()}

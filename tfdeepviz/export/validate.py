@@ -1,7 +1,7 @@
-"""Whether a bundle may be pushed: what it computes everywhere, what it is worth, what it costs.
+"""Decides whether a bundle may be pushed: checks its numbers on every platform, its metrics and its cost.
 
-After TFX: its Evaluator compares metrics with thresholds and with the model to be replaced, its InfraValidator really
-loads what will be served, and only what both have blessed is pushed.
+Modelled on TFX: its Evaluator compares metrics with thresholds and with the model to be replaced, its InfraValidator
+loads the model as it will be served, and only models that both have blessed are pushed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tfdeepviz.export.serving import output_name, write_serving
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.provenance import code_version
 
-#: Held out of training and of every choice made in it.
+#: Split that is held out of training and of every choice made during training.
 SPLIT = "test"
 
-#: The one figure by which what was distilled is judged.
+#: The only figure by which a distilled encoder is judged.
 _DISTILLED = "min_correlation"
 
 
@@ -45,38 +45,38 @@ def validate(
     compare: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Blessing:
-    """Judge a bundle and write its BLESSED or NOT_BLESSED, with every figure.
+    """Judge a bundle and write BLESSED or NOT_BLESSED into it, with every figure.
 
-    Checked are the goldens, this version's front end, the encoders in TensorFlow, the SavedModel; every stage in
-    Chromium on WebAssembly and WebGL, and on WebGPU where it runs; the metrics on the test split, against the
+    The checks cover the goldens, this version's front end, the encoders in TensorFlow and the SavedModel; every stage
+    in Chromium on WebAssembly and WebGL, and on WebGPU where it runs; the metrics on the test split, against the
     thresholds in the presets and against the version to be replaced; size and speed against the presets' budgets.
 
     Parameters
     ----------
     path
-        The bundle; one that is broken is refused before anything is judged.
+        The bundle; a broken one is rejected before anything is judged.
     static
         Build of the front end (`make build`), which the browser needs.
     registry, baseline
-        Where the version lies that it would replace, and which it is: by default the one that readers take, if the
-        registry has the name. None where there is no registry yet: `push` refuses what is to replace a version that it
-        was not compared with.
+        Registry and version that the bundle would replace: by default the current version, if the registry has the
+        name. The registry is None if there is none yet: `push` rejects a bundle that was not compared with the version
+        it replaces.
     compare
-        Whether to compare at all: metrics on other data cannot be compared.
+        Whether to compare at all: metrics on other data are not comparable.
     progress
-        Told what is being checked.
+        Called with the name of each group of checks before it starts.
 
     Raises
     ------
     FormatError
-        If the bundle is broken, or the registry or the baseline is not there.
+        If the bundle is broken, or the registry or the baseline is missing.
     BrowserError
         If Chromium cannot be run.
     """
     say = progress or (lambda _: None)
     bundle = Bundle.load(path)
     replaced = _find_baseline(bundle, registry, baseline) if compare else None
-    # Whatever ends this before its end, what was found out before does not count any more.
+    # An earlier verdict no longer counts, even if this run is interrupted.
     for name in (BLESSED, NOT_BLESSED):
         (path / name).unlink(missing_ok=True)
     goldens = read_goldens(bundle)
@@ -129,7 +129,7 @@ def _at_most(name: str, value: float | None, limit: float, reason: str) -> Check
 def _difference(
     name: str, values: npt.ArrayLike, expected: npt.NDArray[np.floating[Any]], limit: float, reason: str
 ) -> Check:
-    """Compare with what a golden stage holds; NaN is no small difference."""
+    """Compare with the values of a golden stage; NaN counts as a failure."""
     given = np.asarray(values)
     if given.shape != expected.shape:
         return Check(name, None, f"shape {expected.shape}", False, f"has shape {given.shape}; {reason}")
@@ -137,7 +137,7 @@ def _difference(
 
 
 def _check_goldens(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
-    """Goldens are those of this version: a bundle that brings easier ones proves nothing."""
+    """Check that the goldens are those of this version; easier ones would prove nothing."""
     again = "export the bundle again"
     tolerance = TOLERANCES[bundle.manifest["quantization"]]
     stale = [name for name, value in tolerance.items() if goldens.tolerance.get(name) != value]
@@ -162,10 +162,10 @@ def _check_goldens(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
 
 
 def _check_graphs(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
-    """What the browser gets, executed by TensorFlow."""
+    """Check the browser's graphs, executed by TensorFlow."""
     try:
         analysis = Extractor(bundle).analyze(goldens.pcm.astype(np.float32) / SCALE)
-    except ValueError as error:  # NaN, or a graph that is none
+    except ValueError as error:  # NaN, or an invalid graph
         yield Check("TensorFlow", None, "runs", False, str(error))
         return
     stages = {name: one.values for name, one in analysis.encodings.items()}
@@ -174,7 +174,7 @@ def _check_graphs(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
 
 
 def _check_serving(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
-    """The SavedModel, loaded as a server would."""
+    """Check the SavedModel, loaded as a server would load it."""
     with tempfile.TemporaryDirectory(prefix="tfdeepviz-serving-") as models:
         try:
             loaded = tf.saved_model.load(str(write_serving(bundle, Path(models))))
@@ -216,11 +216,11 @@ def _check_stages(
 
 
 def _check_backend(bundle: Bundle, goldens: Goldens, backend: dict[str, Any]) -> Iterator[Check]:
-    """What the check page measured on one backend."""
+    """Check what the page measured on one backend."""
     where, quantization = f"Chromium, {backend['name']}", bundle.manifest["quantization"]
     tolerance = TOLERANCES[quantization]
     if backend["status"] != "ok":
-        # WebGPU is not everywhere yet; who lacks it plays on another backend.
+        # WebGPU is not available everywhere yet; without it, the player uses another backend.
         is_needed = backend["name"] != "webgpu" or backend["status"] == "failed"
         reason = f"{backend['status']}: {backend['reason']}"
         yield Check(where, None, "runs", not is_needed, reason)
@@ -237,7 +237,7 @@ def _check_backend(bundle: Bundle, goldens: Goldens, backend: dict[str, Any]) ->
 
 
 def _check_metrics(bundle: Bundle) -> Iterator[Check]:
-    """Every encoder against its preset's thresholds."""
+    """Check every encoder against its preset's thresholds."""
     for name, trained in bundle.manifest["provenance"]["encoders"].items():
         thresholds = _thresholds(trained)
         measured = _measured(trained)
@@ -266,7 +266,7 @@ def _check_metrics(bundle: Bundle) -> Iterator[Check]:
 
 
 def _check_against(bundle: Bundle, replaced: Bundle) -> Iterator[Check]:
-    """Every encoder against the one of the same name in the version to be replaced."""
+    """Check every encoder against the one of the same name in the version to be replaced."""
     before = replaced.manifest["provenance"]["encoders"]
     remedy = "say --baseline none if that is meant"
     if not before.keys() & bundle.manifest["provenance"]["encoders"].keys():
@@ -305,7 +305,7 @@ def _check_against(bundle: Bundle, replaced: Bundle) -> Iterator[Check]:
 
 
 def _check_budget(bundle: Bundle, wasm: dict[str, Any]) -> Iterator[Check]:
-    """What a visitor downloads and waits for; a bundle of several encoders may cost what the dearest may."""
+    """Check download size and speed; for several encoders, the largest of their budgets applies."""
     budgets = [_preset(trained).budget for trained in bundle.manifest["provenance"]["encoders"].values()]
     limit = max(budget["megabytes"] for budget in budgets)
     yield _at_most(
@@ -322,14 +322,14 @@ def _preset(trained: dict[str, Any]) -> Preset:
 
 
 def _thresholds(trained: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Those that apply: a student is judged by its teacher, everybody else by the data."""
+    """Select the thresholds that apply: a student is judged by its teacher, any other encoder by the data."""
     is_student = bool(trained["run"]["config"].get("teacher"))
     thresholds = _preset(trained).thresholds or {}
     return {name: value for name, value in thresholds.items() if (name == _DISTILLED) == is_student}
 
 
 def _measured(trained: dict[str, Any]) -> dict[str, float]:
-    """Figures on the test split by name; of lists the smallest."""
+    """Return the figures on the test split by name; for a list, its smallest value."""
     figures: dict[str, float] = {}
     for name, value in trained["metrics"].get(SPLIT, {}).items():
         numbers = [figure(item) for item in (value if isinstance(value, list) else [value])]
@@ -340,7 +340,7 @@ def _measured(trained: dict[str, Any]) -> dict[str, float]:
 
 
 def summary(blessing: Blessing) -> str:
-    """Every figure as a table, for people."""
+    """Format all figures as a table for people."""
     rows = [
         ("" if check.passed else "!", check.name, "-" if check.value is None else f"{check.value:.4g}", check.limit)
         for check in blessing.checks
