@@ -39,7 +39,7 @@ class AudioFiles(SegmentSource):
     Attributes
     ----------
     recipe
-        What is kept of each track.
+        Defines what to keep of each track.
     files
         The tracks; unusable ones are left out and recorded in `skipped`.
     decoder

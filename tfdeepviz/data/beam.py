@@ -144,7 +144,7 @@ def prepare_on_beam(
         _publish(dataset, out, ["settings.json", ORIGIN])
         counters: dict[str, int] = {}
         if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
-            # The manifest marks the dataset as complete, so it is written last.
+            # The manifest marks the dataset as complete, so remove it until all shards are written.
             if FileSystems.exists(manifest := _join(out, "manifest.json")):
                 FileSystems.delete([manifest])
             # Without Reshuffle, most engines fuse Create with the next step and keep all work on one worker.

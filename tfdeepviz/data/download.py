@@ -144,7 +144,7 @@ def download(
     _check_space(out, {name: archives[name] for name in names})
     for name in names:
         archive, path = archives[name], out / f"{name}.zip"
-        # The marker says that the folder is complete, so it is written last.
+        # The marker says that the folder is complete, so remove it until everything is unpacked.
         _marker(out, name).unlink(missing_ok=True)
         try:
             _fetch(f"{base_url.rstrip('/')}/{path.name}", path, archive, progress=progress, sleep=sleep)

@@ -1,4 +1,4 @@
-"""What is kept of a track: its features, as one row per frame, and which segments of them."""
+"""Feature layouts and dataset recipes: which features and segments of a track are kept."""
 
 from __future__ import annotations
 

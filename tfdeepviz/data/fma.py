@@ -405,7 +405,7 @@ class Metadata:
         Parameters
         ----------
         selection
-            What to choose. Random choices depend only on the seed and the ids, not on the order of rows.
+            The criteria. Random choices depend only on the seed and the ids, not on the order of rows.
 
         Returns
         -------

@@ -72,7 +72,7 @@ def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds
     track
         The track; its path names the audio file.
     recipe
-        What to keep.
+        Defines what to keep.
     extract
         Result of `recipe.features.extractor()`.
     max_seconds
@@ -121,7 +121,7 @@ class Job:
     fma_root, out
         Folders of the corpus and of the dataset.
     recipe
-        What is kept of each track.
+        Defines what to keep of each track.
     max_seconds
         Longer tracks are skipped.
     settings
@@ -171,7 +171,7 @@ def plan(
     selection
         Which tracks to use, and their splits.
     features
-        What to keep of them.
+        Features to keep.
     hop_seconds
         Time between segment starts; by default segments do not overlap.
     segments_per_track
@@ -277,7 +277,7 @@ def prepare(
 def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDataset:
     shards = job.unfinished()
     if shards:
-        # The manifest marks the dataset as complete, so it is written last.
+        # The manifest marks the dataset as complete, so remove it until all shards are written.
         (job.out / "manifest.json").unlink(missing_ok=True)
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)

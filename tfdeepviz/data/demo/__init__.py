@@ -1,7 +1,7 @@
-"""A demo corpus in FMA's layout, composed and synthesised here.
+"""A composed and synthesised demo corpus in FMA's layout.
 
-`composition` writes scores (with `theory` for the material and `sketch` for the sheet), `voices` are the instruments
-on top of `dsp`, `mixer` turns a score into PCM and `corpus` lays the files out.
+`composition` writes scores, using `theory` for the musical material and `sketch` to collect notes. `voices` are the
+instruments, built on `dsp`. `mixer` renders a score to PCM, and `corpus` writes the files.
 """
 
 from tfdeepviz.data.demo.composition import GENRES

@@ -1,4 +1,4 @@
-"""Artists: habits that all tracks of one share, and how genres read them."""
+"""Artists: habits shared by all tracks of an artist, and how genres use them."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,19 +11,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Artist:
-    """What all tracks of one artist share.
+    """Habits shared by all tracks of an artist.
 
     Attributes
     ----------
     genre : str
     variant : int
-        Which of the genre's sub-styles; genres take it modulo how many they have.
+        Sub-style index, taken modulo the genre's number of sub-styles.
     keys : tuple of int
-        Pitch classes that the artist likes to play in.
+        Pitch classes of the artist's preferred keys.
     tempo, brightness, wetness, dirt, width, looseness, busyness : float in [0, 1]
-        Habits; what they mean in beats, Hz or dB is the genre's affair.
+        Habits; each genre maps them to beats, Hz or dB.
     choices : tuple of int
-        Picks of instruments and patterns.
+        Choices of instruments and patterns.
     """
 
     genre: str
@@ -40,20 +40,20 @@ class Artist:
 
 
 def between(low: float, high: float, share: float) -> float:
-    """Value at a share of the way from `low` to `high`."""
+    """Interpolate linearly from `low` to `high`."""
     return low + (high - low) * share
 
 
 def pick_tempo(artist: Artist, rng: Rng, low: float, high: float) -> float:
-    """Tempo in beats per minute; an artist keeps to one within some per cent."""
+    """Tempo in beats per minute; an artist's tracks differ by a few per cent."""
     return round(between(low, high, artist.tempo) * float(rng.uniform(0.965, 1.035)), 1)
 
 
 def pick_tonic(artist: Artist, rng: Rng, lowest: int) -> int:
-    """MIDI pitch of the tonic within the octave from `lowest` up, from the artist's keys."""
+    """MIDI pitch of the tonic, from the artist's keys, in the octave above `lowest`."""
     return lowest + (int(rng.choice(artist.keys)) - lowest) % 12
 
 
 def pick(rng: Rng, options: tuple[T, ...]) -> T:
-    """One of the options, each as likely."""
+    """Choose one of the options with equal probability."""
     return options[int(rng.integers(len(options)))]

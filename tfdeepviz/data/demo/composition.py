@@ -1,4 +1,4 @@
-"""From a genre, an artist and a number to a score."""
+"""Compose a score from a genre, an artist and a track number."""
 
 import zlib
 from collections.abc import Callable
@@ -34,7 +34,7 @@ GENRES: tuple[str, ...] = tuple(_COMPOSERS)
 
 
 def make_artist(genre: str, index: int, seed: int) -> Artist:
-    """Artist number `index` of a genre; neighbours have different sub-styles."""
+    """Create artist number `index` of a genre; consecutive artists have different sub-styles."""
     if genre not in _COMPOSERS:
         raise ValueError(f"unknown genre {genre!r}; known: {', '.join(GENRES)}")
     offset = np.random.default_rng([seed, zlib.crc32(genre.encode())]).integers(12)
@@ -57,7 +57,7 @@ def make_artist(genre: str, index: int, seed: int) -> Artist:
 
 
 def compose(genre: str, artist_index: int, number: int, *, seed: int, duration_seconds: float) -> Score:
-    """Compose track `number` of an artist; the result depends on the arguments alone."""
+    """Compose track `number` of an artist; the result depends only on the arguments."""
     artist = make_artist(genre, artist_index, seed)
     entropy = (seed, zlib.crc32(genre.encode()), artist_index, number)
     return _COMPOSERS[genre](artist, np.random.default_rng(entropy), duration_seconds, entropy)

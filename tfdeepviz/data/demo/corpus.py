@@ -1,4 +1,4 @@
-"""Writes the demo corpus in FMA's layout, and the playground's tracks."""
+"""Write the demo corpus in FMA's layout, and the playground's tracks."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ _MP3_LEVEL = 0.5  # LAME's V5: about 130 kbit/s
 _MP3_PEAK = 0.98
 """Largest sample that a decoded file may have."""
 
-# FMA's columns, by group; those that the demo corpus leaves empty are kept, so that readers find what they expect.
+# FMA's columns by group. Includes columns that the demo corpus leaves empty, because readers expect them.
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "album": (
         "comments", "date_created", "date_released", "engineer", "favorites", "id", "information", "listens",
@@ -69,18 +69,18 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PlannedTrack:
-    """One track of a corpus before it is rendered.
+    """A track of the corpus, before rendering.
 
     Attributes
     ----------
     track_id : int
     genre : str
     artist_index : int
-        Counts the artists of the genre.
+        Index of the artist within the genre.
     number : int
-        Counts the tracks of the artist.
+        Index of the track within the artist.
     split : str
-        ``training``, ``validation`` or ``test``; equal for all tracks of an artist.
+        ``training``, ``validation`` or ``test``; the same for all tracks of an artist.
     artist_id : int
     artist_name, title : str
     """
@@ -96,14 +96,14 @@ class PlannedTrack:
 
     @property
     def path(self) -> Path:
-        """Where the track lies below the corpus."""
+        """Path of the track relative to the corpus."""
         name = f"{self.track_id:06d}"
         return Path("fma_small", name[:3], f"{name}.mp3")
 
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What `render_corpus` did."""
+    """Result of `render_corpus`."""
 
     root: Path
     n_tracks: int
@@ -131,14 +131,14 @@ def render_track(
     genre : str
         One of `GENRES`.
     artist_index, number : int
-        Which artist of the genre, and which of the artist's tracks.
+        Index of the artist within the genre, and of the track within the artist.
     seed : int
     duration_seconds : float
 
     Returns
     -------
     ndarray [shape=(2, n_samples)]
-        Stereo PCM at 44.1 kHz in [-1, 1]; it depends on the arguments alone.
+        Stereo PCM at 44.1 kHz in [-1, 1]; depends only on the arguments.
     """
     _check(seed=seed, duration_seconds=duration_seconds)
     if min(artist_index, number) < 0:
@@ -147,11 +147,11 @@ def render_track(
 
 
 def plan_corpus(n_tracks: int, seed: int = 0) -> tuple[PlannedTrack, ...]:
-    """Decide genre, artist, split and names of every track.
+    """Plan the genre, artist, split and names of every track.
 
-    Genres take turns. Within a genre whole artists are held out: about a tenth of the tracks each for validation and
-    test, at least one artist each from three tracks a genre (24 tracks) on. A genre with two tracks has none for
-    validation, and one with a single track uses it for training.
+    Genres alternate. Within a genre, whole artists are held out: about a tenth of the tracks each for validation and
+    test, and at least one artist each if the genre has three tracks or more (24 tracks in total). A genre with two
+    tracks has none for validation; a genre with one track uses it for training.
     """
     _check(n_tracks=n_tracks, seed=seed)
     plan: list[PlannedTrack] = []
@@ -163,7 +163,7 @@ def plan_corpus(n_tracks: int, seed: int = 0) -> tuple[PlannedTrack, ...]:
         names = artist_names(genre, len(artists), rng)
         titles = track_titles(genre, len(track_ids), rng)
         slots = [(number, index, split) for index, (split, count) in enumerate(artists) for number in range(count)]
-        slots.sort()  # artists take turns in the order of ids
+        slots.sort()  # artists alternate in order of ids
         for track_id, title, (number, index, split) in zip(track_ids, titles, slots, strict=True):
             plan.append(
                 PlannedTrack(track_id, genre, index, number, split, next_artist_id + index, names[index], title)
@@ -173,7 +173,7 @@ def plan_corpus(n_tracks: int, seed: int = 0) -> tuple[PlannedTrack, ...]:
 
 
 def _artists(n_tracks: int) -> list[tuple[str, int]]:
-    """``(split, number of tracks)`` of each artist of a genre."""
+    """``(split, number of tracks)`` for each artist of a genre."""
     held_out = max(1, round(0.1 * n_tracks))
     n_test = held_out if n_tracks >= 2 else 0
     n_validation = held_out if n_tracks >= 3 else 0
@@ -196,28 +196,28 @@ def render_corpus(
 ) -> CorpusSummary:
     """Compose, render and write a corpus in FMA's layout.
 
-    Tracks that are already there are kept if the settings beside them are the same, so an interrupted run goes on
-    where it stopped. Files appear under their names only when complete; the tables come last.
+    Existing tracks are kept if they were made with the same settings, so an interrupted run resumes. All files are
+    written atomically, the tables last.
 
     Parameters
     ----------
     out_dir : path
-        Gets ``fma_metadata/tracks.csv``, ``fma_metadata/genres.csv`` and ``fma_small/000/000002.mp3`` and so on.
+        Receives ``fma_metadata/tracks.csv``, ``fma_metadata/genres.csv``, ``fma_small/000/000002.mp3`` and so on.
     n_tracks : int
-        Best a multiple of eight; see `plan_corpus` for how small numbers are split.
+        Preferably a multiple of eight; see `plan_corpus` for how small numbers are split.
     seed : int
     duration_seconds : float in [1, 600]
     n_workers : int, optional
-        Processes; one a core by default. The PCM does not depend on it.
+        Number of processes; by default one per core. Does not affect the PCM.
     progress : callable, optional
-        Called with ``(tracks done, tracks in all)`` after each track.
+        Called with ``(tracks done, total tracks)`` after each track.
 
     Raises
     ------
     InputError
-        For an argument out of range, or a folder that holds another corpus.
+        If an argument is out of range or the folder holds another corpus.
     BusyError
-        If another process renders there.
+        If another process is rendering there.
     """
     _check(n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
@@ -239,7 +239,7 @@ def render_corpus(
             if not (root / track.path).is_file()
         ]
         if jobs:
-            # It comes last, and says that all else is there.
+            # The tables mark the corpus as complete, so remove this one until all tracks are written.
             _genres_csv(root).unlink(missing_ok=True)
         n_skipped = n_tracks - len(jobs)
         for n_done, _ in enumerate(_run(jobs, n_workers), n_skipped + 1):
@@ -266,7 +266,7 @@ class _PlaygroundTrack:
     number: int
 
 
-# Chosen for the playground: clear of form, and lively for the eye.
+# Chosen for the playground for their clear form and lively visuals.
 _PLAYGROUND = (
     _PlaygroundTrack("Electronic", 0, 3, 0),
     _PlaygroundTrack("Experimental", 0, 1, 0),
@@ -282,11 +282,11 @@ _PLAYGROUND = (
 def write_playground_tracks(
     out_dir: str | os.PathLike[str], *, duration_seconds: float = 30.0, n_workers: int | None = None
 ) -> tuple[Path, ...]:
-    """Render the playground's eight tracks, one a genre, and ``index.json``; returns the MP3s' paths."""
+    """Render the playground's eight tracks, one per genre, and ``index.json``; returns the paths of the MP3s."""
     _check(duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
     root.mkdir(parents=True, exist_ok=True)
-    # It comes last, and says that all else is there.
+    # The index marks the tracks as complete, so remove it until all are written.
     (root / "index.json").unlink(missing_ok=True)
     jobs, entries = [], []
     for pick in _PLAYGROUND:
@@ -323,14 +323,14 @@ class _Job:
 
 
 def _run(jobs: Sequence[_Job], n_workers: int | None) -> Iterator[None]:
-    """Do the jobs, yielding after each."""
+    """Run the jobs, yielding after each."""
     n_processes = min(len(jobs), n_workers or os.cpu_count() or 1)
     if n_processes <= 1:
         for job in jobs:
             _render_file(job)
             yield
         return
-    # Spawned, not forked: the caller may have threads (TensorFlow's, for one).
+    # Spawn instead of fork, because the caller may have threads, such as TensorFlow's.
     with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(_render_file, job) for job in jobs]
         try:
@@ -345,14 +345,14 @@ def _render_file(job: _Job) -> None:
     pcm = render_track(job.genre, job.artist_index, job.number, seed=job.seed, duration_seconds=job.duration_seconds)
     mp3 = _encode(pcm, job)
     peak = float(np.max(np.abs(soundfile.read(BytesIO(mp3))[0])))
-    if peak > _MP3_PEAK:  # what the encoder leaves out can make peaks higher
+    if peak > _MP3_PEAK:  # lossy encoding can raise peaks
         mp3 = _encode(pcm * (0.97 * _MP3_PEAK / peak), job)
     with atomic_path(job.path) as path:
         path.write_bytes(mp3)
 
 
 def _encode(pcm: Signal, job: _Job) -> bytes:
-    # Not into the file itself: of a full disk libsndfile says nothing but "system error".
+    # Not directly into the file: on a full disk, libsndfile reports only "system error".
     mp3 = BytesIO()
     with soundfile.SoundFile(
         mp3,
@@ -377,14 +377,14 @@ def _check(*, n_tracks: int = 1, seed: int = 0, duration_seconds: float = 30.0, 
         raise InputError(f"n_tracks must be from 1 to {_LAST_TRACK_ID - _FIRST_TRACK_ID + 1}, got {n_tracks}")
     if seed < 0:
         raise InputError(f"seed must not be negative, got {seed}")
-    if not 1.0 <= duration_seconds <= 600.0:  # also refuses NaN
+    if not 1.0 <= duration_seconds <= 600.0:  # also rejects NaN
         raise InputError(f"duration_seconds must be from 1 to 600, got {duration_seconds}")
     if n_workers is not None and n_workers < 1:
         raise InputError(f"n_workers must be at least 1, got {n_workers}")
 
 
 def _claim(root: Path, settings: _Settings) -> None:
-    """Make sure that `root` is ours to write: new, empty, or of the same settings."""
+    """Make sure that `root` is safe to write to: new, empty, or made with the same settings."""
     path = root / SETTINGS_FILE
     wanted = asdict(settings)
     if path.is_file():

@@ -1,7 +1,7 @@
-"""Building blocks of sound: oscillators, envelopes, filters, strings, modes and effects.
+"""Building blocks for synthesis: oscillators, envelopes, filters, strings, modes and effects.
 
-Signals are float64 arrays whose last axis is time: mono ``[n]`` or stereo ``[2, n]``.
-Nothing here loops over samples; recursions run in `scipy.signal.lfilter` or over whole periods and blocks.
+Signals are float64 arrays with time as the last axis: mono ``[n]`` or stereo ``[2, n]``.
+Nothing here loops over samples: recursions run in `scipy.signal.lfilter`, or over whole periods and blocks.
 """
 
 import itertools
@@ -21,7 +21,7 @@ NYQUIST_HZ = SAMPLE_RATE_HZ / 2
 
 
 def n_samples(seconds: float) -> int:
-    """Number of samples, at least one, in a time span."""
+    """Number of samples in a time span, at least one."""
     return max(1, round(seconds * SAMPLE_RATE_HZ))
 
 
@@ -31,7 +31,7 @@ def time_axis(n: int) -> Signal:
 
 
 def filtered(x: Signal, b: Sequence[float] | Signal, a: Sequence[float] | Signal) -> Signal:
-    """Rational filter along the last axis, from rest."""
+    """Apply a rational filter along the last axis, with zero initial state."""
     return np.asarray(signal.lfilter(b, a, x, axis=-1), dtype=np.float64)
 
 
@@ -39,7 +39,7 @@ def filtered(x: Signal, b: Sequence[float] | Signal, a: Sequence[float] | Signal
 
 
 def cycles(frequency_hz: Signal, start: float = 0.0) -> Signal:
-    """Phase in cycles (not wrapped) of an oscillator that follows ``frequency_hz`` [shape=(n,)]."""
+    """Unwrapped phase, in cycles, of an oscillator that follows ``frequency_hz`` [shape=(n,)]."""
     phase = np.cumsum(frequency_hz) / SAMPLE_RATE_HZ
     return np.asarray(phase - phase[0] + start, dtype=np.float64)
 
@@ -50,7 +50,7 @@ def sine(phase: Signal) -> Signal:
 
 
 def _poly_blep(phase: Signal, increment: Signal) -> Signal:
-    """Polynomial residual that rounds off a unit step at phase 0, so that it aliases little."""
+    """Polynomial residual that smooths a unit step at phase 0 to reduce aliasing."""
     residual = np.zeros_like(phase)
     after = phase < increment
     t = phase[after] / increment[after]
@@ -62,14 +62,14 @@ def _poly_blep(phase: Signal, increment: Signal) -> Signal:
 
 
 def saw(frequency_hz: Signal, start: float = 0.0) -> Signal:
-    """Band-limited (PolyBLEP) saw in [-1, 1] [shape=(n,)]."""
+    """Band-limited (PolyBLEP) sawtooth in [-1, 1] [shape=(n,)]."""
     phase = cycles(frequency_hz, start)
     phase -= np.floor(phase)
     return 2 * phase - 1 - _poly_blep(phase, frequency_hz / SAMPLE_RATE_HZ)
 
 
 def pulse(frequency_hz: Signal, width: float = 0.5, start: float = 0.0) -> Signal:
-    """Band-limited pulse: the difference of two saws, without its mean [shape=(n,)]."""
+    """Band-limited pulse: the zero-mean difference of two sawtooths [shape=(n,)]."""
     return (saw(frequency_hz, start) - saw(frequency_hz, start + width)) * 0.8
 
 
@@ -83,8 +83,8 @@ def damped_sinusoids(
 ) -> Signal:
     """Sum of exponentially decaying sines [shape=(n,)].
 
-    Powers of a complex pole factor into coarse and fine steps, which makes the sum over modes one small matrix
-    product instead of a sine per mode and sample. Modes above 0.9 of the Nyquist frequency are left out.
+    Powers of a complex pole factor into coarse and fine steps. This turns the sum over modes into one small matrix
+    product, instead of a sine per mode and sample. Modes above 0.9 of the Nyquist frequency are left out.
     """
     frequency = np.atleast_1d(np.asarray(frequencies_hz, dtype=np.float64))
     t60, amplitude = (
@@ -97,7 +97,7 @@ def damped_sinusoids(
     n_fine = math.isqrt(n) + 1
     coarse = amplitude[keep] * np.exp(np.arange(0, n, n_fine)[:, None] * pole)  # [n_coarse, modes]
     fine = np.exp(np.arange(n_fine) * pole[:, None])  # [modes, n_fine]
-    # Not `@`: BLAS would start threads, which only get in the way of the other worker processes.
+    # Not `@`, because BLAS would start threads that compete with the other worker processes.
     out = np.einsum("ck,kf->cf", coarse.real, fine.imag) + np.einsum("ck,kf->cf", coarse.imag, fine.real)
     return np.asarray(out.reshape(-1)[:n], dtype=np.float64)
 
@@ -113,29 +113,28 @@ def pluck_string(
 ) -> Signal:
     """Karplus-Strong string [shape=(n,)].
 
-    The loop runs a period at a time at an integer period; reading the result at the wanted speed tunes it exactly
-    and bends it.
+    The loop runs one integer period at a time. Reading the result at variable speed gives exact tuning and pitch bends.
 
     Parameters
     ----------
     frequency_hz : ndarray [shape=(n,)]
         Pitch over time.
     rng : Generator
-        Draws the pick's noise.
+        Source of the excitation noise.
     t60_seconds : float
-        Decay by 60 dB of the lowest partials.
+        Time in which the lowest partials decay by 60 dB.
     brightness : float in (0, 1]
-        Spectrum of the excitation.
+        Brightness of the excitation.
     damping : float in [0, 1]
         How much faster high partials decay.
     pick_position : float in (0, 0.5]
-        Place of the pick as a share of the string's length.
+        Position of the pick as a fraction of the string's length.
     """
     n = len(frequency_hz)
     nominal_hz = float(frequency_hz[-1])
     period = max(6, round(SAMPLE_RATE_HZ / nominal_hz))
     excitation = rng.uniform(-1.0, 1.0, period)
-    # Circular smoothing keeps the excitation periodic, so that the loop starts without a step.
+    # Circular smoothing keeps the excitation periodic, so that the loop starts without a discontinuity.
     spectrum = np.fft.rfft(excitation)
     rolloff = np.exp(-np.arange(len(spectrum)) / len(spectrum) * (1.0 - brightness) * 9.0)
     spectrum *= rolloff * np.abs(np.sin(np.pi * np.arange(len(spectrum)) * pick_position))
@@ -228,13 +227,13 @@ def biquad(kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: flo
 
 
 def equalise(x: Signal, kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: float = 0.0) -> Signal:
-    """Pass a signal through one fixed biquad; shape is kept."""
+    """Filter a signal with one fixed biquad; keeps the shape."""
     b, a = biquad(kind, frequency_hz, q, gain_db)
     return filtered(x, b, a)
 
 
 def sweep(x: Signal, kind: FilterKind, cutoff_hz: Signal, q: float = 0.707, block: int = 128) -> Signal:
-    """Filter with a moving cutoff ``[shape=(n,)]``, updated every ``block`` samples with its state carried on."""
+    """Filter with a moving cutoff [shape=(n,)], updated every ``block`` samples; the filter state carries over."""
     y = np.empty_like(x)
     state = np.zeros((*x.shape[:-1], 2))
     for start in range(0, x.shape[-1], block):
@@ -256,14 +255,14 @@ def saturate(x: Signal, drive: float) -> Signal:
 
 
 def distort(x: Signal, drive: float) -> Signal:
-    """Amplifier distortion at twice the sample rate, so that its harmonics fold back less."""
+    """Amplifier distortion, oversampled twice to reduce aliasing."""
     up = signal.resample_poly(x, 2, 1, axis=-1)
     shaped = saturate(np.asarray(up, dtype=np.float64), drive)
     return np.asarray(signal.resample_poly(shaped, 1, 2, axis=-1)[..., : x.shape[-1]], dtype=np.float64)
 
 
 def crush(x: Signal, bits: float, hold: int) -> Signal:
-    """Reduce resolution and sample rate on purpose (the sound of an old sampler)."""
+    """Reduce bit depth and sample rate, as in an old sampler."""
     levels = 2.0**bits
     return np.asarray(np.repeat(np.round(x[..., ::hold] * levels) / levels, hold, axis=-1)[..., : x.shape[-1]])
 
@@ -283,7 +282,7 @@ def chorus(x: Signal, depth_seconds: float = 0.002, rate_hz: float = 0.6) -> Sig
 
 
 def ping_pong(x: Signal, delay_seconds: float, feedback: float) -> Signal:
-    """Echoes of a mono or stereo signal that change sides, darker each time [shape=(2, n)]."""
+    """Echoes of a mono or stereo signal that alternate between sides and darken each time [shape=(2, n)]."""
     n, lag = x.shape[-1], n_samples(delay_seconds)
     source = np.broadcast_to(x, (2, n)).mean(axis=0)
     y = np.zeros((2, n))
@@ -300,9 +299,9 @@ def ping_pong(x: Signal, delay_seconds: float, feedback: float) -> Signal:
 def room(
     t60_seconds: float, rng: np.random.Generator, *, pre_delay_seconds: float = 0.015, darkness: float = 0.5
 ) -> Signal:
-    """Impulse response of a diffuse room [shape=(2, n)], of unit energy in each channel.
+    """Impulse response of a diffuse room, with unit energy per channel [shape=(2, n)].
 
-    Noise in four bands, each with a decay time of its own (treble dies first), and a few early reflections.
+    Noise in four bands, each with its own decay time (treble decays fastest), and a few early reflections.
     """
     n = n_samples(t60_seconds * 1.1)
     response = np.zeros((2, n))
@@ -334,7 +333,7 @@ _DYNAMICS_BLOCK = 256
 def compress(
     x: Signal, *, threshold_db: float, ratio: float, attack_seconds: float = 0.012, release_seconds: float = 0.18
 ) -> Signal:
-    """Feed-forward compressor with linked channels; its detector runs on blocks of 256 samples."""
+    """Feed-forward compressor with linked channels; the detector works on blocks of 256 samples."""
     n = x.shape[-1]
     starts = np.arange(0, n, _DYNAMICS_BLOCK)
     power = np.add.reduceat(np.mean(x.reshape(-1, n) ** 2, axis=0), starts) / np.diff(np.append(starts, n))
@@ -351,9 +350,9 @@ def compress(
 
 
 def limit(x: Signal, ceiling: float, look_ahead_seconds: float = 0.004) -> Signal:
-    """Look-ahead limiter with linked channels: no sample leaves above ``ceiling``.
+    """Look-ahead limiter with linked channels: no output sample exceeds ``ceiling``.
 
-    The smallest gain within reach, averaged over that same reach, never exceeds the gain a peak needs.
+    The minimum gain within the look-ahead, averaged over the look-ahead, never exceeds the gain that a peak needs.
     """
     width = 2 * n_samples(look_ahead_seconds) + 1
     needed = np.minimum(1.0, ceiling / np.maximum(np.max(np.abs(x), axis=0), 1e-9))
@@ -363,7 +362,7 @@ def limit(x: Signal, ceiling: float, look_ahead_seconds: float = 0.004) -> Signa
 
 
 def gated_rms_db(x: Signal) -> float:
-    """Loudness in dB re full scale: RMS over blocks of 0.4 s, of those no more than 15 dB below the mean level."""
+    """Loudness in dB re full scale: RMS over those 0.4 s blocks that are at most 15 dB below the mean level."""
     block = n_samples(0.4)
     n_blocks = max(1, x.shape[-1] // block)
     power = np.array([np.mean(part**2) for part in np.array_split(x, n_blocks, axis=-1)])

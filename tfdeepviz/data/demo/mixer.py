@@ -1,4 +1,4 @@
-"""Score -> stereo PCM: renders every note once per distinct tone, mixes the parts and masters the sum."""
+"""From score to stereo PCM: render each distinct tone once, mix the parts and master the sum."""
 
 import math
 import zlib
@@ -68,7 +68,7 @@ def _duck_gain(times_seconds: tuple[float, ...], n: int) -> Signal:
 
 
 def _tone(note: Note, left_seconds: float) -> Tone:
-    """Rounded, so that notes that sound alike share one rendering, and no longer than what is left of the track."""
+    """Tone of a note, rounded so that similar notes share one rendering, and cut at the end of the track."""
     return Tone(
         frequency_hz=round(midi_to_hz(note.pitch), 3),
         gate_seconds=max(0.02, round(min(note.duration_seconds, left_seconds) * 50) / 50),
@@ -92,7 +92,7 @@ def _render_part(part: Part, n: int, seed: tuple[int, ...]) -> Signal:
         if (tone, take) not in cache:
             cache[tone, take] = part.voice(tone, _rng(seed, f"{part.name} {tone} {take}"))
         placed.append((start, note.velocity**1.3, note.pan, cache[tone, take][..., : n - start]))
-    # Most parts are mono until they are panned, which halves the work of their effects.
+    # Most parts stay mono until panning, which halves the work for their effects.
     mono = all(pan == 0 and sound.ndim == 1 for _, _, pan, sound in placed)
     out = np.zeros(n) if mono else np.zeros((2, n))
     for start, gain, pan, sound in placed:
@@ -101,7 +101,7 @@ def _render_part(part: Part, n: int, seed: tuple[int, ...]) -> Signal:
 
 
 def _sides(pan: float) -> Signal:
-    """Gains of left and right at constant power, 1 in the middle [shape=(2, 1)]."""
+    """Constant-power left and right gains, 1 in the centre [shape=(2, 1)]."""
     angle = (min(max(pan, -1.0), 1.0) + 1.0) * math.pi / 4
     return np.array([[math.cos(angle)], [math.sin(angle)]]) * math.sqrt(2.0)
 
@@ -138,19 +138,19 @@ def _master(mix: Signal, room_bus: Signal, echo_bus: Signal, how: Production, rn
         mix = dsp.crush(mix, how.sampler_bits, 2)
     mix = _worn(mix, how, rng)
     mid, side = (mix[0] + mix[1]) / 2, (mix[0] - mix[1]) / 2
-    side = dsp.equalise(side, "highpass", 120.0) * how.width  # bass stays in the middle
+    side = dsp.equalise(side, "highpass", 120.0) * how.width  # keep bass in the centre
     mix = np.stack([mid + side, mid - side])
     mix = dsp.equalise(mix, "highpass", 28.0)
     if how.treble_db:
         mix = dsp.equalise(mix, "highshelf", 6_000.0, gain_db=how.treble_db)
     if how.bass_db:
         mix = dsp.equalise(mix, "lowshelf", 110.0, gain_db=how.bass_db)
-    # Work at a known level, so that saturation and compression mean the same for every track.
+    # Normalise the level first, so that saturation and compression act the same on every track.
     mix = mix * _gain(-18.0 - dsp.gated_rms_db(mix))
     if how.compression_ratio > 1:
         mix = dsp.compress(mix, threshold_db=-20.0, ratio=how.compression_ratio)
-    mix = dsp.equalise(dsp.saturate(mix, how.saturation), "highpass", 20.0)  # asymmetry leaves an offset
-    for _ in range(2):  # limiting costs level; the second round makes up for it
+    mix = dsp.equalise(dsp.saturate(mix, how.saturation), "highpass", 20.0)  # saturation leaves an offset
+    for _ in range(2):  # the second round makes up the level lost by limiting
         mix = dsp.limit(mix * _gain(how.loudness_db - dsp.gated_rms_db(mix)), _CEILING)
     return dsp.fade_edges(mix, 0.005, min(0.6, 0.1 * n / SAMPLE_RATE_HZ))
 

@@ -79,7 +79,7 @@ def _combinations(parts: tuple[str, str], rng: np.random.Generator) -> list[str]
 
 
 def _name(names: list[str], index: int) -> str:
-    """Names run out after about a hundred; then they are numbered."""
+    """Name number `index`; names repeat with a number appended once the list (about a hundred) runs out."""
     again, place = divmod(index, len(names))
     return f"{names[place]} {again + 1}" if again else names[place]
 

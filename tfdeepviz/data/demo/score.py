@@ -1,4 +1,4 @@
-"""What composition hands to the mixer: notes, parts with their voices, and how the track is produced."""
+"""The score, as composed for the mixer: notes, parts with their voices, and production settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from tfdeepviz.data.demo.dsp import Signal
 
 @dataclass(frozen=True)
 class Tone:
-    """What a voice is asked to sound.
+    """A single sound requested from a voice.
 
     Attributes
     ----------
     frequency_hz : float
-        Pitch; for drums a tuning.
+        Pitch; for drums, the tuning.
     gate_seconds : float
-        Time until the key is released; the sound may ring on.
+        Time until the key is released; the sound may ring longer.
     velocity : float in (0, 1]
-        How hard; loudness is applied by the mixer, so voices use it for timbre.
+        How hard the note is struck. Voices use it for timbre only; the mixer applies loudness.
     bend_semitones : float
-        The pitch starts this far off and glides to `frequency_hz`.
+        Initial pitch offset, from which the pitch glides to `frequency_hz`.
     """
 
     frequency_hz: float
@@ -61,21 +61,21 @@ class Part:
     notes : tuple of Note
     level_db : float
     pan : float in [-1, 1]
-        Constant power, after the strip's effects.
+        Constant-power pan, applied after the effects.
     reverb_db, echo_db : float
-        Levels sent to the room and to the echo; -inf sends nothing.
+        Send levels to the room and the echo; -inf sends nothing.
     drive : float
-        Distortion of the whole part; above 0 its notes intermodulate as in an amplifier.
+        Distortion of the whole part; above 0, its notes intermodulate as in an amplifier.
     highpass_hz, lowpass_hz : float
-        Fixed band limits; 0 switches off.
+        Fixed band limits; 0 disables them.
     cutoff_hz : Curve
-        Moving resonant low-pass; empty switches off.
+        Moving resonant low-pass; empty disables it.
     volume : Curve
-        Moving linear gain; empty switches off.
+        Moving linear gain; empty disables it.
     chorus_seconds : float
-        Depth of a chorus; 0 switches off.
+        Chorus depth; 0 disables it.
     duck : float in [0, 1]
-        How far the score's kick pushes this part down.
+        How far the score's kick ducks this part.
     """
 
     name: str
@@ -103,23 +103,23 @@ class Production:
     loudness_db : float
         Gated RMS of the master in dB re full scale.
     reverb_seconds, reverb_darkness, pre_delay_seconds : float
-        The room.
+        Reverb settings.
     echo_seconds, echo_feedback : float
-        The echo.
+        Echo settings.
     saturation : float
         Tape-like drive of the whole mix.
     treble_db, bass_db : float
         Gentle shelves at 6 kHz and 110 Hz.
     width : float
-        Gain of the side signal; 0 is mono, 1 is untouched.
+        Gain of the side signal; 0 is mono, 1 is unchanged.
     compression_ratio : float
-        Of the bus compressor; 1 switches off.
+        Ratio of the bus compressor; 1 disables it.
     hiss_db, crackle_per_second : float
-        Noise floor of an old record; -inf and 0 switch off.
+        Noise of an old record; -inf and 0 disable it.
     wow_cents : float
-        Slow pitch wander of the whole track, as of a worn tape.
+        Slow pitch drift of the whole track, as on a worn tape.
     sampler_bits : float
-        Resolution of an old sampler; 0 switches off.
+        Bit depth of an old sampler; 0 disables it.
     """
 
     loudness_db: float = -14.0
@@ -150,9 +150,9 @@ class Score:
     parts : tuple of Part
     production : Production
     duck_seconds : tuple of float
-        Times of the kicks that push ducked parts down.
+        Times of the kicks that trigger ducking.
     seed : tuple of int
-        Entropy for everything random in sound, so that rendering is repeatable.
+        Seed for all randomness in rendering, which makes it repeatable.
     """
 
     duration_seconds: float

@@ -1,4 +1,4 @@
-"""The sheet a genre writes on: it keeps time (swing, rubato, human looseness) and collects parts into a score."""
+"""Score sketch used by the genres: keeps time (swing, rubato, human looseness) and collects parts into a score."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ class Meter:
     beats_per_minute : float
     beats_per_bar : float
     swing : float in [0, 0.25]
-        How late every second `swing_unit` comes, as a share of the pair.
+        Delay of every second `swing_unit`, as a fraction of the pair.
     swing_unit : float
-        In beats: 0.5 swings eighths, 0.25 sixteenths.
+        Unit in beats: 0.5 swings eighths, 0.25 sixteenths.
     rubato : float in [0, 0.3]
-        How far the tempo breathes.
+        Amount of tempo variation.
     looseness_seconds : float
         Standard deviation of human timing.
     """
@@ -41,7 +41,7 @@ class Meter:
     looseness_seconds: float = 0.004
 
     def seconds(self, beat: float) -> float:
-        """Time of a beat counted from the track's start."""
+        """Time of a beat, counted from the start of the track."""
         pair = 2 * self.swing_unit
         whole, inside = divmod(beat, pair)
         middle = 0.5 + self.swing
@@ -57,7 +57,7 @@ class Meter:
 
 
 class Sketch:
-    """Collects notes by part while a track is composed; `score` freezes it.
+    """Collects notes by part during composition; `score` turns them into a score.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ class Sketch:
         self._notes: dict[str, list[Note]] = {}
 
     def bar_beat(self, bar: int, beat: float = 0.0) -> float:
-        """Beat, counted from the track's start, of a place in a bar."""
+        """Beat of a position in a bar, counted from the start of the track."""
         return bar * self.meter.beats_per_bar + beat
 
     def section_of(self, bar: int) -> Section:
-        """Section that a bar lies in."""
+        """Section that contains a bar."""
         return next((s for s in self.sections if bar in s.bars), self.sections[-1])
 
     def part(self, name: str, voice: Voice, **strip: Any) -> None:
@@ -106,7 +106,7 @@ class Sketch:
         pan: float = 0.0,
         late_seconds: float = 0.0,
     ) -> None:
-        """Play a note on a beat counted from the track's start, as loosely as the metre says."""
+        """Play a note on a beat, counted from the start of the track, with the metre's looseness."""
         start = self.meter.seconds(beat)
         length = self.meter.seconds(beat + beats) - start
         loose = float(np.clip(self.rng.normal(0.0, self.meter.looseness_seconds), -0.03, 0.03))
@@ -126,7 +126,7 @@ class Sketch:
         gate: float = 0.2,
         unit: float = 0.25,
     ) -> None:
-        """Play a drum pattern such as ``"X...x.g."`` from a bar's start: X accent, x hit, o soft, g ghost, . rest."""
+        """Play a one-bar drum pattern such as ``"X...x.g."``: X accent, x hit, o soft, g ghost, . rest."""
         for i, symbol in enumerate(pattern):
             if symbol != "." and i * unit < self.meter.beats_per_bar:
                 self.note(name, self.bar_beat(bar, i * unit), gate, pitch, _STEP_VELOCITIES[symbol] * level)
@@ -141,7 +141,7 @@ class Sketch:
         *,
         strum_seconds: float = 0.0,
     ) -> None:
-        """Play pitches together, or one shortly after the other."""
+        """Play pitches together or strummed."""
         for i, pitch in enumerate(pitches):
             self.note(name, beat, beats, pitch, velocity, late_seconds=i * strum_seconds)
 
@@ -158,7 +158,7 @@ class Sketch:
         n_bars: int | None = None,
         legato: float = 1.0,
     ) -> None:
-        """Play a melody; `ornament` is the likelihood of a grace note, slide or turn before a note."""
+        """Play a melody; `ornament` is the probability of a grace note, slide or turn before a note."""
         end = (n_bars or self.n_bars) * self.meter.beats_per_bar
         for item in notes:
             if item.beat >= end - 1e-6:
@@ -185,7 +185,7 @@ class Sketch:
                 self.note(name, beat, beats, pitch, item.velocity * level)
 
     def rest(self, first_beat: float, last_beat: float, *keep: str) -> None:
-        """Silence everything but the parts in `keep` between two beats: nothing starts there and nothing rings on."""
+        """Silence all parts except `keep` between two beats: no note starts there or rings into it."""
         start, end = self.meter.seconds(first_beat) - 0.02, self.meter.seconds(last_beat) - 0.02
         for name, notes in self._notes.items():
             if name not in keep:
@@ -198,7 +198,7 @@ class Sketch:
                 ]
 
     def curve(self, values: dict[str, tuple[float, float]], default: tuple[float, float]) -> Curve:
-        """Break points that go from the first to the second value over each section, by the section's name."""
+        """Breakpoints that move from the first to the second value over each section, by section name."""
         points = []
         for section in self.sections:
             first, last = values.get(section.name, default)
@@ -208,7 +208,7 @@ class Sketch:
         return tuple(points)
 
     def score(self, production: Production, seed: tuple[int, ...], *, duck_by: str | None = None) -> Score:
-        """Freeze into a score; `duck_by` names the part whose notes push ducked parts down."""
+        """Build the score; `duck_by` names the part whose notes trigger ducking."""
         parts = tuple(
             replace(part, notes=tuple(sorted(self._notes[name], key=lambda n: (n.start_seconds, n.pitch))))
             for name, part in self._parts.items()

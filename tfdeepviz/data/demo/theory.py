@@ -1,4 +1,4 @@
-"""Musical material: scales, chords with voice-leading, motifs and melodies, and the plan of a track's sections."""
+"""Musical material: scales, chords with voice leading, motifs, melodies, and section plans."""
 
 import itertools
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ SCALES: dict[str, Scale] = {
 
 
 def degree_pitch(scale: Scale, tonic: float, degree: int) -> float:
-    """MIDI pitch of a scale degree (0 is the tonic; octaves go on in both directions)."""
+    """MIDI pitch of a scale degree; 0 is the tonic, and degrees extend over octaves in both directions."""
     octave, step = divmod(degree, len(scale))
     return tonic + 12 * octave + scale[step]
 
 
 def chord_pitches(scale: Scale, tonic: float, degree: int, size: int = 3) -> tuple[float, ...]:
-    """MIDI pitches of stacked thirds upon a degree, in root position."""
+    """MIDI pitches of stacked thirds on a degree, in root position."""
     return tuple(degree_pitch(scale, tonic, degree + 2 * i) for i in range(size))
 
 
 def voice_lead(chords: Sequence[Sequence[float]], centre: float) -> list[tuple[float, ...]]:
-    """Choose octaves so that each chord lies near `centre` and moves little from the one before."""
+    """Choose octaves that keep each chord near `centre` and close to the previous chord."""
     voicings: list[tuple[float, ...]] = []
     for chord in chords:
         options = []
@@ -57,7 +57,7 @@ def voice_lead(chords: Sequence[Sequence[float]], centre: float) -> list[tuple[f
 
 
 def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...] | None, centre: float) -> float:
-    """Motion from the chord before, plus penalties for wide, clustered or far-off voicings."""
+    """Motion from the previous chord, plus penalties for wide, clustered or distant voicings."""
     clusters = sum(2.0 for low, high in itertools.pairwise(voicing) if high - low < 1.5)
     spread = max(0.0, voicing[-1] - voicing[0] - 14.0) + clusters
     motion = sum(min(abs(p - q) for q in before) for p in voicing) if before else 0.0
@@ -66,7 +66,7 @@ def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...] | None, 
 
 @dataclass(frozen=True)
 class Motif:
-    """A short idea: onsets and durations in beats, and scale steps relative to where it is put."""
+    """A short idea: onsets and durations in beats, and scale steps relative to its position."""
 
     onsets: tuple[float, ...]
     durations: tuple[float, ...]
@@ -75,7 +75,7 @@ class Motif:
 
 @dataclass(frozen=True)
 class MelodyNote:
-    """A note of a melody, before it gets a sound; `degree` counts scale steps from the tonic."""
+    """A note of a melody, without a voice; `degree` counts scale steps from the tonic."""
 
     beat: float
     beats: float
@@ -92,7 +92,7 @@ def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> 
     beats : float
         Length.
     density : float in (0, 1]
-        Share of the grid's places that sound; strong places are likelier.
+        Fraction of grid positions with a note; strong positions are more likely.
     unit : float
         Grid in beats.
     """
@@ -110,7 +110,7 @@ def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> 
 
 
 def vary_motif(rng: Rng, motif: Motif) -> Motif:
-    """Keep a motif's rhythm and beginning, and turn its end another way."""
+    """Vary the end of a motif; its rhythm and beginning stay the same."""
     steps = list(motif.steps)
     for i in range(max(1, len(steps) // 2), len(steps)):
         steps[i] = int(np.clip(steps[i] + rng.choice([-2, -1, 1, 2]), -4, 6))
@@ -128,7 +128,7 @@ def make_melody(
     form: str = "ABAC",
     scale_size: int = 7,
 ) -> list[MelodyNote]:
-    """Melody over a row of chords, one a bar, from one motif, its variation and a cadence.
+    """Melody over one chord per bar, from a motif, its variation and a cadence.
 
     Parameters
     ----------
@@ -136,11 +136,11 @@ def make_melody(
     roots : sequence of int
         Scale degree of the chord in each bar.
     beats_per_bar, density, unit
-        As in `make_motif`.
+        See `make_motif`.
     register : int
-        Degree about which the melody lies.
+        Central degree of the melody.
     form : str
-        Letter per bar, repeated; equal letters share a motif, the last one of the form comes to rest.
+        One letter per bar, repeated. Equal letters share a motif; the last letter comes to rest.
     scale_size : int
         Number of degrees in the octave.
     """
@@ -175,7 +175,7 @@ def make_melody(
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of a track; `energy` in [0, 1] says how full it is."""
+    """A section of a track; `energy` in [0, 1] is its density."""
 
     name: str
     first_bar: int
@@ -184,15 +184,14 @@ class Section:
 
     @property
     def bars(self) -> range:
-        """Its bars, counted from the track's start."""
+        """Its bars, counted from the start of the track."""
         return range(self.first_bar, self.first_bar + self.n_bars)
 
 
 def plan_sections(form: Sequence[tuple[str, float, float]], n_bars: int) -> tuple[Section, ...]:
-    """Lay a form of ``(name, bars, energy)`` over a number of bars.
+    """Fit a form of ``(name, bars, energy)`` to a number of bars.
 
-    The form is stretched or squeezed to fit, and repeated where the track is long; sections squeezed to nothing are
-    left out.
+    The form is stretched or compressed to fit, and repeated for long tracks. Sections reduced to zero bars are dropped.
     """
     total = sum(bars for _, bars, _ in form)
     rounds = max(1, round(n_bars / total))

@@ -1,6 +1,6 @@
 """Instruments: functions ``(tone, rng, *, character) -> sound``, mono ``[n]`` or stereo ``[2, n]``, peaks near 0.5.
 
-A genre picks some with `functools.partial`, which fixes their character.
+Genres fix an instrument's character with `functools.partial`.
 """
 
 import math
@@ -32,7 +32,7 @@ def _pitch(
     vibrato_hz: float = 5.3,
     vibrato_onset_seconds: float = 0.25,
 ) -> Signal:
-    """Pitch curve in Hz [shape=(n,)]: glides in from the bend, then vibrato grows."""
+    """Pitch curve in Hz: a glide from the bend, then growing vibrato [shape=(n,)]."""
     if not tone.bend_semitones and not vibrato_cents:
         return np.full(n, tone.frequency_hz)
     t = dsp.time_axis(n // _CONTROL_SAMPLES + 2) * _CONTROL_SAMPLES
@@ -87,7 +87,7 @@ def clap(tone: Tone, rng: Rng, *, ring_seconds: float = 0.22) -> Signal:
 def cymbal(
     tone: Tone, rng: Rng, *, metal: float = 0.6, highpass_hz: float = 7_000.0, ring_seconds: float | None = None
 ) -> Signal:
-    """Hi-hat, ride or crash: inharmonic pulses and noise; the gate is its ring unless `ring_seconds` is given."""
+    """Hi-hat, ride or crash: inharmonic pulses and noise; rings for the gate unless `ring_seconds` is given."""
     ring = ring_seconds or tone.gate_seconds
     n = dsp.n_samples(ring + 0.03)
     ratios = np.array([2.0, 3.0, 4.16, 5.43, 6.79, 8.21])
@@ -179,7 +179,7 @@ def plucked(
     choke_seconds: float = 0.12,
     glide_seconds: float = 0.06,
 ) -> Signal:
-    """Plucked string with a resonant body; `buzz` bends the wave as a flat bridge (sitar) or a fret does."""
+    """Plucked string with a resonant body; `buzz` distorts the wave like a flat bridge (sitar) or a fret."""
     ring = min(t60_seconds, tone.gate_seconds + 3 * choke_seconds)
     n = dsp.n_samples(ring)
     string = dsp.pluck_string(
@@ -308,7 +308,7 @@ def synth_bass(
     sub: float = 0.5,
     glide_seconds: float = 0.05,
 ) -> Signal:
-    """Mono synthesiser with a resonant filter envelope: house bass, acid line or pluck, by its settings."""
+    """Mono synthesiser with a resonant filter envelope: house bass, acid line or pluck, depending on the settings."""
     envelope = dsp.adsr(tone.gate_seconds, attack_seconds=0.003, decay_seconds=0.3, sustain=0.75, release_seconds=0.06)
     n = len(envelope)
     f = _pitch(tone, n, glide_seconds=glide_seconds)
@@ -414,7 +414,7 @@ def bowed(
 
 
 def ensemble(tone: Tone, rng: Rng, *, attack_seconds: float = 0.35, brightness_hz: float = 3_000.0) -> Signal:
-    """String section: several players a side, each with a vibrato and a tuning of its own [shape=(2, n)]."""
+    """String section: several players per side, each with their own vibrato and tuning [shape=(2, n)]."""
     envelope = dsp.adsr(
         tone.gate_seconds, attack_seconds=attack_seconds, decay_seconds=1.0, sustain=0.9, release_seconds=0.45
     )
@@ -450,7 +450,7 @@ def voice(
     vibrato_cents: float = 28.0,
     attack_seconds: float = 0.05,
 ) -> Signal:
-    """Singing-like voice: glottal pulses through formants that move from one vowel to the next over the note."""
+    """Singing voice: glottal pulses through formants that move from vowel to vowel during the note."""
     envelope = dsp.adsr(
         tone.gate_seconds, attack_seconds=attack_seconds, decay_seconds=0.4, sustain=0.85, release_seconds=0.12
     )
@@ -483,7 +483,7 @@ def riser(tone: Tone, rng: Rng, *, falling: bool = False) -> Signal:
 
 
 def grain(tone: Tone, rng: Rng, *, roughness: float = 0.5) -> Signal:
-    """One grain of a cloud: a windowed FM chirp at a random place in stereo [shape=(2, n)]."""
+    """One grain of a cloud: a windowed FM chirp at a random stereo position [shape=(2, n)]."""
     n = dsp.n_samples(tone.gate_seconds)
     window = np.hanning(n + 2)[1:-1] ** float(rng.uniform(0.6, 2.0))
     f = tone.frequency_hz * 2 ** (np.linspace(0.0, float(rng.normal(0.0, 0.4)), n))

@@ -1,1 +1,1 @@
-"""One module a genre: ``compose(artist, rng, duration_seconds, seed)`` writes a score."""
+"""One module per genre: ``compose(artist, rng, duration_seconds, seed)`` writes a score."""

@@ -13,7 +13,7 @@ from tfdeepviz.data.demo.sketch import Meter, Sketch
 def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, ...]) -> Score:
     """Compose one track of an Experimental artist."""
     style = ("drone", "glitch", "bells", "grains")[artist.variant % 4]
-    meter = Meter(60.0, 1.0, looseness_seconds=0.0)  # a beat is a second: time is free
+    meter = Meter(60.0, 1.0, looseness_seconds=0.0)  # one beat per second, without metre
     weights = rng.dirichlet(np.full(5, 6.0)) * 30.0
     names = ("still", "cloud", "broken", "toll", "swarm")
     energies = {"still": 0.3, "cloud": 0.6, "broken": 0.9, "toll": 0.5, "swarm": 1.0}
@@ -62,7 +62,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     s.part("breath", partial(voices.riser, falling=True), level_db=-18, reverb_db=-8)
 
     def events(per_second: float, start: float, end: float) -> list[float]:
-        """Times that come in bursts: gaps are exponential, with a rate that wanders."""
+        """Event times in bursts: exponential gaps at a drifting rate."""
         times: list[float] = []
         now = start
         while True:

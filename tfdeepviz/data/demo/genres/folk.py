@@ -1,4 +1,4 @@
-"""Folk: waltz, jig, slow air or reel: fingerpicked strings, a drone, a tune on whistle, fiddle or voice."""
+"""Folk: waltz, jig, slow air or reel, with fingerpicked strings, a drone, and a tune on whistle, fiddle or voice."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Hip-Hop: boom-bap, lo-fi, trap or west coast: swung drums, sampled chords, deep bass, an old record's noise."""
+"""Hip-Hop: boom-bap, lo-fi, trap or west coast, with swung drums, sampled chords, deep bass and vinyl noise."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Instrumental: piano, harp and strings with rubato: grows from almost nothing to a climax, rests, and ends softly."""
+"""Instrumental: piano, harp and strings with rubato; builds from almost nothing to a climax, pauses, ends softly."""
 
 from functools import partial
 

@@ -14,7 +14,7 @@ from tfdeepviz.data.demo.theory import SCALES, degree_pitch, make_melody
 
 @dataclass(frozen=True)
 class _Tradition:
-    """A musical tradition that the International genre borrows from; patterns have a symbol per sixteenth."""
+    """A musical tradition that the International genre draws on; patterns have one symbol per sixteenth."""
 
     scales: tuple[str, ...]
     tempo: tuple[float, float]

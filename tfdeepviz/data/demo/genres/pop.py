@@ -1,4 +1,4 @@
-"""Pop: bright four-chord songs: sung hook, claps, a verse that holds back and a chorus that lifts."""
+"""Pop: bright four-chord songs with a sung hook, claps, a restrained verse and a lifting chorus."""
 
 from functools import partial
 

@@ -164,7 +164,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
                 ornament=0.6,
                 legato=1.05,
             )
-        if section.name in ("verse", "down"):  # all stop before the chorus
+        if section.name in ("verse", "down"):  # full stop before the chorus
             end = s.bar_beat(section.first_bar + section.n_bars)
             s.rest(end - (0.5 if section.name == "verse" else 1.0), end)
     production = Production(
