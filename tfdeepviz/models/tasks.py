@@ -432,7 +432,7 @@ class ContrastiveTask(Task):
 
     @property
     def _contrast(self) -> dict[str, Any]:
-        assert self.preset.contrast is not None  # says the schema
+        assert self.preset.contrast is not None  # guaranteed by the schema
         return self.preset.contrast
 
     def _n_songs(self, split: str) -> int:
