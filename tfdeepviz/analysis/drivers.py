@@ -1,4 +1,4 @@
-"""What can drive the parameters: bundles, and plain ways to compare them with. All start from a track's sound."""
+"""Drivers of the parameters: bundles, and simple baselines to compare them with. All start from a track's sound."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tfdeepviz.mapping.time import TimeSettings
 # Frames of 25 ms, one every 10 ms.
 _N_FFT, _HOP = 1_102, 441
 _ROW_SECONDS = _HOP / RATE_HZ
-#: Of ten bands that are equally wide to the ear: from where to where each reaches.
+#: Lower and upper ends of ten bands that are about equally wide to the ear.
 TEN_BANDS_HZ = tuple(zip(np.geomspace(40, 16_000, 11)[:-1], np.geomspace(40, 16_000, 11)[1:], strict=True))
 _THREE_BANDS_HZ = ((20.0, 250.0), (250.0, 4_000.0), (4_000.0, 16_000.0))
 
-#: How fast the random walk returns to its middle.
+#: Time constant with which the random walk returns to its middle.
 _WALK_SECONDS = 1.0
 
-#: The original makes an encoding from so much sound, and the next one from the next.
+#: Length of the windows that the original encodes, one after another without overlap.
 _ORIGINAL_SECONDS = 0.96
 _ORIGINAL_TOLERANCE_SECONDS = 0.02
-#: Its slider stands in the middle.
+#: Smoothing of the original with its slider in the middle.
 _ORIGINAL_TIME = TimeSettings(interpolation="linear", attack=0.5, release=0.5, tick_seconds=0.01)
 
 Kind = Literal["bundle", "original", "baseline"]
@@ -41,14 +41,14 @@ Kind = Literal["bundle", "original", "baseline"]
 
 @dataclass(frozen=True)
 class Driver:
-    """A line of the table.
+    """A driver, which makes one line of the table.
 
     Attributes
     ----------
     name
-        Says which it is.
+        Unique name.
     note
-        What else there is to know.
+        Settings worth knowing.
     kind
         `bundle`, `original` for the original's settings, or `baseline`.
     """
@@ -59,19 +59,19 @@ class Driver:
 
 
 class Source(Protocol):
-    """Gives one or more drivers, which share work."""
+    """Provides one or more drivers that share work."""
 
     @property
     def drivers(self) -> Sequence[Driver]:
-        """Always the same."""
+        """Drivers of this source, in a fixed order."""
 
     def play(self, sound: Sound) -> Iterator[Floats]:
-        """Give each driver's parameters [shape=(n_frames, n_parameters)] at `FRAMES_PER_SECOND`, one after the other.
+        """Yield each driver's parameters [shape=(n_frames, n_parameters)] at `FRAMES_PER_SECOND`, in their order.
 
         Raises
         ------
         AudioTooShortError
-            If there is too little sound for it.
+            If the sound is too short for the source.
         """
 
 
@@ -81,11 +81,11 @@ class BundleSource:
     Parameters
     ----------
     bundle
-        Its encoders run once a track, whatever the number of mappings.
+        Bundle to play. Its encoders run once per track, whatever the number of mappings.
     name
-        What to call it.
+        Name of the bundle in the table.
     all_mappings
-        Not only the default.
+        Offer all mappings, not only the default one.
     """
 
     def __init__(self, bundle: Bundle, *, name: str, all_mappings: bool = False) -> None:
@@ -117,7 +117,7 @@ class BundleSource:
         params = self._extractor.bundle.params
         analysis = self._extractor.analyze(sound.at(params.sample_rate_hz))
         for _, mappings in groupby(self._mappings, key=lambda mapping: mapping.projection.name):
-            # With the same times they move together, which takes no longer than one.
+            # These share their times, so all of them can be played as quickly as one.
             times, parameters = zip(*(mapping.parameters(analysis.encodings) for mapping in mappings), strict=True)
             played = sound.play(times[0], np.hstack(parameters), self._time, analysis.onsets)
             yield from np.hsplit(played, len(parameters))
@@ -134,7 +134,7 @@ class BundleSource:
 
 
 def bundle_sources(bundles: Sequence[Bundle], *, all_mappings: bool = False) -> list[BundleSource]:
-    """One for each bundle, named so that no two are alike."""
+    """Make a source for each bundle, with distinct names."""
     labels = Counter(bundle.label for bundle in bundles)
     return [
         BundleSource(
@@ -170,16 +170,16 @@ def _smoothing(time: TimeSettings) -> str:
 
 
 def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: float) -> Floats:
-    """Levels of bands in dB, every 10 ms.
+    """Measure the levels of bands in dB, every 10 ms.
 
     Parameters
     ----------
     pcm : [shape=(n_samples,)]
-        At `RATE_HZ`.
+        Sound at `RATE_HZ`.
     bands_hz
-        From where (included) to where (not included) each band reaches.
+        Lower (inclusive) and upper (exclusive) end of each band.
     floor_db
-        What is quieter counts as this.
+        Lowest level; anything quieter is raised to it.
 
     Returns
     -------
@@ -193,15 +193,15 @@ def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: 
     return levels
 
 
-#: Of the rows of features: ten bands, three bands, and a walk.
+#: Columns of the features: ten bands, three bands, and a random walk.
 _TEN, _THREE, _WALK = slice(0, 10), slice(10, 13), slice(13, 13 + N_PARAMETERS)
 
 
 def _features(sound: Sound, floor_db: float) -> Floats:
-    """What all baselines are made of, every 10 ms."""
+    """Compute the features that all baselines are made of, every 10 ms."""
     levels = band_levels(sound.pcm, [*TEN_BANDS_HZ, *_THREE_BANDS_HZ], floor_db=floor_db)
     steps = np.random.default_rng(sound.track_id).normal(size=(len(levels), N_PARAMETERS))
-    # Left to itself, a walk ends its first half where it begins its second, and is found again by that.
+    # A pure random walk would start its second half where its first half ends, and self-retrieval would notice.
     walk = lfilter([1], [1, -math.exp(-_ROW_SECONDS / _WALK_SECONDS)], steps, axis=0)
     return np.concatenate([levels, walk], axis=1)
 
@@ -228,7 +228,7 @@ _BASELINES = (
 
 
 class BaselineSource:
-    """Baselines, scaled by training tracks: each one's mean to 0.5, one standard deviation to 0.4 from it."""
+    """Baselines, scaled with training tracks: the mean of each is at 0.5, and one standard deviation 0.4 from it."""
 
     def __init__(self, scaling: Scaling, floor_db: float) -> None:
         self._scaling = scaling
@@ -242,9 +242,9 @@ class BaselineSource:
         Parameters
         ----------
         sounds
-            Of the training split, at least one; they are taken one at a time.
+            Sounds of the training split, at least one; they are read one at a time.
         floor_db
-            What is quieter counts as this.
+            Lowest level; anything quieter is raised to it.
         """
         rows = [_features(sound, floor_db).astype(np.float32) for sound in sounds]
         return cls(Scaling.fit(np.concatenate(rows), mode="features", method="standard"), floor_db)

@@ -1,4 +1,4 @@
-"""How well a rendered picture follows the music: measures of its frames beside the sound that they were drawn to."""
+"""How well a rendered picture follows the music: compares its frames with the sound that they were drawn to."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.quality import following
 from tfdeepviz.models.scores import Interval, interval_of_mean
 
-#: Of all frames that are measured; a frame lasts a whole number of samples.
+#: Rate of all measured frames; a frame lasts a whole number of samples.
 FRAMES_PER_SECOND = 30
 
-#: After the music's end, a picture may take so long to come to rest.
+#: Time that a picture may take to come to rest after the music ends.
 REST_SECONDS = 1.0
 
-#: What is quieter counts as this.
+#: Lowest amplitude; anything quieter is raised to it.
 _FLOOR_AMPLITUDE = 1e-5
-#: Optical flow is looked at in every sixth pair of frames: of all of them it would take ten times as long as the rest.
+#: Optical flow is computed for every sixth pair of frames: all pairs would take ten times as long as the rest.
 _FLOW_EVERY = 6
 #: Share of the frames that count as strong onsets, and how many frames a picture may take to answer one.
 _STRONG_SHARE = 0.1
 _ANSWER_FRAMES = 3
-#: In 8-bit steps; a median change below does not divide.
+#: Lower limit, in 8-bit steps, for a median change that divides.
 _LEAST_CHANGE = 1e-3
 _CONSTANT = 1e-9
 
-# As in webapp/frontend/src/visuals/flash-limiter.ts: WCAG's limits, and cells of 2.5 % of the picture.
+# As in webapp/frontend/src/visuals/flash-limiter.ts: WCAG's limits, with cells of 2.5 % of the picture.
 _COLUMNS, _ROWS = 8, 5
 _LIGHT_CHANGE, _RED_CHANGE = 0.1, 20 / 320
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -43,12 +43,12 @@ Frames = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Heard:
-    """What there is to follow in a clip.
+    """Features of a clip that a picture can follow.
 
     Attributes
     ----------
     onset : np.ndarray [shape=(n_frames,)]
-        Onset strength: how the sound rises from the frame before to this one.
+        Onset strength: how much the sound rises from the previous frame to this one.
     loudness_db : np.ndarray [shape=(n_seconds,)]
         RMS of each whole second, in dB of full scale.
     """
@@ -59,7 +59,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Followed:
-    """A picture beside a clip.
+    """How a picture follows one clip.
 
     Attributes
     ----------
@@ -68,19 +68,19 @@ class Followed:
     z
         Its distance from chance; see `quality.Responsiveness`.
     lag_seconds
-        How much later the picture is.
+        Delay of the picture.
     energy
-        Spearman correlation of one-second means of the change with the loudness of these seconds.
+        Spearman correlation of one-second means of the change with the loudness of the same seconds.
     stillness
-        Change in silence by the median change in music: 0 stands still.
+        Change in silence divided by the median change in music; 0 for a picture that stands still.
     visibility
-        By how many just noticeable differences (CIEDE2000) more than usual the picture changes at strong onsets.
+        How much more than usual the picture changes at strong onsets, in just noticeable differences (CIEDE2000).
     visibility_ratio
-        How many times as much as usual it changes there.
+        The change there, divided by the usual change.
     flashes
-        The most within any second, in any cell of the picture; WCAG allows three.
+        Largest number within any second, in any cell of the picture; WCAG allows three.
     change
-        Mean change of the colours from frame to frame, in 8-bit steps.
+        Mean change of colour from frame to frame, in 8-bit steps.
     luma
         Mean brightness, 0 to 255.
     flow
@@ -102,13 +102,13 @@ class Followed:
 
 @dataclass(frozen=True)
 class Summary:
-    """A picture over clips.
+    """How a picture follows several clips.
 
     Attributes
     ----------
     means, intervals
-        Of each field of `Followed`, by its name: mean over the clips and 95 % bootstrap interval over artists. The lag
-        is the median, flashes are the most in any clip; neither has an interval.
+        Mean over the clips and 95 % bootstrap interval over artists, by the name of each field of `Followed`. For the
+        lag it is the median, for flashes the largest number in any clip; neither has an interval.
     """
 
     means: dict[str, float]
@@ -116,18 +116,18 @@ class Summary:
 
 
 def hear(pcm: npt.ArrayLike, n_frames: int) -> Heard:
-    """Measure a clip.
+    """Measure the sound of a clip.
 
     Parameters
     ----------
     pcm : [shape=(n_samples,)]
-        Mono, at `RATE_HZ`.
+        Mono sound at `RATE_HZ`.
     n_frames
-        How many frames were drawn, the first one at its start.
+        Number of frames drawn, the first one at the start of the clip.
     """
     samples = np.asarray(pcm, np.float32)
     hop = RATE_HZ // FRAMES_PER_SECOND
-    # Padded by a hop, so that a frame at the very end is heard, too.
+    # Padded, so that a frame at the very end has an onset strength, too.
     padded = np.pad(samples, (0, max(0, n_frames * hop - len(samples))))
     onset = load_librosa().onset.onset_strength(y=padded, sr=RATE_HZ, hop_length=hop)[:n_frames]
     seconds = samples[: len(samples) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
@@ -136,21 +136,22 @@ def hear(pcm: npt.ArrayLike, n_frames: int) -> Heard:
 
 
 def measure(music: Frames, silence: Frames, heard: Heard) -> Followed:
-    """Measure a picture.
+    """Measure how a picture follows a clip.
 
     Parameters
     ----------
     music : np.ndarray [shape=(n_frames, height, width, 3)]
-        sRGB at `FRAMES_PER_SECOND`, drawn to the clip.
+        Frames in sRGB at `FRAMES_PER_SECOND`, drawn to the clip.
     silence : np.ndarray [shape=(n, height, width, 3)]
-        The frames after it, drawn to digital silence. The first `REST_SECONDS` do not count.
+        The frames that follow, drawn to digital silence. The first `REST_SECONDS` do not count.
     heard
-        The clip.
+        Features of the clip.
 
     Raises
     ------
     InputError
-        If there are not as many frames as onsets, fewer than three seconds of music, or no frames of silence.
+        If the numbers of frames and onsets differ, or if there are fewer than three seconds of music or too few frames
+        of silence.
     """
     if music.ndim != 4 or len(music) != len(heard.onset):
         raise InputError(f"frames of shape {music.shape} and {len(heard.onset)} onsets: one onset for each frame")
@@ -177,14 +178,14 @@ def measure(music: Frames, silence: Frames, heard: Heard) -> Followed:
 
 
 def changes(frames: Frames) -> Floats:
-    """Mean absolute change of colour of each frame, from the second on, to the one before, in 8-bit steps."""
+    """Mean absolute change of colour between each frame and the previous one, in 8-bit steps, from the second on."""
     change: Floats = np.abs(np.diff(frames.astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
     return change
 
 
 def energy(change: Floats, loudness_db: Floats) -> float:
-    """Spearman correlation of one-second means of `changes` with loudness; 0 where one of them never changes."""
-    frame = np.arange(1, len(change) + 1)  # that each change leads to
+    """Spearman correlation of one-second means of `changes` with loudness; 0 if either of them never changes."""
+    frame = np.arange(1, len(change) + 1)  # the frame that each change leads to
     means = np.array(
         [
             change[frame // FRAMES_PER_SECOND == second].mean()
@@ -198,27 +199,28 @@ def energy(change: Floats, loudness_db: Floats) -> float:
 
 
 def colour_differences(frames: Frames) -> Floats:
-    """CIEDE2000 of each frame, from the second on, to the one before, mean over the picture."""
+    """CIEDE2000 between each frame and the previous one, mean over the picture, from the second frame on."""
     lab = rgb2lab(frames)
     difference: Floats = deltaE_ciede2000(lab[1:], lab[:-1]).mean(axis=(1, 2)).astype(np.float64)
     return difference
 
 
 def visibility(difference: Floats, onset: Floats) -> tuple[float, float]:
-    """Tell how much more the picture changes at strong onsets.
+    """Measure how much more the picture changes at strong onsets than usual.
 
-    What counts at a frame is the largest difference among it and the two after it. Of all frames the median is the
-    usual; a picture that changes at random is as usual at onsets, whatever it changes by.
+    The change at a frame is the largest difference among it and the next two. The usual change is the median over all
+    frames, so a picture that changes at random scores as usual at onsets, however much it changes.
 
     Parameters
     ----------
     difference, onset : [shape=(n,)]
-        From the second frame on: `colour_differences`, and the onset strength.
+        `colour_differences` and the onset strength, from the second frame on.
 
     Returns
     -------
     more, ratio
-        Mean at the strongest tenth of the onsets, less the usual and by the usual. 0 of what never changes.
+        Mean change at the strongest tenth of the onsets: minus the usual change, and divided by it. Both are 0 for a
+        picture that never changes.
     """
     padded = np.pad(difference, (0, _ANSWER_FRAMES - 1), mode="edge")
     answer = np.lib.stride_tricks.sliding_window_view(padded, _ANSWER_FRAMES).max(axis=1)
@@ -232,7 +234,7 @@ def flow(frames: Frames) -> float:
     luma = (frames[::_FLOW_EVERY] @ _LUMA).astype(np.float32) / 255
     after = (frames[1::_FLOW_EVERY] @ _LUMA).astype(np.float32) / 255
     lengths = [
-        # Where nothing changes there is nothing to solve for.
+        # Without any change there is no flow to solve for.
         0.0 if np.array_equal(a, b) else float(np.hypot(*optical_flow_ilk(a, b, radius=4, num_warp=3)).mean())
         for a, b in zip(luma, after, strict=False)
     ]
@@ -240,30 +242,30 @@ def flow(frames: Frames) -> float:
 
 
 def flashes(frames: Frames) -> int:
-    """Count flashes as the player's limiter does: the most within any second, in any of forty cells.
+    """Count flashes as the player's limiter does: the largest number within any second, in any of forty cells.
 
-    A general flash is a rise of relative luminance by a tenth after a fall by as much. A red flash is the same of what
-    red has more than green and blue together, where it is four fifths of the three, by 20 / 320.
+    A general flash is a rise of relative luminance by a tenth after a fall by as much. A red flash is the same for the
+    excess of red over green plus blue, by 20 / 320, where red makes up four fifths of all three.
     """
     linear = _linear(frames)
     light = linear @ _LUMA
     excess = np.maximum(0, linear[..., 0] - linear[..., 1] - linear[..., 2])
-    # As in the limiter: what is nearly saturated counts in part, so that a hue at the limit is no flash.
+    # As in the limiter: nearly saturated colours count in part, so that a hue at the limit is not a flash.
     share = np.clip(10 * linear[..., 0] / np.maximum(1e-5, linear.sum(axis=-1)) - 7, 0, 1)
     return max(_most_flashes(_cells(light), _LIGHT_CHANGE), _most_flashes(_cells(share * excess), _RED_CHANGE))
 
 
 def summarize(followed: Sequence[Followed], artists: Sequence[str], seed: int = 0) -> Summary:
-    """Put the clips of a picture together.
+    """Summarise the measurements of a picture over its clips.
 
     Parameters
     ----------
     followed
-        At least one.
+        Measurements of at least one clip.
     artists
-        Of each clip; "" is unknown.
+        Artist of each clip; "" if unknown.
     seed
-        Of resampling.
+        Seed for resampling.
     """
     means, intervals = {}, {}
     for name in (field.name for field in fields(Followed)):
@@ -286,14 +288,14 @@ def _linear(frames: Frames) -> Floats:
 
 
 def _cells(values: Floats) -> Floats:
-    """Means [shape=(n_frames, 40)] of values [shape=(n_frames, height, width)]; cells may share rows of pixels."""
+    """Average values [shape=(n_frames, height, width)] over cells [shape=(n_frames, 40)]; cells may share pixels."""
     _, height, width = values.shape
     cells: Floats = np.einsum("nhw,rh,cw->nrc", values, _shares(height, _ROWS), _shares(width, _COLUMNS), optimize=True)
     return cells.reshape(len(values), -1)
 
 
 def _shares(n_pixels: int, n_cells: int) -> Floats:
-    """Weight of each pixel in each cell [shape=(n_cells, n_pixels)]: as much of it as lies there."""
+    """Weight of each pixel in each cell [shape=(n_cells, n_pixels)]: the share of the pixel that lies in the cell."""
     edges = np.arange(n_cells + 1) * n_pixels / n_cells
     pixel = np.arange(n_pixels)
     inside = np.minimum(pixel + 1, edges[1:, None]) - np.maximum(pixel, edges[:-1, None])
@@ -302,7 +304,7 @@ def _shares(n_pixels: int, n_cells: int) -> Floats:
 
 
 def _most_flashes(cells: Floats, change: float) -> int:
-    """Most rises by `change` after falls by as much within any second, of values [shape=(n_frames, n_cells)]."""
+    """Largest number of rises by `change` after equal falls within any second [values: shape=(n_frames, n_cells)]."""
     low, high = cells[0].copy(), cells[0].copy()
     rising = np.ones(cells.shape[1], bool)
     rises = np.zeros(cells.shape, int)

@@ -1,4 +1,4 @@
-"""Bundles, their mappings and baselines on the tracks of a dataset: a table of their quality, and a page."""
+"""Quality of bundles, their mappings and baselines on the tracks of a dataset, as a table and a page."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tfdeepviz.mapping.quality import (
 )
 from tfdeepviz.page import GRADIENT, draw, load_template, signed
 
-#: Training tracks that the baselines are scaled by.
+#: Number of training tracks that the baselines are scaled with.
 N_FITTED_TRACKS = 64
 
-#: Of longer tracks, only the beginning is measured; bounds the memory.
+#: Only this much of a track is measured, from its beginning; bounds the memory.
 MAX_SECONDS = 300.0
 
 _EXAMPLE_SECONDS = 10
@@ -48,9 +48,9 @@ class Line:
     Attributes
     ----------
     driver, quality
-        What is measured and what came out.
+        The driver, and its measured quality.
     example : np.ndarray [shape=(n_frames, n_parameters)]
-        Its parameters over the table's example.
+        Parameters of the driver during the table's example.
     """
 
     driver: Driver
@@ -60,14 +60,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Example:
-    """Some seconds of the track whose onsets stand out most.
+    """A few seconds of the track whose onsets stand out most.
 
     Attributes
     ----------
     title, artist
-        Of the track.
+        Title and artist of the track.
     start_seconds
-        Where they begin.
+        Start of the example within the track.
     onset : np.ndarray [shape=(n_frames,)]
         Onset strength.
     """
@@ -80,22 +80,22 @@ class Example:
 
 @dataclass(frozen=True)
 class QualityTable:
-    """What was measured, on what.
+    """All measurements, and the data behind them.
 
     Attributes
     ----------
     dataset_name, dataset_digest, splits
-        Where the tracks are from.
+        Source of the tracks.
     n_tracks, n_short
-        Measured, and left out because they are too short.
+        Number of tracks measured, and of tracks left out because they are too short.
     n_fitted
-        Training tracks that the baselines are scaled by.
+        Number of training tracks that the baselines are scaled with.
     genres
-        Tracks of those that could be compared; see `tfdeepviz.mapping.quality.comparable_genres`.
+        Number of tracks per comparable genre; see `tfdeepviz.mapping.quality.comparable_genres`.
     seed
-        Of all choices.
+        Seed for all random choices.
     lines, example
-        Bundles, the original's settings, baselines; and a piece of music to look at.
+        Lines for bundles, the original's settings and baselines; and an excerpt of music to look at.
     """
 
     dataset_name: str
@@ -111,12 +111,12 @@ class QualityTable:
 
     @property
     def chance(self) -> dict[str, float]:
-        """What knowing nothing gives, by measure."""
+        """Values that random guessing gives, by measure."""
         by_genre = {"probe_accuracy": 1 / len(self.genres)} if len(self.genres) > 1 else {}
         return {"self_retrieval": 1 / self.n_tracks, **by_genre}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Convert to plain values for JSON."""
         names = ("dataset_name", "dataset_digest", "n_tracks", "n_short", "n_fitted", "seed")
         return {
             **{name: getattr(self, name) for name in names},
@@ -135,7 +135,7 @@ class QualityTable:
         }
 
 
-#: In the order of all tables.
+#: Measures in the order of all tables.
 _MEASURES = (
     *("responsiveness", "z", "lag_seconds", "between_share", "self_retrieval", "silhouette", "probe_accuracy"),
     *("mean_std", "min_std", "clipped", "n_dead"),
@@ -165,24 +165,24 @@ def measure(
     Parameters
     ----------
     sources
-        Of the drivers, such as bundles; the baselines are added. Every track is decoded once for all of them.
+        Sources of drivers, such as bundles; the baselines are added. Every track is decoded once for all of them.
     dataset
-        Says which tracks there are, and the level that counts as silence for the baselines.
+        Lists the tracks, and defines the level that counts as silence for the baselines.
     splits
-        Of the dataset, measured together.
+        Splits of the dataset, measured together.
     fma_root
-        The corpus, for its sound; by default where the dataset was prepared from.
+        Corpus with the audio; by default the one that the dataset was prepared from.
     max_tracks
-        Measure a random choice of so many.
+        Measure at most this many tracks, drawn at random.
     seed
-        Of that choice, of the training tracks that the baselines are scaled by, and of resampling.
+        Seed for that draw, for the draw of training tracks that scale the baselines, and for resampling.
     progress
         Called with (tracks done, tracks in all).
 
     Raises
     ------
     FormatError
-        If the sound is not where it should be.
+        If the audio is missing.
     AudioError
         If a file cannot be decoded, or is too short for a source.
     InputError
@@ -195,7 +195,7 @@ def measure(
     long = [track for track in used if track["seconds"] >= MIN_SECONDS]
     tracks = _choose(long, max_tracks, rng)
     training = _choose(dataset.used("training"), N_FITTED_TRACKS, rng)
-    # A dataset for measuring has no others to scale the baselines by than those that are measured.
+    # Without a training split, the measured tracks also have to scale the baselines.
     fitted = training or _choose(tracks, N_FITTED_TRACKS, rng)
     if len(tracks) < 2:
         raise InputError(
@@ -283,7 +283,7 @@ def _root(dataset: PreparedDataset, fma_root: Path | None) -> Path:
 
 
 def _file(root: Path, track: _Track) -> Path:
-    """Where a track's sound is; the manifest that says so comes from other people."""
+    """Find a track's audio; the path is checked because the manifest may come from other people."""
     try:
         path = inside(root, track["path"])
     except FormatError as error:
@@ -294,7 +294,7 @@ def _file(root: Path, track: _Track) -> Path:
 
 
 def _sound(root: Path, track: _Track) -> Sound:
-    # A longer file is not the one that the dataset was prepared from.
+    # A longer file cannot be the one that the dataset was prepared from.
     pcm = decode_file(_file(root, track), sample_rate_hz=RATE_HZ, max_seconds=track["seconds"] + 1)
     return Sound(track["track_id"], pcm[: round(MAX_SECONDS * RATE_HZ)])
 
@@ -304,13 +304,13 @@ def _sound(root: Path, track: _Track) -> Sound:
 
 @dataclass(frozen=True)
 class _Column:
-    """Of the tables for people: what it measures, in a word and in a sentence."""
+    """A column of the tables for people, with its title and a sentence that explains it."""
 
     measures: tuple[str, ...]
     title: str
     form: str
     sentence: str
-    #: Of its bars, what is as long as the cell; None has no bars.
+    #: Value whose bar fills the cell; None for no bars.
     full: float | None = None
 
 
@@ -380,19 +380,19 @@ def _text(measure: str, value: float | None, form: str) -> str:
     if value is None:
         return "-"
     text = format(1_000 * value if measure == "lag_seconds" else value, form)
-    # What rounds to zero has no sign.
+    # Values that round to zero get no sign.
     return (signed(text) if text.strip("-0.%") else text.removeprefix("-")).replace("%", " %")
 
 
 def _texts(quality: Quality, column: _Column) -> tuple[list[str], list[str]]:
-    """A cell's values, and the ends of the first one's interval if it has one."""
+    """Format a cell's values, and the ends of the first value's interval if it has one."""
     values = [_text(name, getattr(quality, name), column.form) for name in column.measures]
     ends = _intervals(quality).get(column.measures[0], ())
     return values, [_text(column.measures[0], end, column.form) for end in ends]
 
 
 def markdown(table: QualityTable) -> str:
-    """The table for a terminal or a document."""
+    """Format the table for a terminal or a document."""
     rows = [["driver", *(f"{column.title.lower()}{' (least)' * (len(column.measures) - 1)}" for column in _COLUMNS)]]
     rows[0][3] += ", ms"
     for line in table.lines:
@@ -401,7 +401,7 @@ def markdown(table: QualityTable) -> str:
             (first, *rest), ends = _texts(line.quality, column)
             brackets = f" [{', '.join(ends)}]" if ends else ""
             cells.append(f"{first}{brackets}{''.join(f' ({text})' for text in rest)}")
-        # Names are other people's text: they must neither end a cell nor become HTML.
+        # Names come from other people: they must neither end a cell nor become HTML.
         rows.append([cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])])
@@ -410,7 +410,7 @@ def markdown(table: QualityTable) -> str:
 
 
 def _what(table: QualityTable) -> str:
-    """On what the table was measured, in sentences."""
+    """Describe in sentences what data the table was measured on."""
     sentences = [
         f"{table.n_tracks:,} tracks ({', '.join(table.splits)}) of {table.dataset_name}.",
         f"Chance finds {1 / table.n_tracks:.2f} of the tracks again.",
@@ -430,7 +430,7 @@ def _what(table: QualityTable) -> str:
 def write(table: QualityTable, out: Path) -> None:
     """Write `quality.json`, `quality.csv`, `quality.md` and `quality.html`; equal tables give equal bytes.
 
-    The page is one file that needs no other, no network and no script.
+    The page is a single file without scripts and works offline.
     """
     write_json(out / "quality.json", table.to_dict())
     with atomic_path(out / "quality.md") as temporary:
@@ -454,7 +454,7 @@ def write(table: QualityTable, out: Path) -> None:
         gradient=GRADIENT,
     )
     with atomic_path(out / "quality.html") as temporary, temporary.open("wb") as opened:
-        # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
+        # JSON may contain lone surrogates, which cannot be encoded: they become question marks.
         page.dump(opened, encoding="utf-8", errors="replace")
 
 
@@ -472,7 +472,7 @@ def _csv(line: Line) -> dict[str, Any]:
 
 
 def _verdict(table: QualityTable) -> str:
-    """How the first driver compares with what common visualisers do, and with the original if it is there."""
+    """Compare the first driver with a common visualiser, and with the original if it was measured."""
     first, *rest = table.lines
     compared = (next((line for line in rest if line.driver.kind == kind), None) for kind in ("baseline", "original"))
     shown = [first, *(line for line in compared if line is not None)]
@@ -486,7 +486,7 @@ def _verdict(table: QualityTable) -> str:
 
 @dataclass(frozen=True)
 class _Cell:
-    """Text, what stands below it, and how much of its bar is filled (None for no bar)."""
+    """Text, notes below it, and the filled percentage of its bar (None for no bar)."""
 
     text: str
     notes: list[str]
@@ -504,7 +504,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Figure:
-    """A driver over the example: paths of the onsets and of its speed in a square of 100 x 100, and its parameters."""
+    """A driver during the example: paths of the onsets and of its speed in a 100 x 100 square, and its parameters."""
 
     driver: Driver
     responsiveness: str
@@ -527,7 +527,7 @@ class _Figure:
 
 
 def _path(values: Floats) -> str:
-    """A line from left to right; 0 is at the bottom, the greatest value at the top."""
+    """Draw a line from left to right, with 0 at the bottom and the largest value at the top."""
     heights = values / max(values.max(), 1e-9)
     xs = np.linspace(0, 100, len(values))
     return "M" + "L".join(f"{x:.4g} {100 - 100 * y:.3g}" for x, y in zip(xs, heights, strict=True))

@@ -1,4 +1,4 @@
-"""A track's sound, as measurements hear it. Needs no TensorFlow."""
+"""A track's sound, as the measurements use it. Does not need TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.quality import FRAMES_PER_SECOND
 from tfdeepviz.mapping.time import TimeSettings, play
 
-#: Of all sound that is measured.
+#: Sample rate of all sound that is measured.
 RATE_HZ = 44_100
 
-# Of librosa's onset strength with its defaults.
+# Sample rate and hop of librosa's onset strength, with its defaults.
 _ONSET_RATE_HZ, _ONSET_HOP = 22_050, 512
 
 Floats = npt.NDArray[np.float64]
@@ -35,9 +35,9 @@ class Sound:
     Attributes
     ----------
     track_id
-        Seeds what is random of it.
+        Number of the track; seeds its random baseline.
     pcm : np.ndarray [shape=(n_samples,)]
-        Mono, at `RATE_HZ`.
+        Mono samples at `RATE_HZ`.
     """
 
     track_id: int
@@ -45,11 +45,11 @@ class Sound:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Length of the track."""
         return len(self.pcm) / RATE_HZ
 
     def at(self, sample_rate_hz: int) -> Pcm:
-        """Resample it."""
+        """Resample the sound."""
         if sample_rate_hz == RATE_HZ:
             return self.pcm
         resampled: Pcm = soxr.resample(self.pcm, RATE_HZ, sample_rate_hz)
@@ -58,12 +58,12 @@ class Sound:
     def play(
         self, times: npt.ArrayLike, rows: npt.ArrayLike, settings: TimeSettings, onsets: Onsets | None = None
     ) -> Floats:
-        """What a player shows of rows [shape=(n, k)], at `FRAMES_PER_SECOND`; with onsets, in musical time."""
+        """Play rows [shape=(n, k)] as a player would, at `FRAMES_PER_SECOND`; with onsets, in musical time."""
         options = {"duration_seconds": self.seconds, "frames_per_second": FRAMES_PER_SECOND}
         return play(times, rows, settings=settings, onsets=onsets, **options)[1]
 
     def onset_strength(self) -> Floats:
-        """Librosa's onset strength at the same times [shape=(n,)]."""
+        """Compute librosa's onset strength at the same times [shape=(n,)]."""
         strength = load_librosa().onset.onset_strength(
             y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP
         )
@@ -74,7 +74,7 @@ class Sound:
 
 @functools.cache
 def load_librosa() -> Any:
-    """Import librosa, also where neither its own folder nor the user's takes the code that numba compiles for it."""
+    """Import librosa, even if numba can write its compiled code neither to librosa's folder nor to the user's."""
     import librosa
 
     try:

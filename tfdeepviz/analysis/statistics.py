@@ -1,7 +1,7 @@
-"""Encodings and parameters in numbers: component by component, by their variance, in clusters, and in two dimensions.
+"""Statistics of encodings and parameters: per component, explained variance, clusters, and two-dimensional maps.
 
-What is fitted here is fitted to every component brought to [0, 1], as the projections `pca` and `kmeans` do it. Equal
-arguments give equal results on one machine.
+Every component is scaled to [0, 1] before anything is fitted, as the projections `pca` and `kmeans` do it. Equal
+arguments give equal results on the same machine.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from tfdeepviz.mapping.scaling import Scaling
 
 MAP_METHODS = ("t-sne", "pca")
 
-#: What k-means, and a PCA, is fitted to at most: rows, and numbers.
+#: Largest data that k-means and a PCA are fitted to: rows, and numbers in all.
 _MAX_CLUSTERED = (5_000, 1 << 22)
 _MAX_DECOMPOSED = (50_000, 1 << 24)
 
-#: t-SNE looks at so many principal components, and needs so many rows to have neighbours at all.
+#: Principal components that t-SNE starts from, and the fewest rows for which neighbours are meaningful.
 _MAP_COMPONENTS = 50
 _MIN_NEIGHBOURS = 10
 _PERPLEXITY = 30.0
 
-#: Standard deviation, with every component in [0, 1], that only rounding explains.
+#: Standard deviation of components in [0, 1] below which only rounding varies.
 _NO_SPREAD = 1e-6
 
 Floats = npt.NDArray[np.float64]
@@ -65,44 +65,44 @@ def explained_variance(rows: Rows, *, n_components: int, seed: int = 0) -> Float
     Parameters
     ----------
     rows : np.ndarray [shape=(n, size)]
-        Of more than 50,000 rows or 2**24 numbers, as many as that are drawn with the seed.
+        Rows to decompose; from more than 50,000 rows or 2**24 numbers, that many are drawn at random.
     n_components
-        How many shares; fewer if there are fewer rows or components.
+        Number of shares; fewer if there are fewer rows or components.
     seed
-        Of the draw.
+        Seed for the draw.
 
     Returns
     -------
     np.ndarray [shape=(n_components,)]
-        All 0 where nothing varies.
+        Shares of the variance; all 0 if nothing varies.
     """
     x = _to_unit(_sample(rows, *_MAX_DECOMPOSED, seed))
     return _decompose(x, n_components)[1]
 
 
 def elbow(rows: Rows, ks: Sequence[int], *, seed: int = 0) -> list[tuple[int, float]]:
-    """Inertia of k-means, the sum of squared distances to the nearest centroid, for numbers of clusters.
+    """Inertia of k-means, the sum of squared distances to the nearest centroid, for several numbers of clusters.
 
     Parameters
     ----------
     rows : np.ndarray [shape=(n, size)]
-        Of more than 5,000 rows or 2**22 numbers, as many as that are drawn with the seed.
+        Rows to cluster; from more than 5,000 rows or 2**22 numbers, that many are drawn at random.
     ks
-        Numbers of clusters, rising.
+        Numbers of clusters in ascending order.
     seed
-        Of the draw and the clusters.
+        Seed for the draw and the clusters.
 
     Returns
     -------
     list of (int, float)
-        Each k with its inertia, up to the largest for which there are enough different rows.
+        Each k with its inertia, up to the largest k for which there are enough distinct rows.
     """
     x = _to_unit(_sample(rows, *_MAX_CLUSTERED, seed))
     curve: list[tuple[int, float]] = []
     for k in ks:
         if k > len(x):
             break
-        # Sums of several threads would depend on who comes first.
+        # With several threads, the order of summation would depend on timing.
         with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
             warnings.simplefilter("error", ConvergenceWarning)
             try:
@@ -113,29 +113,29 @@ def elbow(rows: Rows, ks: Sequence[int], *, seed: int = 0) -> list[tuple[int, fl
 
 
 def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Floats, str]:
-    """Place rows in two dimensions, similar ones near each other.
+    """Place rows in two dimensions, with similar rows close to each other.
 
     Parameters
     ----------
     rows : np.ndarray [shape=(n, size)]
-        At most a few thousand.
+        Rows to place, at most a few thousand.
     method
         `t-sne` (scikit-learn's, from up to 50 principal components) keeps neighbours together; `pca` shows the two
         directions of largest variance.
     seed
-        Of t-SNE.
+        Seed for t-SNE.
 
     Returns
     -------
     xy : np.ndarray [shape=(n, 2)]
-        Each axis from 0 to 1.
+        Positions; each axis ranges from 0 to 1.
     method : str
-        What was done: `pca` also where there are fewer than ten rows or two components, or all rows are the same.
+        Method used: also `pca` if there are fewer than ten rows or two components, or if all rows are the same.
 
     Raises
     ------
     InputError
-        For an unknown method.
+        If the method is unknown.
     """
     if method not in MAP_METHODS:
         raise InputError(f"map={method!r}: choose one of {', '.join(MAP_METHODS)}")
@@ -151,7 +151,7 @@ def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Float
 
 
 def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Indices of all of `n`, or of `most` that are drawn with the seed, rising."""
+    """Return indices of all `n` items, or of `most` items drawn with the seed, in ascending order."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
@@ -168,9 +168,9 @@ def _to_unit(rows: Rows) -> Floats:
 
 
 def _decompose(x: Floats, n_components: int) -> tuple[Floats, Floats]:
-    """Give principal components of rows, and the share of the variance that each explains."""
+    """Return principal components of rows, and the share of the variance that each explains."""
     n_components = min(n_components, *x.shape)
-    # Of rows that are all the same, or a single one, shares are 0 / 0.
+    # For identical rows, or a single row, the shares are 0 / 0.
     with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="invalid value", category=RuntimeWarning)
         pca = PCA(n_components, random_state=0)
