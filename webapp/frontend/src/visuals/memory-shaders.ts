@@ -156,7 +156,7 @@ void main() {
   float other = smoothstep(-0.25, 0.8, gas.y - 0.3 * flow.x);
   float threads = smoothstep(0.25, 0.9, gas.w);
   float here = hueOf(uHueNow);
-  float song = hueOf(uHueSong) + 0.16 * beat; // a beat turns the hue
+  float song = hueOf(uHueSong) + 0.3 * beat; // a beat turns the hue
   vec3 light = oklch(0.155, 0.05, song + 0.06);
   light += oklch(0.53, 0.13, song - 0.03) * bright * bright * (0.7 + 0.4 * near);
   light += oklch(0.52, 0.14, song + 0.16) * other * other * (0.8 + 0.2 * near);

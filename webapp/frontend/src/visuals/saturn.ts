@@ -56,20 +56,20 @@ const DISC_SPEED = 1.4;
 /** Radians per musical second that the camera turns among the nebulae. */
 const SKY_SPEED = 0.45;
 /** What the strongest beat does: it brings the picture nearer by this part, opens the disc and rolls, in radians ... */
-const PUSH = 0.1;
+const PUSH = 0.13;
 const KICK = 0.12;
 /** ... swells the planet, and pushes the disc's edges outwards ... */
 const SWELL = 0.18;
 const INNER_SHOCK = 0.1;
-const OUTER_SHOCK = 0.2;
+const OUTER_SHOCK = 0.24;
 /** ... and lights the nebulae this much more, in another hue. */
 const NEBULA_LIGHT = 2.6;
-const NEBULA_HUE = 0.14;
+const NEBULA_HUE = 0.22;
 /** How much thicker than the planet the air around it is. */
 const AIR_DEPTH = 0.075;
 
 /** As an eye would, the picture takes in less light where much comes: a beat moves light, and does not flash. */
-const IRIS = 0.52;
+const IRIS = 0.56;
 
 /** A hue parameter turns its hue by this part of the colour circle. */
 const HUE_SPAN = 0.75;

@@ -194,11 +194,11 @@ function createStormVisual({ canvas, seed }: VisualOptions): Visual {
     const gust = frame.pulse;
     const aspect = uniforms.uAspect.value;
     uniforms.uTime.value = time;
-    uniforms.uZoom.value = 1 + 0.1 * gust;
-    uniforms.uWind.value = 0.6 * time + 0.6 * travel(0) + 0.2 * gust;
+    uniforms.uZoom.value = 1 + 0.14 * gust;
+    uniforms.uWind.value = 0.6 * time + 0.6 * travel(0) + 0.3 * gust;
     uniforms.uDetail.value = parameter(1);
     uniforms.uNumber.value = parameter(2);
-    uniforms.uSize.value = mix(0.68, 1.45, emphasised(parameter(3))) * (1 + 0.12 * gust);
+    uniforms.uSize.value = mix(0.68, 1.45, emphasised(parameter(3))) * (1 + 0.16 * gust);
     uniforms.uSeparation.value = mix(0.4, 1.45, emphasised(parameter(4))) * (1 + 0.1 * gust);
     uniforms.uFunnel.value = parameter(7) + 0.25 * gust;
     uniforms.uSpin.value = 0.9 * time + 2.4 * travel(7);
