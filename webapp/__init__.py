@@ -1,1 +1,1 @@
-"""The playground: a Flask server that serves files and nothing else, and the front end that does everything."""
+"""The playground: a Flask server that only serves files, and a front end that does all the work."""

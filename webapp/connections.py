@@ -1,4 +1,4 @@
-"""Carry the application over sockets: many clients at once, slow ones among them, in bounded memory."""
+"""Serve the application over sockets: many clients at once, including slow ones, in bounded memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     class Channel(Protocol):
-        """What we read of a connection of waitress."""
+        """The attributes that are read from a waitress connection."""
 
         request: object | None
         total_outbufs_len: int
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
         socket: socket.socket | None
 
 
-#: Each has a socket and, while it is sent one, a file.
+#: Each connection needs a socket, and a file while one is being sent.
 MAX_CONNECTIONS = 400
 MAX_OPEN_FILES = 2 * MAX_CONNECTIONS + 200
-#: No address takes a body, and no browser sends more of headers.
+#: No URL accepts a body, and no browser sends more headers than this.
 MAX_BODY_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 
-#: A request that takes longer to arrive is not one.
+#: A request that takes longer than this to arrive is dropped.
 REQUEST_SECONDS = 20.0
-#: A client that takes nothing of its answer for so long has gone, or holds the connection for its own sake.
+#: A client that reads nothing of its response for this long has gone, or only holds the connection open.
 STALL_SECONDS = 60.0
 _WATCH_SECONDS = 2
 
@@ -49,15 +49,15 @@ _READ_BYTES = 256 * 1024
 class FileSlice(io.RawIOBase):
     """Part of a file, opened when it is first read.
 
-    A server streams what it can seek in and copies everything else, to memory and then to temporary files: so ranges
-    are seekable files, too. Answers that wait for their turn on a connection hold no file open.
+    A server streams seekable files and copies everything else to memory and then to temporary files, so ranges have to
+    be seekable files as well. Responses that wait for their turn on a connection do not hold a file open.
 
     Parameters
     ----------
     path
         The file.
     start, stop
-        Bytes of it, as in Python.
+        Byte positions in the file, as in a Python slice.
     """
 
     def __init__(self, path: Path, start: int, stop: int) -> None:
@@ -68,30 +68,30 @@ class FileSlice(io.RawIOBase):
         self._file: io.FileIO | None = None
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It can be sought in."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Position in the part."""
+        """Return the position within the part."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move in the part."""
+        """Move to a position within the part."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = origin + offset
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most 256 KiB, however much is asked for.
+        """Read at most 256 KiB, even if more is requested.
 
         Raises
         ------
         OSError
-            If the file is gone or has become shorter: what was promised cannot be sent any more.
+            If the file is gone or has become shorter, so the promised length can no longer be sent.
         """
         wanted = min(max(0, self._size - self._position), _READ_BYTES)
         if size >= 0:
@@ -119,7 +119,7 @@ def listen(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
-        if sys.platform != "win32":  # there it would let two servers share a port
+        if sys.platform != "win32":  # on Windows, this would let two servers share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
@@ -130,7 +130,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(app: Flask, listener: socket.socket) -> None:
-    """Serve until interrupted; by waitress where it is installed."""
+    """Serve until interrupted, with waitress if it is installed."""
     _allow_open_files()
     if importlib.util.find_spec("waitress"):
         _run_waitress(app, listener)
@@ -140,7 +140,7 @@ def run(app: Flask, listener: socket.socket) -> None:
 
 
 def _run_waitress(app: Flask, listener: socket.socket) -> None:
-    # It warns whenever requests wait for one of its threads, which ours do not do for long.
+    # waitress warns whenever a request waits for a thread, but ours only wait briefly.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = importlib.import_module("waitress").create_server(
         app,
@@ -152,7 +152,7 @@ def _run_waitress(app: Flask, listener: socket.socket) -> None:
         max_request_header_size=MAX_HEADER_BYTES,
         channel_timeout=60,
         cleanup_interval=_WATCH_SECONDS,
-        # Answers are files, which wait on disk: no thread has to wait until a client has taken one.
+        # Responses are files and wait on disk: no thread has to wait until a client has read one.
         outbuf_high_watermark=sys.maxsize,
         asyncore_use_poll=True,
         log_socket_errors=False,
@@ -164,7 +164,7 @@ def _run_waitress(app: Flask, listener: socket.socket) -> None:
         close_idle(now)
         watch.look(now)
 
-    # Called by the thread that opens and closes the connections: none of them changes while we look.
+    # Called by the thread that opens and closes connections, so none of them changes during the check.
     server.maintenance = maintain
     server.run()
 
@@ -172,22 +172,22 @@ def _run_waitress(app: Flask, listener: socket.socket) -> None:
 class Watch:
     """Hang up on clients that hold a connection without using it.
 
-    Waitress closes connections on which nothing happens. One byte of a request now and then is something, and a client
-    that does not take its answer is never ready to be closed; 400 of either would keep everybody else out.
+    Waitress closes idle connections. But a connection is not idle if it sends a byte of its request now and then, and a
+    client that does not read its response never becomes ready to be closed; 400 of either would lock everybody out.
 
     Parameters
     ----------
     channels
-        The server's connections.
+        Connections of the server.
     """
 
     def __init__(self, channels: Mapping[int, Channel]) -> None:
         self._channels = channels
-        #: Requests that have begun to arrive, by identity, and when each was first seen.
+        #: Partly received requests by identity, and the time when each was first seen.
         self._arriving: dict[int, tuple[object, float]] = {}
 
     def look(self, now: float) -> None:
-        """Hang up where it is time; the server finds the connection closed and tidies up."""
+        """Hang up on overdue connections; the server notices that they are closed and cleans up."""
         arriving: dict[int, tuple[object, float]] = {}
         for channel in self._channels.values():
             if channel.socket is None:  # closed
@@ -199,13 +199,13 @@ class Watch:
                 arriving[id(request)] = (request, since)
             stalled = channel.total_outbufs_len > 0 and now - channel.last_activity > STALL_SECONDS
             if stalled or now - since > REQUEST_SECONDS:
-                with contextlib.suppress(OSError):  # it has gone by itself
+                with contextlib.suppress(OSError):  # the client has already gone
                     channel.socket.shutdown(socket.SHUT_RDWR)
         self._arriving = arriving
 
 
 def _allow_open_files() -> None:
-    """Raise the process's own limit as far as all connections may need."""
+    """Raise the process's limit on open files to what all connections may need."""
     if sys.platform == "win32":
         return
     import resource
@@ -217,12 +217,12 @@ def _allow_open_files() -> None:
 
 
 class _Handler(WSGIRequestHandler):
-    """Give up on silent clients and log in one plain line."""
+    """Time out silent clients and log errors in one plain line."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log only what went wrong."""
+        """Log errors only."""
         if not str(code).startswith(("2", "3")):
             super().log_request(code, size)

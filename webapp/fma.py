@@ -1,7 +1,7 @@
-"""The index of an FMA folder: what can be played from it, with the titles of `fma_metadata/tracks.csv`.
+"""The index of an FMA folder: the tracks that can be played, with their titles from `fma_metadata/tracks.csv`.
 
-FMA's table has 106,574 tracks and 53 columns, most of them prose; a browser needs six numbers and words of each track
-whose audio is there. What is read is untrusted: bounded, and left out and counted where it is malformed.
+FMA's table has 106,574 tracks and 53 columns, most of them prose. A browser only needs six values per track whose audio
+exists. The table is untrusted input: its size is bounded, and malformed rows are skipped and counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: A track that lies in several is served from the first of them.
+#: A track that is in several subsets is served from the first of them.
 SUBSETS = ("small", "medium", "large", "full")
 
 SCHEMA_VERSION = 1
@@ -32,7 +32,7 @@ PUBLISHED_BAD = frozenset(
     )
 )
 
-# All subsets but the full one hold clips, while the table tells the length of the recordings.
+# All subsets except the full one contain clips, but the table has the length of the full recordings.
 _CLIP_SECONDS = 30
 _LONGEST_SECONDS = 24 * 3600
 
@@ -47,22 +47,22 @@ _DURATION, _LICENCE = ("track", "duration"), ("track", "license")
 
 @dataclass(frozen=True)
 class Index:
-    """What `/fma/index.json` answers.
+    """Response of `/fma/index.json`.
 
     Attributes
     ----------
     compressed
         The JSON, as gzip.
     etag
-        Of the JSON.
+        ETag of the JSON.
     n_tracks
-        How many it lists.
+        Number of tracks listed.
     left_out
-        What is there and not listed: how many, of what kind.
+        Phrases that count what exists but is not listed, by reason.
     n_skipped
-        Rows of the table that were malformed.
+        Number of malformed rows in the table.
     problem
-        Why there are no titles; None where there are.
+        Reason why there are no titles; None if there are titles.
     """
 
     compressed: bytes
@@ -73,7 +73,7 @@ class Index:
     problem: str | None
 
     def text(self) -> str:
-        """Tell what was found and what was left out, in a line."""
+        """Summarise in one line what was found and what was left out."""
         line = "1 track" if self.n_tracks == 1 else f"{self.n_tracks:,} tracks"
         if not self.n_tracks and not self.left_out:
             line += "; there is no fma_<subset>/NNN/NNNNNN.mp3"
@@ -94,11 +94,11 @@ class _Row:
 
 
 class _MetadataError(ValueError):
-    """No titles can be had: the rest of a sentence."""
+    """The titles cannot be read; the message completes a sentence."""
 
 
 def audio_name(subset: str, track_id: int) -> str:
-    """Where FMA's archives keep a track's audio, below the root."""
+    """Return the path of a track's audio below the root, as in FMA's archives."""
     digits = f"{track_id:06d}"
     return f"fma_{subset}/{digits[:3]}/{digits}.mp3"
 
@@ -106,8 +106,8 @@ def audio_name(subset: str, track_id: int) -> str:
 def find_audio(root: Path, track_id: int) -> Path | None:
     """Find a track's audio.
 
-    Its name is FMA's and not the client's. Where links lead is therefore up to whom the folder belongs to: a subset may
-    lie on another disk.
+    The path follows from the track's number, so a client cannot choose it. Links are therefore followed, wherever the
+    owner of the folder has pointed them: a subset may be on another disk.
     """
     for subset in SUBSETS:
         path = root / audio_name(subset, track_id)
@@ -122,14 +122,14 @@ def build_index(root: Path) -> Index:
     Parameters
     ----------
     root
-        Folder of ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``. Without a usable table, tracks are
-        called by their numbers.
+        Folder with ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``. Without a usable table, tracks are
+        named by their numbers.
 
     Notes
     -----
     ``{"schema_version", "genres", "artists", "licences", "tracks": [[id, artist, genre, title, seconds, licence]]}``:
-    artist, genre and licence are positions in the lists, -1 where unknown; seconds are those of the audio that is
-    there, 0 where unknown. Tracks are sorted by artist and title, those of nobody by number.
+    artist, genre and licence are positions in the lists, -1 if unknown; seconds are the length of the audio file, 0 if
+    unknown. Tracks are sorted by artist and title; those without an artist come last, sorted by number.
     """
     audio, left_out = _audio(root)
     n_skipped, problem = 0, None
@@ -158,7 +158,7 @@ def build_index(root: Path) -> Index:
 
 
 def empty_index() -> Index:
-    """What a server without FMA answers: a page may ask without an error in its console."""
+    """Build the index of a server without FMA, so that a page can request it without an error in its console."""
     return _pack({"genres": [], "artists": [], "licences": []}, [], (), 0, None)
 
 
@@ -172,18 +172,18 @@ def _pack(
     content = json.dumps(
         {"schema_version": SCHEMA_VERSION, **names, "tracks": tracks}, ensure_ascii=False, separators=(",", ":")
     ).encode()
-    # mtime: the same index is the same bytes.
+    # A fixed mtime makes equal indexes equal bytes.
     compressed = gzip.compress(content, compresslevel=6, mtime=0)
     return Index(compressed, hashlib.sha256(content).hexdigest()[:32], len(tracks), left_out, n_skipped, problem)
 
 
 def _distinct(values: Iterable[str]) -> dict[str, int]:
-    """Number what there is, in the order of the alphabet."""
+    """Number the distinct values in alphabetical order, without empty ones."""
     return {value: i for i, value in enumerate(sorted({*values} - {""}, key=lambda text: (text.casefold(), text)))}
 
 
 def _audio(root: Path) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Find the subset of every track that has a file, links followed; and tell what is left out."""
+    """Find the subset of every track that has a file, following links; also say what is left out."""
     found: dict[int, str] = {}
     unusable: set[int] = set()
     unreadable: list[OSError] = []
@@ -226,14 +226,14 @@ def _is_number(text: str) -> bool:
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
-        # Asking the file system for each of 100,000 takes seconds: only links are looked at, which often lead nowhere.
+        # Checking all of 100,000 files takes seconds, so only links are checked, which are often broken.
         return entry.is_file() and (not entry.is_symlink() or os.access(entry.path, os.R_OK))
     except OSError:  # a loop of links
         return False
 
 
 def _read_rows(path: Path, wanted: Mapping[int, str]) -> tuple[dict[int, _Row], int]:
-    """Read the rows of the tracks that are there; the second number is how many rows were malformed."""
+    """Read the rows of the tracks that have audio; also return the number of malformed rows."""
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as file:
             if os.fstat(file.fileno()).st_size > _MAX_FILE_BYTES:
@@ -280,7 +280,7 @@ def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
 
 
 def _rows(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
-    """Go through all rows; None for one that is not even CSV."""
+    """Yield all rows, with None for a row that is not valid CSV."""
     while True:
         try:
             yield next(reader)
@@ -301,12 +301,12 @@ def _row(track_id: int, cells: Mapping[tuple[str, str], str]) -> _Row:
 
 
 def _name(text: str) -> str:
-    """Take a text on one line, of a length that a page can show."""
+    """Put a text on one line and shorten it to a length that a page can show."""
     return " ".join(text[: 4 * _MAX_NAME_CHARACTERS].split())[:_MAX_NAME_CHARACTERS].rstrip()
 
 
 def _seconds(text: str) -> int:
-    """Take a duration; 0 where it is unknown, which FMA itself writes so."""
+    """Parse a duration; 0 if it is unknown, as in FMA's own table."""
     try:
         seconds = float(text)
     except ValueError:

@@ -1,7 +1,7 @@
 """Serve the playground: the built page, the embeddable library, the registry and the tracks.
 
-Every computation happens in the browser, so this is a file server with the headers that a page with WASM threads
-needs. It runs with Flask alone and imports nothing of tfdeepviz; with waitress installed it is served by that.
+All computation happens in the browser, so this is a file server with the headers that a page with WASM threads needs.
+It only requires Flask and imports nothing from tfdeepviz; if waitress is installed, it is used to serve.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
-# Parts that pages of other origins may embed.
+# Top-level paths that pages from other origins may embed.
 SHARED = ("lib", "registry", "tracks")
 
-# A pushed version never changes, nor does what is called by its own hash; the index above them does.
+# Pushed versions and files named by their own hash never change; the index above them does.
 PUSHED = re.compile(r"(?:[^/]+/[0-9]+|frontends/[0-9a-f]{64})/")
 
 ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:-(?P<last>[0-9]+)\s*|[^,]*)", re.IGNORECASE)
 
-# Where the machine's own table is wrong or empty, browsers refuse scripts, WebAssembly and sound (nosniff).
+# Due to nosniff, browsers reject scripts, WebAssembly and sound if the machine's own table is wrong or empty.
 MEDIA_TYPES = {
     ".js": "text/javascript",
     ".wasm": "application/wasm",
@@ -76,7 +76,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 HEADERS = {
-    # Both together isolate the page, which is what browsers ask for before they give it shared memory (WASM threads).
+    # Both together isolate the page, which browsers require before they allow shared memory (WASM threads).
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -112,14 +112,14 @@ def create_app(
     Parameters
     ----------
     registry
-        Folder of pushed bundles, served below ``/registry/``.
+        Folder of pushed bundles, served under ``/registry/``.
     tracks
-        Folder of demo tracks, served below ``/tracks/``.
+        Folder of demo tracks, served under ``/tracks/``.
     static
         Build of the front end: ``index.html``, ``assets/``, ``lib/``.
     fma_root
-        Folder that holds ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``, links followed; without it
-        the index of ``/fma/`` is empty. The index is built here and is in the application's configuration as
+        Folder with ``fma_metadata/tracks.csv`` and ``fma_<subset>/NNN/NNNNNN.mp3``; links are followed. Without it,
+        the index of ``/fma/`` is empty. The index is built here and stored in the application's configuration as
         ``FMA_INDEX``.
     """
     app = Flask(__name__, static_folder=None)
@@ -148,7 +148,7 @@ def create_app(
         return serve(roots["static"], "index.html")
 
     def static_file(name: str) -> Response:
-        # Vite puts a hash into the name of everything below assets/.
+        # Vite adds a hash to the name of every file in assets/.
         return serve(roots["static"], name, immutable=name.startswith("assets/"))
 
     def registry_file(name: str) -> Response:
@@ -203,15 +203,15 @@ def find_file(root: Path, name: str) -> Path | None:
     Parameters
     ----------
     root
-        The folder. It may be a symbolic link itself.
+        The folder, which may itself be a symbolic link.
     name
-        Path below it as a client asked for it, with slashes.
+        Path below the folder as the client requested it, with slashes.
 
     Returns
     -------
     Path or None
-        The file with all links resolved; None when there is none that may be read, when it lies outside of the folder
-        after all, or when a part of its name begins with a dot.
+        The file with all links resolved; None if there is no readable file, if it turns out to be outside the folder,
+        or if a part of its name begins with a dot.
     """
     parts = name.split("/")
     if any(part == "" or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
@@ -221,7 +221,7 @@ def find_file(root: Path, name: str) -> Path | None:
         path = resolved_root.joinpath(*parts).resolve(strict=True)
         if not path.is_relative_to(resolved_root) or not path.is_file() or not os.access(path, os.R_OK):
             return None
-    except (OSError, RuntimeError, ValueError):  # not there, a loop of links, a name that no file can have
+    except (OSError, RuntimeError, ValueError):  # missing, a loop of links, or an impossible file name
         return None
     if any(part.startswith(".") for part in path.relative_to(resolved_root).parts):
         return None
@@ -229,10 +229,10 @@ def find_file(root: Path, name: str) -> Path | None:
 
 
 def file_response(path: Path) -> Response:
-    """Answer the current request with a file, or as much of it as was asked for."""
+    """Answer the current request with a file, or with the requested part of it."""
     try:
         found = path.stat()
-    except OSError:  # gone since it was found
+    except OSError:  # deleted since it was found
         abort(HTTPStatus.NOT_FOUND)
     media_type = MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
     response = Response(mimetype=media_type or "application/octet-stream", direct_passthrough=True)
@@ -249,10 +249,11 @@ def file_response(path: Path) -> Response:
 
 
 def _asks_for_part(size: int) -> bool:
-    """Tell whether the current request wants a part of a file of that many bytes.
+    """Tell whether the current request asks for a part of a file with `size` bytes.
 
-    Other units, several ranges and ranges of anything but GET are or may be ignored, and the last thousand bytes of a
-    hundred are all of them (RFC 9110, 14.1 and 14.2): the whole file is a right answer.
+    The whole file is a correct response to other units, to several ranges and to ranges in requests other than GET,
+    which must or may be ignored; and to a request for the last bytes of a file that is not longer (RFC 9110, 14.1 and
+    14.2).
     """
     asked = ONE_RANGE.fullmatch(request.headers.get("Range", ""))
     if asked is None or request.method != "GET":
@@ -262,7 +263,7 @@ def _asks_for_part(size: int) -> bool:
 
 
 def index_response(index: Index) -> Response:
-    """Answer the current request with FMA's index, compressed for everybody who takes that."""
+    """Answer the current request with FMA's index, compressed if the client accepts gzip."""
     compressed = request.accept_encodings.quality("gzip") > 0
     content = index.compressed if compressed else gzip.decompress(index.compressed)
     response = Response(mimetype="application/json", direct_passthrough=True)
@@ -278,7 +279,7 @@ def index_response(index: Index) -> Response:
 
 
 def _port(text: str) -> int:
-    """Read a port: the resolver would silently take it modulo 65536."""
+    """Parse a port and check its range, because the resolver would silently take it modulo 65536."""
     port = int(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is not in 0 ... 65535")
@@ -291,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 after an interrupt, 2 when the server cannot start.
+        Exit status: 0 after an interrupt, 2 if the server cannot start.
     """
     parser = argparse.ArgumentParser(prog="python -m webapp.server", description="Serve the tfdeepviz playground.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
@@ -321,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [f"tfdeepviz playground: http://{shown}:{port}/  (stop with Ctrl+C)"]
     if options.fma_root is not None:
         lines.append(f"FMA: {app.config['FMA_INDEX'].text()}")
-    # Who read it may have gone, as `| head` does; the page is served all the same.
+    # The reader may have closed the pipe, as `| head` does; the page is served all the same.
     with suppress(BrokenPipeError):
         print(*lines, sep="\n", flush=True)
     try:
