@@ -171,6 +171,7 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["push", "/nowhere"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.json"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.txt"], ".npz"),
+        (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--fps", "0"], "--fps 0"),
         (["demo-corpus", "x", "--tracks", "0"], "--tracks 0"),
     ],
 )

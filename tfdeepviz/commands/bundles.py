@@ -307,6 +307,8 @@ def _extract(args: argparse.Namespace) -> None:
     from tfdeepviz.export.bundle import Bundle
     from tfdeepviz.mapping.projections import warning_for
 
+    if args.fps is not None and not 0 < args.fps < float("inf"):
+        raise InputError(f"--fps {args.fps}: give a positive number")
     outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
     bundle = Bundle.load(args.bundle)
     mapping = {"projection": args.projection, "mode": args.mode, "method": args.method}

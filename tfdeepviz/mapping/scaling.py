@@ -84,7 +84,7 @@ class Scaling:
             raise InputError(f"method={method!r}: choose one of {', '.join(SCALING_METHODS)}")
         y = np.asarray(values, np.float64)
         if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
-            raise ValueError(f"values of shape {y.shape}: a scaling is fitted to finite rows of parameters")
+            raise InputError(f"values of shape {y.shape}: a scaling is fitted to finite rows of parameters")
         axis = 0 if mode == "features" else None
         mean = y.mean(axis=axis)
         if method == "standard":
@@ -134,7 +134,7 @@ class Scaling:
         """Scale projected encodings [shape=(..., n_parameters)] to parameters of the same shape."""
         y = np.asarray(values, np.float64)
         if not y.ndim or y.shape[-1] != len(self.gain):
-            raise ValueError(f"values of shape {y.shape}: the scaling is of {len(self.gain)} parameters")
+            raise InputError(f"values of shape {y.shape}: the scaling is of {len(self.gain)} parameters")
         return np.clip(y * self.gain + self.offset, 0.0, 1.0)
 
     def to_dict(self) -> dict[str, Any]:

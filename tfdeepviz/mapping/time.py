@@ -107,7 +107,7 @@ def interpolate(
         raise InputError(f"interpolation={interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
     t, y, wanted = np.asarray(times, np.float64), np.asarray(rows, np.float64), np.asarray(at, np.float64)
     if t.ndim != 1 or y.ndim != 2 or len(t) != len(y) or not len(t):
-        raise ValueError(f"times of shape {t.shape} and rows of shape {y.shape}: a time for each row is expected")
+        raise InputError(f"times of shape {t.shape} and rows of shape {y.shape}: a time for each row is expected")
     if interpolation == "hold":
         held: Floats = y[np.maximum(0, np.searchsorted(t, wanted + _ROUNDING, side="right") - 1)]
         return held
@@ -162,7 +162,7 @@ def play(
         If the duration or the frame rate is not positive, or there are no rows.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):
-        raise ValueError(f"{duration_seconds} s at {frames_per_second} frames a second: both have to be positive")
+        raise InputError(f"{duration_seconds} s at {frames_per_second} frames a second: both have to be positive")
     ticks = np.arange(int(duration_seconds / settings.tick_seconds + _ROUNDING) + 1) * settings.tick_seconds
     at_ticks = interpolate(times, rows, ticks, interpolation=settings.interpolation)
     if onsets is None:
