@@ -138,7 +138,7 @@ void main() {
   }
 }`;
 
-/** The third block of the state, without seams between cells. */
+/** The third block of the state; cells merge at their borders. */
 const HOLD_SHADER = /* glsl */ `${HEADER}
 in vec2 vClip;
 out vec4 outColor;
@@ -147,7 +147,8 @@ uniform sampler2D uState;
 void main() {
   vec2 cells = vec2(${COLUMNS}, ${ROWS});
   vec2 place = (vClip * 0.5 + 0.5) * cells - 0.5;
-  place = floor(place) + smoothstep(0.0, 1.0, fract(place));
+  // Steep: little of a cell that is held may shine through from its neighbours.
+  place = floor(place) + smoothstep(0.35, 0.65, fract(place));
   place = clamp(place, vec2(0.0), cells - 1.0) + 0.5 + vec2(0.0, 2.0 * cells.y);
   outColor = texture(uState, place / (cells * vec2(1.0, 3.0)));
 }`;

@@ -11,8 +11,8 @@ const BEAT_STEP_SECONDS = 1 / 30;
 export const BEAT_STEP = BEAT_SPEED * BEAT_STEP_SECONDS;
 
 /** How far a beat throws lights away from the present, as a share of their distance, and upwards. */
-const THROW = 0.26;
-const LIFT = 0.28;
+const THROW = 0.18;
+const LIFT = 0.16;
 
 export interface Unrolling {
   /** Radius of the coil. */

@@ -156,7 +156,7 @@ void main() {
   float other = smoothstep(-0.25, 0.8, gas.y - 0.3 * flow.x);
   float threads = smoothstep(0.25, 0.9, gas.w);
   float here = hueOf(uHueNow);
-  float song = hueOf(uHueSong) + 0.3 * beat; // a beat turns the hue
+  float song = hueOf(uHueSong) + 0.25 * beat; // a beat turns the hue
   vec3 light = oklch(0.155, 0.05, song + 0.06);
   light += oklch(0.53, 0.13, song - 0.03) * bright * bright * (0.7 + 0.4 * near);
   light += oklch(0.52, 0.14, song + 0.16) * other * other * (0.8 + 0.2 * near);
@@ -165,7 +165,7 @@ void main() {
   light += oklch(0.62, 0.13, here) * (near * 0.10 + close * 0.28) * (0.25 + 1.35 * uGlow) * (0.45 + 0.85 * bright);
   light += oklch(0.7, 0.10, here + 0.05) * close * close * uPulse * 0.22;
   // The beat runs outwards through the gas.
-  light += oklch(0.6, 0.14, here - 0.06) * beat * (0.03 + 0.4 * bright * bright + 0.3 * threads) * (0.45 + 0.45 * near);
+  light += oklch(0.6, 0.14, here - 0.06) * beat * (0.03 + 0.35 * bright * bright + 0.3 * threads) * (0.55 + 0.2 * near);
   light += glowOfThePast(0.35 + 0.9 * bright + 0.5 * threads);
   vec2 corner = vClip * vec2(0.75, 0.7);
   light *= 1.0 - 0.55 * smoothstep(0.25, 1.05, dot(corner, corner));
@@ -241,7 +241,7 @@ void main() {
   float wide = max(width, 2.2 * uPixel);
   here.xy += vec2(-along.y, along.x) / aspect * position.y * wide * here.w;
   vAcross = position.y;
-  float bright = 0.10 + 0.55 * fresh + 0.34 * look.y + 0.5 * mix(beatOf(i), beatOf(i + 1), t);
+  float bright = 0.10 + 0.55 * fresh + 0.34 * look.y + 0.2 * mix(beatOf(i), beatOf(i + 1), t);
   vLight = oklch(0.74, 0.12, hueOf(look.x)) * bright * clear * (width / wide);
   gl_Position = here;
 }`;
@@ -286,7 +286,7 @@ void main() {
   float flare = look.y * uFlare;
   float fresh = exp(-look.w * 0.30);
   vec3 p = curve(a, b, c, d, t);
-  p.y += up * (0.14 + 0.80 * strength * strength + 0.25 * flare + 0.10 * fresh + 0.9 * beat);
+  p.y += up * (0.14 + 0.80 * strength * strength + 0.25 * flare + 0.10 * fresh + 0.5 * beat);
   vec4 here = project(p);
   // Where the path hardly moves, curtains stand close together, and each is thinner.
   float own = mix(0.12, 1.0, smoothstep(0.0, 0.12, distance(b, c)));
@@ -337,7 +337,7 @@ void main() {
   float beat = beatOf(i);
   float twinkle = 0.85 + 0.15 * sin(1.3 * uNow + float(i % 64) * 2.4);
   float fresh = exp(-look.w * 0.30);
-  float size = (0.014 + 0.030 * look.z * look.z) * (1.0 + 0.7 * fresh) + flare * (0.030 + 0.03 * uPulse) + 0.02 * beat;
+  float size = (0.014 + 0.030 * look.z * look.z) * (1.0 + 0.7 * fresh) + flare * (0.030 + 0.03 * uPulse) + 0.01 * beat;
   // Where music stays as it is, many lights lie upon each other, and share their light.
   float apart = distance(placeOf(i - 1), placeOf(i + 1));
   float own = mix(0.22, 1.0, smoothstep(0.0, 0.16, apart));
@@ -345,7 +345,7 @@ void main() {
   vPoint = position.xy * 2.0 - 1.0;
   vec2 aspect = vec2(uTangent.x / uTangent.y, 1.0);
   here.xy += vPoint * radius / aspect * here.w;
-  float bright = (0.22 + 0.30 * look.z + 0.5 * fresh + 1.3 * flare + 0.5 * beat) * twinkle * presence * clear;
+  float bright = (0.22 + 0.30 * look.z + 0.5 * fresh + 1.3 * flare + 0.2 * beat) * twinkle * presence * clear;
   float hue = hueOf(look.x);
   vLight = oklch(0.70, 0.13, hue) * bright * own * (0.55 + 0.4 * uGlow);
   vHeart = mix(oklch(0.9, 0.07, hue), vec3(1.0, 0.92, 0.78), 0.5 * flare) * bright * (0.7 + 0.9 * own);

@@ -45,8 +45,8 @@ const CAMERA_NEAREST = 3.5;
 const CAMERA_FARTHER = 1.1;
 
 /** A pulse narrows the angle that the picture covers by this share, and makes the present so much larger. */
-const ZOOM = 0.16;
-const HEAD_SWELL = 0.8;
+const ZOOM = 0.1;
+const HEAD_SWELL = 0.45;
 
 /** As many recognised moments flare as brightly as they can; more share the light. */
 const FLARES = 22;
