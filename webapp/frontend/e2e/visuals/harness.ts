@@ -51,7 +51,7 @@ export const harness = {
   create(id: string, seed = 1, calm = false): void {
     const definition = VISUALS.find((candidate) => candidate.id === id)!;
     visual = definition.create({ canvas, seed });
-    hear = calm ? (moment) => calmFrame(frameAt(moment), definition.parameters) : frameAt;
+    hear = calm ? (moment) => calmFrame(frameAt(moment)) : frameAt;
   },
 
   resize(width: number, height: number, pixelRatio = 1): void {

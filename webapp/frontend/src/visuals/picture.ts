@@ -30,7 +30,7 @@ export function createPicture(
   return {
     resize: (width, height, pixelRatio) => visual.resize(width, height, pixelRatio),
     render(frame) {
-      visual.render(options.calm ? calmFrame(frame, definition.parameters) : frame);
+      visual.render(options.calm ? calmFrame(frame) : frame);
       limiter.limit(now());
       const failure = takeShaderFailure(renderer);
       if (failure !== null) throw new Error(`The graphics driver rejected a shader: ${failure}`);

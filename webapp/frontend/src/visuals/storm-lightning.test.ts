@@ -63,7 +63,7 @@ describe("storm lightning", () => {
 
   it("stays inside the clouds in a calm picture", () => {
     const loudest = { ...idleFrame(storm, 0), pulse: 1 };
-    expect(boltOf(calmFrame(loudest, storm.parameters).pulse, 0)).toBe(0);
+    expect(boltOf(calmFrame(loudest).pulse, 0)).toBe(0);
   });
 
   it("lasts longer with a longer duration", () => {
