@@ -111,7 +111,7 @@ export class SlidingTrack {
     const shift = firsts.get(encoder) ?? 0;
     const from = Math.max(axis.next, shift);
     if (from < first) {
-      const held = axis.last ?? encodings.slice(0, size);
+      const held = axis.last ?? encodings.subarray(0, size);
       const filled = new Float32Array((first - from) * size);
       for (let i = 0; i < filled.length; i += size) filled.set(held, i);
       track.add({ encoder, first: from - shift, count: first - from, encodings: filled, size });

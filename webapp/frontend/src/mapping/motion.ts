@@ -37,7 +37,7 @@ const PRIOR_WEIGHT = 0.3;
 /** Musical seconds per second at the strongest onset of the loudest music; songs average about 1.3. */
 const FULL_RATE = 11.5;
 
-/** Pulse per onset strength and loudness, so that the strongest few onsets of most songs reach 1. */
+/** Pulse per onset strength and loudness, so that the strongest few onsets of most songs come near 1. */
 const PULSE_GAIN = 1.3;
 /** A pulse has died away after this, unless there is another onset: within a beat at 120 a minute. */
 export const PULSE_SECONDS = 0.5;
