@@ -19,9 +19,9 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tfdeepviz.data.decode import decode_file
-from tfdeepviz.data.files import read_json
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
+from tfdeepviz.files import read_json
 from tfdeepviz.mapping.encodings import encode_track
 
 _ROOT = Path(__file__).resolve().parent.parent

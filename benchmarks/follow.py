@@ -43,9 +43,9 @@ from tfdeepviz.analysis.following import (
 )
 from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, Sound
 from tfdeepviz.data.decode import AudioError, decode_file
-from tfdeepviz.data.files import atomic_path, read_json, write_json
 from tfdeepviz.data.fma import Metadata, Selection, Track
 from tfdeepviz.errors import InputError, TfdeepvizError
+from tfdeepviz.files import atomic_path, read_json, write_json
 from tfdeepviz.mapping import quality
 from tfdeepviz.params import LIVE
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Frames
 from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, load_librosa
-from tfdeepviz.data.files import atomic_path
+from tfdeepviz.files import atomic_path
 
 _ROW_SECONDS = 2
 _DPI = 100

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfdeepviz.data.files import atomic_path
+from tfdeepviz.files import atomic_path
 
 
 def join(corpora: list[Path], out: Path) -> int:

@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 
 from tfdeepviz.analysis.drivers import TEN_BANDS_HZ, band_levels
 from tfdeepviz.data.decode import decode_file
-from tfdeepviz.data.files import atomic_path
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
+from tfdeepviz.files import atomic_path
 from tfdeepviz.mapping.scaling import Scaling
 from tfdeepviz.mapping.time import TimeSettings, play
 from tfdeepviz.params import LIVE

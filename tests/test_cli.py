@@ -17,9 +17,9 @@ from tests.commands import REPOSITORY
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import atomic_path
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.errors import TfdeepvizError
+from tfdeepviz.files import atomic_path
 from tfdeepviz.models.training import Run
 
 

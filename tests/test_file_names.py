@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import REPOSITORY, tfdeepviz
 from tests.conftest import make_fma
-from tfdeepviz.data.files import TEMPORARY, atomic_path, remove_leftovers
+from tfdeepviz.files import TEMPORARY, atomic_path, remove_leftovers
 
 # As long as a disk takes with ".json".
 LONG = "か" * 83

@@ -14,11 +14,11 @@ import pytest
 import tfdeepviz.pipeline
 from tests.export.conftest import alive
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.index import index_files
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push
+from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.locks import BusyError, locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.training import Run, train

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfdeepviz.data.files import read_json
 from tfdeepviz.data.fma import Metadata, Selection
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
+from tfdeepviz.files import read_json
 
 _FMA_ROOT = os.environ.get("TFDEEPVIZ_FMA_ROOT")
 _REGISTRY = Path(__file__).resolve().parent.parent / "webapp" / "registry"

@@ -16,10 +16,10 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal
 
-from tfdeepviz.data.files import FormatError, read_json, sha256_file
 from tfdeepviz.data.identity import identity_of
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import MANIFEST, MAPPINGS, Bundle
+from tfdeepviz.files import FormatError, read_json, sha256_file
 
 Kind = Literal["corpus", "dataset", "run", "bundle"]
 State = Literal["here", "changed", "gone"]

@@ -22,7 +22,6 @@ import keras
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.demo import render_corpus
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection
 from tfdeepviz.data.index import FileIndex, index_files
 from tfdeepviz.data.prepare import prepare
@@ -31,6 +30,7 @@ from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.registry import INDEX, entries, find, push
 from tfdeepviz.export.validate import validate
+from tfdeepviz.files import FormatError, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import Preset, load_preset, override

@@ -26,7 +26,6 @@ from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepare import prepare
@@ -34,6 +33,7 @@ from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, write_manifest
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.tfjs import QuantizationPlan, convert_encoder
+from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.mapping.encodings import encode_track, keras_encode
 from tfdeepviz.mapping.mappings import fit_mappings
 from tfdeepviz.mapping.time import TimeSettings

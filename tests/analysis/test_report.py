@@ -25,9 +25,9 @@ from tfdeepviz.analysis.statistics import Statistics
 from tfdeepviz.cli import main
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Offer
 from tfdeepviz.mapping.projections import PROJECTIONS

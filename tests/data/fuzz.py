@@ -43,8 +43,8 @@ from tests.data.mutants import (
     with_ogg_checksums,
 )
 from tfdeepviz.data.decode import AudioError, decode_file
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError
 
 #: A mutant that takes longer is taken for one that never ends.
 MUTANT_SECONDS = 5.0

@@ -20,9 +20,9 @@ from tfdeepviz.cli import main
 from tfdeepviz.data.beam import prepare_on_beam
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
 
 OPTIONS: dict[str, Any] = {

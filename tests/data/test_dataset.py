@@ -17,11 +17,11 @@ from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, sha256_file
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.segments import cut_segments
+from tfdeepviz.files import FormatError, sha256_file
 from tfdeepviz.params import LIVE, PAPER
 
 

@@ -17,7 +17,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_fma
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import (
     MAX_LICENCE_CHARACTERS,
     MAX_LICENCES,
@@ -34,6 +33,7 @@ from tfdeepviz.data.fma import (
     audio_path,
     published_flaw,
 )
+from tfdeepviz.files import FormatError
 
 _GENRES = (
     "genre_id,#tracks,parent,title,top_level\n"

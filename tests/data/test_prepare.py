@@ -21,11 +21,11 @@ from tests.conftest import make_fma
 from tfdeepviz.data.dataset import ORIGIN, Origin, PreparedDataset, describe
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import MODES, Features
-from tfdeepviz.data.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.data.fma import NO_LICENCE, Selection, audio_path
 from tfdeepviz.data.prepare import plan, prepare
 from tfdeepviz.data.report import summarize, write_report
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.params import LIVE, PAPER, ParameterError
 from tfdeepviz.provenance import code_version
 

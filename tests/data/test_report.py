@@ -22,10 +22,10 @@ from tfdeepviz.data import report
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import SPLITS, Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.report import summarize, write_report
+from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
 
 _BAD_TITLE = "<script>alert(3)</script>"

@@ -8,11 +8,11 @@ import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import sha256_file, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.export.bundle import NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.files import sha256_file, write_json
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.training import Run, train
 from tfdeepviz.params import LIVE

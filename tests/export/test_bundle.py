@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.export.conftest import blessed, reseal
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle, Check
+from tfdeepviz.files import FormatError, write_json
 
 
 def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:

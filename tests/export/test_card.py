@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.export.card import model_card
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.params import LIVE
 

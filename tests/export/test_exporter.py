@@ -11,13 +11,13 @@ import pytest
 from tests.conftest import music
 from tests.export.conftest import alive
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import write_json
 from tfdeepviz.export import exporter
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import TOLERANCES
 from tfdeepviz.export.tfjs import plan_quantization, quantized_encoder
+from tfdeepviz.files import write_json
 from tfdeepviz.mapping.projections import ProjectionError
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import load_preset, override

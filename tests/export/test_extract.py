@@ -12,11 +12,11 @@ import pytest
 from tests.conftest import RATE_HZ, music
 from tests.export.conftest import reseal
 from tfdeepviz.data.decode import AudioTooLongError, AudioTooShortError
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.export.analysis_files import write_analysis
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, read_goldens
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.time import play
 
 Write = Callable[..., Path]

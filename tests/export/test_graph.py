@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.graph import load_graph
 from tfdeepviz.export.tfjs import QuantizationPlan, convert_encoder, quantized_encoder
+from tfdeepviz.files import FormatError, write_json
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.export.conftest import blessed
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import NotBlessedError, entries, find, prune, push, rollback, verify
+from tfdeepviz.files import FormatError, write_json
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tests.conftest import RATE_HZ, Sound, music
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import audio_path
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export.bundle import Bundle
@@ -29,6 +28,7 @@ from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.graph import load_graph
 from tfdeepviz.export.serving import mfcc_in_graph, output_name, parameters_in_graph, write_serving
 from tfdeepviz.export.tfjs import convert_frontend
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.mappings import Encodings, Mapping, Part, Projection
 from tfdeepviz.mapping.projections import Affine, InverseDistance, Scale, Select, Step
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES, Scaling

@@ -8,10 +8,10 @@ from typing import TypedDict
 
 import pytest
 
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push, rollback, verify
 from tfdeepviz.export.site import write_site
+from tfdeepviz.files import FormatError, write_json
 
 
 class Roots(TypedDict):

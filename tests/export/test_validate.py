@@ -12,7 +12,6 @@ import pytest
 
 from tests.export.conftest import reseal
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export import exporter
 from tfdeepviz.export import validate as module
@@ -23,6 +22,7 @@ from tfdeepviz.export.goldens import TOLERANCES
 from tfdeepviz.export.registry import NotBlessedError, entries, push
 from tfdeepviz.export.tfjs import QuantizationPlan
 from tfdeepviz.export.validate import summary, validate
+from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.models.training import Run
 
 _STATIC = Path(__file__).parents[2] / "webapp" / "static"

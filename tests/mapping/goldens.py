@@ -69,7 +69,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import atomic_path
+from tfdeepviz.files import atomic_path
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.projections import InverseDistance, Scale

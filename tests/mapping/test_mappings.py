@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.mapping import goldens
 from tests.mapping.goldens import SIZES, encodings, fit, track
-from tfdeepviz.data.files import FormatError, read_json, write_json
+from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, ProjectionError, fit_projection, project
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES, Scaling

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping import projections
 from tfdeepviz.mapping.projections import (
     PROJECTIONS,

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES, Scaling
 
 _VALUES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-100, 100))

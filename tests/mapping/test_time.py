@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.time import TimeSettings, interpolate, play, smooth
 
 Floats = npt.NDArray[np.float64]

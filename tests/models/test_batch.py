@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tfdeepviz.data.files import FormatError, write_json
+from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.models.batch import BatchError, BatchResult, find_runs, refuse_failures, run_batch, summarize
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.params import LIVE

@@ -16,12 +16,12 @@ from tfdeepviz.analysis.quality_table import markdown, measure
 from tfdeepviz.analysis.report import analyze
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.report import evaluate
 from tfdeepviz.models.training import Run, train

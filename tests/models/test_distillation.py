@@ -11,7 +11,7 @@ import pytest
 from tests.models.test_tasks import TINY_VGG, encodings_of
 from tests.models.test_training import TINY
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.distillation import Targets
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.training import EpochProgress, Run, train

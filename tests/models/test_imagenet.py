@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.data.mutants import mutant, mutate_bytes
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.params import ParameterError

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tfdeepviz.commands.common import assignments
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.build import count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override, preset_names
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pytest
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predicted

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.data.mutants import mutant, mutate_bytes
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.torch_file import read_state_dict
 
 _FORMATS = pytest.mark.parametrize("in_zip", [True, False], ids=["zip", "legacy"])

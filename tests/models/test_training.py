@@ -21,10 +21,10 @@ import tensorflow as tf
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.errors import DivergedError
+from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
 from tfdeepviz.models.tasks import AutoencoderTask

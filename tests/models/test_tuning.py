@@ -15,9 +15,9 @@ from keras_tuner.src.tuners import bayesian
 
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.files import FormatError, write_json
 from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset

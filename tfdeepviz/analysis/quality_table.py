@@ -15,8 +15,8 @@ from tfdeepviz.analysis.drivers import BaselineSource, Driver, Source
 from tfdeepviz.analysis.sound import RATE_HZ, Sound
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
-from tfdeepviz.data.files import FormatError, atomic_path, inside, write_json
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, inside, write_json
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
     MIN_SECONDS,

@@ -21,9 +21,9 @@ from matplotlib.ticker import MaxNLocator
 from tfdeepviz import __version__
 from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows, sample
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, inside
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, Mappings, Offer, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, warning_for

@@ -325,7 +325,7 @@ def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple
 
 def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
     """Load a preset or a JSON file and override single values."""
-    from tfdeepviz.data.files import read_json
+    from tfdeepviz.files import read_json
     from tfdeepviz.params import AUDIO_PRESETS, AudioParams
 
     if name in AUDIO_PRESETS:

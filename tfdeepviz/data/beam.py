@@ -24,9 +24,9 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
-from tfdeepviz.data.files import TEMPORARY, FormatError, read_json, write_json
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import TEMPORARY, FormatError, read_json, write_json
 
 #: Namespace of all counters.
 NAMESPACE = "tfdeepviz"

@@ -20,11 +20,11 @@ import tensorflow as tf
 
 from tfdeepviz.data.augment import Augmentation, Augmenter
 from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.data.fma import MAX_LICENCE_CHARACTERS, MAX_LICENCES, SPLITS
 from tfdeepviz.data.identity import digest_of, identity_of
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.params import AudioParams
 
 SCHEMA_VERSION = 3

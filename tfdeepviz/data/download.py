@@ -22,9 +22,9 @@ import requests
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, write_json
 from tfdeepviz.data.fma import SUBSETS
 from tfdeepviz.errors import InputError, TfdeepvizError
+from tfdeepviz.files import FormatError, atomic_path, read_json, write_json
 
 #: Where FMA's authors host the archives.
 FMA_URL = "https://os.unil.cloud.switch.ch/fma/"

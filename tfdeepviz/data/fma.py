@@ -19,8 +19,8 @@ from typing import Any, Self, cast
 import numpy as np
 import pandas as pd
 
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError
 
 #: Each subset includes all smaller ones, so tracks are selected with `<=`.
 SUBSETS = ("small", "medium", "large", "full")

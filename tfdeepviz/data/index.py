@@ -26,8 +26,8 @@ from tfdeepviz.data.decode import (
     UnsupportedAudioError,
     decode_file,
 )
-from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.data.fma import Metadata, Selection, Track, published_flaw
+from tfdeepviz.files import FormatError, atomic_path
 
 Progress = Callable[[int, int], None]
 

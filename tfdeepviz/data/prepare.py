@@ -20,10 +20,10 @@ import tensorflow as tf
 from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, Origin, PreparedDataset, check_shard, shard_sizes
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.provenance import code_version, command
 

@@ -19,10 +19,10 @@ from matplotlib.ticker import MaxNLocator
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
-from tfdeepviz.data.files import FormatError, atomic_path, inside
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, inside
 from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
 
 #: A page with more rows would be long to read; `skipped.jsonl` has them all.

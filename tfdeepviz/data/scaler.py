@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from tfdeepviz.data.files import FormatError, atomic_path, read_npz
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, read_npz
 
 SCALER_KINDS = ("minmax", "standard", "coefficients")
 

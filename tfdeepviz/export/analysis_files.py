@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import atomic_path
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.files import atomic_path
 from tfdeepviz.mapping.time import interpolate
 
 if TYPE_CHECKING:

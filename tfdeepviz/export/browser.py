@@ -17,9 +17,9 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tfdeepviz.data.files import FormatError, inside
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.export.bundle import FRONTEND, FRONTENDS, MANIFEST, Bundle
+from tfdeepviz.files import FormatError, inside
 
 BACKENDS = ("wasm", "webgl", "webgpu")
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfdeepviz.data.files import FormatError, inside, read_json, sha256_file, write_json
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.files import FormatError, inside, read_json, sha256_file, write_json
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION, Mappings
 from tfdeepviz.params import AudioParams, ParameterError
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import NO_LICENCE, SPLITS, licence_terms
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 
 _MAX_NAME_CHARACTERS = 200

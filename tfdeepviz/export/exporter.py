@@ -12,7 +12,6 @@ import keras
 import numpy as np
 
 from tfdeepviz.data.dataset import PreparedDataset, describe
-from tfdeepviz.data.files import FormatError, temporary_folder, write_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
@@ -27,6 +26,7 @@ from tfdeepviz.export.tfjs import (
     convert_frontend,
     plan_quantization,
 )
+from tfdeepviz.files import FormatError, temporary_folder, write_json
 from tfdeepviz.mapping.encodings import encode_run, keras_encode
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.scaling import N_PARAMETERS

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.export.bundle import GOLDENS, Bundle
 from tfdeepviz.export.extract import Analysis
+from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION
 from tfdeepviz.params import AudioParams
 

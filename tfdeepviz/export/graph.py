@@ -13,7 +13,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.framework import graph_pb2
 
-from tfdeepviz.data.files import FormatError, inside, read_json
+from tfdeepviz.files import FormatError, inside, read_json
 
 #: A graph is a program. Ours use only these operations, none of which reaches beyond its tensors.
 # fmt: off

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files
+from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.locks import locked
 
 SCHEMA_VERSION = 1

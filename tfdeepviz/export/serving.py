@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
-from tfdeepviz.data.files import FormatError, temporary_folder
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
+from tfdeepviz.files import FormatError, temporary_folder
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling

@@ -6,9 +6,9 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from tfdeepviz.data.files import FormatError, inside, read_json, temporary_folder, write_json
 from tfdeepviz.export import registry as registries
 from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
+from tfdeepviz.files import FormatError, inside, read_json, temporary_folder, write_json
 from tfdeepviz.provenance import code_version
 
 SCHEMA_VERSION = 1

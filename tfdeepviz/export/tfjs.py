@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.files import read_json
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.errors import TfdeepvizError
+from tfdeepviz.files import read_json
 
 QUANTIZATIONS = ("none", "float16", "uint8")
 

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export.browser import check_in_browser, figure
 from tfdeepviz.export.bundle import BLESSED, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
@@ -26,6 +25,7 @@ from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, Goldens, allowed_error, golden_pcm, read_goldens
 from tfdeepviz.export.registry import INDEX, entries, find
 from tfdeepviz.export.serving import output_name, write_serving
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.provenance import code_version
 

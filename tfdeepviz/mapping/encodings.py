@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.mappings import Encodings
 from tfdeepviz.models.training import Run
 

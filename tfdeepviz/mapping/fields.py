@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 
 #: Maximum magnitude of every number, so that results computed from a few of them stay finite in float64.
 LIMIT = 1e38

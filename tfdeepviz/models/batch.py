@@ -18,8 +18,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import IO, Any, Literal
 
-from tfdeepviz.data.files import FormatError, atomic_path
 from tfdeepviz.errors import InputError, TfdeepvizError
+from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
 

@@ -19,8 +19,8 @@ from keras import ops
 from sklearn.decomposition import PCA
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, atomic_path, read_npz
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier

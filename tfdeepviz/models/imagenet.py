@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.torch_file import read_state_dict
 from tfdeepviz.params import ParameterError

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import jsonschema
 
-from tfdeepviz.data.files import FormatError, read_json
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, read_json
 
 KINDS = ("autoencoder", "classifier", "contrastive")
 RECIPES = ("paper", "modern")

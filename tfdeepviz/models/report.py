@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import atomic_path, write_json
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import Run

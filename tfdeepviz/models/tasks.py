@@ -17,10 +17,10 @@ from keras import ops
 
 from tfdeepviz.data.augment import Augmentation
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.files import FormatError
 from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.classifier import GenreClassifier

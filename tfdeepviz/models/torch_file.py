@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.files import FormatError
+from tfdeepviz.files import FormatError
 
 _MAX_BYTES = 2 << 30
 _MAX_PICKLE_BYTES = 1 << 20

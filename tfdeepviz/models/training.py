@@ -21,11 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, atomic_path, read_json, sha256_file, write_json
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import ParameterCounts, counts_of
 from tfdeepviz.models.classifier import GenreClassifier

@@ -24,8 +24,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tfdeepviz import __version__
 from tfdeepviz.data.dataset import PreparedDataset
-from tfdeepviz.data.files import FormatError, read_json, write_json
 from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override

@@ -19,8 +19,8 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from tfdeepviz.data.files import atomic_path, write_json
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.tuning import OBJECTIVE, Parameter, Trial, Tuning, loss_of
 

@@ -20,7 +20,7 @@ from tfdeepviz.data.demo.composition import compose
 from tfdeepviz.data.demo.corpus import SETTINGS_FILE
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.sketch import Meter
-from tfdeepviz.data.files import TEMPORARY
+from tfdeepviz.files import TEMPORARY
 
 DURATION_SECONDS = 4.0
 

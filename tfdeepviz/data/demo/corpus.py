@@ -17,8 +17,8 @@ from tfdeepviz.data.demo.composition import GENRES, compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.names import artist_names, track_titles
-from tfdeepviz.data.files import atomic_path
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import atomic_path
 from tfdeepviz.locks import locked
 
 COMPOSER_VERSION = 1

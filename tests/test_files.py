@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.files import atomic_path, remove_leftovers, temporary_folder, write_json
+from tfdeepviz.files import atomic_path, remove_leftovers, temporary_folder, write_json
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
