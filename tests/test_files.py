@@ -1,4 +1,4 @@
-"""Atomic writing: permissions, threads, names."""
+"""Atomic writing: permissions, threads, names; records."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import pytest
 
-from tfdeepviz.files import atomic_path, remove_leftovers, temporary_folder, write_json
+from tfdeepviz.files import (
+    Finite,
+    FormatError,
+    atomic_path,
+    convert,
+    read_record,
+    remove_leftovers,
+    temporary_folder,
+    write_json,
+)
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
@@ -53,3 +64,49 @@ def test_what_fails_leaves_nothing_and_what_was_killed_is_removed(tmp_path: Path
         leftover.write_text("of a killed process")
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
+class Inner(msgspec.Struct, frozen=True):
+    size: Annotated[int, msgspec.Meta(ge=1, le=9)]
+    weights: tuple[Finite, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.weights) > self.size:
+            raise ValueError(f"weights: at most {self.size}")
+
+
+class Outer(msgspec.Struct, frozen=True):
+    name: str
+    inner: list[Inner]
+    by_name: dict[str, Inner] = {}
+
+
+def test_a_record_is_read_as_its_type(tmp_path: Path) -> None:
+    record = Outer("a", [Inner(2, (1.0, 2.5))], {"b": Inner(1)})
+    write_json(tmp_path / "a.json", msgspec.to_builtins(record))
+    assert read_record(tmp_path / "a.json", Outer) == record
+
+
+@pytest.mark.parametrize(
+    ("values", "flaw"),
+    [
+        ([], "expected `object`, got []"),
+        ({"inner": []}, "name: missing"),
+        ({"name": 3, "inner": []}, "name: expected `str`, got 3"),
+        ({"name": "a", "inner": [{"size": 3}, {}]}, "inner[1].size: missing"),
+        ({"name": "a", "inner": [{"size": 0}]}, "inner[0].size: expected `int` >= 1, got 0"),
+        ({"name": "a", "inner": [{"size": True}]}, "inner[0].size: expected `int`, got True"),
+        (
+            {"name": "a", "inner": [{"size": 2, "weights": [1, float("nan")]}]},
+            "inner[0].weights[1]: expected `float` >= -1e+38, got nan",
+        ),
+        ({"name": "a", "inner": [{"size": 2, "weights": [10**400]}]}, "inner[0].weights[0]: number out of range"),
+        ({"name": "a", "inner": [{"size": 1, "weights": [1, 2]}]}, "inner[0]: weights: at most 1"),
+        ({"name": "a", "inner": [], "by_name": {"b": 3}}, "by_name[...]: expected `object`, got `int`"),
+        ({"name": "a", "inner": [], "by_name": {3: 3}}, "by_name: expected `str`, got {3: 3}"),
+    ],
+)
+def test_a_wrong_record_is_refused_by_field_and_flaw(values: object, flaw: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        convert(values, Outer, "a.json")
+    assert str(caught.value) == f"a.json: {flaw}"

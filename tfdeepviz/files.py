@@ -16,9 +16,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from reprlib import repr as short_repr
 from textwrap import shorten
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,11 @@ from tfdeepviz.errors import InputError
 #: Prefix of all temporary names, to tell leftovers from the user's files. Temporary names do not include the target's
 #: name, which may already have the maximum length.
 TEMPORARY = ".tfdeepviz-"
+
+#: A finite number for `convert`. The bound keeps whatever is computed from a few such numbers finite in float64.
+Finite = Annotated[float, msgspec.Meta(ge=-1e38, le=1e38)]
+
+T = TypeVar("T")
 
 # Enough for every format here, and short enough for any file system.
 _MAX_SUFFIX_CHARACTERS = 8
@@ -110,6 +117,43 @@ def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
     return value
 
 
+def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20) -> T:
+    """Read a JSON object of bounded size and `convert` it."""
+    return convert(read_json(path, max_bytes=max_bytes), kind, path)
+
+
+def convert(values: object, kind: type[T], where: object) -> T:
+    """Check untrusted plain values against a type, usually a `msgspec.Struct`, and build it; for numbers use `Finite`.
+
+    Raises
+    ------
+    FormatError
+        If a value is missing, of the wrong type or out of bounds, or if `__post_init__` raises ValueError; the message
+        names `where` the values come from, the field, the flaw and the value.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise FormatError(f"{where}: {_flaw(values, str(error))}") from error
+
+
+_FLAW = re.compile(r"(.*) - at `(?:key` in `)?\$\.?(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+
+
+def _flaw(values: Any, message: str) -> str:
+    """Turn msgspec's `Expected x - at $.field` into `field: expected x, got value`."""
+    problem, path = match.groups() if (match := _FLAW.fullmatch(message)) else (message, "")
+    if missing := _MISSING.fullmatch(problem):
+        problem, path = "missing", f"{path}.{missing[1]}".removeprefix(".")
+    elif problem.startswith("Expected ") and "[...]" not in path:  # msgspec does not tell the keys of a dict
+        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+            values = values[int(index) if index else name]
+        problem = f"{problem.split(', got ')[0]}, got {short_repr(values)}"
+    problem = problem[0].lower() + problem[1:]
+    return f"{path}: {problem}" if path else problem
+
+
 def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[Any]]:
     """Read all arrays of an `.npz` file of bounded size; never unpickles.
 
@@ -155,7 +199,7 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray
         content = archive.read(entry)
         header = _NPY_HEADER.match(content)
     if header is None:
-        raise ValueError(f"{entry.filename!r} is no array of numbers that np.savez wrote")
+        raise ValueError(f"{entry.filename!r} is not an array of numbers that np.savez wrote")
     values = np.frombuffer(content, np.dtype(header[1].decode()), offset=header.end())
     shape = tuple(int(size) for size in header[3].split(b",") if size.strip())
     if math.prod(shape) != values.size:
@@ -164,7 +208,7 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def inside(folder: Path, relative: str) -> Path:
