@@ -190,13 +190,13 @@ def _small_state(n_convolutions: int, *, batch_norm: bool = False) -> dict[str, 
     [
         (_small_state(13), r"holds vgg16, the model is vgg11.*--set model.architecture=vgg16"),
         (_small_state(5), r"holds alexnet, the model is vgg11"),
-        (_small_state(16), r"16 convolutions, as none of alexnet, vgg11, vgg13, vgg16"),
+        (_small_state(16), r"16 convolutions; alexnet, vgg11, vgg13, vgg16 have others"),
         (_small_state(8), r"no batch normalisation, the model has it.*--set model.batch_norm=false"),
         (_small_state(8, batch_norm=True), "other shapes than those of vgg11"),
         ({"layer1.0.weight": torch.ones(1)}, "0 convolutions"),
-        ({"features.0.denselayer.weight": torch.ones(1)}, "'features.0.denselayer.weight' is no weight"),
-        ({"features.0.weight": torch.ones(1, 1, 3, 3)}, "features.0 is no module"),
-        ({**_small_state(8), "features.4.bias": torch.ones(1, dtype=torch.int64)}, "features.4 is no module"),
+        ({"features.0.denselayer.weight": torch.ones(1)}, "'features.0.denselayer.weight' is not a weight"),
+        ({"features.0.weight": torch.ones(1, 1, 3, 3)}, "features.0 is not a module"),
+        ({**_small_state(8), "features.4.bias": torch.ones(1, dtype=torch.int64)}, "features.4 is not a module"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_remedy(
@@ -234,7 +234,7 @@ def test_missing_files_and_others(tmp_path: Path, vgg11: GenreClassifier) -> Non
     path = tmp_path / "m.h5"
     with pytest.raises(FormatError, match="cannot be read"):
         load_imagenet_start(vgg11, path)
-    for data, reason in ((b"text", "no state dict"), (b"\x89HDF\r\n\x1a\n" + bytes(99), "no HDF5 file")):
+    for data, reason in ((b"text", "not a state dict"), (b"\x89HDF\r\n\x1a\n" + bytes(99), "not an HDF5 file")):
         path.write_bytes(data)
         with pytest.raises(FormatError, match=reason):
             load_imagenet_start(vgg11, path)

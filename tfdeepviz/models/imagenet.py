@@ -71,7 +71,7 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
     weights = _read_keras(model, path) if is_hdf5 else _read_torchvision(model, path)
     for arrays in weights:
         if not all(np.isfinite(array).all() for array in arrays):
-            raise FormatError(f"{path}: holds values that are no finite numbers; get the file again")
+            raise FormatError(f"{path}: holds values that are not finite; get the file again")
     weights[0][0] = weights[0][0].sum(axis=2, keepdims=True)
     for layer, arrays in zip(_layers(model), weights, strict=True):
         layer.set_weights(arrays)
@@ -84,16 +84,18 @@ def _layers(model: GenreClassifier) -> list[keras.layers.Layer]:
 
 def _read_torchvision(model: GenreClassifier, path: Path) -> list[list[_Array]]:
     modules: dict[int, dict[str, _Array]] = {}
-    for name, array in read_state_dict(path, prefix="features.").items():
+    for name, array in read_state_dict(path).items():
+        if not name.startswith("features."):
+            continue
         if (match := re.fullmatch(r"features\.([0-9]{1,3})\.([a-z_]{1,20})", name)) is None:
-            raise FormatError(f"{path}: {name[:60]!r} is no weight of torchvision's AlexNet or VGG")
+            raise FormatError(f"{path}: {name[:60]!r} is not a weight of torchvision's AlexNet or VGG")
         if match[2] != "num_batches_tracked":
             modules.setdefault(int(match[1]), {})[match[2]] = array
     weights: list[list[_Array]] = []
     for index, module in sorted(modules.items()):
         names = _NORMALIZATION if "running_mean" in module else _CONVOLUTION
         if set(module) != set(names) or any(array.dtype.kind != "f" for array in module.values()):
-            raise FormatError(f"{path}: features.{index} is no module of torchvision's AlexNet or VGG")
+            raise FormatError(f"{path}: features.{index} is not a module of torchvision's AlexNet or VGG")
         weights.append([_from_torch(module[name]) for name in names])
     if model.normalize_encoding and weights and len(weights[-1]) == len(_NORMALIZATION):
         weights.pop()
@@ -123,7 +125,7 @@ def _read_keras(model: GenreClassifier, path: Path) -> list[list[_Array]]:
         if isinstance(error, FormatError):
             raise
         reason = re.sub(r"\s+", " ", str(error))[:200]
-        raise FormatError(f"{path}: no HDF5 file that can be read ({reason}); get the file again") from error
+        raise FormatError(f"{path}: not an HDF5 file that can be read ({reason}); get the file again") from error
 
 
 def _convolution_groups(file: h5py.File) -> list[tuple[h5py.Dataset, h5py.Dataset]]:
@@ -156,11 +158,10 @@ def _check(model: GenreClassifier, path: Path, shapes: _Shapes) -> None:
     if shapes == wanted:
         return
     n_convolutions = sum(len(group[0]) == 4 for group in shapes)
-    architecture = _N_CONVOLUTIONS.get(n_convolutions)
     batch_norm = any(len(group) == len(_NORMALIZATION) for group in shapes)
-    if architecture is None:
+    if (architecture := _N_CONVOLUTIONS.get(n_convolutions)) is None:
         names = ", ".join(_N_CONVOLUTIONS.values())
-        raise FormatError(f"{path}: has {n_convolutions} convolutions, as none of {names}")
+        raise FormatError(f"{path}: has {n_convolutions} convolutions; {names} have others")
     if architecture != model.architecture:
         raise FormatError(
             f"{path}: holds {architecture}, the model is {model.architecture}; give the file of {model.architecture} "
