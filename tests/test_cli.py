@@ -20,7 +20,7 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.files import atomic_path
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -382,4 +382,4 @@ def test_from_a_preset_to_an_evaluated_student(
     model = tmp_path / "run" / "model.keras"
     model.write_bytes(model.read_bytes()[:1_000])
     assert main(["evaluate", run, *dataset]) == 2
-    assert f"{model}: no model that Keras can read" in capsys.readouterr().err
+    assert f"{model}: not a model that Keras can read" in capsys.readouterr().err

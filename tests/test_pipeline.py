@@ -21,7 +21,8 @@ from tfdeepviz.export.registry import entries, push
 from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.locks import BusyError, locked
 from tfdeepviz.models.evaluation import CollapsedEncoderError
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import train
 from tfdeepviz.pipeline import RECORD, Config, PipelineError, PipelineProgress, corpus_digest, run_pipeline
 from tfdeepviz.provenance import code_version
 

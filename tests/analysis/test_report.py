@@ -32,7 +32,7 @@ from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Offer
 from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.models.presets import load_preset
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 from tfdeepviz.params import LIVE
 
 _BAD = '"><script>alert(1)</script> $x_'

@@ -431,7 +431,7 @@ def _targets_target(folder: Path) -> Target:
 def _run_target(name: str) -> Callable[[Path], Target]:
     def make(folder: Path) -> Target:
         from tfdeepviz.models.presets import load_preset
-        from tfdeepviz.models.training import Run
+        from tfdeepviz.models.run import Run
         from tfdeepviz.params import LIVE
 
         config = {"preset": load_preset("vgg16-compact").to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"}

@@ -14,7 +14,8 @@ from tfdeepviz.export.bundle import NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.files import sha256_file, write_json
 from tfdeepviz.models.presets import Preset, load_preset, override
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE
 
 

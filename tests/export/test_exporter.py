@@ -21,7 +21,8 @@ from tfdeepviz.files import write_json
 from tfdeepviz.mapping.projections import ProjectionError
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import load_preset, override
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import train
 
 
 def size(bundle_path: Path) -> int:

@@ -23,7 +23,7 @@ from tfdeepviz.export.registry import NotBlessedError, entries, push
 from tfdeepviz.export.tfjs import QuantizationPlan
 from tfdeepviz.export.validate import summary, validate
 from tfdeepviz.files import FormatError, write_json
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 
 _STATIC = Path(__file__).parents[2] / "webapp" / "static"
 

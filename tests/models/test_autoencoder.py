@@ -170,11 +170,11 @@ def test_bypass_dropout_acts_in_training_only(variant: dict[str, Any]) -> None:
     assert total == 32
 
 
-def test_settling_makes_every_component_alive() -> None:
+def test_recalibrating_makes_every_component_alive() -> None:
     model = tiny(normalize_encoding=True)
     x = segments(256) * 20  # so that the spread is large beside the normalisation's epsilon
     x *= np.random.default_rng(1).uniform(size=(256, 1, 1, 1)).astype(np.float32)
-    model.settle_normalization([x[:100], x[100:]])
+    model.recalibrate_batch_norm([x[:100], x[100:]])
     logits = np.asarray(model.encode(x)[0], np.float64)
     logits = np.log(logits / (1 - logits))
     np.testing.assert_allclose(logits.mean(axis=0), 0, atol=1e-3)

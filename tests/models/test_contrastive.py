@@ -11,8 +11,9 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
 from tfdeepviz.models.contrastive import ContrastiveEncoder, contrastive_loss
 from tfdeepviz.models.presets import load_preset, override
+from tfdeepviz.models.run import Run
 from tfdeepviz.models.scores import score_songs
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.training import train
 from tfdeepviz.params import ParameterError
 
 SEGMENTS = np.random.default_rng(0).normal(size=(8, 6, 24, 1)).astype(np.float32)
@@ -39,7 +40,7 @@ def test_wrong_values_name_the_rule(options: dict[str, Any], rule: str) -> None:
 
 def test_the_encoder_holds_the_scaler_and_can_be_kept(tmp_path: Path) -> None:
     model, scaler = tiny(), SegmentScaler("coefficients", name="scaler")
-    model.settle_normalization([SEGMENTS])
+    model.recalibrate_batch_norm([SEGMENTS])
     scaler.adapt(SegmentStatistics.of(SEGMENTS[..., 0] * 3 + 1))
     model.encoder(scaler).save(tmp_path / "encoder.keras")
     encoder = keras.saving.load_model(tmp_path / "encoder.keras", compile=False, safe_mode=True)

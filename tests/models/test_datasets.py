@@ -24,7 +24,8 @@ from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.report import evaluate
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE
 
 TINY = Preset(

@@ -14,7 +14,8 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.distillation import Targets
 from tfdeepviz.models.presets import load_preset
-from tfdeepviz.models.training import EpochProgress, Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import EpochProgress, train
 
 STUDENT = replace(TINY, name="student", model={"n_initial_filters": 2, "n_dense": 1}, batch_size=4, epochs=12)
 

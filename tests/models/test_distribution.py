@@ -17,7 +17,7 @@ import pytest
 from tests.models.test_training import TINY
 from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.models.distribution import distributed
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 
 # Batch normalisation and dropping the bypass belong to what has to be the same.
 PRESET = replace(

@@ -13,8 +13,9 @@ from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.presets import Preset, load_preset
+from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predicted
-from tfdeepviz.models.training import Run, train
+from tfdeepviz.models.training import train
 
 TINY_VGG = Preset(
     name="tiny-vgg",

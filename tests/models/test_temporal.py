@@ -70,7 +70,7 @@ def test_it_learns_saves_and_exports_its_encoder(tmp_path: Path) -> None:
     model.compile(keras.optimizers.AdamW(0.02), "mse")
     losses = model.fit(x, x, epochs=60, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * np.square(x - x.mean(axis=0)).mean()
-    model.settle_normalization([x])
+    model.recalibrate_batch_norm([x])
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
     assert again.get_config() == model.get_config()

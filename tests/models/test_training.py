@@ -27,8 +27,9 @@ from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
+from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask
-from tfdeepviz.models.training import EpochProgress, Run, train
+from tfdeepviz.models.training import EpochProgress, train
 from tfdeepviz.params import LIVE
 
 TINY = Preset(
@@ -132,7 +133,7 @@ def test_a_finished_run_that_is_extended_is_not_finished_until_all_is_new(
                 raise Killed
 
         with monkeypatch.context() as patch:
-            for module in ("models.training", "data.files"):
+            for module in ("models.run", "models.training", "files"):
                 patch.setattr(f"tfdeepviz.{module}.atomic_path", killing)
             train(longer, dataset, run.path, seed=3)
 

@@ -21,7 +21,8 @@ from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset
-from tfdeepviz.models.training import EpochProgress, Run
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import EpochProgress
 from tfdeepviz.models.tuning import ALGORITHMS, Parameter, Space, Trial, TrialProgress, Tuning, tune
 from tfdeepviz.models.tuning_report import report
 from tfdeepviz.params import LIVE

@@ -28,7 +28,7 @@ from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, Mappings, Offer, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, warning_for
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 from tfdeepviz.page import GRADIENT, draw, load_template, signed
 
 PAGE = "analysis.html"

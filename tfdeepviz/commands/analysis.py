@@ -89,7 +89,7 @@ def register(add: Add) -> None:
 def _analyze(args: argparse.Namespace) -> None:
     from tfdeepviz.analysis.report import analyze, write_report
     from tfdeepviz.data.dataset import PreparedDataset
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
     dataset = PreparedDataset.load(args.dataset)
     with bar(None) as working:

@@ -179,7 +179,7 @@ def register(add: Add) -> None:
 def _export(args: argparse.Namespace) -> None:
     from tfdeepviz.data.dataset import PreparedDataset
     from tfdeepviz.export.exporter import export_bundle
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
     default = None if args.default is None else tuple(args.default.split("/"))
     if default is not None and len(default) != 3:

@@ -12,7 +12,7 @@ from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
     from tfdeepviz.models.presets import Preset
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
 
 def register(add: Add) -> None:
@@ -203,7 +203,7 @@ def _train(args: argparse.Namespace) -> None:
 def _distill(args: argparse.Namespace) -> None:
     at_least_one("components", args.components)
     _choose_backend(args)
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
     _run(args, args.preset, teacher=Run.load(args.teacher), n_components=args.components)
 
@@ -270,7 +270,7 @@ def _table(run: Run) -> list[str]:
 def _evaluate(args: argparse.Namespace) -> None:
     from tfdeepviz.data.dataset import PreparedDataset
     from tfdeepviz.models.report import evaluate
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
     page = evaluate(Run.load(args.run), PreparedDataset.load(args.dataset), args.split, out=args.out)
     print(f"{page.with_suffix('.json')}: the figures")

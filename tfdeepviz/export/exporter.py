@@ -32,7 +32,7 @@ from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, CollapsedEncoderError, refuse_collapsed
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 from tfdeepviz.provenance import code_version, command
 
 # Share of the tolerance that quantization may use; the rest is left for the client's own rounding.

@@ -13,7 +13,7 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.mappings import Encodings
-from tfdeepviz.models.training import Run
+from tfdeepviz.models.run import Run
 
 #: Frames per batch: 256 of the paper's segments, or the same amount of shorter windows.
 _FRAMES_AT_ONCE = 24_576

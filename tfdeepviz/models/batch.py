@@ -352,7 +352,7 @@ def _finished(result: BatchResult) -> _Row:
 
 def _read(path: Path) -> _Row:
     # Imported here because planning a batch and checking its arguments do not need TensorFlow.
-    from tfdeepviz.models.training import Run
+    from tfdeepviz.models.run import Run
 
     run = Run.load(path)
     history, kind = run.history(), run.preset.kind

@@ -74,7 +74,7 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         encoding, bypass = self.encode(x, training=training)
         return self.decode(encoding, bypass, training=training)
 
-    def settle_normalization(self, batches: Iterable[Any]) -> None:
+    def recalibrate_batch_norm(self, batches: Iterable[Any]) -> None:
         """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
 
         A moving average lags behind while weights change quickly, so a component that is alive in training can look

@@ -123,7 +123,7 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
         statistics = self.statistics_norm(ops.concatenate(parts, axis=1), training=training)
         return self.bottleneck(self.hiding(statistics, training=training))
 
-    def settle_normalization(self, batches: Iterable[Any]) -> None:
+    def recalibrate_batch_norm(self, batches: Iterable[Any]) -> None:
         """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average."""
         values = np.concatenate([ops.convert_to_numpy(self._project(batch)) for batch in batches])
         self.normalization.moving_mean.assign(values.mean(axis=0))

@@ -21,8 +21,8 @@ from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed
+from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask
-from tfdeepviz.models.training import Run
 from tfdeepviz.page import GRADIENT, draw, load_template, signed
 
 Images = npt.NDArray[np.floating[Any]]

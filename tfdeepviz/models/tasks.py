@@ -40,7 +40,7 @@ from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_s
 #: Segments per batch in evaluation.
 MEASURED_BATCH = 128
 # 2,048 segments determine the mean encoding to within 0.03 standard deviations.
-_SETTLING_BATCHES = 16
+_CALIBRATION_BATCHES = 16
 _N_EXAMPLES = 6
 _LOSS_PASSES = 4
 
@@ -119,7 +119,7 @@ class Task(ABC):
     def finish(self, model: keras.Model) -> None:  # noqa: B027 (most tasks have nothing to do)
         """Normalise component signs after training; outputs keep their information."""
 
-    def settle(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
+    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
         """Recompute the batch-norm statistics of the encoding after each epoch."""
 
     @property
@@ -205,16 +205,16 @@ class AutoencoderTask(Task):
         """Return batches in which each scaled segment is its own target."""
         return self._epoch(seed).map(self.scaled).map(lambda x: (x, x))
 
-    def settle(self, model: keras.Model, seed: int) -> None:
+    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:
         """Normalise the encoding by the exact statistics of 2,048 segments."""
         batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-        model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+        model.recalibrate_batch_norm(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def finish(self, model: keras.Model) -> None:
         """Normalise component signs if the features are MFCC."""
         if self.dataset.features.mode == "mfcc":
             batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=0)
-            model.orient(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+            model.orient(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the loss, the spread of the encoding, and the rise of the loss when encodings are exchanged."""
@@ -471,10 +471,10 @@ class ContrastiveTask(Task):
             augmentation=None if augmentation is None or split != "training" else Augmentation(**augmentation),
         )
 
-    def settle(self, model: keras.Model, seed: int) -> None:
+    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:
         """Normalise the encoding by the exact statistics of 2,048 segments."""
         batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-        model.settle_normalization(batches.take(_SETTLING_BATCHES).map(self.scaled).as_numpy_iterator())
+        model.recalibrate_batch_norm(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the loss, the spread of the encoding, and the share of songs recognised."""
@@ -511,3 +511,17 @@ def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:
     """Return the history columns that show whether an encoding is alive."""
     described = describe_encoding(encodings)
     return {"min_encoding_std": min(described["encoding_std"]), "dead_components": described["dead_components"]}
+
+
+def create_task(
+    preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler, genres: Sequence[str]
+) -> AutoencoderTask | ClassifierTask | ContrastiveTask:
+    """Create the task of a preset's kind; raises InputError if a classifier's dataset has no genres."""
+    if preset.kind == "autoencoder":
+        return AutoencoderTask(preset, dataset, scaler)
+    if preset.kind == "contrastive":
+        return ContrastiveTask(preset, dataset, scaler)
+    task = ClassifierTask(preset, dataset, scaler, genres)
+    if not task.n_segments("training"):
+        raise InputError(f"{dataset.path}: no track of the training split has a genre; a classifier needs them")
+    return task

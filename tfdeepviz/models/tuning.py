@@ -29,7 +29,8 @@ from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override
-from tfdeepviz.models.training import EpochProgress, Run, train
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.training import EpochProgress, train
 
 _CONFIG = "tuning.json"
 _ORACLE = "oracle"

@@ -1,0 +1,324 @@
+"""Training runs on disk: self-describing folders with the configuration, history, checkpoints and finished models."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import keras
+
+from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.segments import Windows
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
+from tfdeepviz.models.distillation import DistillationTask, Targets
+from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Task, create_task
+from tfdeepviz.params import AudioParams
+
+#: Preset fields that may change when a run is resumed.
+_NOT_LEARNT = ("epochs", "patience", "thresholds", "budget")
+
+#: One row per epoch.
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk."""
+
+    path: Path
+    config: dict[str, Any]
+    preset: Preset
+    params: AudioParams
+
+    @classmethod
+    def load(cls, path: Path) -> Run:
+        """Open a run.
+
+        Raises
+        ------
+        FormatError
+            If `path` holds no run, or its configuration is broken.
+        """
+        if not (path / "config.json").is_file():
+            raise FormatError(f"{path}: not a training run (config.json is missing); make one with `tfdeepviz train`")
+        config = read_json(path / "config.json")
+        try:
+            return cls(path, config, Preset.from_dict(config["preset"]), AudioParams.from_dict(config["audio"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise FormatError(f"{path / 'config.json'}: not a run's configuration ({error})") from error
+
+    @classmethod
+    def claim(cls, path: Path, config: dict[str, Any]) -> Run:
+        """Write the configuration of a new run, or reopen the run that `path` holds already.
+
+        Raises
+        ------
+        FormatError
+            If the folder holds a run with another configuration, or anything else.
+        """
+        if (path / "config.json").exists():
+            run = cls.load(path)
+            if changed := run._differences(config):
+                raise FormatError(
+                    f"{path}: holds a run with another {', '.join(changed)}; give another --out to train anew"
+                )
+            # A resumed run keeps the provenance of its start.
+            config |= {
+                name: run.config[name] for name in ("parameters", "command", "code_version") if name in run.config
+            }
+            if not (run.is_finished and run.is_trained(Preset.from_dict(config["preset"]))):
+                run._reopen()
+        elif any(path.iterdir()):
+            raise FormatError(f"{path}: not empty and not a training run; give another --out")
+        write_json(path / "config.json", config)
+        return cls.load(path)
+
+    def _differences(self, config: dict[str, Any]) -> list[str]:
+        """Name the values that must not change when a run is resumed, and have changed."""
+
+        def learnt(config: dict[str, Any]) -> dict[str, Any]:
+            teacher, preset = config.get("teacher"), config["preset"]
+            return {
+                **{name: config.get(name) for name in ("audio", "mode", "dataset_digest")},
+                **{name: config.get(name) for name in ("seed", "deterministic", "weights")},
+                # A teacher may be moved.
+                "teacher": teacher and {name: value for name, value in teacher.items() if name != "path"},
+                **{f"preset.{name}": value for name, value in preset.items() if name not in _NOT_LEARNT},
+            }
+
+        before = learnt(self.config)
+        return [name for name, value in learnt(config).items() if before.get(name) != value]
+
+    def _reopen(self) -> None:
+        """Mark the run as unfinished before anything else changes, and remove its evaluation."""
+        self.metrics_path.unlink(missing_ok=True)
+        # Written by version 0.1.
+        (self.path / "encodings.npz").unlink(missing_ok=True)
+        for split in SPLITS:
+            for name in (f"{split}.json", f"{split}.html", f"{split}-confusion.png"):
+                (self.path / "evaluation" / name).unlink(missing_ok=True)
+
+    @property
+    def metrics_path(self) -> Path:
+        """Path of the metrics; a run is unfinished as long as this file is missing."""
+        return self.path / "metrics.json"
+
+    @property
+    def model_path(self) -> Path:
+        """Path of the whole finished model, which takes scaled segments."""
+        return self.path / "model.keras"
+
+    @property
+    def encoder_path(self) -> Path:
+        """Path of the finished encoder, with the scaler inside."""
+        return self.path / "encoder.keras"
+
+    @property
+    def targets_path(self) -> Path:
+        """Path of what a distilled run learns of its teacher."""
+        return self.path / "targets.npz"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run was trained to its end and evaluated."""
+        return all(path.is_file() for path in (self.metrics_path, self.model_path, self.encoder_path))
+
+    def finished(self, path: Path) -> Path:
+        """Return the path of a finished run's file; raises FormatError if the run is not finished."""
+        for needed in (self.metrics_path, path):
+            if not needed.is_file():
+                raise FormatError(f"{needed}: missing; the run is not finished, resume it with `tfdeepviz train`")
+        return path
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the finished model predicts genres; distilled classifiers only have an encoding."""
+        return self.preset.kind == "classifier" and not self.config.get("teacher")
+
+    def load_model(self) -> keras.Model:
+        """Load the finished model; for a distilled run, the student."""
+        return load_model(self.finished(self.model_path))
+
+    def load_encoder(self, layer: str | None = None) -> keras.Model:
+        """Load the finished encoder, from unscaled segments to encodings.
+
+        Parameters
+        ----------
+        layer
+            Encoding layer of a classifier; by default the preset's `encoder_layer`.
+
+        Raises
+        ------
+        InputError
+            If the layer does not exist, or the run has only one encoding.
+        """
+        encoder = load_model(self.finished(self.encoder_path))
+        if layer in (None, self.preset.encoder_layer):
+            return encoder
+        if not self.classifies:
+            raise InputError(f"layer={layer!r}: {self.preset.name} has only one encoding; omit the layer")
+        return self.load_model().encoder(encoder.get_layer("scaler"), layer)
+
+    def load_scaler(self) -> SegmentScaler:
+        """Load the scaler that the model expects."""
+        scaler = self.load_encoder().get_layer("scaler")
+        assert isinstance(scaler, SegmentScaler)
+        return scaler
+
+    def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
+        """Return the windows that the finished encoder takes.
+
+        Parameters
+        ----------
+        encoder
+            From `load_encoder`.
+        hop_seconds
+            Time between windows, rounded to whole frames. By default, windows shorter than a segment use the preset's
+            step; others are adjacent.
+        """
+        frames = int(encoder.input_shape[2])
+        if hop_seconds is None:
+            hop_seconds = (
+                self.preset.step_seconds if frames < self.params.segment_frames else self.params.segment_seconds
+            )
+        causal = bool(self.preset.model.get("causal", False))
+        return Windows(self.params, frames, self.params.hop_frames(hop_seconds), causal)
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the metrics of each split, as computed by `Task.evaluate`."""
+        return read_json(self.finished(self.metrics_path))
+
+    def history(self) -> History:
+        """Return the columns of `history.csv` by epoch.
+
+        Raises
+        ------
+        FormatError
+            If the file is broken.
+        """
+        path = self.path / "history.csv"
+        if not path.is_file():
+            return []
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise FormatError(f"{path}: not a run's history ({error!r})") from error
+        if any(row.get("epoch") != i or "val_loss" not in row for i, row in enumerate(rows, 1)):
+            raise FormatError(f"{path}: not a run's history; delete the run and train again")
+        return rows
+
+    def write_history(self, history: History) -> None:
+        """Replace `history.csv`; without rows, delete it."""
+        path = self.path / "history.csv"
+        if not history:
+            path.unlink(missing_ok=True)
+            return
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, history[0])
+            writer.writeheader()
+            writer.writerows(history)
+
+    def best_epoch(self) -> int:
+        """Return the epoch with the lowest validation loss, whose weights are the run's result; 0 before the first."""
+        # Version 0.1 continued after a validation loss that was not a number.
+        losses = [row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf for row in self.history()]
+        return losses.index(min(losses)) + 1 if losses else 0
+
+    def is_trained(self, preset: Preset) -> bool:
+        """Whether all epochs of a preset are done, or its patience has run out."""
+        n_epochs = len(self.history())
+        return n_epochs >= preset.epochs or (
+            preset.patience is not None and n_epochs - self.best_epoch() >= preset.patience
+        )
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Return the path of an epoch's checkpoint, which may no longer exist."""
+        return self.path / "checkpoints" / f"epoch-{epoch:04d}.keras"
+
+    def checkpoints(self) -> list[Path]:
+        """Return the checkpoints, oldest first: the two newest and the best epoch's."""
+        return sorted((self.path / "checkpoints").glob("epoch-[0-9][0-9][0-9][0-9].keras"))
+
+    def check_features(self, dataset: PreparedDataset) -> None:
+        """Raise FormatError unless a dataset has the features that the run was trained on."""
+        if (self.config["audio"], self.config["mode"]) != (dataset.params.to_dict(), dataset.features.mode):
+            raise FormatError(
+                f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
+                "--params and --mode"
+            )
+
+    def task(self, dataset: PreparedDataset) -> Task:
+        """Create the finished run's task on a dataset: its own, or another one with the same features.
+
+        Raises
+        ------
+        FormatError
+            If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
+        """
+        self.check_features(dataset)
+        if self.config.get("teacher"):
+            return self.find_teacher().student_task(self.preset, dataset, Targets.load(self.targets_path))
+        return create_task(self.preset, dataset, self.load_scaler(), self.config["genres"])
+
+    def teaching_task(self, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
+        """Create the finished run's task for distillation; raises InputError if the run cannot be a teacher."""
+        task = self.task(dataset)
+        if isinstance(task, DistillationTask):
+            raise InputError(f"{self.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+        if not isinstance(task, AutoencoderTask | ClassifierTask) or self.preset.scaler == "coefficients":
+            raise InputError(f"{self.path}: {self.preset.name} is small already; train it itself")
+        return task
+
+    def student_task(self, preset: Preset, dataset: PreparedDataset, targets: Targets) -> DistillationTask:
+        """Create the task of a student of this run."""
+        task = self.teaching_task(dataset)
+        return DistillationTask(preset, dataset, teacher=task, teacher_model=self.load_model(), targets=targets)
+
+    def find_teacher(self) -> Run:
+        """Find the finished run that this one was distilled from, at its recorded relative path or next to this run.
+
+        Raises
+        ------
+        FormatError
+            If neither place holds that run, which is identified by the SHA-256 of its model.
+        """
+        known = self.config["teacher"]
+        # Version 0.1 recorded absolute paths.
+        recorded = Path(os.path.normpath(self.path.resolve() / known["path"]))
+        seen = []
+        for place in dict.fromkeys((recorded, self.path.resolve().parent / recorded.name)):
+            if not (place / "config.json").is_file():
+                seen.append(f"{place} (no run)")
+                continue
+            teacher = Run.load(place)
+            if not teacher.is_finished:
+                seen.append(f"{place} (not finished)")
+            elif sha256_file(teacher.model_path) != known["sha256"]:
+                seen.append(f"{place} (another model)")
+            else:
+                return teacher
+        raise FormatError(
+            f"{self.path}: its teacher {known['preset']['name']} is not found, whose model.keras has the SHA-256 "
+            f"{known['sha256'][:16]}...; looked at {', '.join(seen)}; put the teacher's run into one of these places"
+        )
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a model without its optimizer; raises FormatError if the file is broken."""
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path}: not a model that Keras can read ({shorten(str(error), 100, placeholder='...')}); train it anew"
+        ) from error
