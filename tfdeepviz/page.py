@@ -30,7 +30,7 @@ def load_template(package: str, name: str = "report.html.jinja", **filters: Call
     )
     environment.filters |= {"count": lambda number: f"{number:,}", "signed": signed, **filters}
     # Our own file, the only thing that is not escaped.
-    environment.globals["style"] = Markup(_read("tfdeepviz", "page.css"))
+    environment.globals["style"] = Markup(_read("tfdeepviz.reports", "templates/page.css"))
     return environment.from_string(_read(package, name))
 
 

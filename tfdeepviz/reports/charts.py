@@ -1,0 +1,354 @@
+"""Charts as SVG inside a page, in the page's colours; pictures as PNG."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from base64 import b64encode
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
+
+from tfdeepviz.files import atomic_path
+
+Values = Sequence[float] | npt.NDArray[Any]
+
+#: The colours of pictures; templates/page.css has them as a gradient.
+PICTURE_COLOURS = "magma"
+#: Series that have a colour of their own, `c0`, `c1`, ...; scatter plots also know the colours `other` and `none`.
+N_COLOURS = 8
+
+# Each stands for the CSS variable of its name, which templates/page.css defines for dark and light pages.
+_COLOURS = {
+    name: f"#a000{i:02}"
+    for i, name in enumerate([*(f"c{i}" for i in range(N_COLOURS)), "other", "none", "text", "muted", "line", "ground"])
+}
+_WIDTH, _HEIGHT = 520, 240  # CSS pixels where a chart has room
+_STYLE = {
+    **{"svg.fonttype": "none", "text.parse_math": False, "font.size": 12, "figure.dpi": 72, "path.simplify": False},
+    **{"axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "grid.color": _COLOURS["line"]},
+    **{"xtick.major.size": 0, "ytick.major.size": 0, "xtick.major.pad": 8, "ytick.major.pad": 8},
+    **{name: _COLOURS["muted"] for name in ("xtick.color", "ytick.color", "axes.labelcolor")},
+    **{"lines.linewidth": 2.5, "lines.solid_capstyle": "round", "lines.solid_joinstyle": "round"},
+}
+# A larger range of positive values needs a logarithmic axis.
+_LINEAR_RANGE = 5.0
+_DASHES = (5, 4)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """An SVG element, and the colours of its series with their names if there are several."""
+
+    svg: Markup
+    legend: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Spread(Protocol):
+    """Statistics of some components, each of shape (n,)."""
+
+    mean: npt.NDArray[Any]
+    minimum: npt.NDArray[Any]
+    maximum: npt.NDArray[Any]
+    std: npt.NDArray[Any]
+
+
+def lines(
+    series: Mapping[str, tuple[Values, Values]],
+    *,
+    x_title: str = "",
+    from_zero: bool = True,
+    is_percentage: bool = False,
+    level: float | None = None,
+    mark: float | None = None,
+    with_dots: bool = False,
+) -> Chart:
+    """Draw lines through points (x, y), x whole numbers.
+
+    Parameters
+    ----------
+    series
+        Points by name.
+    from_zero
+        Begin at zero; otherwise at the least value, with a logarithmic axis for a wide range.
+    level, mark
+        Where to draw a dashed line across, and one upwards.
+    """
+    with _styled():
+        figure, axes = _axes(x_title)
+        xs, ys = (np.concatenate([np.asarray(points[i], float) for points in series.values()]) for i in (0, 1))
+        for i, (x, y) in enumerate(series.values()):
+            axes.plot(x, y, color=_COLOURS[f"c{i}"])
+            if with_dots or len(x) == 1:
+                _dots(axes, x, y, color=_COLOURS[f"c{i}"])
+        _scale(axes, [*ys, *([] if level is None else [level])], from_zero, is_percentage)
+        _scale_whole(axes, xs)
+        _dash(axes, level, mark)
+        return Chart(_svg(figure), _legend(series))
+
+
+def bars(
+    values: Values,
+    *,
+    x_title: str,
+    first: int = 1,
+    is_percentage: bool = False,
+    level: float | None = None,
+    total: Values | None = None,
+) -> Chart:
+    """Draw a bar per value, numbered from `first`; with a `level`, lower bars in another colour.
+
+    `total` is a line with dots above the bars, one per bar.
+    """
+    with _styled():
+        figure, axes = _axes(x_title)
+        numbers = np.arange(first, first + len(values))
+        top = max([*values, *([] if level is None else [2 * level]), *([] if total is None else total)])
+        # The bar of a constant can be seen, too.
+        heights = np.maximum(values, 0.0075 * top)
+        colours = [_COLOURS["c2" if level is not None and value < level else "c0"] for value in values]
+        axes.bar(numbers, heights, 0.8, color=colours)
+        if total is not None:
+            axes.plot(numbers, total, color=_COLOURS["c1"])
+            _dots(axes, numbers, total, color=_COLOURS["c1"])
+        _scale(axes, [0.0, top], is_percentage=is_percentage)
+        _number_slots(axes, numbers)
+        _dash(axes, level, None)
+        return Chart(_svg(figure))
+
+
+def histogram(counts: Mapping[str, Values], edges: Values, *, x_title: str = "", y_title: str = "") -> Chart:
+    """Draw counts [shape=(n,)] between edges [shape=(n + 1,)], those of all series on top of each other."""
+    with _styled():
+        figure, axes = _axes(x_title, y_title)
+        left, width, bottom = np.asarray(edges[:-1]), np.diff(edges), np.zeros(len(edges) - 1)
+        for i, height in enumerate(np.asarray(values, float) for values in counts.values()):
+            seen = height > 0
+            x, w = (left + 0.08 * width)[seen], (0.84 * width)[seen]
+            axes.bar(x, height[seen], w, bottom[seen], align="edge", color=_COLOURS[f"c{i}"])
+            bottom += height
+        _scale(axes, [0.0, bottom.max()])
+        axes.set_xlim(edges[0], edges[-1])
+        _label(axes.xaxis, _ticks(edges[0], edges[-1], 6))
+        return Chart(_svg(figure), _legend(counts))
+
+
+def spreads(
+    groups: Mapping[str, Spread], n: int, *, x_title: str = "", limits: tuple[float, float] | None = None
+) -> Chart:
+    """Draw the first `n` components of groups side by side.
+
+    A thin bar reaches from minimum to maximum; a wide one a standard deviation to either side of the mean, but not
+    beyond the thin one; the mean is a gap in it.
+    """
+    with _styled():
+        figure, axes = _axes(x_title)
+        numbers, width = np.arange(1, n + 1), 0.74 / len(groups)
+        for i, one in enumerate(groups.values()):
+            low, high, mean, std = (np.asarray(part[:n]) for part in (one.minimum, one.maximum, one.mean, one.std))
+            x = numbers + (i - (len(groups) - 1) / 2) * width
+            bottom, colour = np.maximum(low, mean - std), _COLOURS[f"c{i % N_COLOURS}"]
+            axes.bar(x, high - low, 0.28 * width, low, color=colour, alpha=0.45)
+            axes.bar(x, np.minimum(high, mean + std) - bottom, 0.88 * width, bottom, color=colour)
+            ends = x - 0.44 * width, x + 0.44 * width
+            axes.hlines(mean, *ends, colors=_COLOURS["ground"], linewidth=2)
+        extremes = [value for one in groups.values() for value in (one.minimum[:n].min(), one.maximum[:n].max())]
+        _scale(axes, limits or extremes, from_zero=False, is_linear=True)
+        _number_slots(axes, numbers)
+        return Chart(_svg(figure), _legend(groups))
+
+
+def scatter(points: Mapping[str, npt.NDArray[Any]], *, x_title: str = "", y_title: str = "") -> Chart:
+    """Draw points [shape=(n, 2)] by colour: `c0`, `c1`, ..., `other` or `none`; the first colours on top.
+
+    Each colour is an element of the classes `dots` and its own. Without titles there are no axes: the points fill the
+    chart, which takes any aspect.
+    """
+    with _styled():
+        figure, axes = _axes(x_title, y_title, is_framed=bool(x_title))
+        for colour, xy in reversed(list(points.items())):
+            _dots(axes, xy[:, 0], xy[:, 1], color=_COLOURS[colour], alpha=0.85, gid=f"dots {colour}")
+        xy = np.concatenate(list(points.values()))
+        axes.set(xlim=_apart(*_extent(xy[:, 0])), ylim=_apart(*_extent(xy[:, 1])))
+        _label(axes.xaxis, _ticks(*axes.get_xlim(), 6))
+        _label(axes.yaxis, _ticks(*axes.get_ylim(), 6))
+        return Chart(_svg(figure, is_framed=bool(x_title)))
+
+
+def strip(line: Values, area: Values, *, colour: str = "c0") -> Chart:
+    """Draw a line before an area, both from 0 to their own maximum, without axes and for any aspect."""
+    with _styled():
+        figure, axes = _axes(is_framed=False)
+        x = np.linspace(0, 1, len(line))
+        front, back = (np.asarray(values) / max(np.max(values), 1e-9) for values in (line, area))
+        axes.fill_between(x, back, color=_COLOURS["muted"], alpha=0.35, linewidth=0)
+        axes.plot(x, front, color=_COLOURS[colour], linewidth=1.75)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        return Chart(_svg(figure, is_framed=False))
+
+
+def picture(image: npt.NDArray[Any], low: float, high: float) -> str:
+    """Draw an image [shape=(height, width)], its first row lowest, in `PICTURE_COLOURS`; gives a data: URI."""
+    png = io.BytesIO()
+    # matplotlib would write its version.
+    options: dict[str, Any] = {"format": "png", "metadata": {"Software": "tfdeepviz"}}
+    imsave(png, image, vmin=low, vmax=high, cmap=PICTURE_COLOURS, origin="lower", **options)
+    return data_uri("image/png", png.getvalue())
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Bytes as an address that a page can show or play."""
+    return f"data:{kind};base64,{b64encode(content).decode()}"
+
+
+def save_png(figure: Figure, path: Path, **options: Any) -> None:
+    """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
+    with atomic_path(path) as temporary:
+        # matplotlib would write its version.
+        figure.savefig(temporary, format="png", metadata={"Software": "tfdeepviz"}, **options)
+
+
+# --- axes --------------------------------------------------------------------------------------------------------
+
+
+def _styled() -> Any:
+    return mpl.rc_context(_STYLE)  # type: ignore[arg-type]
+
+
+def _axes(x_title: str = "", y_title: str = "", *, is_framed: bool = True) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), layout="constrained" if is_framed else None, frameon=False)
+    if is_framed:
+        axes = figure.add_subplot(xlabel=x_title, ylabel=y_title, frame_on=False)
+    else:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+    return figure, axes
+
+
+def _dots(axes: Axes, x: Values, y: Values, **style: Any) -> None:
+    # Lines of no length with round caps are dots in a tenth of the bytes of markers.
+    points = np.stack([x, y], axis=1).astype(float)
+    ends = np.stack([points, points, np.full_like(points, np.nan)], axis=1).reshape(-1, 2)
+    axes.plot(*ends.T, linewidth=5, **style)
+
+
+def _scale(
+    axes: Axes, values: Iterable[float], from_zero: bool = True, is_percentage: bool = False, is_linear: bool = False
+) -> None:
+    """Cover values from tick to tick."""
+    low, high = _extent(values)
+    if not from_zero and not is_linear and 0 < low * _LINEAR_RANGE < high:
+        axes.set_yscale("log")
+        axes.yaxis.minorticks_off()
+        exponents = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1.0)
+        ticks = np.outer(10.0**exponents, [1, 2, 5]).ravel()
+        # At the ends the rounding of a power must not leave a value outside.
+        axes.set_ylim(ticks[ticks <= low * (1 + 1e-9)][-1], ticks[ticks >= high * (1 - 1e-9)][0])
+        ticks = _within(ticks, *axes.get_ylim())
+        if len(ticks) > 7:
+            ticks = _within(10.0**exponents, *axes.get_ylim())
+    else:
+        low, high = _apart(min(0.0, low) if from_zero else low, high)
+        ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        axes.set_ylim(ticks[0], ticks[-1])
+    _label(axes.yaxis, ticks, is_percentage=is_percentage)
+
+
+def _scale_whole(axes: Axes, values: npt.NDArray[Any]) -> None:
+    """Cover whole numbers exactly; a single one stands in the middle."""
+    axes.set_xlim(_apart(*_extent(values)))
+    _label(axes.xaxis, _within(_ticks(*axes.get_xlim(), 6, integer=True), *_extent(values)))
+
+
+def _number_slots(axes: Axes, numbers: npt.NDArray[np.int64]) -> None:
+    """Number bars, as many as there is room for."""
+    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+    step = 1 if len(numbers) <= 16 else 5 if len(numbers) <= 40 else 10
+    _label(axes.xaxis, numbers[(numbers % step == 0) | (numbers == numbers[0])])
+
+
+def _ticks(low: float, high: float, n: int, **options: Any) -> npt.NDArray[Any]:
+    """Place about `n` round numbers between two values."""
+    return _within(np.asarray(MaxNLocator(n, steps=[1, 2, 5, 10], **options).tick_values(low, high)), low, high)
+
+
+def _within(ticks: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any]:
+    return ticks[(low <= ticks) & (ticks <= high)]
+
+
+def _extent(values: Iterable[float]) -> tuple[float, float]:
+    numbers = np.fromiter(values, float)
+    return float(numbers.min()), float(numbers.max())
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _label(axis: Axis, ticks: npt.NDArray[Any], *, is_percentage: bool = False) -> None:
+    texts = (f"{100 * tick:,.6g}%" if is_percentage else _tick(tick) for tick in ticks)
+    axis.set_ticks(list(ticks), [text.replace("-", "−") for text in texts])
+
+
+def _tick(value: float) -> str:
+    """Write up to six significant digits without an exponent."""
+    decimals = np.format_float_positional(float(f"{value:.6g}"), trim="-").partition(".")[2]
+    return f"{value:,.{len(decimals)}f}"
+
+
+def _dash(axes: Axes, level: float | None, mark: float | None) -> None:
+    style: dict[str, Any] = {"linewidth": 1.25, "dashes": _DASHES, "color": _COLOURS["text"]}
+    if level is not None:
+        axes.axhline(level, gid="dashed", **style)
+    if mark is not None:
+        axes.axvline(mark, gid="dashed", **style)
+
+
+def _legend(names: Collection[str]) -> list[tuple[str, str]]:
+    return [(f"c{i % N_COLOURS}", name) for i, name in enumerate(names)] if len(names) > 1 else []
+
+
+# --- SVG ---------------------------------------------------------------------------------------------------------
+
+
+def _svg(figure: Figure, *, is_framed: bool = True) -> Markup:
+    """Make an SVG element for a page: in its colours and fonts, without ids and references. Its text is our own."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    root = ElementTree.fromstring(file.getvalue())
+    for child in root.findall("{*}defs") + root.findall("{*}metadata"):
+        root.remove(child)
+    variables = {colour: f"var(--{name})" for name, colour in _COLOURS.items()}
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.text, element.tail = (element.text or "").strip(), ""
+        element.attrib.pop("clip-path", None)
+        identity = element.attrib.pop("id", "")
+        if identity.startswith(("dots", "dashed")):
+            element.set("class", identity)
+        if style := element.get("style"):
+            style = re.sub(r"; font-family: [^;]*|#a000\d\d", lambda match: variables.get(match[0], ""), style)
+            element.set("style", style)
+        for name in ("d", "x", "y", "transform"):
+            if value := element.get(name):
+                value = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", value)
+                element.set(name, " ".join(value.split()))
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag == "g" and not len(child)]:
+            parent.remove(child)
+    root.attrib = {"viewBox": root.attrib["viewBox"], "aria-hidden": "true"}
+    root.attrib |= {} if is_framed else {"preserveAspectRatio": "none", "class": "unframed"}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
