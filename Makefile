@@ -1,6 +1,7 @@
 # The two commands that a newcomer needs: `make play` and `make test`.
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+# Playing needs Python 3.10 or newer, everything else one that TensorFlow is built for.
+PYTHON ?= $(shell for name in python3.11 python3.12; do $$name -c "" 2>/dev/null && echo $$name && exit; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 FRONTEND := webapp/frontend
@@ -73,14 +74,21 @@ frames: $(NODE) ## what a frame of each picture costs the page's main thread
 .PHONY: build
 build: $(STATIC) ## the front end and the embeddable library, into webapp/static
 
+.PHONY: wheel
+wheel: $(STATIC) | $(VENV)/bin/python ## the package with the front end, the models and the demo tracks, into dist
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
 $(VENV)/bin/python:
+	$(call quote,$(PYTHON)) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("error: Python 3.10 or newer is needed; name one: make play PYTHON=python3.11")'
 	$(call quote,$(PYTHON)) -m venv $(VENV)
 
 $(SERVE): setup.cfg constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt flask waitress
 	touch $@
 
-$(DEV): setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
+$(DEV): setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) or sys.exit("error: TensorFlow needs Python 3.11 or 3.12: rm -r $(VENV) && make setup PYTHON=python3.11")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(SERVE)
 

@@ -281,10 +281,10 @@ def test_gates_do_not_depend_on_the_working_directory(
     monkeypatch.chdir(tmp_path)
     assert main(["registry", "list"]) == 0
     assert capsys.readouterr().out == listed
-    monkeypatch.setattr("tfdeepviz.commands.common.REPOSITORY", tmp_path / "nowhere")
+    monkeypatch.setattr("tfdeepviz.commands.common.WEBAPP", tmp_path / "nowhere")
     for command in (["push", "here/name/1"], ["registry", "list"], ["site", "out"]):
         assert main(command) == 2
-        assert "is not there: give --" in capsys.readouterr().err
+        assert "is missing: give --" in capsys.readouterr().err
     assert main(["validate", "here/name/1", "--static", ".", "--registry", "mistyped"]) == 2
     assert "mistyped: no registry" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"here"}

@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import select
-import signal
 import sys
 import traceback
 import warnings
@@ -22,7 +21,7 @@ from tfdeepviz.errors import TfdeepvizError
 DEBUG = "TFDEEPVIZ_DEBUG"
 
 # The disk is full, or the user's quota is.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 _EPILOG = """\
 from music to a model in the browser:
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Discard what is left in the buffer; otherwise Python would flush it again at exit and complain.
         for stream in gone or [1]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        return 128 + signal.SIGPIPE if gone else 2
+        return 141 if gone else 2
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -121,6 +120,8 @@ def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
 
 def _without_reader() -> list[int]:
     """Return those of standard output and error that go to a pipe without a reader."""
+    if not hasattr(select, "poll"):  # on Windows
+        return []
     poll = select.poll()
     for stream in (1, 2):
         poll.register(stream, 0)

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -24,8 +24,8 @@ from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import wrap_file
 
-from webapp.connections import FileSlice, listen, run
-from webapp.fma import Index, build_index, empty_index, find_audio
+from .connections import FileSlice, listen, run
+from .fma import Index, build_index, empty_index, find_audio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,7 +237,7 @@ def file_response(path: Path) -> Response:
     media_type = MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
     response = Response(mimetype=media_type or "application/octet-stream", direct_passthrough=True)
     response.content_length = found.st_size
-    response.last_modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    response.last_modified = datetime.fromtimestamp(found.st_mtime, timezone.utc)
     response.set_etag(f"{found.st_mtime_ns:x}-{found.st_size:x}")
     length = found.st_size if _asks_for_part(found.st_size) else None
     response.make_conditional(request, accept_ranges=True, complete_length=length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar
+from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar, load_bundle
 
 
 def register(add: Add) -> None:
@@ -57,10 +57,9 @@ def register(add: Add) -> None:
     )
     quality.add_argument(
         "bundles",
-        type=Path,
         nargs="+",
         metavar="BUNDLE",
-        help="bundle made by `tfdeepviz export`, or a version in a registry",
+        help="folder of a bundle, or its name in the shipped registry",
     )
     quality.add_argument(
         "--dataset", type=Path, required=True, help="prepared dataset that lists the tracks to measure"
@@ -121,11 +120,10 @@ def _quality(args: argparse.Namespace) -> None:
     from tfdeepviz.analysis.drivers import bundle_sources
     from tfdeepviz.analysis.quality_table import markdown, measure, write
     from tfdeepviz.data.dataset import PreparedDataset
-    from tfdeepviz.export.bundle import Bundle
 
     at_least_one("max-tracks", args.max_tracks)
     dataset = PreparedDataset.load(args.dataset)
-    sources = bundle_sources([Bundle.load(path) for path in args.bundles], all_mappings=args.all_mappings)
+    sources = bundle_sources([load_bundle(text) for text in args.bundles], all_mappings=args.all_mappings)
     with bar(None, unit="track") as measuring:
         table = measure(
             sources,

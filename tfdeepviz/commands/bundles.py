@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add, add_place, advance_of, assignments, bar, place
+from tfdeepviz.commands.common import Add, add_place, advance_of, assignments, bar, load_bundle, place
 from tfdeepviz.errors import InputError
 
 
@@ -116,7 +116,7 @@ def register(add: Add) -> None:
         "and visual parameters, `serve_bytes` does the same with the bytes of a WAV file, and `transform` returns MFCC "
         "segments.",
     )
-    serving.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle, or a version in a registry")
+    serving.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle, or its name in the shipped registry")
     serving.add_argument(
         "models", type=Path, metavar="MODELS", help="model folder; receives NAME/VERSION/saved_model.pb"
     )
@@ -149,7 +149,7 @@ def register(add: Add) -> None:
         help="audio file, or a folder of audio files: mp3, ogg, flac, wav; with ffmpeg also m4a, aac, webm",
     )
     extract.add_argument(
-        "--bundle", type=Path, required=True, help="bundle made by `tfdeepviz export`, or a version in a registry"
+        "--bundle", required=True, help="folder of a bundle, or its name in the shipped registry, such as two-scale"
     )
     extract.add_argument(
         "--out",
@@ -242,10 +242,9 @@ def _validate(args: argparse.Namespace) -> None:
 
 
 def _serving(args: argparse.Namespace) -> None:
-    from tfdeepviz.export.bundle import Bundle
     from tfdeepviz.export.serving import write_serving
 
-    path = write_serving(Bundle.load(args.bundle), args.models)
+    path = write_serving(load_bundle(args.bundle), args.models)
     print(f"{path}: saved_model.pb with serving_default, serve_bytes and transform")
 
 
@@ -262,14 +261,14 @@ def _site(args: argparse.Namespace) -> None:
 def _push(args: argparse.Namespace) -> None:
     from tfdeepviz.export.registry import push
 
-    target = push(args.bundle, place(args, "registry"), first=args.first)
+    target = push(args.bundle, place(args, "registry", writable=True), first=args.first)
     print(f"{target}: pushed as {target.parent.name}/{target.name}")
 
 
 def _registry(args: argparse.Namespace) -> None:
     from tfdeepviz.export.registry import entries, find, prune, rollback, verify
 
-    folder = place(args, "registry")
+    folder = place(args, "registry", writable=args.action in ("rollback", "prune"))
     if args.action == "list":
         for entry in entries(folder):
             versions = ", ".join(f"[{v}]" if v == entry.latest else str(v) for v in entry.versions)
@@ -304,13 +303,12 @@ def _registry(args: argparse.Namespace) -> None:
 def _extract(args: argparse.Namespace) -> None:
     from tfdeepviz.data.decode import AudioError, AudioTooShortError, decode_file
     from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
-    from tfdeepviz.export.bundle import Bundle
     from tfdeepviz.mapping.projections import warning_for
 
     if args.fps is not None and not 0 < args.fps < float("inf"):
         raise InputError(f"--fps {args.fps}: give a positive number")
     outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
-    bundle = Bundle.load(args.bundle)
+    bundle = load_bundle(args.bundle)
     mapping = {"projection": args.projection, "mode": args.mode, "method": args.method}
     used = bundle.mappings.find(**mapping)
     if args.projection is not None and (warning := warning_for(used.projection.name, used.scaling.mode)):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,9 +16,13 @@ from tfdeepviz.errors import InputError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from tfdeepviz.export.bundle import Bundle
 
-#: Root of the checkout that contains the package.
-REPOSITORY = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(str(files("tfdeepviz")))
+#: Whether the package is installed, not a checkout.
+INSTALLED = (_PACKAGE / "webapp").is_dir()
+#: The front end, the registry, the demo tracks and their server.
+WEBAPP = (_PACKAGE if INSTALLED else _PACKAGE.parent) / "webapp"
 
 
 class Add(Protocol):
@@ -95,25 +101,38 @@ class EpochBars:
 
 
 def add_place(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    """Add an option for a folder below `webapp`. Its default lies in the repository, whatever the working directory."""
-    parser.add_argument(
-        f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: webapp/{name} in the repository)"
-    )
+    """Add an option for a folder that comes with tfdeepviz."""
+    parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: the one that tfdeepviz ships)")
 
 
-def place(args: argparse.Namespace, name: str) -> Path:
+def place(args: argparse.Namespace, name: str, *, writable: bool = False) -> Path:
     """Resolve an option added by `add_place`.
 
     Raises
     ------
     InputError
-        If the option is missing and the package is not in a checkout, so there is no default.
+        If the option is omitted and the folder is missing, or is to be changed but belongs to an installed package.
     """
     given: Path | None = getattr(args, name)
-    path = REPOSITORY / "webapp" / name if given is None else given
-    if given is None and not path.is_dir():
-        raise InputError(f"{path} is not there: give --{name}")
+    if given is not None:
+        return given
+    path = WEBAPP / name
+    if writable and INSTALLED:
+        raise InputError(f"--{name} is missing; the next update of tfdeepviz would replace {path}")
+    if not path.is_dir():
+        raise InputError(f"{path} is missing: give --{name}")
     return path
+
+
+def load_bundle(text: str) -> Bundle:
+    """Load a bundle from its folder, or by NAME or NAME/VERSION from the registry that tfdeepviz ships."""
+    from tfdeepviz.export.bundle import Bundle
+    from tfdeepviz.export.registry import find
+
+    if Path(text).exists() or not re.fullmatch(r"[\w-]+(/\d+)?", text):
+        return Bundle.load(Path(text))
+    name, _, version = text.partition("/")
+    return find(WEBAPP / "registry", name, int(version) if version else None)
 
 
 def duration(seconds: float) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import REPOSITORY, Add, add_place
+from tfdeepviz.commands.common import INSTALLED, WEBAPP, Add, add_place
+from tfdeepviz.errors import InputError
 
 
 def register(add: Add) -> None:
@@ -27,17 +29,14 @@ def register(add: Add) -> None:
 
 
 def _serve(args: argparse.Namespace) -> None:
-    if not (REPOSITORY / "webapp" / "server.py").is_file():
-        raise FileNotFoundError(
-            f"{REPOSITORY}/webapp/server.py is not there: install from a checkout, with pip install -e '.[serve]'"
-        )
-    sys.path.append(str(REPOSITORY))  # the server is not part of the package
+    if not INSTALLED:
+        sys.path.append(str(WEBAPP.parent))
     try:
-        from webapp.server import main
+        server = importlib.import_module("tfdeepviz.webapp.server" if INSTALLED else "webapp.server")
     except ModuleNotFoundError as error:
-        raise FileNotFoundError(f"{error.name} is not installed: pip install -e '.[serve]'") from error
+        raise InputError(f"{error.name} is not installed: pip install 'tfdeepviz[serve]'") from error
     names = ("fma_root", "registry", "tracks", "static", "host", "port")
     options = {name: getattr(args, name) for name in names}
     given = ((f"--{name.replace('_', '-')}", str(value)) for name, value in options.items() if value is not None)
-    if status := main([argument for option in given for argument in option]):
+    if status := server.main([argument for option in given for argument in option]):
         sys.exit(status)
