@@ -4,13 +4,15 @@ Signals are float64 arrays with time as the last axis: mono ``[n]`` or stereo ``
 Nothing here loops over samples: recursions run in `scipy.signal.lfilter`, or over whole periods and blocks.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator as Rng
 from scipy import ndimage, signal
 
 Signal = npt.NDArray[np.float64]
@@ -28,11 +30,6 @@ def n_samples(seconds: float) -> int:
 def time_axis(n: int) -> Signal:
     """Times of ``n`` samples in seconds [shape=(n,)]."""
     return np.arange(n, dtype=np.float64) / SAMPLE_RATE_HZ
-
-
-def filtered(x: Signal, b: Sequence[float] | Signal, a: Sequence[float] | Signal) -> Signal:
-    """Apply a rational filter along the last axis, with zero initial state."""
-    return np.asarray(signal.lfilter(b, a, x, axis=-1), dtype=np.float64)
 
 
 # --- oscillators -------------------------------------------------------------------------------------------------
@@ -73,9 +70,14 @@ def pulse(frequency_hz: Signal, width: float = 0.5, start: float = 0.0) -> Signa
     return (saw(frequency_hz, start) - saw(frequency_hz, start + width)) * 0.8
 
 
-def noise(n: int, rng: np.random.Generator) -> Signal:
+def noise(n: int, rng: Rng) -> Signal:
     """White Gaussian noise of standard deviation 0.3 [shape=(n,)]."""
     return rng.normal(0.0, 0.3, n)
+
+
+def noise_band(n: int, rng: Rng, centre_hz: float, q: float) -> Signal:
+    """Band-passed noise [shape=(n,)]."""
+    return equalise(noise(n, rng), "bandpass", centre_hz, q)
 
 
 def damped_sinusoids(
@@ -104,31 +106,18 @@ def damped_sinusoids(
 
 def pluck_string(
     frequency_hz: Signal,
-    rng: np.random.Generator,
+    rng: Rng,
     *,
     t60_seconds: float,
     brightness: float,
     damping: float,
     pick_position: float = 0.2,
 ) -> Signal:
-    """Karplus-Strong string [shape=(n,)].
+    """Karplus-Strong string that follows `frequency_hz` [shape=(n,)].
 
     The loop runs one integer period at a time. Reading the result at variable speed gives exact tuning and pitch bends.
-
-    Parameters
-    ----------
-    frequency_hz : ndarray [shape=(n,)]
-        Pitch over time.
-    rng : Generator
-        Source of the excitation noise.
-    t60_seconds : float
-        Time in which the lowest partials decay by 60 dB.
-    brightness : float in (0, 1]
-        Brightness of the excitation.
-    damping : float in [0, 1]
-        How much faster high partials decay.
-    pick_position : float in (0, 0.5]
-        Position of the pick as a fraction of the string's length.
+    The lowest partials decay by 60 dB in `t60_seconds`; `damping` in [0, 1] makes high ones decay faster.
+    `brightness` in (0, 1] is that of the excitation; `pick_position` is a fraction of the string's length.
     """
     n = len(frequency_hz)
     nominal_hz = float(frequency_hz[-1])
@@ -156,26 +145,23 @@ def pluck_string(
 # --- envelopes ---------------------------------------------------------------------------------------------------
 
 
-def adsr(
-    gate_seconds: float,
-    *,
-    attack_seconds: float,
-    decay_seconds: float,
-    sustain: float,
-    release_seconds: float,
-) -> Signal:
-    """Attack, exponential decay to ``sustain``, exponential release after the gate [shape=(n,)]."""
-    n = n_samples(gate_seconds + release_seconds)
-    t = time_axis(n)
-    held = sustain + (1.0 - sustain) * np.exp(-np.maximum(t - attack_seconds, 0.0) * 4.0 / max(decay_seconds, 1e-4))
-    held *= np.minimum(t / max(attack_seconds, 1e-4), 1.0)
-    held *= np.exp(-np.maximum(t - gate_seconds, 0.0) * 5.0 / max(release_seconds, 1e-4))
-    return fade_edges(held, 0.0, min(0.01, release_seconds))
+def adsr(gate: float, attack: float, decay: float, sustain: float, release: float) -> Signal:
+    """Attack, exponential decay to the level ``sustain``, release after the gate; times in seconds [shape=(n,)]."""
+    t = time_axis(n_samples(gate + release))
+    held = sustain + (1.0 - sustain) * np.exp(-np.maximum(t - attack, 0.0) * 4.0 / decay)
+    held *= np.minimum(t / attack, 1.0)
+    held *= np.exp(-np.maximum(t - gate, 0.0) * 5.0 / release)
+    return fade_edges(held, 0.0, min(0.01, release))
 
 
 def decay(n: int, t60_seconds: float) -> Signal:
     """Exponential decay by 60 dB in ``t60_seconds`` [shape=(n,)]."""
     return np.asarray(np.exp(-time_axis(n) * math.log(1000.0) / t60_seconds), dtype=np.float64)
+
+
+def falling(n: int, time_constant: float, onset_seconds: float = 0.0) -> Signal:
+    """Exponential fall from 1, starting at an onset; `time_constant` in seconds [shape=(n,)]."""
+    return np.asarray(np.exp(-np.maximum(time_axis(n) - onset_seconds, 0.0) / time_constant), dtype=np.float64)
 
 
 def fade_edges(x: Signal, fade_in_seconds: float, fade_out_seconds: float) -> Signal:
@@ -229,7 +215,7 @@ def biquad(kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: flo
 def equalise(x: Signal, kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: float = 0.0) -> Signal:
     """Filter a signal with one fixed biquad; keeps the shape."""
     b, a = biquad(kind, frequency_hz, q, gain_db)
-    return filtered(x, b, a)
+    return np.asarray(signal.lfilter(b, a, x, axis=-1), dtype=np.float64)
 
 
 def sweep(x: Signal, kind: FilterKind, cutoff_hz: Signal, q: float = 0.707, block: int = 128) -> Signal:
@@ -296,9 +282,7 @@ def ping_pong(x: Signal, delay_seconds: float, feedback: float) -> Signal:
     return y
 
 
-def room(
-    t60_seconds: float, rng: np.random.Generator, *, pre_delay_seconds: float = 0.015, darkness: float = 0.5
-) -> Signal:
+def room(t60_seconds: float, rng: Rng, *, pre_delay_seconds: float = 0.015, darkness: float = 0.5) -> Signal:
     """Impulse response of a diffuse room, with unit energy per channel [shape=(2, n)].
 
     Noise in four bands, each with its own decay time (treble decays fastest), and a few early reflections.

@@ -1,8 +1,6 @@
 """Electronic: four to the floor, side-chained pads, sweeps, and a break before the drop."""
 
-from functools import partial
-
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -29,24 +27,23 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     size = 4 if style == "house" else 3
     chords = voice_lead([chord_pitches(scale, tonic, d, size) for d in degrees], tonic + 16)
 
-    s.part("kick", partial(voices.kick, drive=0.8 + artist.dirt, ring_seconds=0.3), level_db=-3, reverb_db=-40)
-    s.part("clap", voices.clap, level_db=-11, reverb_db=-12)
-    s.part("hat", partial(voices.cymbal, metal=0.4, highpass_hz=8_000), level_db=-17, pan=0.15, reverb_db=-30)
+    s.part("kick", drums.kick(drive=0.8 + artist.dirt, ring_seconds=0.3), level_db=-3, reverb_db=-40)
+    s.part("clap", drums.clap(), level_db=-11, reverb_db=-12)
+    s.part("hat", drums.cymbal(metal=0.4, highpass_hz=8_000), level_db=-17, pan=0.15, reverb_db=-30)
     s.part(
         "open hat",
-        partial(voices.cymbal, metal=0.5, highpass_hz=7_000, ring_seconds=0.22),
+        drums.cymbal(metal=0.5, highpass_hz=7_000, ring_seconds=0.22),
         level_db=-16,
         pan=-0.1,
         duck=0.5,
     )
-    s.part("crash", partial(voices.cymbal, metal=0.3, highpass_hz=4_000), level_db=-13, reverb_db=-8)
-    s.part("roll", voices.snare, level_db=-14, reverb_db=-10)
-    s.part("rise", voices.riser, level_db=-14, reverb_db=-10)
+    s.part("crash", drums.cymbal(metal=0.3, highpass_hz=4_000), level_db=-13, reverb_db=-8)
+    s.part("roll", drums.snare(), level_db=-14, reverb_db=-10)
+    s.part("rise", voices.riser(), level_db=-14, reverb_db=-10)
     resonance = 9.0 if style == "acid" else 2.5
     s.part(
         "bass",
-        partial(
-            voices.synth_bass,
+        voices.synth_bass(
             wave="pulse" if artist.choices[0] % 2 else "saw",
             cutoff_hz=between(220, 420, artist.brightness),
             sweep_octaves=3.2 if style == "acid" else 1.8,
@@ -61,9 +58,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "pad",
-        partial(
-            voices.pad, wave=("saw", "fm", "saw", "pulse")[artist.choices[1] % 4], detune_cents=14, cutoff_hz=5_000
-        ),
+        voices.pad(wave=("saw", "fm", "saw", "pulse")[artist.choices[1] % 4], detune_cents=14, cutoff_hz=5_000),
         level_db=-13 if style == "acid" else -10,
         reverb_db=-10,
         duck=0.85,
@@ -72,12 +67,12 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
         ),
     )
     arp_voice = (
-        partial(voices.synth_bass, cutoff_hz=900, sweep_octaves=2.2, sweep_seconds=0.08, sub=0.0),
-        partial(voices.fm_bell, ratio=2.0, index=1.8, ring_seconds=0.5),
-        partial(voices.lead, wave="pulse", release_seconds=0.08, vibrato_cents=0.0),
+        voices.synth_bass(cutoff_hz=900, sweep_octaves=2.2, sweep_seconds=0.08, sub=0.0),
+        voices.fm_bell(ratio=2.0, index=1.8, ring_seconds=0.5),
+        voices.lead(wave="pulse", release_seconds=0.08, vibrato_cents=0.0),
     )[artist.choices[2] % 3]
     s.part("arp", arp_voice, level_db=-15, pan=0.25, reverb_db=-14, echo_db=-8, highpass_hz=250, duck=0.4)
-    s.part("lead", partial(voices.lead, detune_cents=12), level_db=-12, reverb_db=-12, echo_db=-10, duck=0.4)
+    s.part("lead", voices.lead(detune_cents=12), level_db=-12, reverb_db=-12, echo_db=-10, duck=0.4)
 
     acid_line = rng.choice([0, 0, 0, 2, 3, 7, 5, -7], 16)
     acid_on = rng.random(16) < 0.7

@@ -1,7 +1,5 @@
 """Experimental: drones, clouds of grains, inharmonic bells and silence, without metre."""
 
-from functools import partial
-
 import numpy as np
 
 from tfdeepviz.data.demo import voices
@@ -24,8 +22,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     main = {"drone": -8.0, "glitch": -16.0, "bells": -13.0, "grains": -14.0}[style]
     s.part(
         "drone",
-        partial(
-            voices.pad,
+        voices.pad(
             wave=("saw", "fm")[artist.choices[0] % 2],
             n_voices=4,
             detune_cents=25,
@@ -38,28 +35,28 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "bells",
-        partial(voices.fm_bell, ratio=1.2 + 2.1 * artist.brightness, index=5.0, ring_seconds=4.0),
+        voices.fm_bell(ratio=1.2 + 2.1 * artist.brightness, index=5.0, ring_seconds=4.0),
         level_db=-11 if style == "bells" else -15,
         reverb_db=-6,
         echo_db=-12,
     )
-    s.part("glass", partial(voices.mallet, bar="glass", ring_seconds=3.0), level_db=-15, reverb_db=-6)
+    s.part("glass", voices.mallet(bar="glass", ring_seconds=3.0), level_db=-15, reverb_db=-6)
     s.part(
         "grains",
-        partial(voices.grain, roughness=0.2 + 0.8 * artist.dirt),
+        voices.grain(roughness=0.2 + 0.8 * artist.dirt),
         level_db=-10 if style == "grains" else -14,
         reverb_db=-12,
     )
     s.part(
         "glitch",
-        partial(voices.glitch, bits=2.0 + 4.0 * artist.dirt),
+        voices.glitch(bits=2.0 + 4.0 * artist.dirt),
         level_db=-13 if style == "glitch" else -19,
         reverb_db=-24,
         echo_db=-20,
     )
-    s.part("boom", partial(voices.sub_bass, ring_seconds=2.2, drive=1.5), level_db=-11, reverb_db=-12)
-    s.part("swell", voices.riser, level_db=-14, reverb_db=-8)
-    s.part("breath", partial(voices.riser, falling=True), level_db=-18, reverb_db=-8)
+    s.part("boom", voices.sub_bass(ring_seconds=2.2, drive=1.5), level_db=-11, reverb_db=-12)
+    s.part("swell", voices.riser(), level_db=-14, reverb_db=-8)
+    s.part("breath", voices.riser(falling=True), level_db=-18, reverb_db=-8)
 
     def events(per_second: float, start: float, end: float) -> list[float]:
         """Event times in bursts: exponential gaps at a drifting rate."""

@@ -1,8 +1,6 @@
 """Folk: waltz, jig, slow air or reel, with fingerpicked strings, a drone, and a tune on whistle, fiddle or voice."""
 
-from functools import partial
-
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -33,8 +31,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     steel = artist.choices[1] % 2 == 0
     s.part(
         "guitar",
-        partial(
-            voices.plucked,
+        voices.plucked(
             brightness=0.7 if steel else 0.4,
             damping=0.3 if steel else 0.55,
             t60_seconds=4.5 if steel else 2.8,
@@ -48,28 +45,28 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "second strings",
-        partial(voices.plucked, brightness=0.85, damping=0.25, t60_seconds=2.2, body_hz=260, pick_position=0.12),
+        voices.plucked(brightness=0.85, damping=0.25, t60_seconds=2.2, body_hz=260, pick_position=0.12),
         level_db=-12,
         pan=0.5,
         reverb_db=-15,
     )
     s.part(
         "drone",
-        partial(voices.organ, drawbars=(0.3, 1.0, 0.15, 0.5, 0.25, 0.2)),
+        voices.organ(drawbars=(0.3, 1.0, 0.15, 0.5, 0.25, 0.2)),
         level_db=-21,
         reverb_db=-14,
         lowpass_hz=2_400,
     )
     tune_voice = (
-        partial(voices.flute, breath=0.22, vibrato_cents=12.0),
-        partial(voices.bowed, vibrato_cents=20.0),
-        partial(voices.flute, breath=0.1, reed=0.5, vibrato_cents=8.0),
-        partial(voices.voice, vowels="aoe", vibrato_cents=22.0),
+        voices.flute(breath=0.22, vibrato_cents=12.0),
+        voices.bowed(vibrato_cents=20.0),
+        voices.flute(breath=0.1, reed=0.5, vibrato_cents=8.0),
+        voices.voice(vowels="aoe", vibrato_cents=22.0),
     )[artist.choices[2] % 4]
     up = 12 if artist.choices[2] % 4 in (0, 1, 2) else 0
     s.part("tune", tune_voice, level_db=-9, pan=0.15, reverb_db=-12)
-    s.part("drum", partial(voices.hand_drum, slap=0.08, ring_seconds=0.35), level_db=-13, pan=0.05, reverb_db=-16)
-    s.part("shaker", partial(voices.shaker, centre_hz=6_000), level_db=-26, pan=-0.35, reverb_db=-20)
+    s.part("drum", drums.hand_drum(slap=0.08, ring_seconds=0.35), level_db=-13, pan=0.05, reverb_db=-16)
+    s.part("shaker", drums.shaker(centre_hz=6_000), level_db=-26, pan=-0.35, reverb_db=-20)
 
     picks = (0, 2, 3, 1, 2, 3) if per_bar == 3 else (0, 2, 1, 3, 0, 2, 1, 3)
     density = {"waltz": 0.5, "jig": 0.75, "air": 0.4, "reel": 0.8}[style]

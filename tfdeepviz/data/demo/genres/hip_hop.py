@@ -1,8 +1,6 @@
 """Hip-Hop: boom-bap, lo-fi, trap or west coast, with swung drums, sampled chords, deep bass and vinyl noise."""
 
-from functools import partial
-
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -31,32 +29,30 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     dusty = style in ("boom-bap", "lo-fi")
     s.part(
         "kick",
-        partial(voices.kick, sweep_hz=120, ring_seconds=0.28 if dusty else 0.4, click=0.5, drive=1.0),
+        drums.kick(sweep_hz=120, ring_seconds=0.28 if dusty else 0.4, click=0.5, drive=1.0),
         level_db=-3,
         reverb_db=-34,
     )
     s.part(
         "snare",
-        partial(voices.snare, ring_seconds=0.17, brightness_hz=4_500 if dusty else 8_000),
+        drums.snare(ring_seconds=0.17, brightness_hz=4_500 if dusty else 8_000),
         level_db=-7,
         reverb_db=-17,
     )
-    s.part("clap", voices.clap, level_db=-10, reverb_db=-16)
-    s.part("hat", partial(voices.cymbal, metal=0.45, highpass_hz=6_500), level_db=-11, pan=0.12, reverb_db=-34)
-    s.part(
-        "open hat", partial(voices.cymbal, metal=0.5, highpass_hz=6_000, ring_seconds=0.3), level_db=-14, reverb_db=-28
-    )
+    s.part("clap", drums.clap(), level_db=-10, reverb_db=-16)
+    s.part("hat", drums.cymbal(metal=0.45, highpass_hz=6_500), level_db=-11, pan=0.12, reverb_db=-34)
+    s.part("open hat", drums.cymbal(metal=0.5, highpass_hz=6_000, ring_seconds=0.3), level_db=-14, reverb_db=-28)
     s.part(
         "bass",
-        partial(voices.sub_bass, ring_seconds=1.6 if style == "trap" else 0.8, drive=2.0 if style == "trap" else 0.9),
+        voices.sub_bass(ring_seconds=1.6 if style == "trap" else 0.8, drive=2.0 if style == "trap" else 0.9),
         level_db=-8,
         reverb_db=-60,
     )
     keys = (
-        partial(voices.electric_piano, bite=0.4 + 0.4 * artist.brightness),
-        partial(voices.piano, felt=0.6, brightness=0.2),
-        partial(voices.electric_piano, bite=0.2, tremolo_hz=6.0),
-        partial(voices.mallet, bar="vibraphone", ring_seconds=2.0),
+        voices.electric_piano(bite=0.4 + 0.4 * artist.brightness),
+        voices.piano(felt=0.6, brightness=0.2),
+        voices.electric_piano(bite=0.2, tremolo_hz=6.0),
+        voices.mallet(bar="vibraphone", ring_seconds=2.0),
     )[artist.choices[0] % 4]
     s.part(
         "keys",
@@ -68,10 +64,10 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
         cutoff_hz=s.curve({"intro": (350, 900), "out": (2_500, 500)}, (5_000, 5_000)),
     )
     hook = (
-        partial(voices.lead, wave="saw", detune_cents=3.0, vibrato_cents=25.0, cutoff_hz=2_500.0),
-        partial(voices.flute, breath=0.35),
-        partial(voices.voice, vowels="ou"),
-        partial(voices.mallet, bar="bell", ring_seconds=1.4),
+        voices.lead(wave="saw", detune_cents=3.0, vibrato_cents=25.0, cutoff_hz=2_500.0),
+        voices.flute(breath=0.35),
+        voices.voice(vowels="ou"),
+        voices.mallet(bar="bell", ring_seconds=1.4),
     )[artist.choices[1] % 4]
     s.part("hook", hook, level_db=-9, pan=-0.2, reverb_db=-12, echo_db=-10, lowpass_hz=4_500)
 

@@ -1,8 +1,6 @@
 """Instrumental: piano, harp and strings with rubato; builds from almost nothing to a climax, pauses, ends softly."""
 
-from functools import partial
-
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -34,14 +32,13 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     soft = artist.choices[2] % 2 == 0
     s.part(
         "piano",
-        partial(voices.piano, brightness=artist.brightness, felt=0.7 if soft else 0.0),
+        voices.piano(brightness=artist.brightness, felt=0.7 if soft else 0.0),
         level_db=-7,
         reverb_db=-12,
     )
     s.part(
         "harp",
-        partial(
-            voices.plucked,
+        voices.plucked(
             brightness=0.45,
             damping=0.4,
             t60_seconds=3.5,
@@ -55,7 +52,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "strings",
-        partial(voices.ensemble, brightness_hz=between(2_000, 4_200, artist.brightness)),
+        voices.ensemble(brightness_hz=between(2_000, 4_200, artist.brightness)),
         level_db=-10,
         reverb_db=-8,
         volume=s.curve(
@@ -63,20 +60,18 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             (0.5, 0.5),
         ),
     )
-    s.part("pulse", partial(voices.ensemble, attack_seconds=0.03), level_db=-12, pan=0.2, reverb_db=-10)
-    s.part(
-        "cello", partial(voices.bowed, brightness_hz=2_400.0, attack_seconds=0.14), level_db=-10, pan=0.3, reverb_db=-9
-    )
+    s.part("pulse", voices.ensemble(attack_seconds=0.03), level_db=-12, pan=0.2, reverb_db=-10)
+    s.part("cello", voices.bowed(brightness_hz=2_400.0, attack_seconds=0.14), level_db=-10, pan=0.3, reverb_db=-9)
     s.part(
         "solo",
-        partial(voices.bowed, vibrato_cents=30.0, attack_seconds=0.1)
+        voices.bowed(vibrato_cents=30.0, attack_seconds=0.1)
         if artist.choices[3] % 2
-        else partial(voices.flute, breath=0.2, vibrato_cents=20.0),
+        else voices.flute(breath=0.2, vibrato_cents=20.0),
         level_db=-10,
         pan=-0.15,
         reverb_db=-8,
     )
-    s.part("timpani", partial(voices.tom, ring_seconds=1.2), level_db=-6, reverb_db=-8)
+    s.part("timpani", drums.tom(ring_seconds=1.2), level_db=-6, reverb_db=-8)
 
     theme = make_melody(
         rng, [degrees[b % 4] for b in range(4)], beats_per_bar=per_bar, density=0.32, register=8, form="ABAC"

@@ -1,11 +1,10 @@
 """International: modal tunes over hand drums and asymmetric cycles, with a free opening."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -118,9 +117,8 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     k = len(scale)
 
     lutes = {
-        "maqam": partial(voices.plucked, brightness=0.55, damping=0.5, t60_seconds=2.2, body_hz=130, pick_position=0.1),
-        "raga": partial(
-            voices.plucked,
+        "maqam": voices.plucked(brightness=0.55, damping=0.5, t60_seconds=2.2, body_hz=130, pick_position=0.1),
+        "raga": voices.plucked(
             brightness=0.95,
             damping=0.12,
             t60_seconds=5.0,
@@ -129,8 +127,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             pick_position=0.08,
             glide_seconds=0.18,
         ),
-        "koto": partial(
-            voices.plucked,
+        "koto": voices.plucked(
             brightness=0.8,
             damping=0.25,
             t60_seconds=3.5,
@@ -138,41 +135,36 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
             pick_position=0.09,
             glide_seconds=0.15,
         ),
-        "west african": partial(
-            voices.plucked, brightness=0.6, damping=0.35, t60_seconds=2.5, body_hz=160, pick_position=0.18
-        ),
-        "balkan": partial(
-            voices.plucked, brightness=0.85, damping=0.3, t60_seconds=1.5, body_hz=280, pick_position=0.1
-        ),
-        "gamelan": partial(voices.mallet, bar="gamelan", ring_seconds=2.2, hardness=0.7),
+        "west african": voices.plucked(brightness=0.6, damping=0.35, t60_seconds=2.5, body_hz=160, pick_position=0.18),
+        "balkan": voices.plucked(brightness=0.85, damping=0.3, t60_seconds=1.5, body_hz=280, pick_position=0.1),
+        "gamelan": voices.mallet(bar="gamelan", ring_seconds=2.2, hardness=0.7),
     }
     leads = {
-        "maqam": partial(voices.flute, breath=0.5, reed=0.35, vibrato_cents=24.0),
-        "raga": partial(voices.bowed, vibrato_cents=26.0, attack_seconds=0.05),
-        "koto": partial(voices.flute, breath=0.6, reed=0.1, vibrato_cents=40.0, attack_seconds=0.09),
-        "west african": partial(voices.mallet, bar="balafon", ring_seconds=0.7, hardness=0.8),
-        "balkan": partial(voices.flute, breath=0.06, reed=0.9, vibrato_cents=28.0),
-        "gamelan": partial(voices.mallet, bar="gamelan", ring_seconds=1.2, hardness=1.0),
+        "maqam": voices.flute(breath=0.5, reed=0.35, vibrato_cents=24.0),
+        "raga": voices.bowed(vibrato_cents=26.0, attack_seconds=0.05),
+        "koto": voices.flute(breath=0.6, reed=0.1, vibrato_cents=40.0, attack_seconds=0.09),
+        "west african": voices.mallet(bar="balafon", ring_seconds=0.7, hardness=0.8),
+        "balkan": voices.flute(breath=0.06, reed=0.9, vibrato_cents=28.0),
+        "gamelan": voices.mallet(bar="gamelan", ring_seconds=1.2, hardness=1.0),
     }
     s.part("lute", lutes[name], level_db=-7, pan=-0.25, reverb_db=-16)
     s.part("lead", leads[name], level_db=-9, pan=0.2, reverb_db=-12, echo_db=-22)
     s.part(
         "low drum",
-        partial(voices.hand_drum, slap=0.05, ring_seconds=0.7 if name == "koto" else 0.5),
+        drums.hand_drum(slap=0.05, ring_seconds=0.7 if name == "koto" else 0.5),
         level_db=-5,
         reverb_db=-18,
     )
     s.part(
         "high drum",
-        partial(voices.hand_drum, slap=between(0.35, 0.75, artist.brightness), ring_seconds=0.22),
+        drums.hand_drum(slap=between(0.35, 0.75, artist.brightness), ring_seconds=0.22),
         level_db=-9,
         pan=0.1,
         reverb_db=-18,
     )
     s.part(
         "clicks",
-        partial(
-            voices.mallet,
+        voices.mallet(
             bar="woodblock" if name != "gamelan" else "bell",
             ring_seconds=0.12 if name != "gamelan" else 0.5,
         ),
@@ -182,11 +174,11 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "drone",
-        partial(voices.plucked, brightness=0.7, damping=0.15, t60_seconds=6.0, body_hz=120, buzz=0.5),
+        voices.plucked(brightness=0.7, damping=0.15, t60_seconds=6.0, body_hz=120, buzz=0.5),
         level_db=-16,
         reverb_db=-12,
     )
-    s.part("gong", partial(voices.mallet, bar="bell", ring_seconds=5.0), level_db=-16, reverb_db=-8)
+    s.part("gong", voices.mallet(bar="bell", ring_seconds=5.0), level_db=-16, reverb_db=-8)
 
     roots = [int(r) for r in rng.choice([0, 0, 3, 4, 1], 4)]
     roots[0] = 0

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -29,30 +29,30 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
         for name, row in (("chorus", chorus), ("verse", verse))
     }
 
-    s.part("kick", partial(voices.kick, sweep_hz=160, ring_seconds=0.26, click=0.5), level_db=-2, reverb_db=-40)
-    s.part("snare", partial(voices.snare, brightness_hz=8_500), level_db=-9, reverb_db=-14)
-    s.part("clap", voices.clap, level_db=-6.5, reverb_db=-12)
-    s.part("hat", partial(voices.cymbal, metal=0.35, highpass_hz=8_500), level_db=-19, pan=0.2, reverb_db=-28)
-    s.part("tambourine", partial(voices.shaker, centre_hz=8_500), level_db=-18, pan=-0.3, reverb_db=-20)
-    s.part("crash", partial(voices.cymbal, metal=0.35, highpass_hz=4_500), level_db=-15, reverb_db=-10)
-    s.part("tom", voices.tom, level_db=-9, reverb_db=-12)
+    s.part("kick", drums.kick(sweep_hz=160, ring_seconds=0.26, click=0.5), level_db=-2, reverb_db=-40)
+    s.part("snare", drums.snare(brightness_hz=8_500), level_db=-9, reverb_db=-14)
+    s.part("clap", drums.clap(), level_db=-6.5, reverb_db=-12)
+    s.part("hat", drums.cymbal(metal=0.35, highpass_hz=8_500), level_db=-19, pan=0.2, reverb_db=-28)
+    s.part("tambourine", drums.shaker(centre_hz=8_500), level_db=-18, pan=-0.3, reverb_db=-20)
+    s.part("crash", drums.cymbal(metal=0.35, highpass_hz=4_500), level_db=-15, reverb_db=-10)
+    s.part("tom", drums.tom(), level_db=-9, reverb_db=-12)
     s.part(
         "bass",
-        partial(voices.synth_bass, cutoff_hz=330, sweep_octaves=1.5, sub=0.8),
+        voices.synth_bass(cutoff_hz=330, sweep_octaves=1.5, sub=0.8),
         level_db=-8,
         reverb_db=-60,
         duck=0.5,
     )
     plucks = (
-        partial(voices.synth_bass, cutoff_hz=1_300, sweep_octaves=2.0, sweep_seconds=0.1, sub=0.0, resonance=1.2),
-        partial(voices.piano, brightness=0.9),
-        partial(voices.plucked, brightness=0.8, damping=0.3, t60_seconds=2.0, body_hz=180),
-        partial(voices.mallet, bar="kalimba", ring_seconds=0.8),
+        voices.synth_bass(cutoff_hz=1_300, sweep_octaves=2.0, sweep_seconds=0.1, sub=0.0, resonance=1.2),
+        voices.piano(brightness=0.9),
+        voices.plucked(brightness=0.8, damping=0.3, t60_seconds=2.0, body_hz=180),
+        voices.mallet(bar="kalimba", ring_seconds=0.8),
     )[{"dance": 0, "ballad": 1, "guitar": 2, "synth": 3}[style]]
     s.part("chords", plucks, level_db=-11, pan=-0.15, reverb_db=-14, echo_db=-20, highpass_hz=160, duck=0.3)
     s.part(
         "pad",
-        partial(voices.pad, detune_cents=16, cutoff_hz=6_500, attack_seconds=0.08),
+        voices.pad(detune_cents=16, cutoff_hz=6_500, attack_seconds=0.08),
         level_db=-15,
         reverb_db=-12,
         duck=0.55,
@@ -63,12 +63,12 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
         vowels=("ao", "aei", "oau", "ae")[artist.choices[1] % 4],
         breath=between(0.1, 0.3, artist.brightness),
     )
-    s.part("voice", sung, level_db=-6, reverb_db=-15, echo_db=-18, highpass_hz=150)
-    s.part("double", partial(sung, vibrato_cents=15.0), level_db=-14, pan=-0.6, reverb_db=-12, highpass_hz=200)
-    s.part("harmony", partial(sung, vibrato_cents=18.0), level_db=-13, pan=0.6, reverb_db=-12, highpass_hz=200)
+    s.part("voice", sung(), level_db=-6, reverb_db=-15, echo_db=-18, highpass_hz=150)
+    s.part("double", sung(vibrato_cents=15.0), level_db=-14, pan=-0.6, reverb_db=-12, highpass_hz=200)
+    s.part("harmony", sung(vibrato_cents=18.0), level_db=-13, pan=0.6, reverb_db=-12, highpass_hz=200)
     s.part(
         "sparkle",
-        partial(voices.fm_bell, ratio=3.0, index=1.2, ring_seconds=0.8),
+        voices.fm_bell(ratio=3.0, index=1.2, ring_seconds=0.8),
         level_db=-18,
         pan=0.4,
         reverb_db=-10,

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tfdeepviz.data.demo import voices
+from tfdeepviz.data.demo import drums, voices
 from tfdeepviz.data.demo.artist import Artist, Rng, between, pick, pick_tempo, pick_tonic
 from tfdeepviz.data.demo.score import Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Sketch
@@ -33,10 +33,10 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     drive = {"hard": 22.0, "punk": 16.0, "grunge": 30.0, "indie": 6.0}[style] * between(0.7, 1.3, artist.dirt)
     cab = dict(drive=drive, highpass_hz=85, lowpass_hz=between(3_600, 5_200, artist.brightness), reverb_db=-22)
     for side, pan in (("left", -0.85), ("right", 0.85)):
-        s.part(f"guitar {side}", guitar, level_db=-9, pan=pan, **cab)
+        s.part(f"guitar {side}", guitar(), level_db=-9, pan=pan, **cab)
     s.part(
         "lead guitar",
-        partial(guitar, vibrato_cents=30.0, damping=0.15, t60_seconds=7.0, glide_seconds=0.12),
+        guitar(vibrato_cents=30.0, damping=0.15, t60_seconds=7.0, glide_seconds=0.12),
         level_db=-10,
         pan=0.1,
         drive=drive * 1.2,
@@ -47,7 +47,7 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "clean guitar",
-        partial(guitar, brightness=0.5, body_hz=180, choke_seconds=0.3),
+        guitar(brightness=0.5, body_hz=180, choke_seconds=0.3),
         level_db=-9,
         pan=-0.3,
         reverb_db=-11,
@@ -55,26 +55,24 @@ def compose(artist: Artist, rng: Rng, duration_seconds: float, seed: tuple[int, 
     )
     s.part(
         "bass",
-        partial(voices.plucked, brightness=0.45, damping=0.3, t60_seconds=4.0, body_hz=80, choke_seconds=0.05),
+        voices.plucked(brightness=0.45, damping=0.3, t60_seconds=4.0, body_hz=80, choke_seconds=0.05),
         level_db=-5,
         drive=1.5,
         lowpass_hz=2_200,
         reverb_db=-60,
     )
-    s.part(
-        "kick", partial(voices.kick, sweep_hz=150, ring_seconds=0.22, click=0.9, drive=0.8), level_db=-2, reverb_db=-24
-    )
-    s.part("snare", partial(voices.snare, ring_seconds=0.22, brightness_hz=7_500), level_db=-2, reverb_db=-13)
-    s.part("hat", partial(voices.cymbal, metal=0.6, highpass_hz=5_500), level_db=-12, pan=0.3, reverb_db=-22)
-    s.part("crash", partial(voices.cymbal, metal=0.45, highpass_hz=3_200), level_db=-9, pan=-0.35, reverb_db=-14)
+    s.part("kick", drums.kick(sweep_hz=150, ring_seconds=0.22, click=0.9, drive=0.8), level_db=-2, reverb_db=-24)
+    s.part("snare", drums.snare(ring_seconds=0.22, brightness_hz=7_500), level_db=-2, reverb_db=-13)
+    s.part("hat", drums.cymbal(metal=0.6, highpass_hz=5_500), level_db=-12, pan=0.3, reverb_db=-22)
+    s.part("crash", drums.cymbal(metal=0.45, highpass_hz=3_200), level_db=-9, pan=-0.35, reverb_db=-14)
     s.part(
         "ride",
-        partial(voices.cymbal, metal=0.75, highpass_hz=4_500, ring_seconds=0.7),
+        drums.cymbal(metal=0.75, highpass_hz=4_500, ring_seconds=0.7),
         level_db=-13,
         pan=0.4,
         reverb_db=-18,
     )
-    s.part("tom", voices.tom, level_db=-4, reverb_db=-14)
+    s.part("tom", drums.tom(), level_db=-4, reverb_db=-14)
 
     def power(degree: int) -> tuple[float, ...]:
         root = degree_pitch(scale, tonic, degree)
