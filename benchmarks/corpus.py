@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfdeepviz.data.demo import render_corpus
-from tfdeepviz.data.fma import Metadata, Selection, Track
+from tfdeepviz.data.fma import Track
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.selection import Selection
 
 
 def add_corpus_argument(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +28,9 @@ def add_corpus_argument(parser: argparse.ArgumentParser) -> None:
 def corpus(root: Path | None) -> Iterator[tuple[Path, list[Track]]]:
     """The corpus at `root`, or a rendered one, and its tracks."""
     if root is not None:
-        yield Path(root), Metadata.load(Path(root)).select(Selection())
+        yield Path(root), Selection().tracks(Metadata.load(Path(root)))
         return
     with tempfile.TemporaryDirectory() as folder:
         print("rendering 32 demo tracks ...", flush=True)
         render_corpus(folder, n_tracks=32)
-        yield Path(folder), Metadata.load(Path(folder)).select(Selection())
+        yield Path(folder), Selection().tracks(Metadata.load(Path(folder)))

@@ -43,7 +43,9 @@ from tfdeepviz.analysis.following import (
 )
 from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, Sound
 from tfdeepviz.data.decode import AudioError, decode_file
-from tfdeepviz.data.fma import Metadata, Selection, Track
+from tfdeepviz.data.fma import Track
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import atomic_path, read_json, write_json
 from tfdeepviz.mapping import quality
@@ -116,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("name a folder with FMA's audio and metadata: --fma-root DIR, or make follow FMA_ROOT=DIR")
     pictures = args.pictures and tuple(args.pictures.split(","))
     out = args.out.resolve()
-    tracks = order_tracks(Metadata.load(Path(args.fma_root)).select(Selection()))
+    tracks = order_tracks(Selection().tracks(Metadata.load(Path(args.fma_root))))
     clips = cut_clips(tracks, args.tracks, args.seconds, out / "clips")
     n_frames = args.seconds * FRAMES_PER_SECOND
     heard = {clip.name: hear(clip.pcm, n_frames) for clip in clips}

@@ -20,11 +20,11 @@ import tensorflow as tf
 
 from benchmarks.corpus import add_corpus_argument, corpus
 from tfdeepviz.data.augment import Augmentation
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.models.autoencoder import Autoencoder
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.params import LIVE

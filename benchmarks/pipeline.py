@@ -35,7 +35,9 @@ import numpy.typing as npt
 import soundfile as sf
 
 from benchmarks.corpus import add_corpus_argument, corpus
-from tfdeepviz.data.fma import Metadata, Selection, Track
+from tfdeepviz.data.fma import Track
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.selection import Selection
 
 _CORES = os.cpu_count() or 1
 _BATCH = 64
@@ -63,7 +65,7 @@ def throughput(root: Path, selection: Selection, n_runs: int) -> None:
     # Before TensorFlow's threads exist, and one BLAS thread a process: the cores are all taken by processes.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     processes = ProcessPoolExecutor(_CORES, mp_context=get_context("spawn"))
-    tracks = Metadata.load(root).select(selection)
+    tracks = selection.tracks(Metadata.load(root))
     paths = [track.path for track in tracks]
     list(processes.map(librosa_clip, paths[: 2 * _CORES]))
 
@@ -73,9 +75,9 @@ def throughput(root: Path, selection: Selection, n_runs: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
     from tfdeepviz.data.audio_files import AudioFiles
-    from tfdeepviz.data.dataset import SegmentSource
     from tfdeepviz.data.features import Features, Recipe
     from tfdeepviz.data.prepare import prepare
+    from tfdeepviz.data.source import SegmentSource
     from tfdeepviz.params import LIVE
 
     features = Features(LIVE)
@@ -121,7 +123,7 @@ def throughput(root: Path, selection: Selection, n_runs: int) -> None:
 
 _READ = """
 from pathlib import Path
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 dataset = PreparedDataset.load(Path({path!r}))
 print(sum(len(x) for x in dataset.segments("training", batch_size=64, seed=1)), "segments")
 """

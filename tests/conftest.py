@@ -16,7 +16,7 @@ import soundfile as sf
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
 
 # The same examples every time, however busy the machine is.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -112,8 +112,8 @@ def fma_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_genres(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """Fourteen short tracks of two genres, prepared: ten for training, two for validation and test each."""
     from tfdeepviz.data.features import Features
-    from tfdeepviz.data.fma import Selection
     from tfdeepviz.data.prepare import prepare
+    from tfdeepviz.data.selection import Selection
     from tfdeepviz.params import LIVE
 
     splits = {**dict.fromkeys(range(2, 12), "training"), **dict.fromkeys((12, 13), "validation")}

@@ -16,8 +16,8 @@ import tfdeepviz
 from tests.commands import REPOSITORY
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.files import atomic_path
 from tfdeepviz.models.run import Run

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tfdeepviz import lineage as module
 from tfdeepviz.commands import lineage as family
 from tfdeepviz.commands.common import Add
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.export.bundle import Blessing, Bundle, Check, write_manifest
 from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.lineage import Edge, Lineage, Node, trace

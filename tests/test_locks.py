@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.locks import BusyError, locked
 
 

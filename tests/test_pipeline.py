@@ -13,8 +13,8 @@ import pytest
 
 import tfdeepviz.pipeline
 from tests.export.conftest import alive
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.index import index_files
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import entries, push

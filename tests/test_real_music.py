@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfdeepviz.data.fma import Metadata, Selection
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.files import read_json
@@ -47,7 +48,7 @@ def test_clips_give_living_parameters(bundle: Bundle, every: int) -> None:
     extractor = Extractor(bundle)
     finest = min(bundle.encoders, key=lambda encoder: encoder.step_seconds)
     parameters = []
-    for track in Metadata.load(Path(str(_FMA_ROOT))).select(Selection())[::every]:
+    for track in Selection().tracks(Metadata.load(Path(str(_FMA_ROOT))))[::every]:
         analysis = extractor.extract(track.path)
         for encoder in bundle.encoders:
             n = encoder.windows(bundle.params).count(len(analysis.mfcc))

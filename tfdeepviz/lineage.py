@@ -16,7 +16,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any, Literal
 
-from tfdeepviz.data.identity import identity_of
+from tfdeepviz.data.manifest import identity_of
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import MANIFEST, MAPPINGS, Bundle
 from tfdeepviz.files import FormatError, read_json, sha256_file

@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 import math
+import reprlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Annotated, Any, Self, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from tfdeepviz.errors import InputError
 
 
 class ParameterError(InputError):
     """A parameter has an impossible value; the message names it and says which values work."""
+
+
+def check_fields(settings: Any) -> None:
+    """Check a dataclass's values against its annotations, which may hold msgspec's constraints.
+
+    Raises
+    ------
+    ParameterError
+        For the first impossible value.
+    """
+    for name, kind in get_type_hints(type(settings), include_extras=True).items():
+        value = getattr(settings, name)
+        try:
+            if msgspec.convert(value, kind) != value:
+                raise msgspec.ValidationError("Expected a tuple, not a list")
+        except msgspec.ValidationError as error:
+            text = str(error)
+            raise ParameterError(f"{name}={reprlib.repr(value)}: {text[:1].lower()}{text[1:]}") from error
+
+
+def check_names(names: Iterable[str], kind: type) -> None:
+    """Check that names are exactly those of a dataclass's fields.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or missing.
+    """
+    known = {field.name for field in fields(kind)}
+    if wrong := set(names) ^ known:
+        raise ParameterError(f"unknown or missing names: {', '.join(sorted(wrong))}; give {', '.join(sorted(known))}")
+
+
+#: A size in samples, frames or bands.
+_Size = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +84,19 @@ class AudioParams:
     """
 
     preset: str
-    sample_rate_hz: int = 44_100
-    n_fft: int = 1_102
-    hop_length: int = 441
-    n_mels: int = 128
-    n_mfcc: int = 64
+    sample_rate_hz: _Size = 44_100
+    n_fft: _Size = 1_102
+    hop_length: _Size = 441
+    n_mels: _Size = 128
+    n_mfcc: _Size = 64
     f_min_hz: float = 0.0
     f_max_hz: float = 22_050.0
-    floor_db: float = -100.0
-    top_db: float | None = None
-    segment_frames: int = 96
+    floor_db: Annotated[float, Meta(ge=-200, le=0)] = -100.0
+    top_db: Annotated[float, Meta(gt=0, le=200)] | None = None
+    segment_frames: _Size = 96
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate_hz", "n_fft", "hop_length", "n_mels", "n_mfcc", "segment_frames"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
-                raise ParameterError(f"{name}={value!r}: give a whole number from 1 to 1000000")
+        check_fields(self)
         if self.n_fft % 2:
             raise ParameterError(
                 f"n_fft={self.n_fft}: give an even number, the frame's halves are folded onto each other"
@@ -75,10 +112,6 @@ class AudioParams:
                 f"f_min_hz={self.f_min_hz}, f_max_hz={self.f_max_hz}: "
                 f"give 0 <= f_min_hz < f_max_hz <= {self.sample_rate_hz / 2:g}"
             )
-        if not -200 <= self.floor_db <= 0:
-            raise ParameterError(f"floor_db={self.floor_db}: give a value from -200 to 0")
-        if self.top_db is not None and not 0 < self.top_db <= 200:
-            raise ParameterError(f"top_db={self.top_db}: give None or a value in (0, 200]")
 
     @property
     def n_bins(self) -> int:
@@ -133,12 +166,7 @@ class AudioParams:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Inverse of `to_dict`; rejects unknown and missing names."""
-        names = {field.name for field in fields(cls)}
-        if unknown := set(values) ^ names:
-            raise ParameterError(f"audio parameters have to be exactly {sorted(names)}; check {sorted(unknown)}")
-        for name, value in values.items():
-            if name != "preset" and not (isinstance(value, int | float) or (name == "top_db" and value is None)):
-                raise ParameterError(f"{name}={value!r}: give a number")
+        check_names(values, cls)
         return cls(**values)
 
 

@@ -19,12 +19,14 @@ from typing import Any
 import jsonschema
 import keras
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.demo import render_corpus
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import SPLITS, Metadata, Selection
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.index import FileIndex, index_files
+from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Bundle
 from tfdeepviz.export.exporter import export_bundle

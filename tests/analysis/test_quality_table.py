@@ -23,13 +23,14 @@ from tfdeepviz.analysis.drivers import BaselineSource, BundleSource, Driver, ban
 from tfdeepviz.analysis.quality_table import QualityTable, markdown, measure, write
 from tfdeepviz.analysis.sound import Sound
 from tfdeepviz.cli import main
-from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.manifest import ORIGIN
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, write_manifest
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.tfjs import QuantizationPlan, convert_encoder

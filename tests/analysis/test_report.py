@@ -23,10 +23,10 @@ from tfdeepviz.analysis import report
 from tfdeepviz.analysis.report import ENCODINGS, EVERYTHING, Analysis, Group, analyze, suited, write_report
 from tfdeepviz.analysis.statistics import Statistics
 from tfdeepviz.cli import main
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Offer

@@ -176,7 +176,8 @@ genre_id,#tracks,parent,title,top_level
 
 def _metadata_target(file: str, text: str) -> Callable[[Path], Target]:
     def make(folder: Path) -> Target:
-        from tfdeepviz.data.fma import Metadata, Selection
+        from tfdeepviz.data.metadata import Metadata
+        from tfdeepviz.data.selection import Selection
 
         path = folder / "fma_metadata" / file
         path.parent.mkdir()
@@ -195,7 +196,7 @@ def _metadata_target(file: str, text: str) -> Callable[[Path], Target]:
                 Selection(subset="large", max_tracks=2, balanced=True),
             ):
                 with _documented(r"no track is left|is not in the metadata|no track has a top-level genre"):
-                    metadata.select(selection)
+                    selection.tracks(metadata)
 
         return Target(path, [text.encode()], read, mutate=mutate_text)
 
@@ -222,8 +223,8 @@ def _index_target(folder: Path) -> Target:
 
 
 def _checksums_target(folder: Path) -> Target:
-    from tfdeepviz.data.fma import Metadata
     from tfdeepviz.data.index import index_files
+    from tfdeepviz.data.metadata import Metadata
 
     make_fma(folder, {2: "training", 3: "test"}, seconds=0.1)
     metadata, path = Metadata.load(folder), folder / "fma_small" / "checksums"
@@ -243,8 +244,8 @@ def _prepared(folder: Path, **options: Any) -> Any:
     """A tiny dataset, and a function that plans to prepare it again."""
     # TensorFlow takes seconds to import: only the readers that need it wait for that.
     from tfdeepviz.data.features import Features
-    from tfdeepviz.data.fma import Selection
     from tfdeepviz.data.prepare import plan, prepare
+    from tfdeepviz.data.selection import Selection
     from tfdeepviz.params import AudioParams
 
     params = AudioParams(preset="tiny", n_mels=8, n_mfcc=4, segment_frames=6)

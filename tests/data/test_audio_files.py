@@ -9,17 +9,19 @@ import pytest
 
 from tests.conftest import make_fma
 from tfdeepviz.data.audio_files import AudioFiles
-from tfdeepviz.data.dataset import PreparedDataset, SegmentSource
 from tfdeepviz.data.features import MODES, Features, Recipe
-from tfdeepviz.data.fma import Metadata, Selection
+from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepare import prepare, prepare_track
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
+from tfdeepviz.data.source import SegmentSource
 from tfdeepviz.errors import InputError
 from tfdeepviz.params import LIVE, PAPER, AudioParams, ParameterError
 
 
 def source(root: Path, mode: str = "mfcc", params: AudioParams = LIVE, **options: Any) -> AudioFiles:
     recipe = Recipe(features=Features(params, mode), hop_frames=96, genres=("Rock",))
-    return AudioFiles(recipe, Metadata.load(root).select(Selection()), **options)
+    return AudioFiles(recipe, Selection().tracks(Metadata.load(root)), **options)
 
 
 def segments(of: SegmentSource, split: str = "training", **options: Any) -> npt.NDArray[Any]:

@@ -18,10 +18,10 @@ from tests.conftest import make_fma
 from tests.data.test_prepare import files
 from tfdeepviz.cli import main
 from tfdeepviz.data.beam import prepare_on_beam
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import tfdeepviz.data.index as index_module
 from tests.conftest import RATE_HZ, make_fma
 from tfdeepviz.data.decode import decode_file
-from tfdeepviz.data.fma import Metadata
 from tfdeepviz.data.index import STATUSES, FileEntry, FileIndex, index_files
+from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.files import FormatError
 
 

@@ -18,12 +18,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import make_fma
-from tfdeepviz.data.dataset import ORIGIN, Origin, PreparedDataset, describe
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import MODES, Features
-from tfdeepviz.data.fma import NO_LICENCE, Selection, audio_path
+from tfdeepviz.data.fma import audio_path
+from tfdeepviz.data.manifest import ORIGIN, Origin
+from tfdeepviz.data.metadata import NO_LICENCE
 from tfdeepviz.data.prepare import plan, prepare
+from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.report import summarize, write_report
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.params import LIVE, PAPER, ParameterError
@@ -59,7 +62,7 @@ _PREPARE = """
 import sys
 from pathlib import Path
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.params import PAPER
 root, out = map(Path, sys.argv[1:])

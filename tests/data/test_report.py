@@ -19,12 +19,13 @@ from matplotlib.image import imread
 from tests.conftest import make_fma
 from tests.page import Page
 from tfdeepviz.data import report
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import SPLITS, Selection
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.report import summarize, write_report
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
 

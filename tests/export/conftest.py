@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.export.bundle import NO_BASELINE, Blessing, Bundle, Check
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.files import sha256_file, write_json

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import music
 from tests.export.conftest import alive
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.export import exporter
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.conftest import RATE_HZ, Sound, music
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.fma import audio_path
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.graph import load_graph

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.export.conftest import reseal
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.export import exporter
 from tfdeepviz.export import validate as module
 from tfdeepviz.export.browser import BrowserError

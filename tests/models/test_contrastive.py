@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
 from tfdeepviz.models.contrastive import ContrastiveEncoder, contrastive_loss
 from tfdeepviz.models.presets import load_preset, override

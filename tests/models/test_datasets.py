@@ -14,10 +14,10 @@ from tests.export.conftest import alive
 from tfdeepviz.analysis.drivers import bundle_sources
 from tfdeepviz.analysis.quality_table import markdown, measure
 from tfdeepviz.analysis.report import analyze
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle

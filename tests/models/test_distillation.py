@@ -10,7 +10,7 @@ import pytest
 
 from tests.models.test_tasks import TINY_VGG, encodings_of
 from tests.models.test_training import TINY
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.distillation import Targets
 from tfdeepviz.models.presets import load_preset

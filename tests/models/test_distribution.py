@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.models.test_training import TINY
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.models.distribution import distributed
 from tfdeepviz.models.run import Run
 
@@ -41,7 +41,7 @@ if "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
     import jax
     # Between CPUs, JAX 0.4 talks only if it is told how; between GPUs it knows.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.training import train
 train(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError

@@ -19,10 +19,10 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
@@ -249,7 +249,7 @@ def test_a_collapsed_encoder_is_named() -> None:
 _TRAIN = """
 import json, os, signal, sys
 from pathlib import Path
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import EpochProgress, train

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from keras_tuner.src.tuners import bayesian
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters

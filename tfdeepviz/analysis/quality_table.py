@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from tfdeepviz.analysis.drivers import BaselineSource, Driver, Source
 from tfdeepviz.analysis.sound import RATE_HZ, Sound
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, inside, write_json
 from tfdeepviz.mapping.quality import (

@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz import __version__
 from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows, sample
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, inside
 from tfdeepviz.mapping.encodings import encode_run

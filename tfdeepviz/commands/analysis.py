@@ -87,7 +87,7 @@ def register(add: Add) -> None:
 
 def _analyze(args: argparse.Namespace) -> None:
     from tfdeepviz.analysis.report import analyze, write_report
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.run import Run
 
     dataset = PreparedDataset.load(args.dataset)
@@ -119,7 +119,7 @@ def _analyze(args: argparse.Namespace) -> None:
 def _quality(args: argparse.Namespace) -> None:
     from tfdeepviz.analysis.drivers import bundle_sources
     from tfdeepviz.analysis.quality_table import markdown, measure, write
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
 
     at_least_one("max-tracks", args.max_tracks)
     dataset = PreparedDataset.load(args.dataset)

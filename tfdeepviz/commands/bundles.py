@@ -177,7 +177,7 @@ def register(add: Add) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.export.exporter import export_bundle
     from tfdeepviz.models.run import Run
 

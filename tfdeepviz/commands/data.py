@@ -16,7 +16,7 @@ from tfdeepviz.errors import InputError
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.params import AudioParams
 
 # Choices are repeated here: importing their definitions would load pandas or TensorFlow just for a help text.
@@ -228,8 +228,8 @@ def _demo_corpus(args: argparse.Namespace) -> None:
 
 
 def _index(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.fma import Metadata
     from tfdeepviz.data.index import FileIndex, index_files
+    from tfdeepviz.data.metadata import Metadata
 
     at_least_one("workers", args.workers)
     known = FileIndex.load(args.out) if args.out is not None and args.out.exists() else None
@@ -258,8 +258,8 @@ def _prepare(args: argparse.Namespace) -> None:
     import tensorflow as tf
 
     from tfdeepviz.data.features import Features
-    from tfdeepviz.data.fma import Selection
     from tfdeepviz.data.prepare import prepare
+    from tfdeepviz.data.selection import Selection
 
     at_least_one("workers", args.workers)
     # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed. This can only be
@@ -348,7 +348,7 @@ def _print_dataset(dataset: PreparedDataset) -> None:
 
 
 def _inspect(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.data.report import summarize, write_report
 
     at_least_one("examples", args.examples)

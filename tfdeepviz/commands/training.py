@@ -216,7 +216,7 @@ def _choose_backend(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
     _choose_backend(args)
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.training import EpochProgress, train
     from tfdeepviz.notify import notifying
 
@@ -268,7 +268,7 @@ def _table(run: Run) -> list[str]:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.report import evaluate
     from tfdeepviz.models.run import Run
 
@@ -300,7 +300,7 @@ def _batch(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.dataset import PreparedDataset
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.tuning import Space, Trial, TrialProgress, tune
     from tfdeepviz.models.tuning_report import report
     from tfdeepviz.notify import notifying

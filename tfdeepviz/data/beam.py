@@ -23,8 +23,9 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfdeepviz.data.dataset import ORIGIN, PreparedDataset
+from tfdeepviz.data.manifest import ORIGIN
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError, read_json, write_json
 

@@ -26,7 +26,9 @@ from tfdeepviz.data.decode import (
     UnsupportedAudioError,
     decode_file,
 )
-from tfdeepviz.data.fma import Metadata, Selection, Track, published_flaw
+from tfdeepviz.data.fma import Track, published_flaw
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, atomic_path
 
 Progress = Callable[[int, int], None]
@@ -202,7 +204,7 @@ def index_files(
     FormatError
         If `checksums` exists but is not FMA's.
     """
-    tracks = metadata.select(Selection(subset=subset))
+    tracks = Selection(subset=subset).tracks(metadata)
     folder = metadata.root / f"fma_{subset}"
     checksums = _read_checksums(folder / _CHECKSUMS)
     earlier = {entry.path: entry for entry in known.entries} if known is not None else {}

@@ -17,11 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfdeepviz.data.dataset import ORIGIN, SCHEMA_VERSION, Origin, PreparedDataset, check_shard, shard_sizes
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.fma import SPLITS, Metadata, Selection, Track, published_flaw
+from tfdeepviz.data.fma import SPLITS, Track, published_flaw
+from tfdeepviz.data.manifest import ORIGIN, SCHEMA_VERSION, Origin, check_shard, shard_sizes
+from tfdeepviz.data.metadata import Metadata
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.locks import locked
@@ -195,7 +198,7 @@ def plan(
     if not 0 < max_seconds <= 86_400:
         raise InputError(f"max_seconds={max_seconds}: give a value in (0, 86400]")
     metadata = Metadata.load(fma_root)
-    tracks = metadata.select(selection)
+    tracks = selection.tracks(metadata)
     params = features.params
     recipe = Recipe(
         features=features,

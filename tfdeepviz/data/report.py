@@ -16,10 +16,10 @@ import numpy.typing as npt
 import soundfile as sf
 from matplotlib.ticker import MaxNLocator
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, inside

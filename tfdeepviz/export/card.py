@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfdeepviz.data.fma import NO_LICENCE, SPLITS, licence_terms
+from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.metadata import NO_LICENCE, licence_terms
 from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 

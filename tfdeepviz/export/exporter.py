@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfdeepviz.data.dataset import PreparedDataset, describe
 from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.mappings import Encodings

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from keras import ops
 from sklearn.decomposition import PCA
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass

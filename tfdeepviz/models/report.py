@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.models.evaluation import MIN_ENCODING_STD, MIN_SHUFFLE_RISE, CollapsedEncoderError, refuse_collapsed

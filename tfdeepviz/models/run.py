@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError

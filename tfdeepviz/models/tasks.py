@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras import ops
 
 from tfdeepviz.data.augment import Augmentation
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import FormatError

@@ -18,7 +18,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import atomic_path, sha256_file, write_json

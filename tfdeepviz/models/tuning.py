@@ -23,7 +23,7 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 from sklearn.exceptions import ConvergenceWarning
 
 from tfdeepviz import __version__
-from tfdeepviz.data.dataset import PreparedDataset
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.locks import locked

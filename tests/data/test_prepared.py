@@ -11,16 +11,17 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import make_fma
-from tfdeepviz.data import dataset as dataset_module
 from tfdeepviz.data import prepare as module
+from tfdeepviz.data import prepared as prepared_module
+from tfdeepviz.data import source as source_module
 from tfdeepviz.data.augment import Augmentation
-from tfdeepviz.data.dataset import PreparedDataset
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
-from tfdeepviz.data.fma import Selection
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepare import prepare
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import cut_segments
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, sha256_file
 from tfdeepviz.params import LIVE, PAPER
 
@@ -205,7 +206,7 @@ def test_files_are_verified_again_only_when_they_changed(
         hashed.append(path.name)
         return sha256_file(path)
 
-    monkeypatch.setattr(dataset_module, "sha256_file", sha256)
+    monkeypatch.setattr(prepared_module, "sha256_file", sha256)
 
     def hashed_by_verifying(**options: Any) -> list[str]:
         hashed.clear()
@@ -245,7 +246,7 @@ def test_what_is_cut_at_once_is_bounded_and_changes_nothing(
     prepared: PreparedDataset, monkeypatch: pytest.MonkeyPatch, seed: int | None
 ) -> None:
     whole = batches(prepared, "training", hop_frames=7, seed=seed)
-    monkeypatch.setattr(dataset_module, "_CUT_BYTES", 3 * 4 * 64 * 96)
+    monkeypatch.setattr(source_module, "_CUT_BYTES", 3 * 4 * 64 * 96)
     largest = []
 
     def arrange(self: Features, windows: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,148 @@
+"""FMA's metadata of all tracks, from `fma_metadata/`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from tfdeepviz.data.fma import SPLITS, SUBSETS, Track
+from tfdeepviz.data.genres import GenreTree
+from tfdeepviz.data.tables import (
+    Converter,
+    categories,
+    dates,
+    ids,
+    lists_of,
+    numbers,
+    one_of,
+    read_table,
+    texts,
+    whole_numbers,
+)
+from tfdeepviz.files import FormatError
+
+Column = tuple[str, str]
+
+SPLIT: Column = ("set", "split")
+SUBSET: Column = ("set", "subset")
+GENRE_TOP: Column = ("track", "genre_top")
+GENRES_ALL: Column = ("track", "genres_all")
+TITLE: Column = ("track", "title")
+DURATION: Column = ("track", "duration")
+LICENCE: Column = ("track", "license")
+ARTIST_ID: Column = ("artist", "id")
+ARTIST: Column = ("artist", "name")
+
+_REQUIRED = (SPLIT, SUBSET, GENRE_TOP, TITLE, ARTIST_ID, ARTIST)
+_COUNTS = {
+    "track": ("bit_rate", "comments", "duration", "favorites", "interest", "listens", "number"),
+    "album": ("comments", "favorites", "id", "listens", "tracks"),
+    "artist": ("comments", "favorites"),
+}
+_DATES = {
+    "track": ("date_created", "date_recorded"),
+    "album": ("date_created", "date_released"),
+    "artist": ("date_created", "active_year_begin", "active_year_end"),
+}
+_TYPES: dict[Column | str, Converter] = {
+    "track_id": ids,
+    SPLIT: one_of(SPLITS),
+    SUBSET: one_of(SUBSETS, ordered=True),
+    ARTIST_ID: ids,
+    **dict.fromkeys((TITLE, ARTIST), texts),
+    **dict.fromkeys((GENRE_TOP, LICENCE, ("album", "type")), categories),
+    **dict.fromkeys((("track", "genres"), GENRES_ALL), lists_of(int)),
+    **{(group, "tags"): lists_of(str) for group in ("track", "album", "artist")},
+    **{(group, name): whole_numbers for group, names in _COUNTS.items() for name in names},
+    **{(group, name): dates for group, names in _DATES.items() for name in names},
+    **{("artist", name): numbers for name in ("latitude", "longitude")},
+}
+_MAX_BYTES = 1 << 30
+
+#: Names under which to count tracks without a licence, and rare licences.
+NO_LICENCE, OTHER_LICENCES = "none stated", "others"
+MAX_LICENCES = 256
+MAX_LICENCE_CHARACTERS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """FMA's metadata of all tracks.
+
+    Attributes
+    ----------
+    root
+        Absolute path of the folder with `fma_metadata/` and `fma_<subset>/`.
+    tracks
+        One row per track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists and dates are parsed,
+        whole numbers are `Int64`, and subsets are ordered categories. Most columns are optional.
+    genres
+        The genre tree; None if there is no `genres.csv`.
+    """
+
+    root: Path
+    tracks: pd.DataFrame
+    genres: GenreTree | None
+
+    @classmethod
+    def load(cls, fma_root: Path) -> Self:
+        """Read `fma_metadata/tracks.csv`, and `genres.csv` if present.
+
+        Raises
+        ------
+        FormatError
+            If the metadata is missing or not FMA's.
+        """
+        root = Path(fma_root).absolute()
+        path, genres = root / "fma_metadata" / "tracks.csv", root / "fma_metadata" / "genres.csv"
+        if not path.is_file():
+            raise FormatError(
+                f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_<subset>/"
+            )
+        tracks = read_table(path, _TYPES, required=_REQUIRED, max_bytes=_MAX_BYTES, index_col=0, header=[0, 1])
+        # pandas reads the index name from the third line, whatever that holds. If the name is missing, a track is lost.
+        if tracks.index.name != "track_id":
+            raise FormatError(f"{path}: the third line has to begin with track_id; take it from fma_metadata.zip")
+        if not tracks.index.is_unique or (tracks.index < 0).any():
+            raise FormatError(f"{path}: track ids have to be unique and not negative; take it from fma_metadata.zip")
+        return cls(root, tracks.sort_index(), GenreTree.load(genres) if genres.exists() else None)
+
+    def column(self, column: Column) -> pd.Series[Any]:
+        """One column of `tracks`.
+
+        Raises
+        ------
+        FormatError
+            If the metadata lacks it.
+        """
+        if column not in self.tracks:
+            raise FormatError(f"{self.root}: fma_metadata/tracks.csv lacks {'.'.join(column)}; do not filter by it")
+        return self.tracks[column]
+
+    def licences(self, tracks: Iterable[Track]) -> dict[str, int] | None:
+        """Count tracks per licence, as written in the metadata, most common first.
+
+        Tracks without one count as `NO_LICENCE`. If there are more than 256 licences, the rarest count as
+        `OTHER_LICENCES`. None if the metadata has no licence column.
+        """
+        if LICENCE not in self.tracks:
+            return None
+        stated = self.tracks[LICENCE].astype(object).fillna("").loc[[track.track_id for track in tracks]]
+        counts = Counter(" ".join(str(text).split())[:MAX_LICENCE_CHARACTERS] or NO_LICENCE for text in stated)
+        # Break ties by name, so that the result does not depend on the order of tracks.
+        order = sorted(counts, key=lambda licence: (-counts[licence], licence))
+        found = {licence: counts[licence] for licence in order[: MAX_LICENCES - 1]}
+        if rare := order[MAX_LICENCES - 1 :]:
+            found[OTHER_LICENCES] = found.get(OTHER_LICENCES, 0) + sum(counts[licence] for licence in rare)
+        return found
+
+
+def licence_terms(licence: str) -> str:
+    """Strip version, country and remark from a licence name."""
+    return re.sub(r"[\s-]+[\d(].*", "", licence, flags=re.DOTALL)

@@ -1,0 +1,328 @@
+"""Prepared datasets: TFRecord shards with a manifest.
+
+One record holds one track's rows, not its segments, so that segments can be cut at any hop later and no track can end
+up in two splits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdeepviz.data.features import Recipe, Rows
+from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.manifest import READABLE_SCHEMAS, Origin, check_shard, digest_of, identity_of, shard_sizes
+from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.data.source import MIXED_SHARDS, N_CALLS, SegmentSource
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
+
+#: Records which files were verified, with their size, modification time and inode.
+_VERIFIED = "verified.json"
+
+_FEATURES = {
+    "track_id": tf.io.FixedLenFeature([], tf.int64),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+    "starts": tf.io.VarLenFeature(tf.int64),
+    "rows": tf.io.FixedLenFeature([], tf.string),
+}
+
+
+@dataclass(frozen=True)
+class PreparedDataset(SegmentSource):
+    """A dataset on disk; open it with `load`.
+
+    Attributes
+    ----------
+    path
+        Folder of the dataset.
+    name, recipe
+        Its name, and the settings it was made with.
+    identity
+        Identifies the dataset in runs, bundles and everything else made from it: SHA-256 of the request and of the
+        audio files' content, the same on every machine (see `identity_of`).
+    digest
+        Identifies the bytes stored here: SHA-256 of the manifest, which contains the hashes of all files.
+    shards
+        Entries of the manifest: `file`, `split`, `bytes`, `sha256`, `tracks`, `skipped`.
+    summary
+        Counts, seconds and levels per split, in total and by genre.
+    """
+
+    path: Path
+    name: str
+    recipe: Recipe
+    identity: str
+    digest: str
+    shards: tuple[dict[str, Any], ...]
+    summary: dict[str, Any]
+    _scaler_sha256: str | None
+
+    @classmethod
+    def load(cls, path: Path, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
+        """Read and check a dataset's manifest.
+
+        Parameters
+        ----------
+        path
+            Folder of the dataset.
+        sizes
+            Size of each shard in bytes, if the shards themselves are stored elsewhere.
+
+        Raises
+        ------
+        FormatError
+            If the manifest is missing, broken or of an unsupported schema, or a shard is missing or has another size.
+        """
+        manifest_path = path / "manifest.json"
+        if not manifest_path.is_file():
+            raise FormatError(
+                f"{path}: no prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
+            )
+        manifest = read_json(manifest_path, max_bytes=1 << 30)
+        if manifest.get("schema_version") not in READABLE_SCHEMAS:
+            readable = " or ".join(map(str, READABLE_SCHEMAS))
+            raise FormatError(f"{manifest_path}: schema_version has to be {readable}; prepare the dataset again")
+        try:
+            recipe = Recipe.from_dict(manifest["recipe"])
+            shards = tuple(manifest["shards"])
+            sizes = shard_sizes(path) if sizes is None else sizes
+            for shard in shards:
+                check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
+            name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]
+            scaler_sha256 = None if scaler is None else str(scaler["sha256"])
+            identity = identity_of(manifest)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(
+                f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
+            ) from error
+        return cls(path, name, recipe, identity, digest_of(manifest), shards, summary, scaler_sha256)
+
+    def verify(self, *, progress: Callable[[int, int], None] | None = None, only_changed: bool = False) -> None:
+        """Compare every file with its SHA-256 in the manifest.
+
+        Parameters
+        ----------
+        progress
+            Called with (bytes done, total bytes).
+        only_changed
+            Skip files that were verified before and whose size, modification time and inode are still the same.
+            `verified.json` in the dataset's folder records these, if the folder is writable.
+
+        Raises
+        ------
+        FormatError
+            For the first file that differs.
+        """
+        files = {shard["file"]: (shard["sha256"], shard["bytes"]) for shard in self.shards}
+        if self._scaler_sha256 is not None:
+            files["scaler.npz"] = (self._scaler_sha256, 0)
+        before = _load_verified(self.path) if only_changed else {}
+        verified: dict[str, list[Any]] = {}
+        done, total = 0, sum(n_bytes for _, n_bytes in files.values())
+        for name, (sha256, n_bytes) in files.items():
+            file = self.path / name
+            if file.is_file():
+                # Take the status before reading, so that a change during the read counts as a change.
+                status = file.stat()
+                verified[name] = [sha256, status.st_size, status.st_mtime_ns, status.st_ino]
+            if name not in verified or (before.get(name) != verified[name] and sha256_file(file) != sha256):
+                raise FormatError(
+                    f"{file}: not the file that the manifest lists (SHA-256 differs); delete it and run `prepare` again"
+                )
+            done += n_bytes
+            if progress is not None:
+                progress(done, total)
+        if verified != before:
+            # In a read-only folder, files are verified every time.
+            with suppress(OSError):
+                write_json(self.path / _VERIFIED, {"files": verified})
+
+    @property
+    def origin(self) -> Path | None:
+        """Folder of the corpus it was prepared from, if known and still present."""
+        notes = self.notes
+        root = None if notes is None else Path(notes.fma_root)
+        return root if root is not None and root.is_dir() else None
+
+    @property
+    def notes(self) -> Origin | None:
+        """Contents of the origin file; None if there is none.
+
+        Raises
+        ------
+        FormatError
+            If the file is not what `prepare` writes.
+        """
+        return Origin.load(self.path)
+
+    def n_tracks(self, split: str) -> int:
+        """Number of usable tracks in a split."""
+        return len(self.used(split))
+
+    def n_segments(
+        self, split: str, *, hop_frames: int | None = None, shifted: bool = False, labelled_only: bool = False
+    ) -> int:
+        """Number of segments in a split; `shifted` counts those that `segments` yields with a seed."""
+        return self._n_cut(split, self._hop(hop_frames), shifted=shifted, labelled_only=labelled_only)
+
+    def used(self, split: str) -> list[dict[str, Any]]:
+        """Usable tracks of a split, with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
+        if split not in SPLITS:
+            raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+        return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """Unusable tracks, each with `track_id`, `path`, `reason` and `message`."""
+        return [entry for shard in self.shards for entry in shard["skipped"]]
+
+    def require_training(self) -> None:
+        """Raise an error if the dataset has no training tracks and so only suits evaluation.
+
+        Raises
+        ------
+        InputError
+            If it has no training tracks.
+        """
+        if self._scaler_sha256 is None:
+            raise InputError(
+                f"{self.path}: has no training tracks; it is for measuring models that were trained on another "
+                "dataset, which scale it by their own norms"
+            )
+
+    def statistics(self) -> SegmentStatistics:
+        """Scaler statistics of the training split's segments.
+
+        Raises
+        ------
+        FormatError
+            If the file is missing, broken or for another grid.
+        InputError
+            If the dataset has no training tracks.
+        """
+        self.require_training()
+        statistics = SegmentStatistics.load(self.path / "scaler.npz")
+        if statistics.mean.shape != self.features.scaler_shape:
+            raise FormatError(f"{self.path / 'scaler.npz'}: belongs to another segment grid; prepare the dataset again")
+        return statistics
+
+    def tracks(self, split: str) -> Iterator[tuple[int, Rows]]:
+        """Every usable track's id and rows [shape=(n_rows, width), dtype=float32], in order.
+
+        Raises
+        ------
+        FormatError
+            If a record is damaged.
+        """
+        listed = self.used(split)
+        tracks = self._tracks(split, None).as_numpy_iterator()
+        try:
+            for track, about in zip(tracks, listed, strict=True):
+                n_rows = about["n_frames"]
+                if self.recipe.segments_per_track is not None:
+                    n_rows = about["n_segments"] * self.params.segment_frames
+                if (track["track_id"], len(track["rows"])) != (about["track_id"], n_rows):
+                    raise InputError(f"not what the manifest says of track {about['track_id']}")
+                yield about["track_id"], track["rows"]
+        except (tf.errors.OpError, ValueError) as error:
+            # ValueError also covers a wrong number of records, and messages in which TensorFlow quotes record bytes.
+            text = error.message if isinstance(error, tf.errors.OpError) else str(error)
+            # Keep only the first line, without the leading names of graph nodes.
+            reason = text.partition("\n")[0].rpartition("}} ")[2]
+            raise FormatError(
+                f"{self.path}: a record of the {split} split is damaged ({reason}); find the file with "
+                "`tfdeepviz inspect`, delete it and run `prepare` again"
+            ) from error
+
+    def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int:
+        tracks = [track for track in self.used(split) if track["genre"] or not labelled_only]
+        if self.recipe.segments_per_track is not None:
+            return sum(track["n_segments"] for track in tracks)
+        width, total = self.params.segment_frames, 0
+        for track in tracks:
+            n_frames: int = track["n_frames"]
+            latest = min(n_frames - width, hop - 1) if shifted else 0
+            # Same as `len(segment_starts(...))`, without allocating the array.
+            total += len(range(latest, n_frames - width + 1, hop))
+        return total
+
+    def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
+        paths = [self.path / shard["file"] for shard in self.shards if shard["split"] == split]
+        for path in paths:
+            _check_lengths(path)
+        files = [os.fsencode(path) for path in paths]  # TensorFlow accepts non-UTF-8 names only as bytes
+        if seed is None:
+            records = tf.data.TFRecordDataset(files)
+        else:
+            np.random.default_rng(seed).shuffle(files)
+            records = tf.data.Dataset.from_tensor_slices(tf.constant(files, tf.string)).interleave(
+                tf.data.TFRecordDataset,
+                cycle_length=MIXED_SHARDS,
+                num_parallel_calls=N_CALLS,
+                deterministic=True,
+            )
+        stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
+
+        def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+            example = tf.io.parse_single_example(record, _FEATURES)
+            rows = tf.io.decode_raw(example["rows"], stored)
+            return {
+                **{"track_id": example["track_id"], "label": example["label"]},
+                "starts": tf.sparse.to_dense(example["starts"]),
+                "rows": tf.cast(tf.reshape(rows, [-1, self.features.width]), tf.float32),
+            }
+
+        return records.map(parse, num_parallel_calls=N_CALLS, deterministic=True)
+
+
+def describe(dataset: PreparedDataset) -> dict[str, Any]:
+    """Describe a dataset and its origin, for the manifests of whatever is made from it.
+
+    Returns
+    -------
+    dict
+        JSON values: `name`, `digest` (the identity), `path`; and from `Origin`, `licences` and `command`, None if not
+        recorded.
+
+    Raises
+    ------
+    FormatError
+        If the origin file is not what `prepare` writes.
+    """
+    notes = dataset.notes
+    return {
+        **{"name": dataset.name, "digest": dataset.identity, "path": str(dataset.path.resolve())},
+        "licences": None if notes is None else notes.licences,
+        "command": None if notes is None else notes.command,
+    }
+
+
+def _load_verified(folder: Path) -> dict[str, Any]:
+    """Read which files were verified before; a missing or invalid record counts as empty."""
+    try:
+        files = read_json(folder / _VERIFIED).get("files")
+    except (FormatError, OSError):
+        return {}
+    return files if isinstance(files, dict) else {}
+
+
+def _check_lengths(file: Path) -> None:
+    """Reject files whose record lengths do not add up to the file size, because TensorFlow crashes on them."""
+    size, at = file.stat().st_size, 0
+    with file.open("rb", buffering=0) as records:
+        while at < size:
+            records.seek(at)
+            # Each record has an 8-byte length and a 4-byte checksum before it, and a 4-byte checksum after it.
+            at += int.from_bytes(records.read(8), "little") + 16
+    if at != size:
+        raise FormatError(f"{file}: its records do not end where the file does; delete it and run `prepare` again")

@@ -1,0 +1,248 @@
+"""Choosing tracks of a corpus and splitting them, reproducibly."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Self
+
+import pandas as pd
+from msgspec import Meta
+
+from tfdeepviz.data import metadata as columns
+from tfdeepviz.data.fma import SPLITS, SUBSETS, Track, audio_path
+from tfdeepviz.data.genres import unknown
+from tfdeepviz.data.metadata import Metadata, licence_terms
+from tfdeepviz.errors import InputError
+from tfdeepviz.params import check_fields, check_names
+
+#: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.
+SPLITTINGS = ("fma", "random", "random-by-artist")
+
+_Names = tuple[Annotated[str, Meta(pattern=r"\S")], ...]
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
+_Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which tracks of a corpus to use, and how to split them; reproducible for equal metadata.
+
+    Attributes
+    ----------
+    subset
+        One of `SUBSETS`; includes all smaller ones.
+    splitting
+        One of `SPLITTINGS`.
+    fractions
+        Fractions of tracks for training, validation and test; used by the random splittings.
+    seed
+        Seed of all random choices.
+    genres
+        Titles, or ids as text, case-insensitive; a genre includes all its descendants.
+    artists
+        Names, case-insensitive.
+    licences
+        Full licence names, or their terms without version, country and remark, case-insensitive. `CC-BY` also matches
+        `CC-BY-3.0`, and `Attribution` also matches `Attribution 3.0 United States`, but neither matches a licence with
+        NonCommercial.
+    min_seconds, max_seconds
+        Limits for the length of the whole recording.
+    max_tracks
+        Keep at most this many tracks, chosen at random before splitting.
+    balanced
+        Balance the choice of `max_tracks` across top-level genres; tracks without one are omitted.
+
+    Raises
+    ------
+    InputError
+        If a value is impossible.
+    """
+
+    subset: str = "small"
+    splitting: str = "fma"
+    fractions: tuple[_Fraction, _Fraction, _Fraction] = (0.9, 0.05, 0.05)
+    seed: Annotated[int, Meta(ge=0)] = 0
+    genres: _Names = ()
+    artists: _Names = ()
+    licences: _Names = ()
+    min_seconds: _Seconds | None = None
+    max_seconds: _Seconds | None = None
+    max_tracks: Annotated[int, Meta(ge=1)] | None = None
+    balanced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.subset not in SUBSETS:
+            raise InputError(f"subset={self.subset!r}: choose one of {', '.join(SUBSETS)}")
+        if self.splitting not in SPLITTINGS:
+            raise InputError(f"splitting={self.splitting!r}: choose one of {', '.join(SPLITTINGS)}")
+        check_fields(self)
+        if not math.isclose(sum(self.fractions), 1, abs_tol=1e-9):
+            raise InputError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
+        if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
+            raise InputError(f"min_seconds={self.min_seconds}: at most max_seconds={self.max_seconds}")
+        if self.balanced and self.max_tracks is None:
+            raise InputError("balanced=True: give max_tracks as well; it is shared among the genres")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`.
+
+        Raises
+        ------
+        InputError
+            For unknown or missing names and impossible values.
+        """
+        check_names(values, cls)
+        arguments: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**arguments)
+
+    def tracks(self, metadata: Metadata) -> list[Track]:
+        """Choose and split tracks; random choices depend only on the seed and the ids, not on the order of rows.
+
+        Returns
+        -------
+        list of Track
+            In ascending order of id.
+
+        Raises
+        ------
+        InputError
+            If a genre, artist or licence is unknown, or no track passes a filter.
+        FormatError
+            If the metadata lacks a column that a filter needs.
+        """
+        filters: dict[str, Callable[[Any], pd.Series[bool]]] = {
+            "subset": lambda subset: metadata.tracks[columns.SUBSET] <= subset,
+            "genres": lambda names: _of_genres(metadata, names),
+            "artists": lambda names: _of_artists(metadata, names),
+            "licences": lambda names: _of_licences(metadata, names),
+            "min_seconds": lambda seconds: (metadata.column(columns.DURATION) >= seconds).fillna(False),
+            "max_seconds": lambda seconds: (metadata.column(columns.DURATION) <= seconds).fillna(False),
+        }
+        table = metadata.tracks
+        for name, chosen in filters.items():
+            value = getattr(self, name)
+            if value is None or value == ():
+                continue
+            table = table[chosen(value).loc[table.index]]
+            if table.empty:
+                raise InputError(f"{name}={value!r}: no track is left; choose more widely")
+        tracks = _as_tracks(table, metadata, self.subset)
+        if self.max_tracks is not None:
+            tracks = _sample(tracks, self, self.max_tracks)
+        return _split(sorted(tracks, key=lambda track: track.track_id), self)
+
+
+def _of_genres(metadata: Metadata, names: Sequence[str]) -> pd.Series[bool]:
+    tree, tops = metadata.genres, metadata.tracks[columns.GENRE_TOP]
+    if tree is None:
+        return tops.isin(_known("genre", names, {title: {title.casefold()} for title in tops.cat.categories}))
+    ids = frozenset().union(*(tree.descendants(i) for name in names for i in tree.find(name)))
+    chosen = tops.isin({tree.by_id[i].title for i in ids.intersection(tree.roots)})
+    if columns.GENRES_ALL in metadata.tracks:
+        chosen |= metadata.tracks[columns.GENRES_ALL].map(lambda all_ids: not ids.isdisjoint(all_ids))
+    return chosen
+
+
+def _of_artists(metadata: Metadata, names: Sequence[str]) -> pd.Series[bool]:
+    artists = metadata.tracks[columns.ARTIST]
+    return artists.isin(_known("artist", names, {artist: {artist.casefold()} for artist in artists.unique()}))
+
+
+def _of_licences(metadata: Metadata, names: Sequence[str]) -> pd.Series[bool]:
+    licences = metadata.column(columns.LICENCE)
+    forms = {name: {name.casefold(), licence_terms(name).casefold()} for name in licences.cat.categories}
+    return licences.isin(_known("licence", names, forms))
+
+
+def _known(kind: str, names: Iterable[str], forms: dict[str, set[str]]) -> set[str]:
+    """All values with one of the names among their forms; raises an error for a name that matches none."""
+    found = set()
+    for name in names:
+        values = {value for value, named in forms.items() if name.casefold() in named}
+        if not values:
+            raise unknown(kind, name, forms)
+        found |= values
+    return found
+
+
+def _as_tracks(table: pd.DataFrame, metadata: Metadata, subset: str) -> list[Track]:
+    durations: list[Any] = table[columns.DURATION].tolist() if columns.DURATION in table else [pd.NA] * len(table)
+    values = (
+        table.index.tolist(),
+        table[columns.SPLIT].tolist(),
+        table[columns.GENRE_TOP].astype(object).fillna("").tolist(),
+        table[columns.TITLE].tolist(),
+        table[columns.ARTIST_ID].tolist(),
+        table[columns.ARTIST].tolist(),
+        [None if duration is pd.NA else float(duration) for duration in durations],
+        [audio_path(metadata.root, subset, track_id) for track_id in table.index],
+    )
+    return [Track(*row) for row in zip(*values, strict=True)]
+
+
+def _rank(seed: int, purpose: str, number: int) -> bytes:
+    """Random sort key that is the same on every machine and independent of the other candidates."""
+    return hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
+
+
+def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Track]:
+    order = sorted(tracks, key=lambda track: _rank(selection.seed, "sample", track.track_id))
+    if selection.balanced:
+        order = [track for track in order if track.genre]
+        if not order:
+            raise InputError("balanced=True: no track has a top-level genre; omit it")
+        turns: Counter[str] = Counter()
+        turn: dict[int, int] = {}
+        for track in order:
+            turn[track.track_id] = turns[track.genre]
+            turns[track.genre] += 1
+        order.sort(key=lambda track: (turn[track.track_id], track.genre))
+    return order[:n_tracks]
+
+
+def _split(tracks: list[Track], selection: Selection) -> list[Track]:
+    """Fill the splits with whole groups (single tracks, or all tracks of an artist) in random order.
+
+    The largest split gets the remainder. The others skip a group if adding it would leave them further from their
+    target count than skipping it.
+    """
+    if selection.splitting == "fma":
+        return tracks
+    groups: dict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        groups[track.artist_id if selection.splitting == "random-by-artist" else track.track_id].append(track)
+    order = sorted(groups, key=lambda number: _rank(selection.seed, selection.splitting, number))
+    *smaller, (_, largest) = sorted(zip(_apportion(len(tracks), selection.fractions), SPLITS, strict=True))
+    splits = dict.fromkeys(order, largest)
+    free = order
+    for n_missing, split in smaller:
+        for number in free:
+            if len(groups[number]) < 2 * n_missing:
+                splits[number] = split
+                n_missing -= len(groups[number])
+        free = [number for number in free if splits[number] == largest]
+    return sorted(
+        (replace(track, split=splits[number]) for number, group in groups.items() for track in group),
+        key=lambda track: track.track_id,
+    )
+
+
+def _apportion(n_tracks: int, fractions: Sequence[float]) -> list[int]:
+    """Split `n_tracks` into whole numbers in proportion to the fractions (largest remainder method)."""
+    exact = [n_tracks * fraction for fraction in fractions]
+    counts = [math.floor(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: n_tracks - sum(counts)]:
+        counts[i] += 1
+    return counts
