@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -9,10 +10,6 @@ from keras import ops
 
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool, unpool_evenly
-from tfdeepviz.params import ParameterError
-
-DECODERS = ("own", "shared")
-UNPOOLINGS = ("remembered", "fixed")
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
@@ -103,125 +100,104 @@ class Autoencoder(Bottleneck):
         self.normalize_encoding = normalize_encoding
         self.bypass_dropout = bypass_dropout
         self.skip_dropout = skip_dropout
-        self._validate()
+        self._check(*("encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down", "kernel_size"))
         self.seed_generator = keras.random.SeedGenerator()
 
         filters = [n_initial_filters * 2**block for block in range(n_pools) for _ in (1, 2)]
         self._bottom = (self.input_size[0] // 2**n_pools, self.input_size[1] // 2**n_pools, filters[-1])
         self._flat = flat = self._bottom[0] * self._bottom[1] * self._bottom[2]
         units = [flat // dense_scale_down**i for i in range(1, n_dense)] + [encoding_size]
+        names = [f"conv{i // 2 + 1}_{i % 2 + 1}" for i in range(2 * n_pools)]
+        std = dense_initial_std
 
-        names = [f"{i // 2 + 1}_{i % 2 + 1}" for i in range(2 * n_pools)]
-        self.convolutions = [self._convolution(f, f"conv{name}") for f, name in zip(filters, names, strict=True)]
-        self.dense = [self._dense(n, f"dense{i + 1}") for i, n in enumerate(units)]
-        self.normalization = self._norm(False, "encoding_norm") if normalize_encoding else None
+        self.convolutions = [
+            self._convolution(keras.layers.Conv2D, n, name) for n, name in zip(filters, names, strict=True)
+        ]
+        self.dense = [self._dense(n, f"dense{i}", std) for i, n in enumerate(units, 1)]
+        self.normalization = self._norm("encoding_norm", affine=False) if normalize_encoding else None
 
         # Decoder layers are listed in the order of the layers they mirror.
-        mirrored_units, mirrored_filters = [flat, *units[:-1]], [1, *filters[:-1]]
-        self.mirrored_dense: list[keras.layers.Layer]
-        self.mirrored_convolutions: list[keras.layers.Layer]
+        mirrored_units = list(enumerate([flat, *units[:-1]], 1))
+        mirrored_filters = list(zip([1, *filters[:-1]], names, strict=True))
         if decoder == "shared":
-            self.mirrored_dense = [
-                TiedDense(n, name=f"tied_dense{i + 1}", dtype=self.dtype_policy) for i, n in enumerate(mirrored_units)
-            ]
+            self.mirrored_dense = [self._layer(TiedDense, n, name=f"tied_dense{i}") for i, n in mirrored_units]
             self.mirrored_convolutions = [
-                TiedConv2DTranspose(n, name=f"tied_conv{name}", dtype=self.dtype_policy)
-                for n, name in zip(mirrored_filters, names, strict=True)
+                self._layer(TiedConv2DTranspose, n, name=f"tied_{name}") for n, name in mirrored_filters
             ]
         else:
-            self.mirrored_dense = [self._dense(n, f"out_dense{i + 1}") for i, n in enumerate(mirrored_units)]
+            self.mirrored_dense = [self._dense(n, f"out_dense{i}", std) for i, n in mirrored_units]
             self.mirrored_convolutions = [
-                self._convolution(n, f"out_conv{name}", transposed=True)
-                for n, name in zip(mirrored_filters, names, strict=True)
+                self._convolution(keras.layers.Conv2DTranspose, n, f"out_{name}") for n, name in mirrored_filters
             ]
-        self.norms = (
-            {layer.name: self._norm(True, f"{layer.name}_norm") for layer in self._normed()} if batch_norm else {}
-        )
+        # Layers followed by a ReLU.
+        normed = [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
+        self.norms = {layer.name: self._norm(f"{layer.name}_norm") for layer in normed} if batch_norm else {}
 
-    def _validate(self) -> None:
-        for name in ("encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down", "kernel_size"):
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        for name, most in (("n_pools", 16), ("n_dense", 16), ("kernel_size", 2 * min(self.input_size) - 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
-        # A larger kernel would only cover padding, at quadratic cost.
-        if self.kernel_size > (most := 2 * min(self.input_size) - 1):
-            raise ParameterError(
-                f"kernel_size={self.kernel_size}: an input of {self.input_size} cannot fill that; give at most {most}"
-            )
-        for name, offered in (("decoder", DECODERS), ("unpooling", UNPOOLINGS)):
-            if getattr(self, name) not in offered:
-                raise ParameterError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(offered)}")
+            yield value <= most, f"{name}={value}: an input of {self.input_size} cannot fill that; give at most {most}"
+        for name, offered in (("decoder", ("own", "shared")), ("unpooling", ("remembered", "fixed"))):
+            value = getattr(self, name)
+            yield value in offered, f"{name}={value!r}: choose one of {', '.join(offered)}"
         for name in ("bypass_dropout", "skip_dropout"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise ParameterError(f"{name}={getattr(self, name)}: give a share in [0, 1)")
-        if self.skip_dropout is not None and not self.skip:
-            raise ParameterError(f"skip_dropout={self.skip_dropout}, skip={self.skip}: there is nothing to drop")
-        if self.skip and self.decoder != "shared":
-            raise ParameterError(
-                f"skip={self.skip}, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP"
-            )
-        if self.skip and self.unpooling == "fixed":
-            raise ParameterError(
-                "skip=True, unpooling='fixed': skipped values lead around the encoding, which fixed unpooling is there "
-                "to prevent; choose one of the two"
-            )
-        if self.bypass_dropout and self.unpooling == "fixed":
-            raise ParameterError(
-                f"bypass_dropout={self.bypass_dropout}, unpooling='fixed': there is no bypass to drop; give "
-                "bypass_dropout=0"
-            )
-        step = 2**self.n_pools
-        if self.input_size[0] % step or self.input_size[1] % step:
-            raise ParameterError(
-                f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}"
-            )
-        flat = self.input_size[0] // step * (self.input_size[1] // step) * self.n_initial_filters * step // 2
+            value = getattr(self, name)
+            yield 0 <= (value or 0) < 1, f"{name}={value}: give a share in [0, 1)"
+        yield (
+            self.skip or self.skip_dropout is None,
+            f"skip_dropout={self.skip_dropout}, skip={self.skip}: there is nothing to drop",
+        )
+        yield (
+            not self.skip or self.decoder == "shared",
+            f"skip={self.skip}, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP",
+        )
+        bypass_allowed = self.unpooling != "fixed"
+        yield (
+            bypass_allowed or not self.skip,
+            "skip=True, unpooling='fixed': skipped values lead around the encoding, which fixed unpooling is there to "
+            "prevent; choose one of the two",
+        )
+        yield (
+            bypass_allowed or not self.bypass_dropout,
+            f"bypass_dropout={self.bypass_dropout}, unpooling='fixed': there is no bypass to drop; give "
+            "bypass_dropout=0",
+        )
+        (height, width), step = self.input_size, 2**self.n_pools
+        yield (
+            height % step == 0 == width % step,
+            f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}",
+        )
+        flat = (height // step) * (width // step) * self.n_initial_filters * step // 2
         divisor = self.dense_scale_down ** (self.n_dense - 1)
-        if flat % divisor or flat // divisor < self.encoding_size:
-            raise ParameterError(
-                f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last "
-                f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at "
-                f"least encoding_size = {self.encoding_size}"
-            )
-
-    def _convolution(self, filters: int, name: str, *, transposed: bool = False) -> keras.layers.Layer:
-        std = (2 / (self.kernel_size**2 * filters)) ** 0.5
-        make = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
-        kernel = keras.initializers.RandomNormal(stddev=std)
-        return make(
-            filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name, dtype=self.dtype_policy
+        yield (
+            flat % divisor == 0 and flat // divisor >= self.encoding_size,
+            f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last pool "
+            f"have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at least "
+            f"encoding_size = {self.encoding_size}",
         )
 
-    def _norm(self, affine: bool, name: str) -> keras.layers.BatchNormalization:
-        return keras.layers.BatchNormalization(
-            momentum=0.9, center=affine, scale=affine, name=name, dtype=self.dtype_policy
-        )
-
-    def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        std = self.dense_initial_std
-        kernel = keras.initializers.HeNormal() if std is None else keras.initializers.RandomNormal(stddev=std)
-        return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=self.dtype_policy)
-
-    def _normed(self) -> list[keras.layers.Layer]:
-        """Layers followed by a ReLU, whose output may be batch-normalised."""
-        return [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
+    def _convolution(self, kind: type[keras.layers.Layer], filters: int, name: str) -> keras.layers.Layer:
+        kernel = keras.initializers.RandomNormal(stddev=(2 / (self.kernel_size**2 * filters)) ** 0.5)
+        return self._layer(kind, filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name)
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
-        widths = [1, *[conv.filters for conv in self.convolutions]]
-        for conv, mirrored, width in zip(self.convolutions, self.mirrored_convolutions, widths[:-1], strict=True):
-            conv.build((None, None, None, width))
-            mirrored.build((None, None, None, conv.filters))
-        width = self._flat
-        for dense, mirrored in zip(self.dense, self.mirrored_dense, strict=True):
-            dense.build((None, width))
-            width = dense.units
-            mirrored.build((None, width))
+        channels = [1, *(conv.filters for conv in self.convolutions)]
+        units = [self._flat, *(dense.units for dense in self.dense)]
+        for i, (conv, mirrored) in enumerate(zip(self.convolutions, self.mirrored_convolutions, strict=True)):
+            conv.build((None, None, None, channels[i]))
+            mirrored.build((None, None, None, channels[i + 1]))
+        for i, (dense, mirrored) in enumerate(zip(self.dense, self.mirrored_dense, strict=True)):
+            dense.build((None, units[i]))
+            mirrored.build((None, units[i + 1]))
         if self.normalization is not None:
-            self.normalization.build((None, width))
-        for layer in self._normed() if self.norms else []:
-            is_dense = hasattr(layer, "units")
-            self.norms[layer.name].build((None, layer.units) if is_dense else (None, None, None, layer.filters))
+            self.normalization.build((None, self.encoding_size))
+        for layer in (*self.convolutions, *self.mirrored_convolutions):
+            if layer.name in self.norms:
+                self.norms[layer.name].build((None, None, None, layer.filters))
+        for layer in (*self.dense, *self.mirrored_dense):
+            if layer.name in self.norms:
+                self.norms[layer.name].build((None, layer.units))
         self.built = True
 
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
@@ -243,7 +219,7 @@ class Autoencoder(Bottleneck):
         bypass: Bypass = {"positions": positions} if positions else {}
         return self.dense[-1](x), bypass | ({"skipped": skipped} if self.skip else {})
 
-    def _normalized(self, x: Any, layer: keras.layers.Layer, training: bool | None = False) -> Any:
+    def _normalized(self, x: Any, layer: keras.layers.Layer, training: bool | None) -> Any:
         return self.norms[layer.name](x, training=training) if layer.name in self.norms else x
 
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
@@ -260,7 +236,7 @@ class Autoencoder(Bottleneck):
         positions, skipped = (list((bypass or {}).get(name, [])) for name in ("positions", "skipped"))
         x = encoding
         for mirrored, dense in zip(reversed(self.mirrored_dense), reversed(self.dense), strict=True):
-            x = ops.relu(self._normalized(self._mirrored(x, mirrored, dense), mirrored, training))
+            x = ops.relu(self._mirrored(x, mirrored, dense, training))
         x = ops.reshape(x, (-1, *self._bottom))
         for i in reversed(range(len(self.convolutions))):
             if i % 2:
@@ -268,13 +244,12 @@ class Autoencoder(Bottleneck):
             if skipped:
                 x = x + skipped.pop()
             # Not directly after the previous convolution: the skipped value must be added first.
-            x = ops.relu(x)
-            x = self._mirrored(x, self.mirrored_convolutions[i], self.convolutions[i])
-            x = self._normalized(x, self.mirrored_convolutions[i], training)
+            x = self._mirrored(ops.relu(x), self.mirrored_convolutions[i], self.convolutions[i], training)
         return ops.sigmoid(ops.cast(x, "float32"))
 
-    def _mirrored(self, x: Any, layer: keras.layers.Layer, original: keras.layers.Layer) -> Any:
-        return layer(x, original.kernel) if self.decoder == "shared" else layer(x)
+    def _mirrored(self, x: Any, layer: keras.layers.Layer, original: keras.layers.Layer, training: bool | None) -> Any:
+        x = layer(x, original.kernel) if self.decoder == "shared" else layer(x)
+        return self._normalized(x, layer, training)
 
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Reconstruct scaled segments."""
@@ -287,15 +262,6 @@ class Autoencoder(Bottleneck):
                     draws = keras.random.uniform((ops.shape(encoding)[0],), seed=self.seed_generator)
                     bypass[name] = [_without(draws < share, kept, absent) for kept in bypass[name]]
         return self.decode(encoding, bypass, training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = [
-            *("input_size", "encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down"),
-            *("kernel_size", "decoder", "skip", "unpooling", "batch_norm", "dense_initial_std", "normalize_encoding"),
-            *("bypass_dropout", "skip_dropout"),
-        ]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _without(dropped: Any, kept: Any, absent: float) -> Any:

@@ -1,4 +1,4 @@
-"""Base class of all autoencoders: an encoding of a few numbers after a sigmoid, and the encoder that ends there."""
+"""Base classes of encoders whose encoding is a few numbers after a sigmoid, and of autoencoders around them."""
 
 from __future__ import annotations
 
@@ -12,67 +12,41 @@ import numpy.typing as npt
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.network import Network
 
 #: Values that bypass the encoding: pool `positions` and `skipped` values, in order from the input.
 Bypass = dict[str, list[Any]]
 
 
-class Bottleneck(keras.Model):  # type: ignore[misc]
-    """Autoencoder of scaled segments [shape=(batch, *input_size, 1)].
+class SegmentEncoder(Network):
+    """Encoder of scaled segments.
 
     Attributes
     ----------
-    input_size
-        Coefficients and frames of one segment.
     encoding_size
         Components of the encoding.
-    n_steps
-        Encodings per segment. If more than one, encodings have the shape (batch, n_steps, encoding_size).
     normalization
         Batch normalisation of the encoding before its sigmoid, without trainable parameters; or None.
     """
 
-    input_size: tuple[int, int]
     encoding_size: int
-    n_steps: int = 1
     normalization: keras.layers.BatchNormalization | None
 
     @abstractmethod
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Return the encoding before normalisation and sigmoid, and the values that bypass it."""
 
-    @abstractmethod
-    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
-        """Reconstruct scaled segments from an encoding and, unless it is None, the bypass."""
-
-    def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
-        """Normalise the sign of each component, using some scaled segments; does nothing by default."""
-
-    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
-        """Make the untrained decoder output the mean segment [shape=input_size]; does nothing by default."""
-
     def encode(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
-        """Encode scaled segments.
-
-        Returns
-        -------
-        tuple of tensor [shape=(batch, encoding_size)] and Bypass
-            The encoding in (0, 1), and the values that bypass it.
-        """
+        """Return the encoding in (0, 1) [shape=(batch, encoding_size)], and the values that bypass it."""
         logits, bypass = self.project(x, training=training)
         if self.normalization is not None:
             logits = self.normalization(logits, training=training)
         return ops.sigmoid(ops.cast(logits, "float32")), bypass
 
-    def logits(self, x: Any, *, training: bool | None = False) -> Any:
+    def logits(self, x: Any) -> Any:
         """Return the encoding before its sigmoid [shape=(batch, encoding_size)]."""
-        logits, _ = self.project(x, training=training)
-        return logits if self.normalization is None else self.normalization(logits, training=training)
-
-    def call(self, x: Any, training: bool | None = False) -> Any:
-        """Reconstruct scaled segments."""
-        encoding, bypass = self.encode(x, training=training)
-        return self.decode(encoding, bypass, training=training)
+        logits, _ = self.project(x)
+        return logits if self.normalization is None else self.normalization(logits)
 
     def recalibrate_batch_norm(self, batches: Iterable[Any]) -> None:
         """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
@@ -98,3 +72,30 @@ class Bottleneck(keras.Model):  # type: ignore[misc]
         """
         inputs = keras.Input((*self.input_size, 1), name="segments")
         return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")
+
+
+class Bottleneck(SegmentEncoder):
+    """Autoencoder of scaled segments.
+
+    Attributes
+    ----------
+    n_steps
+        Encodings per segment. If more than one, encodings have the shape (batch, n_steps, encoding_size).
+    """
+
+    n_steps: int = 1
+
+    @abstractmethod
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments from an encoding and, unless it is None, the bypass."""
+
+    def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
+        """Normalise the sign of each component, using some scaled segments; does nothing by default."""
+
+    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
+        """Make the untrained decoder output the mean segment [shape=input_size]; does nothing by default."""
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments."""
+        encoding, bypass = self.encode(x, training=training)
+        return self.decode(encoding, bypass, training=training)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.network import Network
 from tfdeepviz.params import ParameterError
 
 # Convolutions per block of VGG, and filters per convolution; each block ends in a pool.
@@ -24,9 +25,12 @@ _ENCODING_LAYERS = {
 }
 ARCHITECTURES = tuple(_ENCODING_LAYERS)
 
+# PyTorch's constant, so that PyTorch weights give the same outputs.
+_EPSILON = 1e-5
+
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class GenreClassifier(keras.Model):  # type: ignore[misc]
+class GenreClassifier(Network):
     """AlexNet (Krizhevsky 2014) or VGG (Simonyan and Zisserman 2015) as the paper uses them (section 3.2).
 
     The convolutions are torchvision's, with two differences: they take one input channel, and AlexNet's first one has
@@ -85,40 +89,33 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         super().__init__(**kwargs)
         self.architecture = architecture
         self.n_genres = n_genres
-        self.input_size = tuple(input_size)
+        self.input_size = tuple(input_size)  # type: ignore[assignment]  # checked below
         self.batch_norm = batch_norm
         self.width = width
         self.dense_units = dense_units
         self.dense_initial_std = dense_initial_std
         self.normalize_encoding = normalize_encoding
         self.dropout = dropout
-        self._check()
+        self._check("n_genres", "dense_units")
         self.features = self._alexnet() if architecture == "alexnet" else self._vgg()
         self.head = self._head()
 
-    def _check(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise ParameterError(f"architecture={self.architecture!r}: choose one of {', '.join(ARCHITECTURES)}")
-        for name, least in (("n_genres", 2), ("dense_units", 1)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= 1_000_000:
-                raise ParameterError(f"{name}={value!r}: give a whole number from {least} to 1000000")
-        if not isinstance(self.batch_norm, bool):
-            raise ParameterError(f"batch_norm={self.batch_norm!r}: give true or false")
-        if self.batch_norm and self.architecture == "alexnet":
-            raise ParameterError("batch_norm=True: only VGG has it; give batch_norm=False for alexnet")
-        if not _is_number(self.width) or not 0 < self.width <= 8:
-            raise ParameterError(f"width={self.width!r}: give a factor in (0, 8]")
-        if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
-            raise ParameterError(f"dropout={self.dropout!r}: give a share in [0, 1)")
-        least_size = (21, 35) if self.architecture == "alexnet" else (32, 32)
-        if len(self.input_size) != 2 or any(
-            type(n) is not int or n < least for n, least in zip(self.input_size, least_size, strict=True)
-        ):
-            raise ParameterError(
-                f"input_size={self.input_size}: the pools of {self.architecture} need at least {least_size[0]} "
-                f"coefficients and {least_size[1]} frames"
-            )
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        name, sides = self.architecture, self.input_size
+        yield name in ARCHITECTURES, f"architecture={name!r}: choose one of {', '.join(ARCHITECTURES)}"
+        yield self.n_genres > 1, f"n_genres={self.n_genres}: give at least 2"
+        yield isinstance(self.batch_norm, bool), f"batch_norm={self.batch_norm!r}: give true or false"
+        yield (
+            name != "alexnet" or not self.batch_norm,
+            "batch_norm=True: only VGG has it; give batch_norm=False for alexnet",
+        )
+        yield 0 < self.width <= 8, f"width={self.width!r}: give a factor in (0, 8]"
+        yield 0 <= self.dropout < 1, f"dropout={self.dropout!r}: give a share in [0, 1)"
+        height, width = (21, 35) if name == "alexnet" else (32, 32)
+        yield (
+            len(sides) == 2 and sides[0] >= height and sides[1] >= width,
+            f"input_size={sides}: the pools of {name} need at least {height} coefficients and {width} frames",
+        )
 
     @property
     def encoding_layers(self) -> tuple[str, ...]:
@@ -126,12 +123,17 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return tuple(_ENCODING_LAYERS[self.architecture])
 
     def _alexnet(self) -> list[keras.layers.Layer]:
-        layers: list[keras.layers.Layer] = [keras.layers.ZeroPadding2D(2, dtype=self.dtype_policy)]
-        layers += self._convolution("conv1", 64, 11, strides=(1, 2), padding="valid")
-        layers += [self._pool("pool1", 3), *self._convolution("conv2", 192, 5), self._pool("pool2", 3)]
-        for name, filters in (("conv3", 384), ("conv4", 256), ("conv5", 256)):
-            layers += self._convolution(name, filters, 3)
-        return [*layers, self._pool("pool3", 3)]
+        return [
+            self._layer(keras.layers.ZeroPadding2D, 2),
+            *self._convolution("conv1", 64, 11, strides=(1, 2), padding="valid"),
+            self._pool("pool1", 3),
+            *self._convolution("conv2", 192, 5),
+            self._pool("pool2", 3),
+            *self._convolution("conv3", 384, 3),
+            *self._convolution("conv4", 256, 3),
+            *self._convolution("conv5", 256, 3),
+            self._pool("pool3", 3),
+        ]
 
     def _vgg(self) -> list[keras.layers.Layer]:
         layers: list[keras.layers.Layer] = []
@@ -143,56 +145,29 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return layers
 
     def _convolution(
-        self,
-        name: str,
-        filters: int,
-        size: int,
-        *,
-        strides: tuple[int, int] = (1, 1),
-        padding: str = "same",
-        is_encoding: bool = False,
+        self, name: str, filters: int, size: int, *, is_encoding: bool = False, **options: Any
     ) -> list[keras.layers.Layer]:
-        layers: list[keras.layers.Layer] = [
-            keras.layers.Conv2D(
-                max(1, round(filters * self.width)),
-                size,
-                strides=strides,
-                padding=padding,
-                kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
-                name=name,
-                dtype=self.dtype_policy,
-            )
-        ]
+        kernel = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+        options = {"padding": "same", "kernel_initializer": kernel, "name": name, **options}
+        layers = [self._layer(keras.layers.Conv2D, max(1, round(filters * self.width)), size, **options)]
         if is_encoding and self.normalize_encoding:
-            layers.append(self._norm(f"{name}_norm", affine=False))
+            layers.append(self._norm(f"{name}_norm", affine=False, epsilon=_EPSILON))
         elif self.batch_norm:
-            layers.append(self._norm(f"{name}_norm"))
-        return [*layers, keras.layers.ReLU(name=f"{name}_relu", dtype=self.dtype_policy)]
-
-    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.Layer:
-        # PyTorch's constants, so that PyTorch weights give the same outputs.
-        return keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
-        )
+            layers.append(self._norm(f"{name}_norm", epsilon=_EPSILON))
+        return [*layers, self._layer(keras.layers.ReLU, name=f"{name}_relu")]
 
     def _pool(self, name: str, size: int) -> keras.layers.Layer:
-        return keras.layers.MaxPooling2D(size, strides=2, name=name, dtype=self.dtype_policy)
+        return self._layer(keras.layers.MaxPooling2D, size, strides=2, name=name)
 
     def _head(self) -> list[keras.layers.Layer]:
-        layers: list[keras.layers.Layer] = [keras.layers.Flatten(dtype=self.dtype_policy)]
+        layers = [self._layer(keras.layers.Flatten)]
         for i in (1, 2):
-            layers += [
-                self._dense(f"dense{i}", self.dense_units, self.dtype_policy),
-                *([self._norm(f"dense{i}_norm", affine=False)] if self.normalize_encoding else []),
-                keras.layers.ReLU(name=f"dense{i}_relu", dtype=self.dtype_policy),
-                keras.layers.Dropout(self.dropout, name=f"dropout{i}", dtype=self.dtype_policy),
-            ]
-        return [*layers, self._dense("logits", self.n_genres, "float32")]
-
-    def _dense(self, name: str, units: int, dtype: str | keras.DTypePolicy) -> keras.layers.Layer:
-        std = self.dense_initial_std
-        kernel = keras.initializers.HeNormal() if std is None else keras.initializers.RandomNormal(stddev=std)
-        return keras.layers.Dense(units, kernel_initializer=kernel, name=name, dtype=dtype)
+            layers.append(self._dense(self.dense_units, f"dense{i}", self.dense_initial_std))
+            if self.normalize_encoding:
+                layers.append(self._norm(f"dense{i}_norm", affine=False, epsilon=_EPSILON))
+            layers.append(self._layer(keras.layers.ReLU, name=f"dense{i}_relu"))
+            layers.append(self._layer(keras.layers.Dropout, self.dropout, name=f"dropout{i}"))
+        return [*layers, self._dense(self.n_genres, "logits", self.dense_initial_std, dtype="float32")]
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
@@ -207,18 +182,10 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return _apply((*self.features, *self.head), x, training=training)
 
     def encode(self, x: Any, layer: str, *, training: bool | None = False) -> Any:
-        """Encode scaled segments.
+        """Encode scaled segments [shape=(batch, encoding_size(layer)), dtype=float32].
 
-        Parameters
-        ----------
-        x : tensor [shape=(batch, *input_size, 1)]
-        layer
-            One of `encoding_layers`.
-
-        Returns
-        -------
-        tensor [shape=(batch, encoding_size(layer)), dtype=float32]
-            Output of the last pool, flattened (coefficient, frame, filter), or of a hidden dense layer after ReLU.
+        The encoding is the output of the last pool, flattened (coefficient, frame, filter), or of a hidden dense layer
+        after ReLU; `layer` is one of `encoding_layers`.
         """
         return ops.cast(_apply(self._to(layer), x, training=training), "float32")
 
@@ -237,13 +204,7 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         return int(shape[-1] or 0)
 
     def encoder(self, scaler: SegmentScaler, layer: str) -> keras.Model:
-        """Build the encoder with the scaler inside; it shares this model's weights.
-
-        Returns
-        -------
-        keras.Model
-            Maps unscaled segments [shape=(batch, *input_size, 1)] to encodings [shape=(batch, encoding_size(layer))].
-        """
+        """Build the encoder of unscaled segments, with the scaler inside; it shares this model's weights."""
         inputs = keras.Input((*self.input_size, 1), name="segments")
         return keras.Model(inputs, self.encode(scaler(inputs), layer), name="encoder")
 
@@ -254,18 +215,6 @@ class GenreClassifier(keras.Model):  # type: ignore[misc]
         n_hidden = _ENCODING_LAYERS[self.architecture][layer]
         relus = [i for i, part in enumerate(self.head) if isinstance(part, keras.layers.ReLU)]
         return [*self.features, *self.head[: 1 + (relus[n_hidden - 1] if n_hidden else 0)]]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = [
-            *("architecture", "n_genres", "input_size", "batch_norm", "width", "dense_units", "dense_initial_std"),
-            *("normalize_encoding", "dropout"),
-        ]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _apply(layers: Iterable[keras.layers.Layer], x: Any, *, training: bool | None) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.models.bottleneck import Bypass, SegmentEncoder
+from tfdeepviz.models.network import Configured
 from tfdeepviz.params import ParameterError
 
 #: Keeps the square root of the variance differentiable at zero.
@@ -17,7 +16,7 @@ _LEAST_VARIANCE = 1e-3
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
+class ContrastiveEncoder(SegmentEncoder):
     """Segment encoder for `contrastive_loss`.
 
     The network applies two convolutions over time. A dense layer maps the mean and standard deviation over time of the
@@ -44,6 +43,8 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
     Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """
 
+    normalization: keras.layers.BatchNormalization
+
     def __init__(
         self,
         *,
@@ -60,33 +61,18 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
         self.n_filters = n_filters
         self.kernel_frames = kernel_frames
         self.dropout = dropout
-        for name in ("encoding_size", "n_filters", "kernel_frames"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
+        self._check("encoding_size", "n_filters", "kernel_frames")
         if not 0 <= dropout < 1:
             raise ParameterError(f"dropout={dropout!r}: give a value in [0, 1)")
-        policy = self.dtype_policy
         self.convolutions = [
-            keras.layers.Conv1D(
-                n_filters,
-                kernel_frames,
-                strides=strides,
-                padding="same",
-                use_bias=False,
-                kernel_initializer="he_normal",
-                name=f"conv{i}",
-                dtype=policy,
-            )
+            self._conv1d(n_filters, kernel_frames, f"conv{i}", strides=strides, padding="same", use_bias=False)
             for i, strides in ((1, 1), (2, 2))
         ]
-        self.norms = [keras.layers.BatchNormalization(momentum=0.9, name=f"conv{i}_norm", dtype=policy) for i in (1, 2)]
-        self.statistics_norm = keras.layers.BatchNormalization(momentum=0.9, name="statistics_norm", dtype=policy)
-        self.hiding = keras.layers.Dropout(dropout, name="dropout", dtype=policy)
-        self.bottleneck = keras.layers.Dense(encoding_size, name="bottleneck", dtype=policy)
-        self.normalization = keras.layers.BatchNormalization(
-            momentum=0.9, center=False, scale=False, name="encoding_norm", dtype=policy
-        )
+        self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2)]
+        self.statistics_norm = self._norm("statistics_norm")
+        self.hiding = self._layer(keras.layers.Dropout, dropout, name="dropout")
+        self.bottleneck = self._layer(keras.layers.Dense, encoding_size, name="bottleneck")
+        self.normalization = self._norm("encoding_norm", affine=False)
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
@@ -104,40 +90,18 @@ class ContrastiveEncoder(keras.Model):  # type: ignore[misc]
 
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Encode scaled segments."""
-        outer = ops.shape(x)[:-3]
-        encodings = self._encode(ops.reshape(x, (-1, *self.input_size, 1)), training=training)
-        return ops.reshape(encodings, (*outer, self.encoding_size))
+        encodings, _ = self.encode(ops.reshape(x, (-1, *self.input_size, 1)), training=training)
+        return ops.reshape(encodings, (*ops.shape(x)[:-3], self.encoding_size))
 
-    def _encode(self, x: Any, *, training: bool | None = False) -> Any:
-        """Encode one batch of scaled segments [shape=(batch, *input_size, 1)]."""
-        logits = self.normalization(self._project(x, training=training), training=training)
-        return ops.sigmoid(ops.cast(logits, "float32"))
-
-    def _project(self, x: Any, *, training: bool | None = False) -> Any:
-        """Return the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]."""
+    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+        """Return the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]; nothing bypasses."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         parts = [_mean_and_std(x)]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = ops.silu(norm(convolution(x), training=training))
             parts.append(_mean_and_std(x))
         statistics = self.statistics_norm(ops.concatenate(parts, axis=1), training=training)
-        return self.bottleneck(self.hiding(statistics, training=training))
-
-    def recalibrate_batch_norm(self, batches: Iterable[Any]) -> None:
-        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average."""
-        values = np.concatenate([ops.convert_to_numpy(self._project(batch)) for batch in batches])
-        self.normalization.moving_mean.assign(values.mean(axis=0))
-        self.normalization.moving_variance.assign(values.var(axis=0))
-
-    def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Build the encoder of unscaled segments, with the scaler inside; it shares this model's weights."""
-        inputs = keras.Input((*self.input_size, 1), name="segments")
-        return keras.Model(inputs, self._encode(scaler(inputs)), name="encoder")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "dropout")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return self.bottleneck(self.hiding(statistics, training=training)), {}
 
 
 def _mean_and_std(x: Any) -> Any:
@@ -178,7 +142,7 @@ def contrastive_loss(encodings: Any, temperature: float) -> Any:
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
+class ContrastiveLoss(Configured, keras.losses.Loss):  # type: ignore[misc]
     """`contrastive_loss` as a Keras loss; ignores `y_true`."""
 
     def __init__(self, temperature: float, **kwargs: Any) -> None:
@@ -188,7 +152,3 @@ class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss [shape=(n_songs,)] of encodings `y_pred` [shape=(n_songs, n_moments, encoding_size)]."""
         return contrastive_loss(y_pred, self.temperature)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "temperature": self.temperature}

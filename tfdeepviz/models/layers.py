@@ -7,18 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfdeepviz.models.network import Configured
+
 
 def pool_positions(x: Any) -> Any:
     """Return the position of the maximum of each 2x2 window, as a one-hot tensor for `unpool`.
 
-    Parameters
-    ----------
-    x : tensor [shape=(batch, height, width, channels)], height and width even
-
-    Returns
-    -------
-    tensor [shape=(batch, height / 2, width / 2, 4, channels)]
-        Ties go to the first position in row-major order. No gradient flows through the result.
+    Maps x [shape=(batch, height, width, channels)], height and width even, to a tensor
+    [shape=(batch, height / 2, width / 2, 4, channels)]. Ties go to the first position in row-major order. No gradient
+    flows through the result.
     """
     _, height, width, channels = x.shape
     windows = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
@@ -30,15 +27,8 @@ def pool_positions(x: Any) -> Any:
 def unpool(x: Any, positions: Any) -> Any:
     """Return pooled values to their original positions, with zeros elsewhere.
 
-    Parameters
-    ----------
-    x : tensor [shape=(batch, height, width, channels)]
-    positions : tensor [shape=(batch, height, width, 4, channels)]
-        From `pool_positions`.
-
-    Returns
-    -------
-    tensor [shape=(batch, 2 * height, 2 * width, channels)]
+    Maps x [shape=(batch, height, width, channels)] and positions [shape=(batch, height, width, 4, channels)], from
+    `pool_positions`, to a tensor [shape=(batch, 2 * height, 2 * width, channels)].
     """
     _, height, width, channels = x.shape
     windows = ops.expand_dims(x, 3) * positions
@@ -50,19 +40,13 @@ def unpool(x: Any, positions: Any) -> Any:
 def unpool_evenly(x: Any) -> Any:
     """Spread every value evenly over its 2x2 window, a quarter to each position: unpooling without positions.
 
-    Parameters
-    ----------
-    x : tensor [shape=(batch, height, width, channels)]
-
-    Returns
-    -------
-    tensor [shape=(batch, 2 * height, 2 * width, channels)]
+    Maps x [shape=(batch, height, width, channels)] to a tensor [shape=(batch, 2 * height, 2 * width, channels)].
     """
     return ops.repeat(ops.repeat(x / 4, 2, axis=1), 2, axis=2)
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class TiedDense(keras.layers.Layer):  # type: ignore[misc]
+class TiedDense(Configured, keras.layers.Layer):  # type: ignore[misc]
     """Dense layer that uses the transposed kernel of another layer and owns only its bias.
 
     Call with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
@@ -80,13 +64,9 @@ class TiedDense(keras.layers.Layer):  # type: ignore[misc]
         """Return `inputs @ kernel.T + bias`."""
         return ops.matmul(inputs, ops.transpose(ops.cast(kernel, inputs.dtype))) + self.bias
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "units": self.units}
-
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
+class TiedConv2DTranspose(Configured, keras.layers.Layer):  # type: ignore[misc]
     """Transposed convolution ('same', stride 1) that uses a convolution's kernel and owns only its bias.
 
     Call with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
@@ -103,7 +83,3 @@ class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any, kernel: Any) -> Any:
         """Return the transposed convolution [shape=(batch, height, width, filters)]."""
         return ops.conv_transpose(inputs, ops.cast(kernel, inputs.dtype), strides=1, padding="same") + self.bias
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters}

@@ -12,6 +12,9 @@ from keras import ops
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.params import ParameterError
 
+# Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
+_EPSILON = 1e-5
+
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TemporalAutoencoder(Bottleneck):
@@ -43,6 +46,8 @@ class TemporalAutoencoder(Bottleneck):
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
+    normalization: keras.layers.BatchNormalization
+
     def __init__(
         self,
         *,
@@ -55,55 +60,32 @@ class TemporalAutoencoder(Bottleneck):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_size = (input_size[0], input_size[1])
+        self.input_size = n_coefficients, n_frames = (input_size[0], input_size[1])
         self.encoding_size = encoding_size
         self.n_filters = n_filters
         self.kernel_frames = kernel_frames
         self.pool_frames = pool_frames
         self.dense_units = dense_units
-        for name in ("encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
-        n_coefficients, n_frames = self.input_size
+        self._check("encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units")
         if n_frames % pool_frames:
             raise ParameterError(
                 f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {pool_frames}"
             )
-        self._pooled = (n_frames // pool_frames, n_filters)
-        self._flat = self._pooled[0] * n_filters
+        self._flat = n_frames // pool_frames * n_filters
 
-        self.input_norm = self._norm("input_norm", affine=False)
-        self.convolution = self._convolution(n_filters, "conv", "he_normal")
-        self.convolution_norm = self._norm("conv_norm")
+        self.input_norm = self._norm("input_norm", affine=False, epsilon=_EPSILON)
+        self.convolution = self._conv1d(n_filters, kernel_frames, "conv", padding="same")
+        self.convolution_norm = self._norm("conv_norm", epsilon=_EPSILON)
         self.hidden = self._dense(dense_units, "dense1")
-        self.hidden_norm = self._norm("dense1_norm")
+        self.hidden_norm = self._norm("dense1_norm", epsilon=_EPSILON)
         self.bottleneck = self._dense(encoding_size, "dense2")
-        self.normalization = self._norm("encoding_norm", affine=False)
+        self.normalization = self._norm("encoding_norm", affine=False, epsilon=_EPSILON)
         self.out_hidden = self._dense(dense_units, "out_dense2")
         self.out_flat = self._dense(self._flat, "out_dense1")
         # Small, so that the initial output is the learnt segment alone.
-        self.out_convolution = self._convolution(
-            n_coefficients, "out_conv", keras.initializers.RandomNormal(stddev=0.01)
-        )
-
-    def _convolution(self, filters: int, name: str, initializer: Any) -> keras.layers.Conv1D:
-        return keras.layers.Conv1D(
-            filters,
-            self.kernel_frames,
-            padding="same",
-            kernel_initializer=initializer,
-            name=name,
-            dtype=self.dtype_policy,
-        )
-
-    def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy)
-
-    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.BatchNormalization:
-        # Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
-        return keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=self.dtype_policy
+        small = keras.initializers.RandomNormal(stddev=0.01)
+        self.out_convolution = self._conv1d(
+            n_coefficients, kernel_frames, "out_conv", padding="same", kernel_initializer=small
         )
 
     def build(self, *_: Any) -> None:
@@ -116,13 +98,12 @@ class TemporalAutoencoder(Bottleneck):
             (self.hidden, (self._flat,)),
             (self.hidden_norm, (self.dense_units,)),
             (self.bottleneck, (self.dense_units,)),
+            (self.normalization, (self.encoding_size,)),
             (self.out_hidden, (self.encoding_size,)),
             (self.out_flat, (self.dense_units,)),
             (self.out_convolution, (n_frames, self.n_filters)),
         ):
             layer.build((None, *shape))
-        if self.normalization is not None:
-            self.normalization.build((None, self.encoding_size))
         self.picture = self.add_weight(shape=(n_frames, n_coefficients), initializer="zeros", name="picture")
         self.built = True
 
@@ -144,12 +125,7 @@ class TemporalAutoencoder(Bottleneck):
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
         # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))
-        x = ops.reshape(ops.silu(self.out_flat(x)), (-1, *self._pooled))
+        x = ops.reshape(ops.silu(self.out_flat(x)), (-1, self._flat // self.n_filters, self.n_filters))
         x = self.out_convolution(ops.repeat(x, self.pool_frames, axis=1))  # (batch, frames, coefficients)
         x = ops.sigmoid(ops.cast(x, "float32") + self.picture)
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("input_size", "encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

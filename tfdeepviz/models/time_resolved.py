@@ -57,58 +57,40 @@ class TimeResolvedAutoencoder(Bottleneck):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.input_size = (input_size[0], input_size[1])
+        self.input_size = n_coefficients, n_frames = (input_size[0], input_size[1])
         self.encoding_size = encoding_size
         self.n_filters = n_filters
         self.stride_frames = stride_frames
         self.causal = causal
-        for name in ("encoding_size", "n_filters", "stride_frames"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}={value!r}: give a whole number of at least 1")
-        n_coefficients, n_frames = self.input_size
+        self._check("encoding_size", "n_filters", "stride_frames")
         if stride_frames % 2 or n_frames % stride_frames:
             raise ParameterError(
                 f"stride_frames={stride_frames}: give an even number that divides the segment's {n_frames} frames"
             )
         self.n_steps = n_frames // stride_frames
-        kernels = ((3, 1), (2 * stride_frames, stride_frames), (3, 1))
         self.convolutions = [
-            self._convolution(n_filters, f"conv{i}", kernel_size=size, strides=strides, use_bias=False)
-            for i, (size, strides) in enumerate(kernels, 1)
+            self._conv1d(n_filters, size, f"conv{i}", strides=strides, use_bias=False)
+            for i, size, strides in ((1, 3, 1), (2, 2 * stride_frames, stride_frames), (3, 3, 1))
         ]
         self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2, 3)]
         self.bottleneck = self._dense(encoding_size, "bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
-        self.out_bottleneck = self._convolution(n_filters, "out_bottleneck", kernel_size=3, padding="same")
-        self.out_upsampling = keras.layers.Conv1DTranspose(
+        self.out_bottleneck = self._conv1d(n_filters, 3, "out_bottleneck", padding="same")
+        self.out_upsampling = self._layer(
+            keras.layers.Conv1DTranspose,
             n_filters,
             2 * stride_frames,
             strides=stride_frames,
             padding="same",
             kernel_initializer="he_normal",
             name="out_upsampling",
-            dtype=self.dtype_policy,
         )
-        self.out_convolution = self._convolution(n_coefficients, "out_conv", kernel_size=3, padding="same")
+        self.out_convolution = self._conv1d(n_coefficients, 3, "out_conv", padding="same")
 
     @property
     def window_frames(self) -> int:
         """Frames that one encoding depends on."""
         return 4 * self.stride_frames + 2
-
-    def _convolution(self, filters: int, name: str, **options: Any) -> keras.layers.Conv1D:
-        return keras.layers.Conv1D(
-            filters, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy, **options
-        )
-
-    def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        return keras.layers.Dense(units, kernel_initializer="he_normal", name=name, dtype=self.dtype_policy)
-
-    def _norm(self, name: str, *, affine: bool = True) -> keras.layers.BatchNormalization:
-        return keras.layers.BatchNormalization(
-            momentum=0.9, center=affine, scale=affine, name=name, dtype=self.dtype_policy
-        )
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
@@ -146,15 +128,10 @@ class TimeResolvedAutoencoder(Bottleneck):
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
 
     def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
-        """Flip the sign of components that fall with loudness; reconstructions do not change.
+        """Flip the sign of components that fall with loudness (the first MFCC); reconstructions do not change.
 
         Signs are arbitrary after training. If parameters rise with loudness, a picture can follow onsets at once and
         decay slowly.
-
-        Parameters
-        ----------
-        batches
-            Scaled MFCC segments; the first coefficient is loudness.
         """
         encodings, loudness = [], []
         for x in batches:
@@ -168,19 +145,7 @@ class TimeResolvedAutoencoder(Bottleneck):
         self.out_bottleneck.kernel.assign(self.out_bottleneck.kernel * sign[:, None])
 
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
-        """Build the encoder of a single window, with the scaler inside; it shares this model's weights.
-
-        Returns
-        -------
-        keras.Model
-            Maps unscaled windows [shape=(batch, coefficients, window_frames, 1)] to encodings
-            [shape=(batch, encoding_size)].
-        """
+        """Build the encoder of unscaled windows [shape=(batch, coefficients, window_frames, 1)]; it shares weights."""
         inputs = keras.Input((self.input_size[0], self.window_frames, 1), name="segments")
         logits = ops.squeeze(self.normalization(self._project(scaler(inputs)), training=False), axis=1)
         return keras.Model(inputs, ops.sigmoid(ops.cast(logits, "float32")), name="encoder")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("input_size", "encoding_size", "n_filters", "stride_frames", "causal")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
