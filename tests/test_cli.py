@@ -286,7 +286,7 @@ def test_gates_do_not_depend_on_the_working_directory(
         assert main(command) == 2
         assert "is missing: give --" in capsys.readouterr().err
     assert main(["validate", "here/name/1", "--static", ".", "--registry", "mistyped"]) == 2
-    assert "mistyped: no registry" in capsys.readouterr().err
+    assert "mistyped: not a registry" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"here"}
 
 

@@ -117,24 +117,24 @@ def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
     return value
 
 
-def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20) -> T:
+def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20, remedy: str = "") -> T:
     """Read a JSON object of bounded size and `convert` it."""
-    return convert(read_json(path, max_bytes=max_bytes), kind, path)
+    return convert(read_json(path, max_bytes=max_bytes), kind, path, remedy=remedy)
 
 
-def convert(values: object, kind: type[T], where: object) -> T:
+def convert(values: object, kind: type[T], where: object, *, remedy: str = "") -> T:
     """Check untrusted plain values against a type, usually a `msgspec.Struct`, and build it; for numbers use `Finite`.
 
     Raises
     ------
     FormatError
         If a value is missing, of the wrong type or out of bounds, or if `__post_init__` raises ValueError; the message
-        names `where` the values come from, the field, the flaw and the value.
+        names `where` the values come from, the field, the flaw and the value, and ends with the remedy.
     """
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise FormatError(f"{where}: {_flaw(values, str(error))}") from error
+        raise FormatError(f"{where}: {_flaw(values, str(error))}{'; ' if remedy else ''}{remedy}") from error
 
 
 _FLAW = re.compile(r"(.*) - at `(?:key` in `)?\$\.?(.*)`", re.DOTALL)

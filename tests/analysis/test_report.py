@@ -29,7 +29,7 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.encodings import encode_run
-from tfdeepviz.mapping.mappings import Offer
+from tfdeepviz.mapping.mappings import MappingKey
 from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.run import Run
@@ -141,7 +141,7 @@ def test_statistics_are_numpys_for_all_genres_and_tracks(
         by_offer = analysis.statistics[group]
         assert set(by_offer) == {ENCODINGS, *analysis.mappings.offers}
         check_statistics(by_offer[ENCODINGS], np.concatenate([described[i].values.astype(float) for i in indices]))
-        for offer in (Offer("pca", "across", "standard"), Offer("kmeans", "features", "per-track")):
+        for offer in (MappingKey("pca", "across", "standard"), MappingKey("kmeans", "features", "per-track")):
             mapping = analysis.mappings.offers[offer]
             parameters = [mapping.parameters({run.preset.name: described[i]})[1] for i in indices]
             check_statistics(by_offer[offer], np.concatenate(parameters))

@@ -90,10 +90,14 @@ def _set(path: str, value: Any) -> Any:
         (_set("encoders.0.genres", ["Rock", 3]), "genres"),
         (_set("frontend.path", "../other/"), "frontend: path"),
         (_set("frontend.digest", "0" * 64), "frontend: digest"),
-        (_set("frontend.files", {}), "frontend: digest"),
+        (_set("frontend.files", {}), "frontend.files"),
         (_set("files", {}), "files"),
-        (_set("files", {"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "leads out"),
-        (_set("mappings", "other.json"), "mappings.json"),
+        (lambda manifest: manifest["files"].update({"../../etc/passwd": {"bytes": 1, "sha256": ""}}), "leads out"),
+        (_set("mappings", "other.json"), "mappings: .*'other.json'"),
+        *((_set("version", version), "version: expected .* got ") for version in (0, True, "../1")),
+        (_set("encoders.0.step_seconds", 61), "step_seconds"),
+        (_set("encoders.0.genres", []), "genres"),
+        (_set("files", {f"{i}": {"bytes": 0, "sha256": ""} for i in range(1_001)}), "files: expected"),
     ],
 )
 def test_broken_manifests_name_the_field(bundle: Bundle, tmp_path: Path, change: Any, what: str) -> None:

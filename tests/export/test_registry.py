@@ -213,7 +213,7 @@ def test_verifying_names_what_is_wrong(registry: Path) -> None:
     problems = dict(verify(registry))
     assert problems["tiny/1"] is None
     assert "mappings.json" in str(problems["tiny/2"])
-    assert "no bundle" in str(problems["tiny/3"])
+    assert "not a bundle" in str(problems["tiny/3"])
     assert "tiny" in str(problems["index.json"])
 
 

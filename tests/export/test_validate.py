@@ -259,7 +259,7 @@ def test_what_was_not_compared_replaces_nothing(
     good: Path, judge: Callable[..., Blessing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry, away = tmp_path / "my registry", tmp_path / "away"
-    with pytest.raises(FormatError, match=r"my registry: no registry .* give --registry, or --baseline none"):
+    with pytest.raises(FormatError, match=r"my registry: not a registry .* give --registry, or --baseline none"):
         judge(good, registry=registry)
     assert not (good / "BLESSED").exists()
     assert judge(good).baseline is None

@@ -66,6 +66,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -192,7 +193,7 @@ def expect_play(
     )
     return {
         "name": name,
-        "settings": settings.to_dict(),
+        "settings": msgspec.to_builtins(settings),
         **{"times": times.tolist(), "rows": rows.tolist(), **given},
         **{"frame_times": frame_times.round(12).tolist(), "parameters": parameters.round(12).tolist()},
     }

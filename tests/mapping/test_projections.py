@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,7 +13,8 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from tfdeepviz.files import FormatError
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, convert
 from tfdeepviz.mapping import projections
 from tfdeepviz.mapping.projections import (
     PROJECTIONS,
@@ -23,8 +25,8 @@ from tfdeepviz.mapping.projections import (
     Select,
     Step,
     fit_projection,
+    output_size,
     project,
-    step_from_dict,
     warning_for,
 )
 
@@ -50,11 +52,12 @@ def problems(draw: st.DrawFn) -> tuple[Floats, int, int]:
 
 def test_each_step_is_its_formula() -> None:
     x = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5]])
-    np.testing.assert_array_equal(Select((2, 0)).apply(x), [[3.0, 1.0], [0.5, 0.0]])
-    np.testing.assert_array_equal(Scale((1, 2, -1), (0, 1, 3)).apply(x), [[1.0, 5.0, 0.0], [0.0, -1.0, 2.5]])
-    np.testing.assert_array_equal(Affine(((1, 0), (0, 1), (2, 2)), (10, 20)).apply(x), [[17, 28], [11, 20]])
+    np.testing.assert_array_equal(project([Select((2, 0))], x), [[3.0, 1.0], [0.5, 0.0]])
+    np.testing.assert_array_equal(project([Scale((1, 2, -1), (0, 1, 3))], x), [[1.0, 5.0, 0.0], [0.0, -1.0, 2.5]])
+    affine = Affine(((1, 0), (0, 1), (2, 2)), (10, 20))
+    np.testing.assert_array_equal(project([affine], x), [[17, 28], [11, 20]])
     near = InverseDistance(((1, 2, 3), (1, 2, 1)), floor=0.25)
-    np.testing.assert_allclose(near.apply(x)[0], [4, 0.5])
+    np.testing.assert_allclose(project([near], x)[0], [4, 0.5])
 
 
 def test_raw_is_the_encoding() -> None:
@@ -135,7 +138,7 @@ def test_any_number_of_parameters(name: str) -> None:
 
 def test_numbers_are_short() -> None:
     for step in fit_projection("kmeans-pca", encodings(), n_parameters=3):
-        numbers = np.concatenate([np.ravel(value) for value in vars(step).values()])
+        numbers = np.concatenate([np.ravel(value) for value in msgspec.structs.astuple(step)])
         assert all(len(f"{abs(number):.12e}".split("e")[0].rstrip("0")) <= 10 for number in numbers)
 
 
@@ -187,33 +190,50 @@ def test_unknown_projections_are_refused() -> None:
         fit_projection("tsne", encodings())
 
 
+class Holder(msgspec.Struct):
+    step: Step
+
+
 @pytest.mark.parametrize("name", ["random", "pca", "kmeans", "kmeans-pca"])
 def test_steps_are_read_as_written(name: str) -> None:
-    x = encodings(size=10)
-    n_in = 10
-    for step in fit_projection(name, x):
-        assert step_from_dict(step.to_dict(), n_in) == step
-        n_in = step.n_out
+    steps = fit_projection(name, encodings(size=10))
+    for step in steps:
+        assert convert(msgspec.to_builtins(Holder(step)), Holder, "file") == Holder(step)
+    assert output_size(steps, 10) == 10
 
 
 @pytest.mark.parametrize(
     ("step", "changes", "message"),
     [
-        (Select((1, 0)), {"kind": "pickle"}, "step.kind: 'pickle' is none of select, scale"),
-        (Select((1, 0)), {"indices": [0, 2]}, "step.indices: 2 is no index into 2"),
-        (Select((1, 0)), {"indices": [0] * 101}, "step.indices: a list of 1 to 100 is expected, not 101"),
-        (Scale((1, 1), (0, 0)), {"gain": [1, float("nan")]}, r"step.gain\[1\]: nan is no number"),
-        (Scale((1, 1), (0, 0)), {"gain": [1, 10**400]}, r"step.gain\[1\]: a number too large is no number"),
-        (Scale((1, 1), (0, 0)), {"offset": [1]}, "step.offset: a list of 2 is expected, not 1"),
-        (Affine(((1,), (1,)), (0,)), {"matrix": [[1], [1, 2]]}, r"step.matrix\[1\]: a list of 1 is expected, not 2"),
-        (Affine(((1,), (1,)), (0,)), {"matrix": [[1]]}, "step.matrix: a list of 2 is expected, not 1"),
-        (InverseDistance(((1, 1),)), {"floor": 0}, "step.floor: 0 is no number in 1e-09 ..."),
-        (InverseDistance(((1, 1),)), {"centroids": "x" * 99}, "step.centroids: a list of 1 to 100 .*'xxx.*[.]{3}$"),
+        (Select((1, 0)), {"kind": "pickle"}, "step.kind: invalid value 'pickle'"),
+        (Select((1, 0)), {"indices": [0, -1]}, r"step.indices\[1\]: expected `int` >= 0, got -1"),
+        (Select((1, 0)), {"indices": [0] * 101}, "step.indices: expected `array` of length <= 100"),
+        (Scale((1, 1), (0, 0)), {"gain": [1, float("nan")]}, r"step.gain\[1\]: expected .* got nan"),
+        (Scale((1, 1), (0, 0)), {"gain": [1, 10**400]}, r"step.gain\[1\]: number out of range"),
+        (Affine(((1,), (1,)), (0,)), {"matrix": [1]}, r"step.matrix\[0\]: expected `array`, got 1"),
+        (InverseDistance(((1, 1),), 1e-3), {"floor": 0}, "step.floor: expected `float` >= 1e-09, got 0"),
+        (InverseDistance(((1, 1),), 1e-3), {"centroids": "x" * 99}, r"step.centroids: .* got 'xxx+\.\.\.xxx+'$"),
     ],
 )
 def test_broken_steps_are_refused(step: Step, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(FormatError, match=message):
-        step_from_dict({**step.to_dict(), **changes}, 2)
+    with pytest.raises(FormatError, match=f"^file: {message}"):
+        convert({"step": {**msgspec.to_builtins(step), **changes}}, Holder, "file")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Select((0, 2)),
+        Scale((1, 1, 1), (0, 0, 0)),
+        Scale((1, 1), (0,)),
+        Affine(((1,),), (0,)),
+        Affine(((1,), (1, 2)), (0,)),
+        InverseDistance(((1, 1), (1,)), 1e-3),
+    ],
+)
+def test_steps_for_other_sizes_are_refused(step: Step) -> None:
+    with pytest.raises(InputError, match=r"^steps\[1\]: does not fit vectors of 2 components"):
+        output_size([Select((1, 0)), step], 2)
 
 
 def test_a_warning_where_the_order_of_variance_is_lost() -> None:

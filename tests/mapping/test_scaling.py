@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from msgspec.structs import replace
 
-from tfdeepviz.files import FormatError
+from tfdeepviz.files import FormatError, convert
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES, Scaling
 
 _VALUES = hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-100, 100))
@@ -89,7 +90,7 @@ def test_per_track_fits_what_moves_and_leaves_the_rest(track: npt.NDArray[Any], 
     scaling = Scaling.fit(training, mode=mode, method="per-track")
     moving = np.isin(np.arange(3), list(columns))
     gain, offset = (np.array(numbers)[moving] for numbers in (scaling.gain, scaling.offset))
-    alone = dataclasses.replace(scaling, gain=tuple(gain), offset=tuple(offset)).for_track(track[:, moving])
+    alone = replace(scaling, gain=tuple(gain), offset=tuple(offset)).for_track(track[:, moving])
     fitted = scaling.for_track(track, moving)
     np.testing.assert_array_equal(np.array(fitted.gain)[moving], alone.gain)
     np.testing.assert_array_equal(np.array(fitted.offset)[moving], alone.offset)
@@ -153,15 +154,18 @@ def test_other_methods_are_the_same_for_all_tracks(method: str) -> None:
 @pytest.mark.parametrize("method", SCALING_METHODS)
 def test_read_as_written(mode: str, method: str) -> None:
     scaling = Scaling.fit(np.random.default_rng(0).normal(size=(50, 3)), mode=mode, method=method)
-    assert Scaling.from_dict(scaling.to_dict(), 3) == scaling
-    with pytest.raises(FormatError, match=r"^scaling\.gain: a list of 4 is expected, not 3"):
-        Scaling.from_dict(scaling.to_dict(), 4)
+    values = msgspec.to_builtins(scaling)
+    assert ("percentiles" in values) == ("max_boost" in values) == (method == "per-track")
+    assert convert(values, Scaling, "scaling") == scaling
+    for changes in ({"offset": [0.0]}, {"percentiles": [5, 95]} if method != "per-track" else {"max_boost": None}):
+        with pytest.raises(FormatError, match=r"^scaling: "):
+            convert({**values, **changes}, Scaling, "scaling")
 
 
 @pytest.mark.parametrize("values", [np.zeros((5, 1)), np.zeros((5, 4)), np.float64(0)])
 def test_rows_of_another_size_are_refused(values: npt.NDArray[Any]) -> None:
     scaling = Scaling.fit(np.eye(3), mode="features", method="standard")
-    with pytest.raises(ValueError, match="the scaling is of 3 parameters"):
+    with pytest.raises(ValueError, match="the scaling has 3 parameters"):
         scaling.apply(values)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tfdeepviz.files import FormatError
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, convert
 from tfdeepviz.mapping.time import TimeSettings, interpolate, play, smooth
 
 Floats = npt.NDArray[np.float64]
@@ -137,22 +139,26 @@ def test_impossible_films_are_refused(duration: float, rate: float) -> None:
 
 def test_settings_are_read_as_written() -> None:
     settings = TimeSettings("hold", 0.25, 0.75, 0.02, -0.1)
-    assert TimeSettings.from_dict(settings.to_dict()) == settings
+    assert convert(msgspec.to_builtins(settings), TimeSettings, "time") == settings
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"interpolation": "cubic"}, "interpolation: 'cubic' is none of linear, hold"),
-        ({"attack": -0.1}, "attack: -0.1 is no number in 0 ... 1"),
-        ({"release": float("nan")}, "release: nan is no number"),
-        ({"release": "0.5"}, "release: '0.5' is no number"),
-        ({"tick_seconds": 0}, "tick_seconds: 0 is no number"),
-        ({"look_ahead_seconds": 11}, "look_ahead_seconds: 11 is no number in -10 ... 10"),
+        ({"interpolation": "cubic"}, "interpolation='cubic': choose one of linear, hold"),
+        ({"attack": -0.1}, "attack=-0.1: give a number from 0 to 1"),
+        ({"release": float("nan")}, "release=nan: give a number"),
+        ({"tick_seconds": 0}, "tick_seconds=0.*: give a number from 0.001"),
+        ({"look_ahead_seconds": 11}, "look_ahead_seconds=11.*: give a number from -10 to 10"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(FormatError, match=rf"^time\.{message}"):
+    with pytest.raises(InputError, match=rf"^{message}"):
         TimeSettings(**changes)
-    with pytest.raises(FormatError, match=rf"^mappings.json: time\.{message}"):
-        TimeSettings.from_dict({**TimeSettings().to_dict(), **changes}, "mappings.json: time.")
+    with pytest.raises(FormatError, match=rf"^mappings.json: {message}"):
+        convert(changes, TimeSettings, "mappings.json")
+
+
+def test_texts_for_numbers_are_refused() -> None:
+    with pytest.raises(FormatError, match=r"^time: release: expected `float`, got"):
+        convert({"release": "0.5"}, TimeSettings, "time")

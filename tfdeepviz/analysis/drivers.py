@@ -16,7 +16,7 @@ from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, Sound, load_librosa
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.mapping.encodings import encode_track
-from tfdeepviz.mapping.mappings import Mapping, Offer
+from tfdeepviz.mapping.mappings import Mapping, MappingKey
 from tfdeepviz.mapping.scaling import N_PARAMETERS, Scaling
 from tfdeepviz.mapping.time import TimeSettings
 
@@ -108,7 +108,9 @@ class BundleSource:
         ]
         self._original = _original_mapping(mappings.offers) if _is_like_the_original(bundle) else None
         if self._original is not None:
-            offer = Offer(self._original.projection.name, self._original.scaling.mode, self._original.scaling.method)
+            offer = MappingKey(
+                self._original.projection.name, self._original.scaling.mode, self._original.scaling.method
+            )
             note = f"{offer}, an encoding every 0.96 s, linear interpolation, slider 0.5"
             self.drivers.append(Driver(f"{name}: the original's settings", note, "original"))
 
@@ -150,7 +152,7 @@ def _is_like_the_original(bundle: Bundle) -> bool:
     return any(abs(info.window_seconds - _ORIGINAL_SECONDS) < _ORIGINAL_TOLERANCE_SECONDS for info in bundle.encoders)
 
 
-def _original_mapping(offers: dict[Offer, Mapping]) -> Mapping | None:
+def _original_mapping(offers: dict[MappingKey, Mapping]) -> Mapping | None:
     standard = {offer.projection: mapping for offer, mapping in offers.items() if offer[1:] == ("features", "standard")}
     return standard.get("raw", next(iter(standard.values()), None))
 

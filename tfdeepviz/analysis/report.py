@@ -25,7 +25,7 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, inside
 from tfdeepviz.mapping.encodings import encode_run
-from tfdeepviz.mapping.mappings import Encodings, Mappings, Offer, fit_mappings
+from tfdeepviz.mapping.mappings import Encodings, MappingKey, Mappings, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, warning_for
 from tfdeepviz.mapping.scaling import SCALING_METHODS, SCALING_MODES
 from tfdeepviz.models.run import Run
@@ -67,7 +67,7 @@ class Group(NamedTuple):
 EVERYTHING = Group("all")
 
 #: In place of a mapping: encodings as they come out of the encoder.
-ENCODINGS = Offer("", "", "")
+ENCODINGS = MappingKey("", "", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class Song:
     track: Track
     times: Floats
     step_seconds: float
-    parameters: dict[Offer, Floats]
+    parameters: dict[MappingKey, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,17 +132,17 @@ class Analysis:
     about: dict[str, Any]
     tracks: list[Track]
     mappings: Mappings
-    statistics: dict[Group, dict[Offer, Statistics]]
-    clipped: dict[Offer, float]
+    statistics: dict[Group, dict[MappingKey, Statistics]]
+    clipped: dict[MappingKey, float]
     shares: dict[str, Floats]
     inertia: list[tuple[int, float]]
     points: Points
     song: Song
 
 
-def suited(projection: str) -> Offer:
+def suited(projection: str) -> MappingKey:
     """The scaling that shows a projection best: robust, and of all parameters as one where that keeps their order."""
-    return Offer(projection, "across" if warning_for(projection, "features") else "features", "robust")
+    return MappingKey(projection, "across" if warning_for(projection, "features") else "features", "robust")
 
 
 def analyze(
@@ -224,15 +224,15 @@ def analyze(
 
     of_encodings = _describe([one.values for one in described], groups)
     statistics = {group: {ENCODINGS: found} for group, found in of_encodings.items()}
-    clipped: dict[Offer, float] = {}
-    song: dict[Offer, Floats] = {}
+    clipped: dict[MappingKey, float] = {}
+    song: dict[MappingKey, Floats] = {}
     first_rows: list[Floats] = []
     for done, projection in enumerate(mappings.projections, 3):
         ys = [projection.rows({encoder: one})[1] for one in described]
         if projection.name == "pca":
             first_rows = ys
         for scaling in projection.scalings:
-            offer = Offer(projection.name, scaling.mode, scaling.method)
+            offer = MappingKey(projection.name, scaling.mode, scaling.method)
             parameters = [scaling.for_track(y).apply(y) for y in ys]
             for group, found in _describe(parameters, groups).items():
                 statistics[group][offer] = found
@@ -494,7 +494,7 @@ def _tables(analysis: Analysis) -> dict[str, _Table]:
     }
 
 
-def _mean_std(analysis: Analysis, offer: Offer) -> float:
+def _mean_std(analysis: Analysis, offer: MappingKey) -> float:
     return float(analysis.statistics[EVERYTHING][offer].std.mean())
 
 
@@ -508,7 +508,7 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[_Cell]
         writer.writerows([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
-def _plot_song(song: Song, offer: Offer, parameters: Floats, path: Path) -> None:
+def _plot_song(song: Song, offer: MappingKey, parameters: Floats, path: Path) -> None:
     """Draw a song's parameters over time, for documents."""
     figure = Figure(figsize=(9, 2.2), layout="constrained")
     axes = figure.add_subplot()
@@ -573,7 +573,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
-def _label(offer: Offer) -> str:
+def _label(offer: MappingKey) -> str:
     return " / ".join(offer) if offer != ENCODINGS else "encodings"
 
 
@@ -742,7 +742,7 @@ class _MappingView:
         for mode in SCALING_MODES:
             row = []
             for method in SCALING_METHODS:
-                offer = Offer(name, mode, method)
+                offer = MappingKey(name, mode, method)
                 found = analysis.statistics[EVERYTHING][offer]
                 row.append(
                     _Chart(

@@ -194,7 +194,7 @@ def _read(report: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"backends {', '.join(backends)}")
         return {"user_agent": str(report["user_agent"]), "backends": backends}
     except (KeyError, TypeError, ValueError) as error:
-        raise BrowserError(f"the check page reports what nobody understands ({error!r}); run `make build`") from error
+        raise BrowserError(f"the check page sent an unreadable report ({error!r}); run `make build`") from error
 
 
 def figure(value: object) -> float | None:

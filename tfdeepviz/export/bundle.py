@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
 
 from tfdeepviz.data.segments import Windows
-from tfdeepviz.files import FormatError, inside, read_json, sha256_file, write_json
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import Finite, FormatError, convert, inside, read_json, read_record, sha256_file, write_json
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION, Mappings
 from tfdeepviz.params import AudioParams, ParameterError
 
@@ -28,16 +32,17 @@ BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 #: Baseline that a blessing records when the user asked for no comparison.
 NO_BASELINE = "none"
 
-_MAX_FILE_BYTES = 1 << 30
-_MAX_FILES = 1_000
-_MAX_ENCODERS = 16
-_MAX_WINDOW_FRAMES = 1 << 16
-_MAX_GENRES = 256
-_MAX_CHECKS = 1_000
+Count = Annotated[int, Meta(ge=1, le=1 << 16)]
+Text = Annotated[str, Meta(min_length=1)]
 
 
-@dataclass(frozen=True)
-class EncoderInfo:
+def check_name(name: str) -> None:
+    """Raise InputError unless a name can be used as a folder's name and as part of an address."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
+        raise InputError(f"name={name!r}: use at most 64 small letters, digits and hyphens")
+
+
+class EncoderInfo(Struct, frozen=True):
     """One encoder of a bundle, its windows and its time axis.
 
     Attributes
@@ -48,56 +53,32 @@ class EncoderInfo:
         Path of its TensorFlow.js graph, relative to the bundle.
     encoding_size
         Number of components of an encoding.
-    genres
-        Genres whose probabilities the graph also outputs; empty unless it is a classifier.
     window_frames, window_seconds
         Length of the window that one encoding sees.
     step_seconds
         Time from one encoding to the next.
     time_offset_seconds
         Time of the first encoding: the middle of its window, or its end for a causal encoder.
+    outputs
+        Names of the graph's tensors, by output.
+    genres
+        Genres whose probabilities the graph also outputs; empty unless it is a classifier.
     """
 
     name: str
-    model: str
-    encoding_size: int
-    genres: tuple[str, ...]
-    window_frames: int
-    window_seconds: float
-    step_seconds: float
-    time_offset_seconds: float
+    model: Text
+    encoding_size: Count
+    window_frames: Count
+    window_seconds: Annotated[float, Meta(gt=0, le=1e6)]
+    step_seconds: Annotated[float, Meta(gt=0, le=60)]
+    time_offset_seconds: Finite
+    outputs: dict[str, str] = {}
+    genres: Annotated[tuple[Text, ...], Meta(min_length=2, max_length=256)] = ()
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any], params: AudioParams) -> EncoderInfo:
-        """Read an entry of a manifest.
-
-        Raises
-        ------
-        FormatError
-            If a value is impossible.
-        KeyError, TypeError
-            If a value is missing or of the wrong type.
-        """
-        info = cls(
-            name=_name(values),
-            model=_text(values, "model"),
-            encoding_size=_whole(values, "encoding_size"),
-            genres=_genres(values),
-            window_frames=_whole(values, "window_frames"),
-            **{name: _positive(values, name) for name in ("window_seconds", "step_seconds")},
-            time_offset_seconds=float(values["time_offset_seconds"]),
-        )
-        if abs(info.window_seconds - info.window_frames * params.frame_seconds) > 1e-6:
-            raise FormatError(
-                f"window_seconds={info.window_seconds}: {info.window_frames} frames do not last that long"
-            )
-        # An encoding's time is always the middle or the end of its window.
-        known = [info.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
-        if not any(abs(info.time_offset_seconds - offset) < 1e-6 for offset in known):
-            raise FormatError(
-                f"time_offset_seconds={info.time_offset_seconds}: neither the window's middle nor its end"
-            )
-        return info
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.genres and (len(set(self.genres)) < len(self.genres) or "genres" not in self.outputs):
+            raise InputError("genres: different names are expected, and an output of the graph")
 
     def windows(self, params: AudioParams, *, hop_seconds: float | None = None, causal: bool | None = None) -> Windows:
         """Windows that the encoder looks at, by default at its own step."""
@@ -105,9 +86,17 @@ class EncoderInfo:
             causal = self.time_offset_seconds > self.window_seconds / 2
         return Windows(params, self.window_frames, params.hop_frames(hop_seconds or self.step_seconds), causal)
 
+    def check_times(self, params: AudioParams) -> None:
+        """Raise InputError unless the times agree with the frames."""
+        if abs(self.window_seconds - self.window_frames * params.frame_seconds) > 1e-6:
+            raise InputError(f"window_seconds={self.window_seconds}: {self.window_frames} frames do not last that long")
+        # An encoding's time is always the middle or the end of its window.
+        known = [self.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
+        if min(abs(self.time_offset_seconds - offset) for offset in known) >= 1e-6:
+            raise InputError(f"time_offset_seconds={self.time_offset_seconds}: neither the window's middle nor its end")
 
-@dataclass(frozen=True)
-class Check:
+
+class Check(Struct, frozen=True):
     """One figure by which a bundle was judged.
 
     Attributes
@@ -125,14 +114,13 @@ class Check:
     """
 
     name: str
-    value: float | None
+    value: Finite | None
     limit: str
     passed: bool
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Blessing:
+class Blessing(Struct, frozen=True, tag_field="schema_version", tag=1):
     """Verdict of `tfdeepviz validate` on a bundle. A bundle without any check is not blessed.
 
     Attributes
@@ -153,7 +141,7 @@ class Blessing:
     code_version: str
     machine: str
     baseline: str | None
-    checks: tuple[Check, ...]
+    checks: Annotated[tuple[Check, ...], Meta(max_length=1_000)]
 
     @property
     def is_blessed(self) -> bool:
@@ -164,31 +152,50 @@ class Blessing:
         """Write BLESSED or NOT_BLESSED into the bundle, replacing any earlier verdict."""
         name, other = (BLESSED, NOT_BLESSED) if self.is_blessed else (NOT_BLESSED, BLESSED)
         (bundle / other).unlink(missing_ok=True)
-        write_json(bundle / name, {"schema_version": 1, **asdict(self)})
+        write_json(bundle / name, msgspec.to_builtins(self))
         return bundle / name
 
-    @classmethod
-    def read(cls, path: Path) -> Blessing:
-        """Inverse of `write`.
 
-        Raises
-        ------
-        FormatError
-            If the file was not written by `write`.
-        """
-        values = read_json(path)
-        try:
-            if values.pop("schema_version") != 1:
-                raise ValueError("another schema_version")
-            if len(values["checks"]) > _MAX_CHECKS:
-                raise ValueError(f"more than {_MAX_CHECKS} checks")
-            checks = tuple(Check(**entry) for entry in values.pop("checks"))
-            blessing = cls(**values, checks=checks)
-            if any(type(check.passed) is not bool for check in checks):
-                raise ValueError("checks: passed is true or false")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"{path}: not a judgement of `tfdeepviz validate` ({error})") from error
-        return blessing
+class _File(Struct):
+    bytes: Annotated[int, Meta(ge=0, le=1 << 30)]
+    sha256: str
+
+
+_Files = Annotated[dict[str, _File], Meta(min_length=1, max_length=1_000)]
+
+
+class _Frontend(Struct):
+    path: str
+    digest: str
+    files: _Files
+
+    def __post_init__(self) -> None:
+        digest = _digest(msgspec.to_builtins(self.files))
+        if self.digest != digest:
+            raise InputError(f"digest={self.digest!r} is not that of its files ({digest})")
+        if self.path not in (FRONTEND, f"../../{FRONTENDS}/{digest}/"):
+            raise InputError(f"path={self.path!r}: neither in the bundle nor where a registry has it")
+        if FRONTEND_MODEL not in self.files:
+            raise InputError(f"files: {FRONTEND_MODEL} has to be listed")
+
+
+class _Manifest(Struct):
+    """What is computed with; the rest is for people."""
+
+    name: str
+    audio: dict[str, Any]
+    frontend: _Frontend
+    encoders: Annotated[tuple[EncoderInfo, ...], Meta(min_length=1, max_length=16)]
+    mappings: Literal["mappings.json"]
+    files: _Files
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if len({encoder.name for encoder in self.encoders}) < len(self.encoders):
+            raise InputError("encoders: a name is there twice")
+        if missing := {MAPPINGS, CARD, GOLDENS, *(encoder.model for encoder in self.encoders)} - self.files.keys():
+            raise InputError(f"files: {', '.join(sorted(missing))} must be listed")
 
 
 @dataclass(frozen=True)
@@ -210,37 +217,27 @@ class Bundle:
         FormatError
             If a file or field is wrong; the message names it.
         """
-        if not (path / MANIFEST).is_file():
-            raise FormatError(f"{path}: no bundle ({MANIFEST} is missing); make one with `tfdeepviz export`")
-        manifest = read_json(path / MANIFEST, max_bytes=16 << 20)
-        if manifest.get("schema_version") != SCHEMA_VERSION:
+        where = path / MANIFEST
+        if not where.is_file():
+            raise FormatError(f"{path}: not a bundle ({MANIFEST} is missing); make one with `tfdeepviz export`")
+        values = read_json(where, max_bytes=16 << 20)
+        if (version := values.get("schema_version")) != SCHEMA_VERSION:
             raise FormatError(
-                f"{path / MANIFEST}: schema_version={manifest.get('schema_version')!r}, this version reads "
-                f"{SCHEMA_VERSION}; export the bundle again"
+                f"{where}: schema_version={version!r}, this version reads {SCHEMA_VERSION}; export the bundle again"
             )
+        manifest = convert(values, _Manifest, where)
         try:
-            params = AudioParams.from_dict(manifest["audio"])
-            entries = manifest["encoders"]
-            if not 0 < len(entries) <= _MAX_ENCODERS:
-                raise FormatError(f"{path / MANIFEST}: encoders: between 1 and {_MAX_ENCODERS} are expected")
-            encoders = tuple(EncoderInfo.from_dict(entry, params) for entry in entries)
-            if len({encoder.name for encoder in encoders}) < len(encoders):
-                raise FormatError(f"{path / MANIFEST}: encoders: a name is there twice")
-            _name(manifest)
-            files = manifest["files"]
-            check_files(path, files)
-            frontend = path / _frontend_path(manifest["frontend"])
-            check_files(frontend, manifest["frontend"]["files"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, FormatError):
-                raise
-            if isinstance(error, ParameterError):
-                raise FormatError(f"{path / MANIFEST}: audio: {error}") from error
-            raise FormatError(f"{path / MANIFEST}: a field is missing or of the wrong type ({error!r})") from error
-        needed = {MAPPINGS, CARD, GOLDENS, *(encoder.model for encoder in encoders)}
-        if manifest.get("mappings") != MAPPINGS or needed - set(files):
-            raise FormatError(f"{path / MANIFEST}: files: {', '.join(sorted(needed))} have to be listed")
-        bundle = cls(path, manifest, params, encoders, frontend)
+            params = AudioParams.from_dict(manifest.audio)
+            for encoder in manifest.encoders:
+                encoder.check_times(params)
+        except ParameterError as error:
+            raise FormatError(f"{where}: audio: {error}") from error
+        except InputError as error:
+            raise FormatError(f"{where}: encoders: {encoder.name}: {error}") from error
+        check_files(path, values["files"])
+        frontend = path / manifest.frontend.path
+        check_files(frontend, values["frontend"]["files"])
+        bundle = cls(path, values, params, manifest.encoders, frontend)
         _ = bundle.mappings  # reads and checks them
         return bundle
 
@@ -278,7 +275,7 @@ class Bundle:
         """
         for name in (NOT_BLESSED, BLESSED):
             if (self.path / name).is_file():
-                blessing = Blessing.read(self.path / name)
+                blessing = read_record(self.path / name, Blessing, remedy="run `tfdeepviz validate` again")
                 return blessing if blessing.bundle_digest == self.digest else None
         return None
 
@@ -287,56 +284,7 @@ class Bundle:
         """Mappings that the bundle offers."""
         path = self.path / MAPPINGS
         sizes = {encoder.name: encoder.encoding_size for encoder in self.encoders}
-        return Mappings.from_dict(read_json(path), sizes, where=f"{path}: ")
-
-
-def _text(values: dict[str, Any], name: str) -> str:
-    value = values[name]
-    if not isinstance(value, str) or not value:
-        raise FormatError(f"{name}={value!r}: a text is expected")
-    return value
-
-
-def _name(values: dict[str, Any]) -> str:
-    name = _text(values, "name")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
-        raise FormatError(f"name={name!r}: use small letters, digits and hyphens")
-    return name
-
-
-def _whole(values: dict[str, Any], name: str) -> int:
-    value = values[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_WINDOW_FRAMES:
-        raise FormatError(f"{name}={value!r}: a whole number from 1 to {_MAX_WINDOW_FRAMES} is expected")
-    return value
-
-
-def _positive(values: dict[str, Any], name: str) -> float:
-    value = values[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise FormatError(f"{name}={value!r}: a positive number is expected")
-    return value
-
-
-def _genres(values: dict[str, Any]) -> tuple[str, ...]:
-    if "genres" not in values:
-        return ()
-    genres, outputs = values["genres"], values["outputs"]
-    texts = isinstance(genres, list) and all(isinstance(genre, str) and genre for genre in genres)
-    if not texts or not 2 <= len(set(genres)) == len(genres) <= _MAX_GENRES or "genres" not in outputs:
-        raise FormatError(f"genres: 2 to {_MAX_GENRES} different names are expected, and an output of the graph")
-    return tuple(genres)
-
-
-def _frontend_path(values: dict[str, Any]) -> str:
-    digest, path = _digest(values["files"]), values["path"]
-    if values["digest"] != digest:
-        raise FormatError(f"frontend: digest={values['digest']!r} is not that of its files ({digest})")
-    if path not in (FRONTEND, f"../../{FRONTENDS}/{digest}/"):
-        raise FormatError(f"frontend: path={path!r}: neither in the bundle nor where a registry has it")
-    if FRONTEND_MODEL not in values["files"]:
-        raise FormatError(f"frontend: {FRONTEND_MODEL} has to be listed")
-    return str(path)
+        return Mappings.from_dict(read_json(path), sizes, where=path)
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -344,23 +292,17 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
-    """Raise FormatError unless a folder holds what a manifest lists, each with its size and SHA-256."""
-    if not 0 < len(files) <= _MAX_FILES:
-        raise FormatError(f"{folder}: between 1 and {_MAX_FILES} files are expected to be listed")
+def check_files(folder: Path, files: Mapping[str, dict[str, Any]]) -> None:
+    """Raise FormatError unless a folder holds what a manifest lists, each file with its size and SHA-256."""
+    again = "export or pull the bundle again"
     for name, entry in files.items():
-        _check_file(folder, name, entry)
-
-
-def _check_file(folder: Path, name: str, entry: dict[str, Any]) -> None:
-    file = inside(folder, name)
-    if file.is_symlink() or not file.is_file():
-        raise FormatError(f"{file}: missing; export or pull the bundle again")
-    size = file.stat().st_size
-    if size > _MAX_FILE_BYTES or size != entry["bytes"]:
-        raise FormatError(f"{file}: {size} bytes instead of {entry['bytes']}; export or pull the bundle again")
-    if sha256_file(file) != entry["sha256"]:
-        raise FormatError(f"{file}: its SHA-256 is not the manifest's; export or pull the bundle again")
+        file = inside(folder, name)
+        if file.is_symlink() or not file.is_file():
+            raise FormatError(f"{file}: missing; {again}")
+        if (size := file.stat().st_size) != entry["bytes"]:
+            raise FormatError(f"{file}: {size} bytes instead of {entry['bytes']}; {again}")
+        if sha256_file(file) != entry["sha256"]:
+            raise FormatError(f"{file}: its SHA-256 is not the manifest's; {again}")
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct
 
 from tfdeepviz.export.bundle import GOLDENS, Bundle
 from tfdeepviz.export.extract import Analysis
-from tfdeepviz.files import FormatError, read_json, write_json
+from tfdeepviz.files import FormatError, read_record, write_json
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION
 from tfdeepviz.params import AudioParams
 
@@ -72,6 +73,26 @@ class Goldens:
     tolerance: dict[str, float]
 
 
+class _Array(Struct):
+    file: str
+    dtype: str
+    shape: tuple[Annotated[int, Meta(ge=0)], ...]
+
+
+class _Stages(Struct):
+    pcm: _Array
+    mfcc: _Array
+    parameters: _Array
+
+
+class _File(Struct):
+    schema_version: Annotated[int, Meta(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
+    stages: _Stages
+    encodings: dict[str, _Array]
+    genres: dict[str, _Array]
+    tolerance: dict[str, Annotated[float, Meta(gt=0, le=1e9)]]
+
+
 def read_goldens(bundle: Bundle) -> Goldens:
     """Read a bundle's goldens.
 
@@ -80,29 +101,26 @@ def read_goldens(bundle: Bundle) -> Goldens:
     FormatError
         If the goldens are broken.
     """
-    path = bundle.path / GOLDENS
-    values = read_json(path)
+    again = "export the bundle again"
+    file = read_record(bundle.path / GOLDENS, _File, remedy=again)
 
-    def read(entry: dict[str, Any], dtype: str) -> npt.NDArray[Any]:
-        if entry["dtype"] != dtype or entry["file"] not in bundle.manifest["files"]:
-            raise ValueError(f"{entry['file']!r} of {entry['dtype']!r}")
-        array = np.frombuffer((bundle.path / entry["file"]).read_bytes(), np.dtype(dtype).newbyteorder("<"))
-        return array.reshape(entry["shape"])
+    def read(array: _Array, dtype: str) -> npt.NDArray[Any]:
+        if array.dtype != dtype or array.file not in bundle.manifest["files"]:
+            raise ValueError(f"{array.file!r} of {array.dtype!r}")
+        values = np.frombuffer((bundle.path / array.file).read_bytes(), np.dtype(dtype).newbyteorder("<"))
+        return values.reshape(array.shape)
 
     try:
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema_version={values['schema_version']!r}")
-        stages = values["stages"]
         return Goldens(
-            pcm=read(stages["pcm"], "int16"),
-            mfcc=read(stages["mfcc"], "float32"),
-            encodings={name: read(entry, "float32") for name, entry in values["encodings"].items()},
-            genres={name: read(entry, "float32") for name, entry in values["genres"].items()},
-            parameters=read(stages["parameters"], "float32"),
-            tolerance=dict(values["tolerance"]),
+            pcm=read(file.stages.pcm, "int16"),
+            mfcc=read(file.stages.mfcc, "float32"),
+            encodings={name: read(array, "float32") for name, array in file.encodings.items()},
+            genres={name: read(array, "float32") for name, array in file.genres.items()},
+            parameters=read(file.stages.parameters, "float32"),
+            tolerance=file.tolerance,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"{path}: not goldens that can be read ({error}); export the bundle again") from error
+    except ValueError as error:
+        raise FormatError(f"{bundle.path / GOLDENS}: {error}; {again}") from error
 
 
 def allowed_error(quantization: str, encoding: npt.NDArray[np.floating[Any]]) -> float:

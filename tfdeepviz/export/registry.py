@@ -7,16 +7,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 from tfdeepviz.errors import InputError, TfdeepvizError
-from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files
-from tfdeepviz.files import FormatError, read_json, write_json
+from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files, check_name
+from tfdeepviz.files import FormatError, read_json, read_record, write_json
 from tfdeepviz.locks import locked
 
-SCHEMA_VERSION = 1
 INDEX = "index.json"
 
 _INCOMING = ".incoming-"
@@ -26,8 +27,10 @@ class NotBlessedError(TfdeepvizError, RuntimeError):
     """A bundle that `tfdeepviz validate` has not cleared for pushing."""
 
 
-@dataclass(frozen=True)
-class Entry:
+_Version = Annotated[int, Meta(ge=1)]
+
+
+class Entry(Struct, frozen=True):
     """One named bundle in a registry.
 
     Attributes
@@ -42,8 +45,19 @@ class Entry:
 
     name: str
     title: str
-    versions: tuple[int, ...]
-    latest: int
+    versions: tuple[_Version, ...]
+    latest: _Version
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.name == FRONTENDS:
+            raise InputError(f"name={self.name!r}: is where a registry keeps front ends")
+
+
+class Index(Struct, tag_field="schema_version", tag=1):
+    """Contents of `index.json`; a player starts with the first bundle."""
+
+    bundles: list[Entry]
 
 
 def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
@@ -73,7 +87,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     source = Bundle.load(bundle)
     _refuse_unblessed(source)
     if source.name == FRONTENDS:
-        raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export under another")
+        raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export with --name")
     registry.mkdir(parents=True, exist_ok=True)
     with locked(registry, wait=True):
         home = registry / source.name
@@ -160,22 +174,8 @@ def entries(registry: Path) -> list[Entry]:
     """
     path = registry / INDEX
     if not path.is_file():
-        raise FormatError(f"{registry}: no registry ({INDEX} is missing); make one with `tfdeepviz push`")
-    values = read_json(path)
-    try:
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema_version={values['schema_version']!r}, this version reads {SCHEMA_VERSION}")
-        listed = [Entry(**{**entry, "versions": tuple(entry["versions"])}) for entry in values["bundles"]]
-        for entry in listed:
-            # Names are used as paths.
-            name = entry.name
-            if not isinstance(name, str) or Path(name).name != name or name.startswith(".") or name == FRONTENDS:
-                raise ValueError(f"name={entry.name!r}")
-            if not all(type(version) is int and version > 0 for version in (*entry.versions, entry.latest)):
-                raise ValueError(f"{entry.name}: versions={entry.versions}, latest={entry.latest!r}")
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{path}: not a registry's index ({error}); delete it and push a bundle") from error
-    return listed
+        raise FormatError(f"{registry}: not a registry ({INDEX} is missing); make one with `tfdeepviz push`")
+    return read_record(path, Index, remedy="delete the index and push a bundle").bundles
 
 
 def find(registry: Path, name: str, version: int | None = None) -> Bundle:
@@ -295,7 +295,7 @@ def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = 
     before = entries(registry) if (registry / INDEX).is_file() else []
     latest = {**{entry.name: entry.latest for entry in before}, **latest}
     places = {entry.name: place for place, entry in enumerate(before)}
-    bundles: list[dict[str, Any]] = []
+    index = Index([])
     for home in sorted(
         _homes(registry), key=lambda home: (home.name != first, places.get(home.name, len(places)), home.name)
     ):
@@ -303,5 +303,5 @@ def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = 
             chosen = latest.get(home.name)
             chosen = chosen if chosen in versions else versions[-1]
             title = read_json(home / str(chosen) / MANIFEST).get("title", home.name)
-            bundles.append(asdict(Entry(home.name, str(title), tuple(versions), chosen)))
-    write_json(registry / INDEX, {"schema_version": SCHEMA_VERSION, "bundles": bundles})
+            index.bundles.append(Entry(home.name, str(title), tuple(versions), chosen))
+    write_json(registry / INDEX, msgspec.to_builtins(index))

@@ -19,7 +19,7 @@ from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
-from tfdeepviz.files import FormatError, temporary_folder
+from tfdeepviz.files import temporary_folder
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling
@@ -87,14 +87,7 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     FormatError
         If a graph cannot be loaded or does not fit the manifest.
     """
-    version = bundle.manifest.get("version")
-    if version is None:
-        version = 1
-    if type(version) is not int or version < 1:
-        raise FormatError(
-            f"{bundle.path}: version={version!r}: a whole number from 1 is expected; push the bundle again"
-        )
-    target = models / bundle.name / str(version)
+    target = models / bundle.name / str(bundle.manifest.get("version") or 1)
     if target.exists():
         raise FileExistsError(f"{target}: exists, and may be in use; push the bundle for a new version, or delete it")
     signatures = _signatures(bundle)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
+
+import msgspec
 
 from tfdeepviz.export import registry as registries
 from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
@@ -111,13 +112,13 @@ def _copy_static(static: Path, to: Path) -> None:
 
 
 def _copy_registry(registry: Path, to: Path) -> None:
-    listed = []
+    index = registries.Index([])
     for entry in registries.entries(registry):
         _copy_bundle(registry, registries.find(registry, entry.name), to / entry.name / str(entry.latest))
-        listed.append(dataclasses.asdict(dataclasses.replace(entry, versions=(entry.latest,))))
-    if not listed:
+        index.bundles.append(msgspec.structs.replace(entry, versions=(entry.latest,)))
+    if not index.bundles:
         raise FormatError(f"{registry}: holds no bundle; add one with `tfdeepviz push`")
-    write_json(to / registries.INDEX, {"schema_version": registries.SCHEMA_VERSION, "bundles": listed})
+    write_json(to / registries.INDEX, msgspec.to_builtins(index))
 
 
 def _copy_bundle(registry: Path, bundle: Bundle, to: Path) -> None:

@@ -110,14 +110,14 @@ def validate(
 def _find_baseline(bundle: Bundle, registry: Path | None, version: int | None) -> Bundle | None:
     if registry is not None and not (registry / INDEX).is_file():
         raise FormatError(
-            f"{registry}: no registry ({INDEX} is missing), so that there is nothing to compare {bundle.name!r} with; "
+            f"{registry}: not a registry ({INDEX} is missing), so there is nothing to compare {bundle.name!r} with; "
             "give --registry, or --baseline none to compare with nothing"
         )
     listed = entries(registry) if registry is not None else []
     if registry is not None and bundle.name in {entry.name for entry in listed}:
         return find(registry, bundle.name, version)
     if version is not None:
-        raise FormatError(f"{registry}: holds no {bundle.name!r} to compare with; leave --baseline out")
+        raise FormatError(f"{registry}: holds no {bundle.name!r} to compare with; omit --baseline")
     return None
 
 

@@ -5,37 +5,22 @@ from __future__ import annotations
 import math
 from collections import abc
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from tfdeepviz.errors import InputError
-from tfdeepviz.mapping.fields import Fields
-from tfdeepviz.mapping.projections import (
-    PROJECTIONS,
-    ProjectionError,
-    Step,
-    fit_projection,
-    project,
-    step_from_dict,
-)
-from tfdeepviz.mapping.scaling import (
-    MAX_PARAMETERS,
-    N_PARAMETERS,
-    SCALING_METHODS,
-    SCALING_MODES,
-    Scaling,
-)
+from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.files import FormatError, convert
+from tfdeepviz.mapping.projections import PROJECTIONS, ProjectionError, Step, fit_projection, output_size, project
+from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, SCALING_METHODS, SCALING_MODES, Floats, Scaling
 from tfdeepviz.mapping.time import TimeSettings, interpolate
 
 SCHEMA_VERSION = 3
-
-_MAX_PARTS = 16
-_MAX_STEPS = 4
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,27 +68,34 @@ class Encodings:
         return round(float(self.times[-1] - self.times[0]) / (n - 1), 9) if n > 1 else math.inf
 
 
-@dataclass(frozen=True)
-class Part:
-    """One encoder's share of the parameters."""
+class Part(Struct, frozen=True, omit_defaults=True):
+    """One encoder's share of the parameters; a file does not repeat `encoding_size`, which is in the manifest."""
 
     encoder: str
-    steps: tuple[Step, ...]
-    encoding_size: int
+    steps: Annotated[tuple[Step, ...], Meta(max_length=4)]
+    encoding_size: int = 0
 
     @property
     def n_out(self) -> int:
         """Number of parameters that the part drives."""
-        return self.steps[-1].n_out if self.steps else self.encoding_size
+        return output_size(self.steps, self.encoding_size)
 
 
-@dataclass(frozen=True)
-class Projection:
+class Projection(Struct, frozen=True):
     """Map from the encodings of all its encoders to unscaled parameters, and the scalings fitted to those."""
 
     name: str
-    parts: tuple[Part, ...]
-    scalings: tuple[Scaling, ...] = ()
+    parts: Annotated[tuple[Part, ...], Meta(min_length=1, max_length=16)]
+    scalings: Annotated[tuple[Scaling, ...], Meta(min_length=1)] = ()
+
+    def __post_init__(self) -> None:
+        check_choice("name", self.name, PROJECTIONS)
+        for what, keys in (
+            ("parts: an encoder", [part.encoder for part in self.parts]),
+            ("scalings: a mode and method", [(scaling.mode, scaling.method) for scaling in self.scalings]),
+        ):
+            if len(set(keys)) < len(keys):
+                raise InputError(f"{what} is there twice")
 
     def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Project a track, on the time axis of the encoder with the smallest step (the first one in case of ties).
@@ -137,12 +129,28 @@ class Projection:
         return np.repeat([step == min(steps) for step in steps], [part.n_out for part in self.parts])
 
 
+class MappingKey(NamedTuple):
+    """Name of a mapping."""
+
+    projection: str
+    mode: str
+    method: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
 @dataclass(frozen=True)
 class Mapping:
     """One projection with one of its scalings."""
 
     projection: Projection
     scaling: Scaling
+
+    @property
+    def key(self) -> MappingKey:
+        """Name of the mapping."""
+        return MappingKey(self.projection.name, self.scaling.mode, self.scaling.method)
 
     def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Project a track; see `Projection.rows`."""
@@ -154,15 +162,18 @@ class Mapping:
         return times, self.scaling.for_track(y, self.projection.moving(encodings)).apply(y)
 
 
-class Offer(NamedTuple):
-    """Key of a mapping."""
-
+class _Key(Struct):
     projection: str
     mode: str
     method: str
 
-    def __str__(self) -> str:
-        return "/".join(self)
+
+class _File(Struct):
+    schema_version: Annotated[int, Meta(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
+    n_parameters: Annotated[int, Meta(ge=1, le=MAX_PARAMETERS)]
+    default: _Key
+    time: TimeSettings
+    projections: Annotated[tuple[Projection, ...], Meta(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -184,19 +195,16 @@ class Mappings:
     """
 
     n_parameters: int
-    default: Offer
+    default: MappingKey
     time: TimeSettings
     projections: tuple[Projection, ...]
     left_out: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
-    def offers(self) -> dict[Offer, Mapping]:
+    def offers(self) -> dict[MappingKey, Mapping]:
         """All mappings, by key."""
-        return {
-            Offer(projection.name, scaling.mode, scaling.method): Mapping(projection, scaling)
-            for projection in self.projections
-            for scaling in projection.scalings
-        }
+        offers = (Mapping(projection, scaling) for projection in self.projections for scaling in projection.scalings)
+        return {mapping.key: mapping for mapping in offers}
 
     def find(self, projection: str | None = None, mode: str | None = None, method: str | None = None) -> Mapping:
         """Return a mapping; arguments that are None take the default's values.
@@ -207,93 +215,70 @@ class Mappings:
             If the bundle does not offer it.
         """
         default, offers = self.default, self.offers
-        wanted = Offer(projection or default.projection, mode or default.mode, method or default.method)
+        wanted = MappingKey(projection or default.projection, mode or default.mode, method or default.method)
         if wanted not in offers:
             raise InputError(f"{wanted}: the bundle offers {', '.join(map(str, offers))}")
         return offers[wanted]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the contents of `mappings.json`."""
+        stored = [
+            replace(projection, parts=tuple(replace(part, encoding_size=0) for part in projection.parts))
+            for projection in self.projections
+        ]
         return {
             "schema_version": SCHEMA_VERSION,
             "n_parameters": self.n_parameters,
             "default": self.default._asdict(),
-            "time": self.time.to_dict(),
-            "projections": [
-                {
-                    "name": projection.name,
-                    "parts": [
-                        {"encoder": part.encoder, "steps": [step.to_dict() for step in part.steps]}
-                        for part in projection.parts
-                    ],
-                    "scalings": [scaling.to_dict() for scaling in projection.scalings],
-                }
-                for projection in self.projections
-            ],
+            "time": msgspec.to_builtins(self.time),
+            "projections": msgspec.to_builtins(stored),
         }
 
     @classmethod
-    def from_dict(cls, values: object, encoders: abc.Mapping[str, int], *, where: str = "mappings.json: ") -> Mappings:
-        """Read and validate the untrusted output of `to_dict`.
-
-        Parameters
-        ----------
-        values
-            Contents of `mappings.json`.
-        encoders
-            Encoding size of each encoder of the bundle.
-        where
-            Prefix of field names in errors.
+    def from_dict(cls, values: Any, encoders: abc.Mapping[str, int], *, where: object = "mappings.json") -> Mappings:
+        """Read and validate the untrusted output of `to_dict`, for encoders of a bundle with these encoding sizes.
 
         Raises
         ------
         FormatError
-            If a field is invalid; the message names it.
+            If a field is invalid; the message names it, after `where` the values come from.
         """
-        fields = Fields(values, where)
-        fields.integer("schema_version", SCHEMA_VERSION, SCHEMA_VERSION)
-        n_parameters = fields.integer("n_parameters", 1, MAX_PARAMETERS)
-        projections = tuple(
-            _read_projection(Fields(*item), n_parameters, encoders)
-            for item in fields.items("projections", len(PROJECTIONS))
-        )
-        if len({projection.name for projection in projections}) < len(projections):
-            fields.refuse("projections", "a name is there twice")
-        chosen = Fields(*fields.item("default"))
-        default = Offer(
-            chosen.choice("projection", PROJECTIONS),
-            chosen.choice("mode", SCALING_MODES),
-            chosen.choice("method", SCALING_METHODS),
-        )
-        mappings = cls(n_parameters, default, TimeSettings.from_dict(*fields.item("time")), projections)
-        if default not in mappings.offers:
-            fields.refuse("default", f"{default} is not among the projections")
+        file = convert(values, _File, where)
+        for name in TimeSettings.__struct_fields__:  # their defaults are not for files
+            if name not in values["time"]:
+                raise FormatError(f"{where}: time.{name}: missing")
+        key = MappingKey(file.default.projection, file.default.mode, file.default.method)
+        try:
+            projections = tuple(
+                _sized(f"projections[{i}]", projection, file.n_parameters, encoders)
+                for i, projection in enumerate(file.projections)
+            )
+            mappings = cls(file.n_parameters, key, file.time, projections)
+            if len({projection.name for projection in projections}) < len(projections):
+                raise InputError("projections: a name is there twice")
+            if key not in mappings.offers:
+                raise InputError(f"default: {key} is not among the projections")
+        except InputError as error:
+            raise FormatError(f"{where}: {error}") from error
         return mappings
 
 
-def _read_projection(fields: Fields, n_parameters: int, encoders: abc.Mapping[str, int]) -> Projection:
-    name = fields.choice("name", PROJECTIONS)
-    parts = tuple(_read_part(Fields(*item), encoders) for item in fields.items("parts", _MAX_PARTS))
-    if len({part.encoder for part in parts}) < len(parts):
-        fields.refuse("parts", "an encoder is there twice")
+def _sized(where: str, projection: Projection, n_parameters: int, encoders: abc.Mapping[str, int]) -> Projection:
+    """Complete a projection from a file with the sizes of its encodings, and check that all sizes fit."""
+    parts = []
+    for i, part in enumerate(projection.parts):
+        check_choice(f"{where}.parts[{i}].encoder", part.encoder, encoders)
+        parts.append(replace(part, encoding_size=encoders[part.encoder]))
+        try:
+            _ = parts[i].n_out
+        except InputError as error:
+            raise InputError(f"{where}.parts[{i}].{error}") from error
     if (n := sum(part.n_out for part in parts)) != n_parameters:
-        fields.refuse("parts", f"give {n} parameters together; n_parameters is {n_parameters}")
-    n_scalings = len(SCALING_MODES) * len(SCALING_METHODS)
-    scalings = tuple(
-        Scaling.from_dict(values, n_parameters, where) for values, where in fields.items("scalings", n_scalings)
-    )
-    if len({(scaling.mode, scaling.method) for scaling in scalings}) < len(scalings):
-        fields.refuse("scalings", "a mode and method are there twice")
-    return Projection(name, parts, scalings)
-
-
-def _read_part(fields: Fields, encoders: abc.Mapping[str, int]) -> Part:
-    encoder = fields.choice("encoder", tuple(encoders))
-    size = encoders[encoder]
-    steps: list[Step] = []
-    for values, where in fields.items("steps", _MAX_STEPS, low=0):
-        steps.append(step_from_dict(values, steps[-1].n_out if steps else size, where))
-    return Part(encoder, tuple(steps), size)
+        raise InputError(f"{where}.parts: give {n} parameters together; n_parameters is {n_parameters}")
+    for i, scaling in enumerate(projection.scalings):
+        if len(scaling.gain) != n_parameters:
+            raise InputError(f"{where}.scalings[{i}].gain: {len(scaling.gain)} numbers instead of {n_parameters}")
+    return replace(projection, parts=tuple(parts))
 
 
 def fit_mappings(
@@ -362,7 +347,7 @@ def fit_mappings(
         raise ProjectionError(f"no projection is possible. {_reasons(left_out)}")
 
     default = default or (fitted[0].name, "features", "standard")
-    mappings = Mappings(sum(counts.values()), Offer(*default), time or TimeSettings(), tuple(fitted), left_out)
+    mappings = Mappings(sum(counts.values()), MappingKey(*default), time or TimeSettings(), tuple(fitted), left_out)
     if mappings.default not in mappings.offers:
         raise ProjectionError(f"default={mappings.default} is not among the mappings. {_reasons(left_out)}")
     return mappings

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct
 
-from tfdeepviz.errors import InputError
-from tfdeepviz.mapping.fields import Fields, Matrix, Vector
-from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Scaling
+from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Floats, Scaling, Vector
 
 PROJECTIONS = ("raw", "random", "pca", "kmeans", "kmeans-pca")
 
@@ -29,96 +28,69 @@ _MAX_VALUES = 1 << 24
 #: Variance of a principal component, with every feature in [0, 1], that can be due to rounding alone.
 _NO_VARIANCE = 1e-12
 
-Floats = npt.NDArray[np.float64]
+_PER_PARAMETER = Meta(min_length=1, max_length=MAX_PARAMETERS)
 
 
 class ProjectionError(InputError):
     """The encodings do not allow a projection; the message says why and what would work."""
 
 
-class _Step:
-    kind: ClassVar[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return {"kind": self.kind, **{name: np.asarray(value).tolist() for name, value in vars(self).items()}}
+class _Step(Struct, frozen=True, tag_field="kind"):
+    pass
 
 
-@dataclass(frozen=True)
-class Select(_Step):
+class Select(_Step, frozen=True, tag="select"):
     """Reorder components: `y[j] = x[indices[j]]`."""
 
-    kind = "select"
-    indices: tuple[int, ...]
-
-    @property
-    def n_out(self) -> int:
-        """Size of the result."""
-        return len(self.indices)
-
-    def apply(self, x: Floats) -> Floats:
-        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
-        return x[:, self.indices]
+    indices: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], _PER_PARAMETER]
 
 
-@dataclass(frozen=True)
-class Scale(_Step):
+class Scale(_Step, frozen=True, tag="scale"):
     """Scale each component separately: `y = gain * x + offset`."""
 
-    kind = "scale"
     gain: Vector
     offset: Vector
 
-    @property
-    def n_out(self) -> int:
-        """Size of the result."""
-        return len(self.gain)
 
-    def apply(self, x: Floats) -> Floats:
-        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
-        return x * self.gain + self.offset
-
-
-@dataclass(frozen=True)
-class Affine(_Step):
+class Affine(_Step, frozen=True, tag="affine"):
     """Affine map: `y[j] = offset[j] + sum_i x[i] * matrix[i][j]`."""
 
-    kind = "affine"
-    matrix: Matrix
-    offset: Vector
-
-    @property
-    def n_out(self) -> int:
-        """Size of the result."""
-        return len(self.offset)
-
-    def apply(self, x: Floats) -> Floats:
-        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
-        y: Floats = x @ np.asarray(self.matrix) + self.offset
-        return y
+    matrix: tuple[Vector, ...]
+    offset: Annotated[Vector, _PER_PARAMETER]
 
 
-@dataclass(frozen=True)
-class InverseDistance(_Step):
+class InverseDistance(_Step, frozen=True, tag="inverse-distance"):
     """Inverse distance to each centroid: `y[j] = 1 / max(floor, euclidean(x, centroids[j]))`."""
 
-    kind = "inverse-distance"
-    centroids: Matrix
-    floor: float = _FLOOR
-
-    @property
-    def n_out(self) -> int:
-        """Size of the result."""
-        return len(self.centroids)
-
-    def apply(self, x: Floats) -> Floats:
-        """Transform rows [shape=(n, n_in)] to [shape=(n, n_out)]."""
-        distances = [np.linalg.norm(x - np.asarray(centroid), axis=1) for centroid in self.centroids]
-        y: Floats = 1 / np.maximum(self.floor, np.stack(distances, axis=1))
-        return y
+    centroids: Annotated[tuple[Vector, ...], _PER_PARAMETER]
+    floor: Annotated[float, Meta(ge=1e-9, le=1e9)]
 
 
 Step = Select | Scale | Affine | InverseDistance
+
+
+def output_size(steps: Sequence[Step], n_in: int) -> int:
+    """Return the size of what steps make of encodings of size `n_in`.
+
+    Raises
+    ------
+    InputError
+        If a step is for vectors of another size.
+    """
+    for i, step in enumerate(steps):
+        match step:
+            case Select(indices):
+                fits, n_out = max(indices) < n_in, len(indices)
+            case Scale(gain, offset):
+                fits, n_out = len(gain) == len(offset) == n_in, n_in
+            case Affine(matrix, offset):
+                fits, n_out = len(matrix) == n_in and all(len(row) == len(offset) for row in matrix), len(offset)
+            case InverseDistance(centroids):
+                fits, n_out = all(len(centroid) == n_in for centroid in centroids), len(centroids)
+        if not fits:
+            raise InputError(f"steps[{i}]: does not fit vectors of {n_in} components")
+        n_in = n_out
+    return n_in
 
 
 def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
@@ -133,7 +105,16 @@ def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
     if x.ndim != 2 or not np.isfinite(x).all():
         raise InputError(f"encodings of shape {x.shape}: rows of finite numbers are expected")
     for step in steps:
-        x = step.apply(x)
+        match step:
+            case Select(indices):
+                x = x[:, indices]
+            case Scale(gain, offset):
+                x = x * gain + offset
+            case Affine(matrix, offset):
+                x = x @ np.asarray(matrix) + offset
+            case InverseDistance(centroids, floor):
+                distances = [np.linalg.norm(x - np.asarray(centroid), axis=1) for centroid in centroids]
+                x = 1 / np.maximum(floor, np.stack(distances, axis=1))
     return x
 
 
@@ -177,8 +158,7 @@ def fit_projection(
     InputError
         For an unknown name, encodings that are not rows of finite numbers, or loudness of another length.
     """
-    if name not in PROJECTIONS:
-        raise InputError(f"projection={name!r}: choose one of {', '.join(PROJECTIONS)}")
+    check_choice("projection", name, PROJECTIONS)
     rows = np.asarray(encodings)
     if rows.ndim != 2 or not rows.size:
         raise InputError(f"encodings of shape {rows.shape}: a projection is fitted to rows of finite numbers")
@@ -193,7 +173,7 @@ def fit_projection(
     if name in ("raw", "random"):
         if size != n_parameters:
             raise ProjectionError(
-                f"{name} needs an encoding of {n_parameters}, one component a parameter, and this has {size}; "
+                f"{name} needs an encoding of {n_parameters}, one component per parameter, and this has {size}; "
                 "pca takes any that is larger, kmeans any at all, and `tfdeepviz distill` makes one of the right size"
             )
         return () if name == "raw" else (Select(tuple(np.random.default_rng(seed).permutation(size).tolist())),)
@@ -215,7 +195,7 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
     to_unit = _to_unit(rows)
     # If all encodings are equal, the explained variance ratios, which are not used, are 0 / 0.
     with np.errstate(invalid="ignore"):
-        unit = to_unit.apply(rows)
+        unit = project((to_unit,), rows)
         pca = PCA(n_parameters, svd_solver="auto", random_state=0).fit(unit)
     # scikit-learn makes the largest loading of each component positive; flip those that fall with loudness.
     falls = pca.components_ @ (unit.T @ (level - level.mean())) < 0
@@ -223,7 +203,7 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
     components = np.where(pca.explained_variance_[:, None] > _NO_VARIANCE, components, 0.0)
     matrix = _rounded(components.T * np.asarray(to_unit.gain)[:, None])
     # Maps the mean encoding to the origin. Computed from the rounded matrix, so that rounding errors do not add up.
-    return Affine(_matrix(matrix), _vector(_rounded(-rows.mean(axis=0) @ matrix)))
+    return Affine(_rows(matrix), tuple(_rounded(-rows.mean(axis=0) @ matrix).tolist()))
 
 
 def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, InverseDistance]:
@@ -236,14 +216,14 @@ def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, Inve
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            clusters = KMeans(n_parameters, n_init=4, random_state=seed).fit(to_unit.apply(rows))
+            clusters = KMeans(n_parameters, n_init=4, random_state=seed).fit(project((to_unit,), rows))
         except ConvergenceWarning as error:
             raise ProjectionError(
                 f"kmeans to {n_parameters} needs as many different encodings, and there are fewer: "
                 "the encoder gives the same for different music"
             ) from error
-    scale = Scale(_vector(_rounded(to_unit.gain)), _vector(_rounded(to_unit.offset)))
-    return scale, InverseDistance(_matrix(_rounded(clusters.cluster_centers_)))
+    gain, offset = _rows(_rounded([to_unit.gain, to_unit.offset]))
+    return Scale(gain, offset), InverseDistance(_rows(_rounded(clusters.cluster_centers_)), _FLOOR)
 
 
 def _to_unit(rows: Floats) -> Scale:
@@ -257,43 +237,12 @@ def _rounded(values: npt.ArrayLike) -> Floats:
     return np.asarray(values, np.float32).astype(str).astype(np.float64)
 
 
-def _vector(values: Floats) -> Vector:
-    return tuple(values.tolist())
-
-
-def _matrix(values: Floats) -> Matrix:
-    return tuple(map(_vector, values))
+def _rows(values: Floats) -> tuple[Vector, ...]:
+    return tuple(map(tuple, values.tolist()))
 
 
 def warning_for(projection: str, mode: str) -> str | None:
     """Return a one-sentence objection to a scaling mode for a projection, or None."""
     if projection in ("pca", "kmeans-pca") and mode == "features":
-        return (
-            f"{projection} orders parameters by their variance, and scaling each by itself (features) undoes that; "
-            "across keeps it"
-        )
+        return f"{projection} orders parameters by variance, and mode features undoes that; across keeps it"
     return None
-
-
-def step_from_dict(values: object, n_in: int, where: str = "step.") -> Step:
-    """Read a step for vectors of `n_in` components; the inverse of `to_dict`.
-
-    Raises
-    ------
-    FormatError
-        If a field is invalid; the message names it, after `where`.
-    """
-    fields = Fields(values, where)
-    kind = fields.choice("kind", [step.kind for step in (Select, Scale, Affine, InverseDistance)])
-    if kind == Select.kind:
-        indices = fields.vector("indices", high=MAX_PARAMETERS)
-        if wrong := [index for index in indices if index != int(index) or not 0 <= index < n_in]:
-            fields.refuse("indices", f"{wrong[0]:g} is no index into {n_in} components")
-        return Select(tuple(map(int, indices)))
-    if kind == Scale.kind:
-        return Scale(fields.vector("gain", n_in), fields.vector("offset", n_in))
-    if kind == Affine.kind:
-        matrix = fields.matrix("matrix", n_in, None, high=MAX_PARAMETERS)
-        return Affine(matrix, fields.vector("offset", len(matrix[0])))
-    centroids = fields.matrix("centroids", None, n_in, high=MAX_PARAMETERS)
-    return InverseDistance(centroids, fields.number("floor", 1e-9, 1e9))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta, Struct
 
-from tfdeepviz.errors import InputError
-from tfdeepviz.mapping.fields import LIMIT, Fields, Vector
+from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.files import Finite
 
 SCALING_MODES = ("features", "across")
 SCALING_METHODS = ("standard", "minmax", "robust", "per-track")
@@ -32,9 +32,11 @@ _MAX_BOOST = 4.0
 #: `per-track` treats a row as a repetition if no parameter moved by at least this share of its range in training.
 REPEATED = 1e-4
 
+Vector = tuple[Finite, ...]
+Floats = npt.NDArray[np.float64]
 
-@dataclass(frozen=True)
-class Scaling:
+
+class Scaling(Struct, frozen=True, omit_defaults=True):
     """A fitted scaling: `clip(gain * y + offset, 0, 1)`, with one gain and offset per parameter.
 
     Every method is such an affine map, so this is all that a bundle stores and a client executes. Only `per-track` is
@@ -54,8 +56,19 @@ class Scaling:
     method: str
     gain: Vector
     offset: Vector
-    percentiles: tuple[float, float] | None = None
-    max_boost: float | None = None
+    percentiles: tuple[Finite, Finite] | None = None
+    max_boost: Annotated[float, Meta(ge=0, le=1e38)] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("mode", self.mode, SCALING_MODES)
+        check_choice("method", self.method, SCALING_METHODS)
+        if len(self.offset) != len(self.gain):
+            raise InputError(f"{len(self.gain)} gains and {len(self.offset)} offsets: one of each per parameter")
+        is_per_track = self.method == "per-track"
+        if (self.percentiles is not None, self.max_boost is not None) != (is_per_track, is_per_track):
+            raise InputError(f"method={self.method!r}: percentiles and max_boost belong to per-track")
+        if self.percentiles and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise InputError(f"percentiles={self.percentiles}: give two from 0 to 100 in ascending order")
 
     @classmethod
     def fit(cls, values: npt.ArrayLike, *, mode: str, method: str) -> Scaling:
@@ -78,10 +91,6 @@ class Scaling:
         InputError
             For an unknown mode or method, or values that are not finite.
         """
-        if mode not in SCALING_MODES:
-            raise InputError(f"mode={mode!r}: choose one of {', '.join(SCALING_MODES)}")
-        if method not in SCALING_METHODS:
-            raise InputError(f"method={method!r}: choose one of {', '.join(SCALING_METHODS)}")
         y = np.asarray(values, np.float64)
         if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
             raise InputError(f"values of shape {y.shape}: a scaling is fitted to finite rows of parameters")
@@ -96,9 +105,8 @@ class Scaling:
         gain = 1 / np.where(varies, spread, 1.0)
         offset = np.where(varies, target - gain * anchor, 0.5 - mean)
         gains, offsets = (tuple(np.broadcast_to(numbers, y.shape[1]).tolist()) for numbers in (gain, offset))
-        if method == "per-track":
-            return cls(mode, method, gains, offsets, _PERCENTILES, _MAX_BOOST)
-        return cls(mode, method, gains, offsets)
+        bounds = (_PERCENTILES, _MAX_BOOST) if method == "per-track" else (None, None)
+        return cls(mode, method, gains, offsets, *bounds)
 
     def for_track(self, values: npt.ArrayLike, moving: npt.ArrayLike | None = None) -> Scaling:
         """Fit `per-track` to a track, or to the part known so far; other methods are the same for all tracks.
@@ -130,34 +138,9 @@ class Scaling:
         offset[fitted] = 0.5 - gain[fitted] * (low + high) / 2
         return Scaling(self.mode, "robust", tuple(gain.tolist()), tuple(offset.tolist()))
 
-    def apply(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def apply(self, values: npt.ArrayLike) -> Floats:
         """Scale projected encodings [shape=(..., n_parameters)] to parameters of the same shape."""
         y = np.asarray(values, np.float64)
         if not y.ndim or y.shape[-1] != len(self.gain):
-            raise InputError(f"values of shape {y.shape}: the scaling is of {len(self.gain)} parameters")
+            raise InputError(f"values of shape {y.shape}: the scaling has {len(self.gain)} parameters")
         return np.clip(y * self.gain + self.offset, 0.0, 1.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {name: value for name, value in values.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, values: object, n_parameters: int, where: str = "scaling.") -> Scaling:
-        """Inverse of `to_dict`.
-
-        Raises
-        ------
-        FormatError
-            If a field is invalid; the message names it, after `where`.
-        """
-        fields = Fields(values, where)
-        mode = fields.choice("mode", SCALING_MODES)
-        method = fields.choice("method", SCALING_METHODS)
-        gain, offset = fields.vector("gain", n_parameters), fields.vector("offset", n_parameters)
-        if method != "per-track":
-            return cls(mode, method, gain, offset)
-        low, high = fields.vector("percentiles", 2)
-        if not 0 <= low < high <= 100:
-            fields.refuse("percentiles", f"[{low:g}, {high:g}] is not 0 ... 100 in order")
-        return cls(mode, method, gain, offset, (low, high), fields.number("max_boost", 0, LIMIT))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
-from tfdeepviz.errors import InputError
-from tfdeepviz.mapping.fields import Fields
+from tfdeepviz.errors import InputError, check_choice
 from tfdeepviz.mapping.motion import REST_RATE, Onsets
 
 INTERPOLATIONS = ("linear", "hold")
@@ -21,8 +19,7 @@ _ROUNDING = 1e-9
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class TimeSettings:
+class TimeSettings(Struct, frozen=True):
     """How parameters move in time.
 
     Attributes
@@ -39,8 +36,8 @@ class TimeSettings:
 
     Raises
     ------
-    FormatError
-        (An InputError) if a value is invalid; the message names it.
+    InputError
+        If a value is out of range.
     """
 
     interpolation: str = "linear"
@@ -50,33 +47,15 @@ class TimeSettings:
     look_ahead_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        _read(self.to_dict(), "time.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: object, where: str = "time.") -> TimeSettings:
-        """Inverse of `to_dict`.
-
-        Raises
-        ------
-        FormatError
-            If a field is invalid; the message names it, after `where`.
-        """
-        return cls(**_read(values, where))
-
-
-def _read(values: object, where: str) -> dict[str, Any]:
-    fields = Fields(values, where)
-    return {
-        "interpolation": fields.choice("interpolation", INTERPOLATIONS),
-        "attack": fields.number("attack", 0, 1),
-        "release": fields.number("release", 0, 1),
-        "tick_seconds": fields.number("tick_seconds", 0.001, 1),
-        "look_ahead_seconds": fields.number("look_ahead_seconds", -10, 10),
-    }
+        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
+        for name, low, high in (
+            ("attack", 0, 1),
+            ("release", 0, 1),
+            ("tick_seconds", 0.001, 1),
+            ("look_ahead_seconds", -10, 10),
+        ):
+            if not low <= getattr(self, name) <= high:  # also refuses NaN
+                raise InputError(f"{name}={getattr(self, name)}: give a number from {low} to {high}")
 
 
 def interpolate(
@@ -103,8 +82,7 @@ def interpolate(
     InputError
         For an unknown interpolation, no rows, or a number of times that differs from that of the rows.
     """
-    if interpolation not in INTERPOLATIONS:
-        raise InputError(f"interpolation={interpolation!r}: choose one of {', '.join(INTERPOLATIONS)}")
+    check_choice("interpolation", interpolation, INTERPOLATIONS)
     t, y, wanted = np.asarray(times, np.float64), np.asarray(rows, np.float64), np.asarray(at, np.float64)
     if t.ndim != 1 or y.ndim != 2 or len(t) != len(y) or not len(t):
         raise InputError(f"times of shape {t.shape} and rows of shape {y.shape}: a time for each row is expected")
