@@ -34,9 +34,9 @@ from tfdeepviz.export.registry import INDEX, entries, find, push
 from tfdeepviz.export.validate import validate
 from tfdeepviz.files import FormatError, read_json, remove_leftovers, sha256_file, write_json
 from tfdeepviz.locks import locked
+from tfdeepviz.models.evaluate import evaluate
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import Preset, load_preset, override
-from tfdeepviz.models.report import evaluate
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import N_COMPONENTS, EpochProgress, train
 from tfdeepviz.params import AUDIO_PRESETS, AudioParams

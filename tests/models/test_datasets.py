@@ -22,8 +22,8 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.files import FormatError
+from tfdeepviz.models.evaluate import evaluate
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.report import evaluate
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE

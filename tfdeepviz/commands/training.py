@@ -269,7 +269,7 @@ def _table(run: Run) -> list[str]:
 
 def _evaluate(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.models.report import evaluate
+    from tfdeepviz.models.evaluate import evaluate
     from tfdeepviz.models.run import Run
 
     page = evaluate(Run.load(args.run), PreparedDataset.load(args.dataset), args.split, out=args.out)

@@ -31,9 +31,10 @@ from tfdeepviz.mapping.encodings import encode_run, keras_encode
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
 from tfdeepviz.mapping.scaling import N_PARAMETERS
 from tfdeepviz.mapping.time import TimeSettings
-from tfdeepviz.models.evaluation import MIN_ENCODING_STD, CollapsedEncoderError, refuse_collapsed
+from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
 from tfdeepviz.provenance import code_version, command
+from tfdeepviz.reports.measures import MIN_ENCODING_STD
 
 # Share of the tolerance that quantization may use; the rest is left for the client's own rounding.
 _QUANTIZATION_SHARE = 0.8

@@ -14,12 +14,7 @@ from sklearn.decomposition import PCA
 
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.models.bottleneck import Bypass
-
-#: A component whose standard deviation over a split is lower counts as dead.
-MIN_ENCODING_STD = 0.05
-#: If exchanging encodings raises the loss by a smaller share, the decoder does not use them. The preset's thresholds
-#: state how much is required for publication.
-MIN_SHUFFLE_RISE = 0.1
+from tfdeepviz.reports.measures import MIN_ENCODING_STD, MIN_SHUFFLE_RISE
 
 #: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB for the paper's segments.
 MAX_PCA_SEGMENTS = 20_000

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: Confidence level of every reported interval.
-CONFIDENCE = 0.95
 #: A component of an encoding whose standard deviation over a split is lower counts as dead.
 MIN_ENCODING_STD = 0.05
 #: If exchanging encodings raises the loss by a smaller share, the decoder does not use them. The preset's thresholds

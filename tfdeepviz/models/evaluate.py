@@ -1,0 +1,78 @@
+"""Measure a finished run on a split of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import write_json
+from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
+from tfdeepviz.models.run import Run
+from tfdeepviz.models.tasks import AutoencoderTask
+from tfdeepviz.reports.confusion import Confusion
+from tfdeepviz.reports.run import Pictures, write_run_page
+
+
+def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
+    """Measure a finished run on a split of a dataset; write the figures as JSON, and a page beside them.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    dataset
+        The run's own dataset, or another one with the same features; genres that the run does not know are ignored.
+    split
+        One of `tfdeepviz.data.fma.SPLITS`.
+    out
+        Folder for `SPLIT.json`, `SPLIT.html` and, for a classifier, `SPLIT-confusion.png`; by default the run's
+        `evaluation`.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    FormatError
+        If the run is not finished, or the dataset does not fit it.
+    InputError
+        If the split holds nothing of use.
+    """
+    dataset.verify(only_changed=True)
+    task = run.task(dataset)
+    if split not in task.splits():
+        raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
+    model = run.load_model()
+    scores = task.evaluate(model, split)
+    parameters, examples = run.config["parameters"], task.examples(model, split)
+    n_encodings = task.n_encodings if isinstance(task, AutoencoderTask) else 1
+    try:
+        refuse_collapsed({split: scores}, split)
+        collapsed = False
+    except CollapsedEncoderError:
+        collapsed = True
+    evaluation = {
+        "run": {
+            **{"name": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
+            **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
+            **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
+            **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
+            **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.identity},
+            **{"seed": run.config["seed"], "code_version": run.config["code_version"]},
+        },
+        **{"split": split, "n_tracks": scores["n_tracks"], "n_segments": scores["n_segments"], "scores": scores},
+        "encoding": {"encoding_std": scores["encoding_std"], "collapsed": collapsed},
+        "history": run.history(),
+    }
+    out = run.path / "evaluation" if out is None else out
+    # Goes first and comes last: where it is, the other files say the same.
+    (out / f"{split}.json").unlink(missing_ok=True)
+    if "confusion" in scores:
+        Confusion.of(scores).draw(out / f"{split}-confusion.png")
+    pictures = None if examples is None else Pictures(examples[0], **examples[1])
+    write_run_page(evaluation, pictures, out / f"{split}.html")
+    write_json(out / f"{split}.json", evaluation)
+    return out / f"{split}.html"

@@ -1,0 +1,108 @@
+"""Confusion matrices: what a page shows of one, and one as a picture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from tfdeepviz.reports.charts import save_png
+from tfdeepviz.reports.tables import clean
+
+#: With more genres, counts in the cells would be too small to read.
+MAX_COUNTED_GENRES = 30
+
+_MAX_CONFUSIONS = 10
+_MAX_INCHES = 24.0
+_MAX_TITLE_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A confusion matrix of the genres that occur, as a right genre or as an answer.
+
+    Attributes
+    ----------
+    genres
+        Their titles.
+    counts, shares : np.ndarray [shape=(n, n)]
+        Tracks by right genre (row) and answer (column), and the same as shares of the row.
+    often
+        The most frequent confusions: right genre, answer and number of tracks.
+    rows
+        Scores of each genre, those with the most tracks first.
+    n_absent
+        Number of genres left out.
+    """
+
+    genres: list[str]
+    counts: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+    often: list[tuple[str, str, int]]
+    rows: list[dict[str, Any]]
+    n_absent: int
+
+    @classmethod
+    def of(cls, scores: Mapping[str, Any]) -> Confusion:
+        """Take the matrix from the scores of `score_classifier`."""
+        counts = np.asarray(scores["confusion"], np.int64)
+        occurs = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+        genres = [scores["genres"][i] for i in occurs]
+        counts = counts[np.ix_(occurs, occurs)]
+        wrong = counts * ~np.eye(len(counts), dtype=bool)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
+        pairs = (divmod(int(i), len(counts)) for i in order)
+        return cls(
+            genres=genres,
+            counts=counts,
+            shares=counts / np.maximum(1, counts.sum(axis=1, keepdims=True)),
+            often=[(genres[i], genres[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]],
+            rows=sorted((scores["per_genre"][i] for i in occurs), key=lambda row: -row["n_tracks"]),
+            n_absent=len(scores["genres"]) - len(genres),
+        )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether there is room for numbers in the cells."""
+        return len(self.genres) <= MAX_COUNTED_GENRES
+
+    def draw(self, path: Path) -> None:
+        """Draw the matrix as PNG: shares of each row as colours and, if there is room, numbers of tracks in the cells.
+
+        Equal matrices give equal bytes.
+        """
+        n = len(self.genres)
+        cell = min(0.42 if self.is_counted else 0.16, _MAX_INCHES / n)
+        # The cells fill the figure; what stands around them is added when it is saved.
+        figure = Figure(figsize=(n * cell, n * cell))
+        axes = figure.add_axes((0, 0, 1, 1))
+        colours = LinearSegmentedColormap.from_list("share", ["#ffffff", "#f3cf8a", "#c9791f", "#5c2b05"])
+        axes.pcolormesh(self.shares, cmap=colours, vmin=0, vmax=1, edgecolors="#d9d4dc", linewidth=0.5)
+        axes.invert_yaxis()
+        # Titles are text, whatever dollar signs they hold.
+        style: dict[str, Any] = {"fontsize": min(9.0, 0.75 * 72 * cell), "parse_math": False}
+        genres, middles = [clean(genre, _MAX_TITLE_CHARACTERS) for genre in self.genres], np.arange(n) + 0.5
+        axes.set_xticks(middles, genres, rotation=90, **style)
+        axes.set_yticks(middles, genres, **style)
+        axes.set_xlabel("answer")
+        axes.set_ylabel("right genre")
+        axes.xaxis.set_label_position("top")
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        axes.spines[:].set_visible(False)
+        if self.is_counted:
+            for row, column in zip(*self.counts.nonzero(), strict=True):
+                text = f"{self.counts[row, column]:,}"
+                colour = "white" if self.shares[row, column] > 0.5 else "#1d1a24"
+                fitting = min(9.0, 1.4 * 72 * cell / max(3, len(text)))
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=fitting)
+        with warnings.catch_warnings():
+            # Titles in scripts that matplotlib's font lacks become boxes; the page has them as text.
+            warnings.filterwarnings("ignore", message="Glyph")
+            save_png(figure, path, dpi=150 if self.is_counted else 100, bbox_inches="tight")
