@@ -21,6 +21,9 @@ DEV := $(VENV)/.dev
 NODE := $(FRONTEND)/node_modules/.package-lock.json
 STATIC := webapp/static/index.html
 
+SUITS_TENSORFLOW := $(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) or sys.exit( \
+	"error: TensorFlow needs Python 3.11 or 3.12: rm -r $(VENV) && make $(MAKECMDGOALS) PYTHON=python3.11")'
+
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -76,11 +79,13 @@ build: $(STATIC) ## the front end and the embeddable library, into webapp/static
 
 .PHONY: wheel
 wheel: $(STATIC) | $(VENV)/bin/python ## the package with the front end, the models and the demo tracks, into dist
+	$(SUITS_TENSORFLOW)
 	rm -rf build/lib build/bdist.*
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 $(VENV)/bin/python:
-	$(call quote,$(PYTHON)) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("error: Python 3.10 or newer is needed; name one: make play PYTHON=python3.11")'
+	$(call quote,$(PYTHON)) -c 'import sys; sys.version_info >= (3, 10) or sys.exit( \
+		"error: this needs Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=python3.11")'
 	$(call quote,$(PYTHON)) -m venv $(VENV)
 
 $(SERVE): setup.cfg constraints.txt | $(VENV)/bin/python
@@ -88,7 +93,7 @@ $(SERVE): setup.cfg constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(DEV): setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) or sys.exit("error: TensorFlow needs Python 3.11 or 3.12: rm -r $(VENV) && make setup PYTHON=python3.11")'
+	$(SUITS_TENSORFLOW)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(SERVE)
 

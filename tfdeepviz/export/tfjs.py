@@ -155,5 +155,5 @@ def _tensorflowjs(module: str) -> Any:
         return import_module(f"tensorflowjs.{module}")
     except ImportError as error:
         raise MissingExtraError(
-            f"exporting needs tensorflowjs ({error}); install it with pip install 'tfdeepviz[export]'"
+            f"exporting needs tensorflowjs ({error}): pip install 'tfdeepviz[export]', on Python 3.11"
         ) from error
