@@ -267,12 +267,15 @@ def _push(args: argparse.Namespace) -> None:
 
 def _registry(args: argparse.Namespace) -> None:
     from tfdeepviz.export.registry import entries, find, prune, rollback, verify
+    from tfdeepviz.reports.tables import Table
 
     folder = place(args, "registry", writable=args.action in ("rollback", "prune"))
     if args.action == "list":
-        for entry in entries(folder):
-            versions = ", ".join(f"[{v}]" if v == entry.latest else str(v) for v in entry.versions)
-            print(f"{entry.name:<20} {versions:<16} {entry.title}")
+        rows = [
+            (entry.name, ", ".join(f"[{v}]" if v == entry.latest else str(v) for v in entry.versions), entry.title)
+            for entry in entries(folder)
+        ]
+        print(Table(("bundle", "versions", "title"), rows, n_left=3).text())
     elif args.action == "show":
         bundle = find(folder, args.name, args.version)
         blessing = bundle.blessing

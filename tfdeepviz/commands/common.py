@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfdeepviz.errors import InputError
+from tfdeepviz.reports.measures import MEASURES
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -85,15 +86,7 @@ class EpochBars:
     def end_epoch(self, row: dict[str, float]) -> None:
         """Show the epoch's metrics and close the bar."""
         values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
-        if "val_polled_accuracy" in row:
-            values["tracks"] = f"{row['val_polled_accuracy']:.0%}"
-        if "val_self_retrieval" in row:
-            values["songs"] = f"{row['val_self_retrieval']:.0%}"
-        if "shuffle_rise" in row:
-            values["code"] = f"{row['shuffle_rise']:+.0%}"
-        if "min_correlation" in row:
-            values["teacher"] = f"{row['min_correlation']:.3f}"
-        values["std"] = f"{row['min_encoding_std']:.2f}"
+        values |= {one.label: one.text(row[one.column]) for one in MEASURES if one.label and one.column in row}
         self.bar.set_postfix(values)
         self.bar.close()
         if row["dead_components"]:

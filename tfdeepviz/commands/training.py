@@ -156,8 +156,9 @@ def _presets(args: argparse.Namespace) -> None:
 
     from tfdeepviz.models.build import count_parameters
     from tfdeepviz.models.presets import load_preset, preset_names
+    from tfdeepviz.reports.tables import Table
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in preset_names():
         preset = load_preset(name)
         counts = count_parameters(preset)
@@ -173,17 +174,13 @@ def _presets(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(rows, indent=2))
         return
-    width = max(map(len, preset_names()))
-    print(
-        f"{'name':<{width}} {'kind':<12} {'recipe':<7} {'parameters':>11} {'to encoding':>11} {'encoding':>9} "
-        f"{'every':>6}  layer"
-    )
-    for row in rows:
-        print(
-            f"{row['name']:<{width}} {row['kind']:<12} {row['recipe']:<7} {row['trainable_parameters']:>11,} "
-            f"{row['parameters_to_encoding']:>11,} {row['encoding_size']:>9,} {row['step_seconds']:>4.2f} s  "
-            f"{row['encoder_layer'] or 'bottleneck'}"
-        )
+    heads = ("name", "kind", "recipe", "parameters", "to encoding", "encoding", "every", "layer")
+    names = ("name", "kind", "recipe", "trainable_parameters", "parameters_to_encoding", "encoding_size")
+    cells = [
+        [*(row[name] for name in names), f"{row['step_seconds']:.2f} s", row["encoder_layer"] or "bottleneck"]
+        for row in rows
+    ]
+    print(Table(heads, cells, n_left=3).text())
 
 
 def _preset(name: str, args: argparse.Namespace) -> Preset:
@@ -227,44 +224,23 @@ def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
     options |= {"seed": args.seed, "deterministic": args.deterministic, "distribute": args.distribute}
     with notifying(args.notify, what=f"{args.out.name}: {preset.name}") as lines:
         run = train(preset, PreparedDataset.load(args.dataset), args.out, progress=Progress(), **options)
-        lines += _table(run)
+        lines += _table(run).splitlines()
     print("\n".join(lines))
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
 
 
-#: Columns of the table printed after training: metric, heading and format.
-_COLUMNS = (
-    ("mse", "MSE", ".5f"),
-    ("mean_mse", "mean", ".5f"),
-    ("pca_mse", "PCA", ".5f"),
-    ("shuffle_rise", "codes exchanged", "+.1%"),
-    ("segment_accuracy", "segments", ".3f"),
-    ("polled_accuracy", "polled", ".3f"),
-    ("pooled_accuracy", "pooled", ".3f"),
-    ("macro_f1", "macro F1", ".3f"),
-    ("majority_baseline", "majority", ".3f"),
-    ("self_retrieval", "songs recognised", ".3f"),
-    ("chance", "by guessing", ".3f"),
-    ("between_share", "variance between songs", ".3f"),
-    ("contrastive_loss", "loss", ".3f"),
-)
-
-
-def _table(run: Run) -> list[str]:
+def _table(run: Run) -> str:
     """Format a run's metrics as a table with one line per split."""
-    lines: list[str] = []
-    for split, measured in run.metrics().items():
-        columns = [column for column in _COLUMNS if column[0] in measured]
-        if not lines:
-            headings = [heading.rjust(9) for _, heading, _ in columns] + ["smallest std"]
-            headings += ["correlation"] if "correlation" in measured else []
-            lines.append(" ".join(["split".rjust(10), *headings]))
-        cells = [format(measured[name], form).rjust(max(9, len(heading))) for name, heading, form in columns]
-        cells.append(f"{min(measured['encoding_std']):12.3f}")
-        if "correlation" in measured:
-            cells.append(f"{min(measured['correlation']):11.3f}")
-        lines.append(f"{split:>10} " + " ".join(cells))
-    return lines
+    from tfdeepviz.reports.measures import numbers, of_kind
+    from tfdeepviz.reports.tables import Table
+
+    by_split = {split: numbers(measured) for split, measured in run.metrics().items()}
+    known = {name for values in by_split.values() for name in values}
+    measures = [measure for measure in of_kind(run.preset.kind) if measure.in_summary and measure.name in known]
+    rows = [
+        (split, *(measure.text(values.get(measure.name)) for measure in measures)) for split, values in by_split.items()
+    ]
+    return Table(("split", *(measure.heading for measure in measures)), rows).text()
 
 
 def _evaluate(args: argparse.Namespace) -> None:

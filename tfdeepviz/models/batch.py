@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import os
 import re
 import signal
@@ -22,6 +21,8 @@ from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
+from tfdeepviz.reports.measures import KINDS, Measure, of_kind
+from tfdeepviz.reports.tables import Cell, Table
 
 Status = Literal["done", "failed", "not finished", "not begun"]
 
@@ -33,34 +34,6 @@ _MAX_LINE_CHARACTERS = 10_000
 _MAX_REASON_CHARACTERS = 300
 
 _SPLITS = ("test", "validation", "training")
-_KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers", "contrastive": "Song encoders"}
-#: Metrics per kind: name, heading and format. Missing values leave the cell empty.
-_METRICS = {
-    "autoencoder": (
-        ("mse", "MSE", ".5f"),
-        ("mean_mse", "MSE of the mean", ".5f"),
-        ("pca_mse", "MSE of PCA", ".5f"),
-        ("mse_to_pca", "MSE / PCA's", ".3f"),
-        ("alone_mse_to_pca", "from the encoding alone / PCA's", ".3f"),
-        ("shuffle_rise", "codes exchanged", "+.1%"),
-        ("min_encoding_std", "smallest std", ".3f"),
-    ),
-    "classifier": (
-        ("polled_accuracy", "polled accuracy", ".3f"),
-        ("pooled_accuracy", "pooled accuracy", ".3f"),
-        ("top_3_accuracy", "top 3", ".3f"),
-        ("macro_f1", "macro F1", ".3f"),
-        ("majority_baseline", "commonest genre", ".3f"),
-        ("min_encoding_std", "smallest std", ".3f"),
-    ),
-    "contrastive": (
-        ("self_retrieval", "songs recognised", ".3f"),
-        ("chance", "by guessing", ".3f"),
-        ("between_share", "variance between songs", ".3f"),
-        ("contrastive_loss", "contrastive loss", ".3f"),
-        ("min_encoding_std", "smallest std", ".3f"),
-    ),
-}
 
 
 class BatchError(TfdeepvizError, RuntimeError):
@@ -376,8 +349,11 @@ def _read(path: Path) -> _Row:
 
 def _with_metrics(row: _Row, by_split: dict[str, Any]) -> _Row:
     split = next((split for split in _SPLITS if split in by_split), "training")
-    measured = {**by_split[split], "min_encoding_std": min(by_split[split]["encoding_std"])}
-    names = [name for name, _, _ in _METRICS[row.result.kind]]
+    measured = by_split[split]
+    values = {**measured, "min_encoding_std": min(measured["encoding_std"])}
+    if "correlation" in measured:
+        values["min_correlation"] = min(measured["correlation"])
+    names = [measure.name for measure in _columns(row.result.kind)]
     intervals = {name: pair for name, pair in measured.get("intervals", {}).items() if name in names}
     return replace(
         row,
@@ -385,74 +361,59 @@ def _with_metrics(row: _Row, by_split: dict[str, Any]) -> _Row:
         split=split,
         n_tracks=int(measured["n_tracks"]),
         n_segments=int(measured["n_segments"]),
-        metrics={name: float(measured[name]) for name in names if name in measured},
+        metrics={name: float(values[name]) for name in names if name in values},
         intervals={name: (float(low), float(high)) for name, (low, high) in intervals.items()},
     )
 
 
+def _columns(kind: str) -> list[Measure]:
+    return [measure for measure in of_kind(kind) if measure.in_summary]
+
+
 def _write_summary(out: Path, rows: Sequence[_Row]) -> None:
     with atomic_path(out / "summary.md") as temporary:
-        temporary.write_text(_markdown(rows), encoding="utf-8", errors="backslashreplace")
-    with (
-        atomic_path(out / "summary.csv") as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        lines = [_csv(row) for row in rows]
-        writer = csv.DictWriter(file, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
+        temporary.write_text(_markdown(rows), encoding="utf-8")
+    lines = [_csv(row) for row in rows]
+    Table(list(lines[0]), [list(line.values()) for line in lines]).write_csv(out / "summary.csv")
 
 
-def _csv(row: _Row) -> dict[str, Any]:
+def _csv(row: _Row) -> dict[str, Cell]:
     result = row.result
-    line: dict[str, Any] = {
+    line: dict[str, Cell] = {
         **{"name": result.name, "status": result.status, "reason": result.reason, "kind": result.kind},
         **{"trainable_parameters": row.trainable, "parameters_to_encoding": row.to_encoding, "epochs": row.epochs},
         **{"median_seconds_per_epoch": row.seconds_per_epoch, "split": row.split},
         **{"n_tracks": row.n_tracks, "n_segments": row.n_segments},
     }
     # The columns do not depend on the batch, so that summaries can be concatenated.
-    for metrics in _METRICS.values():
-        for name, _, _ in metrics:
-            low, high = row.intervals.get(name, (None, None))
-            line |= {name: row.metrics.get(name), f"{name}_low": low, f"{name}_high": high}
+    for name in dict.fromkeys(measure.name for kind in KINDS for measure in _columns(kind)):
+        low, high = row.intervals.get(name, (None, None))
+        line |= {name: row.metrics.get(name), f"{name}_low": low, f"{name}_high": high}
     return line
 
 
 def _markdown(rows: Sequence[_Row]) -> str:
-    tables = []
-    for kind, title in _KINDS.items():
+    heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds an epoch", "split"]
+    parts = []
+    for kind, title in KINDS.items():
         chosen = [row for row in rows if row.result.kind == kind]
+        measures = [measure for measure in _columns(kind) if any(measure.name in row.metrics for row in chosen)]
         if chosen:
-            metrics = _METRICS[kind]
-            heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds an epoch", "split"]
-            heads += ["tracks", "segments", *(head for _, head, _ in metrics)]
-            lines = [_line(heads), _line(["---"] * len(heads)), *(_line(_cells(row)) for row in chosen)]
-            tables.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
-    text = "\n".join(tables)
+            columns = [*heads, "tracks", "segments", *(measure.heading for measure in measures)]
+            table = Table(columns, [_cells(row, measures) for row in chosen], n_left=2)
+            parts.append(f"## {title}\n\n{table.markdown()}\n")
     if any(row.intervals for row in rows):
-        text += "\nIn brackets: 95 % confidence intervals.\n"
-    return text
+        parts.append("In brackets: 95% confidence intervals.\n")
+    return "\n".join(parts)
 
 
-def _cells(row: _Row) -> list[str]:
-    def whole(value: int | None) -> str:
-        return "" if value is None else f"{value:,}"
-
-    cells = [row.result.name, row.result.status + (f": {row.result.reason}" if row.result.reason else "")]
-    cells += [whole(row.trainable), whole(row.to_encoding), whole(row.epochs)]
-    cells += ["" if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.1f}", row.split or ""]
-    cells += [whole(row.n_tracks), whole(row.n_segments)]
-    for name, _, spec in _METRICS[row.result.kind]:
-        cell = "" if name not in row.metrics else f"{row.metrics[name]:{spec}}"
-        if name in row.intervals:
-            low, high = row.intervals[name]
-            cell += f" [{low:{spec}}, {high:{spec}}]"
-        cells.append(cell)
+def _cells(row: _Row, measures: Iterable[Measure]) -> list[Cell]:
+    status = row.result.status + (f": {row.result.reason}" if row.result.reason else "")
+    seconds = None if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.1f}"
+    cells: list[Cell] = [row.result.name, status, row.trainable, row.to_encoding, row.epochs, seconds, row.split]
+    cells += [row.n_tracks, row.n_segments]
+    for measure in measures:
+        value, interval = row.metrics.get(measure.name), row.intervals.get(measure.name)
+        brackets = "" if interval is None else f" ({measure.interval(interval)})"
+        cells.append(None if value is None else f"{measure.text(value)}{brackets}")
     return cells
-
-
-def _line(cells: Iterable[str]) -> str:
-    # Names and reasons are untrusted text, which must neither end a cell nor become HTML.
-    escaped = (cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"

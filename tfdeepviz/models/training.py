@@ -15,8 +15,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
@@ -32,6 +30,7 @@ from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.run import History, Run, load_model
 from tfdeepviz.models.tasks import Task, create_task
 from tfdeepviz.provenance import code_version, command
+from tfdeepviz.reports.run import draw_history
 
 #: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
 N_COMPONENTS = 10
@@ -292,7 +291,7 @@ def _save_epoch(run: Run, model: keras.Model, history: History) -> None:
     for path in run.checkpoints():
         if path not in kept:
             path.unlink()
-    plot_history(history, run.path / "learning_curve.png")
+    draw_history(history, run.path / "learning_curve.png")
     events = tf.summary.create_file_writer(os.fsencode(run.path / "tensorboard"))
     with events.as_default():
         for name, value in history[-1].items():
@@ -314,34 +313,3 @@ def _finish(run: Run, task: Task) -> None:
     _save_model(model, run.model_path)
     _save_model(task.encoder(model), run.encoder_path)
     write_json(run.metrics_path, metrics)
-
-
-_CURVES = {
-    "loss": "training loss",
-    "val_loss": "validation loss",
-    "val_accuracy": "segments right",
-    "val_polled_accuracy": "tracks right, polled",
-    "val_self_retrieval": "songs recognised",
-    "shuffle_rise": "rise of the loss, codes exchanged",
-    "min_encoding_std": "smallest std of a component",
-    "min_correlation": "lowest correlation with the teacher",
-}
-
-
-def plot_history(history: History, path: Path) -> None:
-    """Plot a run's losses and, below them, accuracy and encoding metrics, as PNG."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    losses, rest = figure.subplots(2, sharex=True)
-    epochs = [row["epoch"] for row in history]
-    for name, label in _CURVES.items():
-        if name in history[0]:
-            axes = losses if "loss" in name else rest
-            axes.plot(epochs, [row[name] for row in history], "o-", markersize=3, label=label)
-    losses.set(yscale="log")
-    rest.set(xlabel="epoch", ylim=(0, None))
-    rest.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (losses, rest):
-        axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")

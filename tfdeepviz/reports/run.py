@@ -12,11 +12,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.reports.charts import Chart, bars, lines, picture
+from tfdeepviz.reports.charts import Chart, bars, lines, picture, save_png
 from tfdeepviz.reports.confusion import Confusion
-from tfdeepviz.reports.measures import KINDS, MIN_ENCODING_STD, VALIDATION_LOSS, Measure, of_kind, three_digits
+from tfdeepviz.reports.measures import (
+    KINDS,
+    MEASURES,
+    MIN_ENCODING_STD,
+    VALIDATION_LOSS,
+    Measure,
+    of_kind,
+    three_digits,
+)
 from tfdeepviz.reports.pages import signed, write_page
 from tfdeepviz.reports.tables import Table
 
@@ -130,6 +140,25 @@ def write_run_page(evaluation: Mapping[str, Any], pictures: Pictures | None, out
         preset_file=preset_file,
         command=f"tfdeepviz train {shlex.quote(preset_file)} --dataset DATASET --out RUN --seed {run['seed']}",
     )
+
+
+def draw_history(history: _History, path: Path) -> None:
+    """Plot a run's losses and, below them, its other measures over the epochs, as PNG."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    losses, others = figure.subplots(2, sharex=True)
+    curves = [(losses, "loss", "training loss"), (losses, VALIDATION_LOSS, "validation loss")]
+    columns = {measure.column: measure.title for measure in MEASURES}
+    curves += [(others, column, title) for column, title in columns.items() if column not in ("", VALIDATION_LOSS)]
+    for axes, column, title in curves:
+        if points := _points(history, column):
+            axes.plot(list(points), list(points.values()), "o-", markersize=3, label=title)
+    losses.set(yscale="log")
+    others.set(xlabel="epoch", ylim=(0, None))
+    others.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (losses, others):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    save_png(figure, path, dpi=110)
 
 
 @dataclass(frozen=True)
