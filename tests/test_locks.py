@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -38,16 +37,12 @@ def test_the_second_in_a_folder_says_that_the_first_is_at_work(
 ) -> None:
     """The first of each begins and ends; while somebody holds its folder, the same command is refused."""
     root = make_fma(tmp_path / "fma", {2: "training"}, seconds=1.5)
-    (tmp_path / "space.json").write_text(
-        json.dumps({"preset": "ae-compact", "parameters": {"model.kernel_size": {"values": [3, 5]}}, "epochs": 1})
-    )
     dataset = ["--dataset", str(two_genres.path)]
     small = ["--epochs", "1", "--set", "model.n_initial_filters=1", "--set", "batch_size=8"]
     for name, arguments in {
         "prepared": ["prepare", "--fma-root", str(root), "--out"],
         "run": ["train", "ae-compact", *dataset, *small, "--out"],
         "runs": ["batch", "ae-compact", *dataset, *small, "--out"],
-        "search": ["tune", str(tmp_path / "space.json"), *dataset, "--trials", "1", "--out"],
         "demo": ["demo-corpus", "--tracks", "1", "--seconds", "1"],
     }.items():
         out = tmp_path / name

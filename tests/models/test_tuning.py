@@ -1,33 +1,34 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from keras_tuner.src.tuners import bayesian
+from optuna.storages.journal import JournalFileBackend
 
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
-from tfdeepviz.files import FormatError, write_json
+from tfdeepviz.files import FormatError, convert, write_json
 from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters
-from tfdeepviz.models.presets import Preset, load_preset
+from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.run import Run
+from tfdeepviz.models.search_space import Space
 from tfdeepviz.models.training import EpochProgress
-from tfdeepviz.models.tuning import ALGORITHMS, Parameter, Space, Trial, TrialProgress, Tuning, tune
+from tfdeepviz.models.tuning import ALGORITHMS, Search, Trial, TrialProgress, tune
 from tfdeepviz.models.tuning_report import report
 from tfdeepviz.params import LIVE
-
-# KerasTuner calls threading.currentThread.
 
 TINY = {
     "name": "tiny",
@@ -48,7 +49,7 @@ PARAMETERS: dict[str, Any] = {
 
 
 def space(parameters: dict[str, Any] = PARAMETERS, **values: Any) -> Space:
-    return Space.from_dict({"preset": TINY, "parameters": parameters, **values})
+    return convert({"preset": TINY, "parameters": parameters, **values}, Space, "space")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,8 @@ class Landscape:
         rate = preset.optimizer["learning_rate"]
         distance = (math.log10(rate) + 3) ** 2 + 0.1 * preset.model["n_pools"] + 0.01 * preset.batch_size
         for epoch in range(len(run.history()) + 1, preset.epochs + 1):
+            if progress is not None:
+                progress.start_epoch(epoch, preset.epochs, 1)
             if self.stop_at == len(self.trained):
                 raise KeyboardInterrupt
             if (error := self.fail(preset)) is not None:
@@ -87,6 +90,8 @@ class Landscape:
                 if epoch == 1:
                     file.write("epoch,loss,val_loss,seconds\n")
                 file.write(f"{epoch},1.0,{distance + 1 / epoch},2.5\n")
+            if progress is not None:
+                progress.end_epoch(run.history()[-1])
         return run
 
 
@@ -110,15 +115,13 @@ def _count_once(preset: Preset, **sizes: Any) -> ParameterCounts:
 def landscape(monkeypatch: pytest.MonkeyPatch) -> Landscape:
     stand_in = Landscape()
     monkeypatch.setattr(tuning, "train", stand_in)
-    # What takes long and changes nothing here: counting anew, freeing memory, and polishing each of 50 candidates.
+    # What takes long and changes nothing here: counting anew, and freeing memory.
     monkeypatch.setattr(tuning, "count_parameters", _count_once)
     monkeypatch.setattr(keras.utils, "clear_session", lambda free_memory: None)
-    optimize = SimpleNamespace(minimize=lambda f, x0, **_: SimpleNamespace(x=x0, fun=f(x0)))
-    monkeypatch.setattr(bayesian, "scipy", SimpleNamespace(optimize=optimize))
     return stand_in
 
 
-def outcome(result: Tuning) -> list[tuple[Any, ...]]:
+def outcome(result: Search) -> list[tuple[Any, ...]]:
     return [(t.number, t.status, t.values, t.val_loss, t.epochs, t.trainable_parameters) for t in result.trials]
 
 
@@ -131,7 +134,7 @@ def test_interrupted_anywhere_and_resumed_gives_the_same_trials(
     wanted: dict[str, Any] = {"n_trials": 13, "algorithm": algorithm, "seed": 5}
     whole = tune(space(parameters, epochs=4, factor=2), dataset, tmp_path / "whole", **wanted)
     assert [trial.number for trial in whole.trials] == list(range(13))
-    assert {trial.status for trial in whole.trials} == {"finished"}
+    assert {trial.status for trial in whole.trials} <= {"finished", "stopped"}
     trained = landscape.trained.copy()
     assert len(set(trained)) == len(trained)
 
@@ -139,7 +142,6 @@ def test_interrupted_anywhere_and_resumed_gives_the_same_trials(
     for landscape.stop_at in (0, 1, 6, len(trained) - 3):
         with pytest.raises(KeyboardInterrupt):
             tune(space(parameters, epochs=4, factor=2), dataset, tmp_path / "parts", **wanted)
-    assert Tuning.load(tmp_path / "parts").trials[-1].status == "unfinished"
     landscape.stop_at = None
     parts = tune(space(parameters, epochs=4, factor=2), dataset, tmp_path / "parts", **wanted)
     assert outcome(parts) == outcome(whole)
@@ -156,20 +158,21 @@ def test_killed_before_any_write_and_resumed_gives_the_same_trials(
     small = space({"batch_size": {"values": [2, 4, 8, 16]}, "model.n_pools": {"values": [3, 4]}}, factor=2)
     wanted: dict[str, Any] = {"n_trials": 3, "algorithm": algorithm, "seed": 2}
     whole = outcome(tune(small, dataset, tmp_path / "whole", **wanted))
-    assert {status for _, status, *_ in whole} == {"finished", "failed"}
-    for n_writes in range(1, 30):
+    assert "failed" in {status for _, status, *_ in whole}
+    append = JournalFileBackend.append_logs
+    for n_writes in range(30):
         left = n_writes
 
-        def write_or_die(path: Path, value: Any) -> None:
+        def append_or_die(backend: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
             nonlocal left
             left -= 1
             if left < 0:
                 raise KeyboardInterrupt
-            write_json(path, value)
+            append(backend, logs)
 
         out = tmp_path / str(n_writes)
         with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-            patch.setattr(tuning, "write_json", write_or_die)
+            patch.setattr(JournalFileBackend, "append_logs", append_or_die)
             tune(small, dataset, out, **wanted)
         assert outcome(tune(small, dataset, out, **wanted)) == whole
     assert left >= 0
@@ -206,31 +209,67 @@ def test_bayesian_keeps_to_the_bounds_where_its_optimum_is_outside(
     assert len(result.trials) == 10
     assert {trial.values["model.n_pools"] for trial in result.trials} <= {3, 4}
     assert all(trial.trainable_parameters <= 5_000 for trial in result.trials)
-    assert result.best is not None and result.best.values["model.n_pools"] == 3
+    assert result.ranking[0].values["model.n_pools"] == 3
 
 
-def test_hyperband_lets_the_best_go_on_in_their_runs(
-    dataset: PreparedDataset, landscape: Landscape, tmp_path: Path
-) -> None:
-    result = tune(space(epochs=9), dataset, tmp_path / "out", n_trials=13, algorithm="hyperband")
-    first, second, last = result.trials[:9], result.trials[9:12], result.trials[12]
-    assert {trial.epochs for trial in first} == {1} and {trial.epochs for trial in second} == {3} and last.epochs == 9
-    best = sorted(first, key=lambda trial: trial.val_loss or math.inf)[:3]
-    assert [trial.run for trial in second] == [trial.run for trial in best]
-    assert last.run == best[0].run and last.values == best[0].values
-    assert (second[0].seconds, last.seconds, last.preset.epochs) == (5.0, 15.0, 9)
-    assert len(list((tmp_path / "out" / "trials").iterdir())) == 9
-
-
-def test_hyperband_draws_others_for_failed_trials(
-    dataset: PreparedDataset, landscape: Landscape, tmp_path: Path
-) -> None:
-    landscape.fail = lambda preset: ArithmeticError("the loss is nan") if preset.model["n_pools"] == 4 else None
+def test_hyperband_stops_poor_trials_early(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:
+    landscape.fail = lambda preset: ArithmeticError("the loss is nan") if preset.batch_size == 8 else None
     result = tune(space(epochs=9), dataset, tmp_path / "out", n_trials=40, algorithm="hyperband")
-    n_failed = sum(trial.status == "failed" for trial in result.trials)
-    assert n_failed > 0
-    assert sum(trial.epochs == 9 for trial in result.trials) >= 1
-    assert [trial.status for trial in result.trials if trial.epochs == 3][:3] == ["finished"] * 3
+    by_status: dict[str, list[Trial]] = {}
+    for trial in result.trials:
+        by_status.setdefault(trial.status, []).append(trial)
+    assert {status: {trial.epochs for trial in trials} for status, trials in by_status.items()} == {
+        "finished": {9},
+        "stopped": {1, 3},
+        "failed": {0},
+    }
+    assert len(by_status["stopped"]) > 2 * len(by_status["finished"])
+    assert len(landscape.trained) == sum(trial.epochs for trial in result.trials)
+    # At the same epoch, what was stopped was worse than the best that went on.
+    losses = [Run.load(trial.run).history()[0]["val_loss"] for trial in by_status["stopped"] if trial.epochs == 1]
+    assert min(losses) > min(Run.load(trial.run).history()[0]["val_loss"] for trial in by_status["finished"])
+    assert result.ranking[0].status == "finished"
+    assert [trial.val_loss for trial in by_status["stopped"]] == [
+        min(row["val_loss"] for row in Run.load(trial.run).history()) for trial in by_status["stopped"]
+    ]
+
+
+def test_workers_share_a_search(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:
+    """A second worker, which starts in the middle of the first one's third epoch, does all other trials."""
+    wanted: dict[str, Any] = {"n_trials": 6, "seed": 3}
+    alone = tune(space(), dataset, tmp_path / "alone", **wanted)
+    others: list[list[Trial]] = []
+
+    class Second(TrialProgress):
+        def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+            if len(landscape.trained) == 14 and not others:
+                others.append([])
+                others[0] = tune(space(), dataset, tmp_path / "shared", **wanted).trials
+
+    shared = tune(space(), dataset, tmp_path / "shared", progress=Second(), **wanted)
+    assert [trial.status for trial in others[0]] == ["finished", "unfinished", *["finished"] * 4]
+    assert outcome(shared) == outcome(alone)
+    assert sorted(landscape.trained[12:]) == sorted(landscape.trained[:12])
+
+
+@pytest.mark.slow
+def test_processes_share_a_search(dataset: PreparedDataset, tmp_path: Path) -> None:
+    """Two processes with a journal between them; each draws what the other one has not."""
+    code = (
+        "import sys; from pathlib import Path; from tests.models import test_tuning as t;"
+        "from tfdeepviz.data.prepared import PreparedDataset; from tfdeepviz.models import tuning;"
+        "landscape = t.Landscape(); tuning.train = landscape; tuning.count_parameters = t._count_once;"
+        "tuning.tune(t.space(), PreparedDataset.load(Path(sys.argv[1])), Path(sys.argv[2]), n_trials=30);"
+        "print(len(landscape.trained))"
+    )
+    command = [sys.executable, "-c", code, str(dataset.path), str(tmp_path / "out")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    trained = [int(process.communicate()[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sum(trained) == 60
+    result = tune(space(), dataset, tmp_path / "out", n_trials=30)
+    assert {trial.status for trial in result.trials} == {"finished"}
+    assert len({json.dumps(trial.values) for trial in result.trials}) == len(result.trials) == 30
 
 
 def test_failed_trials_are_noted_and_the_search_goes_on(
@@ -306,118 +345,124 @@ def test_another_search_is_refused(dataset: PreparedDataset, landscape: Landscap
         tune(space(), dataset, tmp_path / "new", n_trials=1, algorithm="grid")
     with pytest.raises(ValueError, match="n_trials=0"):
         tune(space(), dataset, tmp_path / "new", n_trials=0)
-    with pytest.raises(FormatError, match="no search"):
-        report(tmp_path / "mine")
+    (tmp_path / "out" / "oracle").mkdir()
+    with pytest.raises(FormatError, match=r"search of version 0.1.* `tfdeepviz tune SPACE .* another folder"):
+        tune(space(), dataset, tmp_path / "out", n_trials=1)
+
+
+class _Deep(str):
+    """Nested so deep that Python refuses to read it; has a short name."""
+
+    def __str__(self) -> str:
+        return "deep"
+
+
+_DEEP = _Deep("[" * 100_000)
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "match"),
+    ("old", "new", "reason"),
     [
-        ("oracle.json", {"start_order": ["../../x"]}, "does not match"),
-        ("oracle.json", {"brackets": [{"bracket_num": 10**9, "rounds": [[]]}]}, "bracket_num"),
-        ("oracle.json", {"trainable_parameters": {}}, "trainable_parameters of trial 0"),
-        ("oracle.json", {"retry_queue": ["7"]}, "'7' is missing"),
-        ("oracle.json", {"ongoing_trials": {"tuner0": "7"}}, "'7' is missing"),
-        ("trial_0/trial.json", {"hyperparameters": {"values": {"batch_size": "3"}}}, "not in the space"),
-        ("trial_0/trial.json", {"status": "COMPLETED", "score": None}, "score=None"),
-        ("trial_0/trial.json", {"status": "LOST"}, "status"),
+        ('{"op_code":4', '["op_code":4', "line 2 is broken"),
+        ('{"op_code":4', '{"op_code":1', "line 2 is broken"),
+        ('{"op_code":0', '{"op_code":4', "line 1 is broken"),
+        ('{"op_code":7', _DEEP, "line 3 is broken"),
+        ('"study_name":"search"', '"study_name":"other"', "Record does not exist"),
+        ('"directions":[1]', '"directions":[2]', "another objective"),
+        ('"directions":[1]', '"directions":[7]', "7 is not a valid StudyDirection"),
+        ('"study_id":0,"d', '"d', "study_id"),
+        ('"study_id":0,"d', '"study_id":[],"d', "unhashable"),
+        ('"patience":0', '"patience":7', "index out of range"),
+        ('"params":{', '"params":{"seed":1,', "seed"),
+        ('"model.n_pools":3', '"model.n_pools":30', "isn't contained"),
+        ('\\"high\\": 4', '\\"high\\": 40', "trial 0: its state or its parameters"),
+        ("IntDistribution", "FloatDistribution", "trial 0: its state or its parameters"),
+        ("IntDistribution", "IntDistributor", "Unknown distribution"),
+        ('"state":1', '"state":4', "trial 0: its state or its parameters"),
+        ('"trainable_parameters":', '"parameters":', "trial 0: user_attrs.trainable_parameters: missing"),
+        ('"trainable_parameters":', '"trainable_parameters":-', "trial 0: user_attrs.trainable_parameters: .* -"),
+        ('"step":1', '"step":"1"', "trial 0: intermediate_values"),
+        ('"intermediate_value":', '"intermediate_value":"x","y":', "trial 0: intermediate_values"),
+        ('"values":[', '"values":[null,', "trial 0: values"),
+        ('"values":[', '"values":[Infinity],"z":[', "trial 0: values.* inf"),
+        ('"values":[', '"values":null,"z":[', "values should be set"),
+        (
+            '"system_attr":{"completed_rung_0":',
+            '"system_attr":{"completed_rung_0":"x"},"z":{"y":',
+            "trial 0: system_attrs",
+        ),
     ],
 )
-def test_broken_states_are_refused(
-    file: str, change: dict[str, Any], match: str, dataset: PreparedDataset, landscape: Landscape, tmp_path: Path
+def test_broken_journals_are_refused(
+    old: str, new: str, reason: str, dataset: PreparedDataset, landscape: Landscape, tmp_path: Path
 ) -> None:
-    tune(space(), dataset, tmp_path / "out", n_trials=2, algorithm="hyperband")
-    path = tmp_path / "out" / "oracle" / file
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(FormatError, match=match):
-        tune(space(), dataset, tmp_path / "out", n_trials=2, algorithm="hyperband")
+    wanted: dict[str, Any] = {"n_trials": 2, "algorithm": "hyperband"}
+    tune(space(), dataset, tmp_path / "out", **wanted)
+    path = tmp_path / "out" / "journal.jsonl"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(FormatError, match=rf"journal\.jsonl: not what a search wrote \(.*{reason}.*--out"):
+        tune(space(), dataset, tmp_path / "out", **wanted)
 
 
-def test_a_trial_continues_only_what_began_before_it(
-    dataset: PreparedDataset, landscape: Landscape, tmp_path: Path
-) -> None:
-    tune(space(), dataset, tmp_path / "out", n_trials=2)
-    for past in ("0", "1"):
-        path = tmp_path / "out" / "oracle" / "trial_0" / "trial.json"
-        saved = json.loads(path.read_text())
-        saved["hyperparameters"]["values"]["tuner/trial_id"] = past
-        path.write_text(json.dumps(saved))
-        with pytest.raises(FormatError, match=f"continues trial {past}"):
-            report(tmp_path / "out")
-
-
-def test_spaces_are_checked(tmp_path: Path) -> None:
-    loaded = Space.load(_write(tmp_path, {"preset": "ae-shared-compact", "parameters": PARAMETERS, "epochs": 7}))
-    assert loaded.preset == load_preset("ae-shared-compact") or loaded.preset.epochs == 7
-    assert Space.from_dict(loaded.to_dict()) == loaded
-    rate, pools, *_ = loaded.parameters
-    assert rate == Parameter("optimizer.learning_rate", 1e-5, 1e-2, log=True) and not rate.whole and pools.whole
-    for parameters, match in (
-        ({"batch_sise": {"values": [2]}}, r"parameters\.batch_sise: the preset takes none .*batch_sise"),
-        ({"model.n_pools": {"min": 4, "max": 2}}, "min=4 has to be less than max=2"),
-        ({"optimizer.learning_rate": {"min": 0, "max": 1, "scale": "log"}}, "no logarithm"),
-        ({"epochs": {"values": [2]}}, "epochs"),
-        ({"batch_size": {"values": []}}, "batch_size"),
-        ({}, "parameters"),
-    ):
-        with pytest.raises(FormatError, match=match):
-            Space.load(_write(tmp_path, {"preset": TINY, "parameters": parameters}))
-    for name in ("contrast.temperature", "batch_size"):
-        with pytest.raises(FormatError, match=f"{name}: changes what val_loss means for kind contrastive"):
-            Space.load(_write(tmp_path, {"preset": "song", "parameters": {name: {"values": [1, 2]}}}))
-    filters = {"model.n_filters": {"values": [16, 32]}}
-    assert Space.load(_write(tmp_path, {"preset": "song", "parameters": filters})).preset == load_preset("song")
-    with pytest.raises(FormatError, match="min=5 has to be at most max=3"):
-        bounds = {"min": 5, "max": 3}
-        Space.load(_write(tmp_path, {"preset": TINY, "parameters": PARAMETERS, "trainable_parameters": bounds}))
-
-
-def _write(folder: Path, value: Any) -> Path:
-    path = folder / "space.json"
-    path.write_text(json.dumps(value))
-    return path
+def test_a_line_that_was_cut_off_is_named(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:
+    whole = tune(space(), dataset, tmp_path / "out", n_trials=2)
+    path = tmp_path / "out" / "journal.jsonl"
+    text = path.read_text()
+    path.write_text(f'{text}{{"op_code":7,"trial')
+    n_lines = text.count("\n")
+    with pytest.raises(FormatError, match=f"line {n_lines + 1} is broken; if it is the last one, delete it"):
+        tune(space(), dataset, tmp_path / "out", n_trials=2)
+    path.write_text(text)
+    assert outcome(tune(space(), dataset, tmp_path / "out", n_trials=2)) == outcome(whole)
 
 
 def test_report(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:
     landscape.fail = lambda preset: ArithmeticError("nan, of course") if preset.batch_size == 8 else None
     result = tune(space(), dataset, tmp_path / "out", n_trials=9)
-    best = result.best
-    assert best is not None
-    first, *lines = report(tmp_path / "out").splitlines()
-    assert first.split() == ["trial", "val_loss", "epochs", "seconds", "parameters", *PARAMETERS]
-    assert [int(line.split()[0]) for line in lines[: len(result.finished)]] == [t.number for t in result.finished]
-    assert lines[0].split()[:3] == [str(best.number), f"{best.val_loss:.5g}", "2"]
-    assert lines[-1].split()[1] == "failed" and lines[-1].endswith("nan, of course")
+    best = result.ranking[0]
+    finished = [trial for trial in result.ranking if trial.status == "finished"]
+    failed = [trial for trial in result.ranking if trial.status == "failed"]
+    first, *lines = report(result).splitlines()
+    assert first.split() == ["trial", "status", "val_loss", "epochs", "seconds", "parameters", *PARAMETERS]
+    assert [int(line.split()[0]) for line in lines[:9]] == [trial.number for trial in (*finished, *failed)]
+    assert lines[0].split()[:4] == [str(best.number), "finished", f"{best.val_loss:.4g}", "2"]
+    assert lines[9:] == [f"trial {trial.number} failed: nan, of course" for trial in failed]
 
-    header, *rows = (tmp_path / "out" / "trials.csv").read_text().splitlines()
-    assert header.startswith(
-        "trial,status,optimizer.learning_rate,model.n_pools,batch_size,patience,trainable_parameters"
-    )
-    assert len(rows) == 9
-    assert rows[best.number].startswith(f"{best.number},finished,{best.values['optimizer.learning_rate']}")
-    assert rows[best.number].endswith(f",{best.val_loss},2,5.0,,trials/{best.number:04d}")
-    assert '"nan, of course"' in next(row for row in rows if ",failed," in row)
+    with (tmp_path / "out" / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [*first.split(), "run", "reason"]
+    assert rows[0]["trial"] == str(best.number) and rows[0]["run"] == f"trials/{best.number:04d}"
+    assert float(rows[0]["optimizer.learning_rate"]) == pytest.approx(best.values["optimizer.learning_rate"], rel=1e-8)
+    assert (rows[0]["epochs"], rows[0]["seconds"], rows[-1]["reason"]) == ("2", "5", "nan, of course")
+    assert {row["patience"] for row in rows} == {"null", "3"}
 
     preset = load_preset(str(tmp_path / "out" / "best.json"))
     assert (preset.name, preset.title) == ("tiny-tuned", "Tiny, tuned")
     assert preset.optimizer["learning_rate"] == best.values["optimizer.learning_rate"]
     assert (preset.batch_size, preset.epochs) == (best.values["batch_size"], 2)
-    assert (tmp_path / "out" / "parallel_coordinates.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/svg+xml;base64,") == 4
+    assert f"trial {best.number}, reached a validation loss of" in page and "nan, of course" in page
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    report(result)
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
 
 
 def test_the_best_preset_is_there_only_with_all_that_belongs_to_it(
     dataset: PreparedDataset, landscape: Landscape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tune(space(), dataset, tmp_path / "out", n_trials=1)
-    report(tmp_path / "out")
-    assert (tmp_path / "out" / "best.json").is_file()
+    result = tune(space(), dataset, tmp_path / "out", n_trials=1)
+    report(result)
+    assert (tmp_path / "out" / "best.json").is_file() and (tmp_path / "out" / "report.html").is_file()
 
-    def killed(tuning: Tuning) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(tuning_report, "parallel_coordinates", killed)
-        report(tmp_path / "out")
+        patch.setattr(tuning_report, "write_page", killed)
+        report(result)
     assert not (tmp_path / "out" / "best.json").exists()
 
 
@@ -425,10 +470,11 @@ def test_a_report_without_a_finished_trial(
     dataset: PreparedDataset, landscape: Landscape, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     landscape.fail = lambda preset: MemoryError()
-    tune(space(), dataset, tmp_path / "out", n_trials=2)
-    assert report(tmp_path / "out").count("MemoryError") == 2
+    result = tune(space(), dataset, tmp_path / "out", n_trials=2)
+    assert report(result).count("MemoryError") == 2
     assert capsys.readouterr() == ("", "")
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.*")) == ["trials.csv", "tuning.json"]
+    assert not (tmp_path / "out" / "best.json").exists() and not (tmp_path / "out" / "report.html").exists()
+    assert (tmp_path / "out" / "trials.csv").is_file()
 
 
 @pytest.mark.slow
@@ -445,7 +491,7 @@ def test_real_runs(dataset: PreparedDataset, tmp_path: Path) -> None:
     result = tune(space(parameters), dataset, tmp_path / "out", n_trials=2, seed=4)
     for trial in result.trials:
         run = Run.load(trial.run)
-        assert run.preset == trial.preset and run.config["seed"] == 4
+        assert run.preset == override(space(parameters).base, trial.values) and run.config["seed"] == 4
         assert trial.val_loss == min(row["val_loss"] for row in run.history())
         assert run.load_encoder().count_params() > 0
-    assert str(result.finished[0].number) == report(tmp_path / "out").splitlines()[1].split()[0]
+    assert str(result.ranking[0].number) == report(result).splitlines()[1].split()[0]

@@ -94,14 +94,18 @@ def register(add: Add) -> None:
         _tune,
         "search for better hyper-parameters",
         "Draw hyper-parameters and train each trial as an ordinary run. Writes trials.csv, best.json (a preset to "
-        "train) and a parallel-coordinates plot. Run the same command again to resume.",
+        "train) and report.html with plots. Run the same command again to resume, or in several processes at once to "
+        "share the work.",
     )
     tune.add_argument("space", type=Path, metavar="SPACE", help="search space, a .json file (docs/models.md)")
     tune.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
     tune.add_argument("--out", type=Path, required=True, help="folder for the search")
     tune.add_argument("--trials", type=int, required=True, metavar="N", help="total number of trials")
     tune.add_argument(
-        "--algorithm", default="random", choices=("random", "hyperband", "bayesian"), help="search algorithm"
+        "--algorithm",
+        default="random",
+        choices=("random", "hyperband", "bayesian"),
+        help="hyperband stops poor trials early; bayesian draws where good ones were (TPE)",
     )
     tune.add_argument("--seed", type=int, default=0, help="seed for the search and for every run")
     _add_notify(tune)
@@ -276,8 +280,14 @@ def _batch(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"a search needs Optuna ({error}); pip install 'tfdeepviz[tune]'") from error
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.models.tuning import Space, Trial, TrialProgress, tune
+    from tfdeepviz.files import read_record
+    from tfdeepviz.models.search_space import Space
+    from tfdeepviz.models.tuning import Trial, TrialProgress, tune
     from tfdeepviz.models.tuning_report import report
     from tfdeepviz.notify import notifying
 
@@ -287,13 +297,15 @@ def _tune(args: argparse.Namespace) -> None:
             print(f"trial {number}: {drawn} ({trainable_parameters:,} parameters)")
 
         def end_trial(self, trial: Trial) -> None:
-            print(f"trial {trial.number}: {trial.status}", trial.val_loss or trial.reason)
+            print(f"trial {trial.number}: {trial.status}", trial.reason or trial.val_loss)
 
     at_least_one("trials", args.trials)
     with notifying(args.notify, what=f"{args.out.name}: search") as lines:
+        space = read_record(args.space, Space, max_bytes=1 << 20)
         dataset = PreparedDataset.load(args.dataset)
         options = {"n_trials": args.trials, "algorithm": args.algorithm, "seed": args.seed}
-        tune(Space.load(args.space), dataset, args.out, progress=Progress(), **options)
-        lines += report(args.out).splitlines()
+        search = tune(space, dataset, args.out, progress=Progress(), **options)
+        lines += report(search).splitlines()
+        lines += [f"ended early: {search.ended}"] if search.ended else []
     print("\n".join(lines))
-    print(f"{args.out}: trials.csv, best.json, parallel_coordinates.png")
+    print(f"{args.out}: trials.csv, best.json, report.html")

@@ -1,0 +1,171 @@
+"""What a search may change of a preset, and what Optuna draws from."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import convert
+from tfdeepviz.models.presets import Preset, load_preset, override
+
+#: What is minimised: the lowest value over the epochs of a run.
+OBJECTIVE = "val_loss"
+
+# What the objective itself depends on, by kind: the lowest loss would not be the best model's.
+_SET_THE_LOSS = {"contrastive": ("contrast", "batch_size")}
+_NOT_SEARCHED = ("epochs", "name", "title")
+
+_Number = Annotated[int, Meta(ge=-(10**12), le=10**12)] | Annotated[float, Meta(ge=-1e12, le=1e12)]
+_Name = Annotated[str, Meta(pattern=r"^[a-z][a-z_]*(\.[a-z][a-z_]*)*$")]
+
+
+class Range(Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers from `min` to `max`, whole ones if both ends are."""
+
+    min: _Number
+    max: _Number
+    scale: Literal["linear", "log"] = "linear"
+
+    def __post_init__(self) -> None:
+        if not self.min < self.max:
+            raise ValueError(f"min={self.min} has to be less than max={self.max}")
+        if self.scale == "log" and self.min <= 0:
+            raise ValueError(f"min={self.min} has no logarithm; give a positive number or scale: linear")
+
+    @property
+    def samples(self) -> list[Any]:
+        """Both ends."""
+        return [self.min, self.max]
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """What Optuna draws from."""
+        if isinstance(self.min, int) and isinstance(self.max, int):
+            return IntDistribution(self.min, self.max, log=self.scale == "log")
+        return FloatDistribution(self.min, self.max, log=self.scale == "log")
+
+    def decode(self, drawn: Any) -> Any:
+        """Give the preset's value for what Optuna drew."""
+        return drawn
+
+
+class Choice(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of any JSON values."""
+
+    values: Annotated[list[Any], Meta(min_length=1, max_length=100)]
+
+    def __post_init__(self) -> None:
+        if len(set(self._texts)) < len(self.values):
+            raise ValueError(f"values={self.values} repeat each other")
+
+    @property
+    def _texts(self) -> list[str]:
+        # Optuna's choices cannot be lists, and confuse 1 with true; texts stand for all.
+        return [json.dumps(value) for value in self.values]
+
+    @property
+    def samples(self) -> list[Any]:
+        """All values."""
+        return self.values
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """What Optuna draws from."""
+        return CategoricalDistribution(self._texts)
+
+    def decode(self, drawn: Any) -> Any:
+        """Give the preset's value for what Optuna drew."""
+        return json.loads(drawn)
+
+
+class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of a model's trainable parameters."""
+
+    min: Annotated[int, Meta(ge=0)] = 0
+    max: Annotated[int, Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max is not None and self.min > self.max:
+            raise ValueError(f"min={self.min} has to be at most max={self.max}")
+
+    def __str__(self) -> str:
+        numbers = f"at least {self.min:,}" if self.max is None else f"{self.min:,} to {self.max:,}"
+        return f"{numbers} trainable parameters"
+
+    def excess(self, n_parameters: int) -> float:
+        """By what factor a number of parameters misses the bounds; 1 within them."""
+        return max(1.0, self.min / max(n_parameters, 1), 0.0 if self.max is None else n_parameters / self.max)
+
+
+class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """What a search may change of a preset; `read_record` loads it from JSON, and raises FormatError.
+
+    Attributes
+    ----------
+    preset
+        Name or values of the preset that everything else comes from.
+    parameters
+        A `Range` or `Choice` per name; names are those of `tfdeepviz train --set`.
+    trainable_parameters
+        Combinations outside these bounds are not tried.
+    epochs
+        Replaces the preset's.
+    factor
+        Hyperband's: one of so many trials goes on, to so many times the epochs.
+    """
+
+    preset: str | dict[str, Any]
+    parameters: Annotated[dict[_Name, dict[str, Any]], Meta(min_length=1, max_length=32)]
+    trainable_parameters: Bounds = Bounds()
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    factor: Annotated[int, Meta(ge=2, le=100)] = 3
+
+    def __post_init__(self) -> None:
+        for name, parameter in self.dimensions.items():
+            if name in _NOT_SEARCHED:
+                raise InputError(f"parameters.{name}: cannot be searched; set it in the preset")
+            if name.split(".")[0] in _SET_THE_LOSS.get(self.base.kind, ()):
+                raise InputError(
+                    f"parameters.{name}: changes what {OBJECTIVE} means for kind {self.base.kind}, so that trials "
+                    "could not be compared; set it in the preset"
+                )
+            # One usable value proves the name. The others may need company: a momentum needs sgd.
+            refusals = [self._refusal(name, value) for value in parameter.samples]
+            if all(refusals):
+                raise InputError(f"parameters.{name}: the preset takes none of its values ({refusals[-1]})")
+
+    def _refusal(self, name: str, value: Any) -> str:
+        try:
+            override(self.base, {name: value})
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    @cached_property
+    def base(self) -> Preset:
+        """The preset that is changed."""
+        preset = load_preset(self.preset) if isinstance(self.preset, str) else Preset.from_dict(self.preset)
+        return preset if self.epochs is None else override(preset, {"epochs": self.epochs})
+
+    @cached_property
+    def dimensions(self) -> dict[str, Range | Choice]:
+        """What is drawn, by name."""
+        return {name: _dimension(entry, f"parameters.{name}") for name, entry in self.parameters.items()}
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What Optuna draws from, by name."""
+        return {name: parameter.distribution for name, parameter in self.dimensions.items()}
+
+    def decode(self, drawn: dict[str, Any]) -> dict[str, Any]:
+        """Values by name for what Optuna drew."""
+        return {name: parameter.decode(drawn[name]) for name, parameter in self.dimensions.items()}
+
+
+def _dimension(entry: dict[str, Any], where: str) -> Range | Choice:
+    return convert(entry, Choice, where) if "values" in entry else convert(entry, Range, where)
