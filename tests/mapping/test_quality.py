@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,12 +9,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
-    between_share,
     comparable_genres,
     genre_separation,
     measure_track,
     responsiveness,
-    self_retrieval,
     speed,
     summarize,
 )
@@ -174,58 +170,12 @@ def test_summary_of_a_good_driver() -> None:
     assert quality.min_std == min(quality.std) < 0.1
 
 
-def test_identical_halves_are_found() -> None:
-    halves = np.random.default_rng(0).random((30, 20))
-    assert self_retrieval(halves, halves).all()
-
-
-def test_unrelated_halves_are_found_by_chance() -> None:
-    rng = np.random.default_rng(0)
-    assert self_retrieval(rng.random((1_000, 20)), rng.random((1_000, 20))).mean() < 0.01
-
-
-@given(seed=st.integers(0, 1_000))
-def test_retrieval_does_not_depend_on_the_order_of_tracks(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    first = rng.integers(0, 3, (12, 2)).astype(float)  # with ties
-    second = first + 0.4 * rng.normal(size=first.shape)
-    order = rng.permutation(12)
-    np.testing.assert_array_equal(self_retrieval(first, second)[order], self_retrieval(first[order], second[order]))
-
-
-def test_halves_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    first = rng.integers(0, 9, (50, 2)).astype(float)  # with ties
-    second = first + 0.4 * rng.normal(size=first.shape)
-    whole = self_retrieval(first, second)
-    assert 0 < whole.sum() < 50
-    for at_a_time in (1, 120):
-        monkeypatch.setattr("tfdeepviz.models.scores._MAX_DISTANCES", at_a_time)
-        np.testing.assert_array_equal(self_retrieval(first, second), whole)
-
-
-def test_many_halves_need_little_memory() -> None:
-    halves = np.random.default_rng(2).random((4_000, 20))
-    tracemalloc.start()
-    self_retrieval(halves, halves)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 80e6  # all distances at a time would be 128 MB
-
-
 def test_intervals_take_an_artists_tracks_together() -> None:
     tracks = [measure_track(np.clip(noise(i) * (0.2 + 0.1 * (i // 4)), 0, 1), beats(i)) for i in range(24)]
     artists = [f"artist {i // 4}" for i in range(24)]
     known, unknown = (summarize(tracks, genres=[""] * 24, artists=names) for names in (artists, [""] * 24))
     assert known.mean_std == unknown.mean_std
     assert known.std_interval[0] < unknown.std_interval[0] < unknown.std_interval[1] < known.std_interval[1]
-
-
-def test_variance_between_tracks() -> None:
-    means = np.array([[0.0, 0.5, 0.2], [1.0, 0.5, 0.4]])
-    stds = np.array([[0.0, 0.1, 0.1], [0.0, 0.1, 0.1]])
-    # All between; all within; as much of both.
-    assert between_share(means, stds) == pytest.approx((1 + 0 + 0.5) / 3)
 
 
 def test_genres_need_two_artists() -> None:

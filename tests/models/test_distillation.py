@@ -12,7 +12,7 @@ from tests.models.test_tasks import TINY_VGG, encodings_of
 from tests.models.test_training import TINY
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.files import FormatError
-from tfdeepviz.models.distillation import Targets
+from tfdeepviz.models.distillation import Targets, fit_targets
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import EpochProgress, train
@@ -64,7 +64,7 @@ def test_targets_are_read_as_they_were_written(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="targets"):
         Targets.load(tmp_path / "t.npz")
     replace(targets, scale=targets.scale[:1]).save(tmp_path / "t.npz")
-    with pytest.raises(FormatError, match="shapes"):
+    with pytest.raises(FormatError, match="targets"):
         Targets.load(tmp_path / "t.npz")
 
 
@@ -85,6 +85,11 @@ def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: Prep
     for name, reason in (("vgg11-compact", "of the teacher's kind"), ("ae-time", "train it itself")):
         with pytest.raises(ValueError, match=reason):
             train(load_preset(name), two_genres, tmp_path / name, teacher=autoencoder)
+
+
+def test_an_autoencoders_student_learns_every_component(autoencoder: Run, two_genres: PreparedDataset) -> None:
+    task = autoencoder.teaching_task(two_genres)
+    assert fit_targets(task, autoencoder.load_model(), n_components=4).scale.shape == (10,)
 
 
 def test_a_run_names_its_teacher(student: Run, autoencoder: Run, two_genres: PreparedDataset) -> None:

@@ -95,6 +95,7 @@ def test_values_are_overridden_by_their_dotted_names() -> None:
         ("encoder_layer=L6", "encoder_layer"),
         ("colour=red", "colour"),
         ("kind=gan", "kind"),
+        ("optimizer.learning_rate=NaN", "not JSON compliant"),
     ],
 )
 def test_wrong_overrides_name_the_value(text: str, message: str) -> None:
@@ -116,6 +117,9 @@ def test_assignments_need_a_name_and_a_value() -> None:
         ({"kind": "classifier", "model": {"architecture": "resnet"}, "encoder_layer": "L6"}, "resnet"),
         ({"recipe": "secret"}, "paper, modern"),
         ({"kind": 7}, "autoencoder, classifier"),
+        ({"kind": []}, "autoencoder, classifier"),
+        ({"model": {"architecture": []}}, "architecture"),
+        ({"recipe": {}}, "paper, modern"),
         ({"model": []}, "model"),
         ({"batch_size": 0}, "batch_size"),
     ],

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.models.scores import Interval, distances, interval_of_mean, interval_of_share
+from tfdeepviz.models.scores import Interval, between_share, interval_of_mean, interval_of_share, self_retrieval
 
 #: Frame rate of all measured parameters and onset strengths.
 FRAMES_PER_SECOND = 50
@@ -44,14 +44,8 @@ Floats = npt.NDArray[np.float64]
 class Responsiveness:
     """How closely the picture moves with the music.
 
-    Attributes
-    ----------
-    r
-        Spearman correlation of speed with onset strength, at the best lag.
-    lag_seconds
-        Delay of the picture relative to the music.
-    z
-        Z-score of `r` relative to the correlations with the same onsets shifted in time.
+    `r` is the Spearman correlation of speed with onset strength at the best lag, by which the picture is late; `z` is
+    its z-score relative to the correlations with the same onsets shifted in time.
     """
 
     r: float
@@ -65,8 +59,6 @@ class TrackQuality:
 
     Attributes
     ----------
-    responsiveness
-        Responsiveness of this track.
     mean, std : np.ndarray [shape=(n_parameters,)]
         Mean and standard deviation over time.
     halves : np.ndarray [shape=(2, 2 * n_parameters)]
@@ -84,27 +76,11 @@ class TrackQuality:
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of a source of parameters, measured on a set of tracks.
+    """Quality of a source of parameters: means over a set of tracks, of the lag the median.
 
-    Attributes
-    ----------
-    responsiveness, z
-        Means over the tracks; see `Responsiveness`.
-    lag_seconds
-        Median over the tracks.
-    between_share
-        Share of the variance that is between tracks, mean over the parameters.
-    self_retrieval
-        Share of tracks whose second half is nearer to its own first half than to any other's; see `self_retrieval`.
-    silhouette, probe_accuracy
-        Separation of genres; None if there are fewer than two `comparable_genres`. See `genre_separation`.
-    std : [length=n_parameters]
-        Standard deviation within a track, mean over the tracks.
-    clipped
-        Share of time at 0 or 1, mean over the tracks.
-    responsiveness_interval, self_retrieval_interval, std_interval
-        95 % intervals: bootstrap over artists, Wilson, and bootstrap over artists (of the mean of `std`). All three
-        allow for similar tracks of one artist.
+    `std` is each parameter's standard deviation within a track. `silhouette` and `probe_accuracy` are None if there are
+    fewer than two `comparable_genres`. The 95 % intervals (Wilson's for `self_retrieval`, otherwise bootstrap over
+    artists; of the mean of `std`) allow for similar tracks of one artist.
     """
 
     responsiveness: float
@@ -137,38 +113,20 @@ class Quality:
 
 
 def speed(parameters: npt.ArrayLike) -> Floats:
-    """Compute the speed at which the parameters change together, smoothed over 20 ms.
-
-    Parameters
-    ----------
-    parameters : [shape=(n, n_parameters)]
-        Parameters at `FRAMES_PER_SECOND`.
+    """Compute how fast the parameters at `FRAMES_PER_SECOND` [shape=(n, n_parameters)] change together.
 
     Returns
     -------
     np.ndarray [shape=(n - 1,)]
-        Euclidean distance of each frame, from the second on, to the previous frame.
+        Euclidean distance of each frame, from the second on, to the previous one, smoothed over 20 ms.
     """
-    distances = np.linalg.norm(np.diff(np.asarray(parameters, np.float64), axis=0), axis=1)
-    smoothed: Floats = gaussian_filter1d(distances, _SMOOTHING_SECONDS * FRAMES_PER_SECOND)
+    moved = np.linalg.norm(np.diff(np.asarray(parameters, np.float64), axis=0), axis=1)
+    smoothed: Floats = gaussian_filter1d(moved, _SMOOTHING_SECONDS * FRAMES_PER_SECOND)
     return smoothed
 
 
 def responsiveness(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> Responsiveness:
-    """Correlate the `speed` of a track's parameters with its onsets, using `following`.
-
-    Parameters
-    ----------
-    parameters : [shape=(n, n_parameters)]
-        Parameters at `FRAMES_PER_SECOND`.
-    onset : [shape=(n,)]
-        Onset strength at the same times.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not match, a value is not finite, or the track is shorter than `MIN_SECONDS`.
-    """
+    """Correlate the `speed` of a track's parameters with its onset strength [shape=(n,)] by `following`."""
     p, strength = np.asarray(parameters, np.float64), np.asarray(onset, np.float64)
     if p.ndim != 2 or strength.shape != p.shape[:1]:
         raise InputError(f"parameters of shape {p.shape} and onsets of shape {strength.shape}: one onset for each row")
@@ -184,12 +142,8 @@ def following(moved: npt.ArrayLike, heard: npt.ArrayLike, *, frames_per_second: 
 
     Parameters
     ----------
-    moved : [shape=(n,)]
-        Distance of each frame, from the second on, to the previous frame.
-    heard : [shape=(n,)]
-        Onset strength at these frames.
-    frames_per_second
-        Frame rate of both.
+    moved, heard : [shape=(n,)]
+        Distance of each frame, from the second on, to the previous one; onset strength at these frames.
 
     Raises
     ------
@@ -207,7 +161,8 @@ def following(moved: npt.ArrayLike, heard: npt.ArrayLike, *, frames_per_second: 
     if m.std() < _CONSTANT or h.std() < _CONSTANT:
         return Responsiveness(0.0, 0.0, 0.0)
     max_lag = round(_MAX_LAG_SECONDS * frames_per_second)
-    spectra = [np.fft.rfft(_standardized(rankdata(values))) for values in (m, h)]
+    ranks = [rankdata(values) for values in (m, h)]
+    spectra = [np.fft.rfft((values - values.mean()) / values.std()) for values in ranks]
     correlations = np.fft.irfft(spectra[0] * np.conj(spectra[1]), n) / n
     best = maximum_filter1d(correlations, 2 * max_lag + 1, mode="wrap")
     least_shift = round(_LEAST_SHIFT_SECONDS * frames_per_second)
@@ -236,22 +191,7 @@ def measure_track(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> TrackQuali
 def summarize(
     tracks: Sequence[TrackQuality], *, genres: Sequence[str], artists: Sequence[str], seed: int = 0
 ) -> Quality:
-    """Summarise the measurements of several tracks.
-
-    Parameters
-    ----------
-    tracks
-        Measurements of different pieces of music.
-    genres, artists
-        Genre and artist of each track; "" means unknown.
-    seed
-        Seed of the resampling.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two tracks, or the number of genres or artists differs from that of the tracks.
-    """
+    """Summarise the measurements of at least two tracks, each with its genre and artist ("" means unknown)."""
     if len(tracks) < 2 or not len(tracks) == len(genres) == len(artists):
         raise InputError(
             f"{len(tracks)} tracks, {len(genres)} genres and {len(artists)} artists: give at least two tracks, with a "
@@ -267,7 +207,7 @@ def summarize(
         responsiveness_interval=interval_of_mean([one.r for one in followed], artists, seed),
         z=float(np.mean([one.z for one in followed])),
         lag_seconds=float(np.median([one.lag_seconds for one in followed])),
-        between_share=between_share(means, stds),
+        between_share=between_share(means, np.square(stds)),
         self_retrieval=float(found.mean()),
         self_retrieval_interval=interval_of_share(found, artists),
         silhouette=silhouette,
@@ -276,45 +216,6 @@ def summarize(
         std_interval=interval_of_mean(stds.mean(axis=1), artists, seed),
         clipped=float(np.mean([track.clipped for track in tracks])),
     )
-
-
-def between_share(means: Floats, stds: Floats) -> float:
-    """Compute the share of variance between tracks: var(means) / (var(means) + mean(variances)).
-
-    Parameters
-    ----------
-    means, stds : [shape=(n_tracks, n_parameters)]
-
-    Returns
-    -------
-    float
-        Mean over the parameters; constant parameters count as 0.
-    """
-    between, within = means.var(axis=0), np.square(stds).mean(axis=0)
-    total = between + within
-    return float(np.divide(between, total, out=np.zeros_like(total), where=total > _CONSTANT**2).mean())
-
-
-def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
-    """Find the tracks whose second half is nearest to its own first half, among the first halves of all tracks.
-
-    Parameters
-    ----------
-    first, second : [shape=(n_tracks, n_numbers)]
-        Descriptors of the halves.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_tracks,)]
-        Whether each track is found; a tie with another track counts as not found.
-    """
-    found = np.empty(len(second), np.bool_)
-    for rows, block in distances(second, first):
-        own = (np.arange(len(block)), np.arange(rows.start, rows.stop))
-        mine = block[own]
-        block[own] = np.inf
-        found[rows] = mine < block.min(axis=1)
-    return found
 
 
 def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str]:
@@ -327,14 +228,7 @@ def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str
 def genre_separation(
     descriptors: Floats, genres: Sequence[str], artists: Sequence[str]
 ) -> tuple[float, float] | tuple[None, None]:
-    """Measure the separation of genres, on the tracks whose genre is among `comparable_genres`.
-
-    Parameters
-    ----------
-    descriptors : [shape=(n_tracks, n_numbers)]
-        Descriptors of the tracks.
-    genres, artists
-        Genre and artist of each track; "" means no genre.
+    """Measure how far descriptors [shape=(n_tracks, n_numbers)] separate the `comparable_genres`.
 
     Returns
     -------
@@ -359,8 +253,3 @@ def genre_separation(
         else:
             answers[tried] = genre[known][0]
     return float(silhouette_score(x, genre)), float(balanced_accuracy_score(genre, answers))
-
-
-def _standardized(values: Floats) -> Floats:
-    standardized: Floats = (values - values.mean()) / values.std()
-    return standardized

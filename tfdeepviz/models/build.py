@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -52,36 +52,27 @@ def build_model(
     ParameterError
         If the preset's options are incompatible with each other or the input, or its weights do not fit into memory.
     """
+    arguments = {**preset.model, "input_size": input_size}
+    model: Model
     try:
-        return _build(preset, input_size, n_genres)
+        if preset.kind == "autoencoder":
+            model = _AUTOENCODERS[arguments.pop("architecture", None)](**arguments)
+        elif preset.kind == "contrastive":
+            model = ContrastiveEncoder(**arguments)
+        else:
+            model = GenreClassifier(**arguments, n_genres=n_genres)
+            model.encoding_size(str(preset.encoder_layer))  # rejects a layer the architecture lacks
+        model.build()
     except OUT_OF_MEMORY as error:
         raise ParameterError(
             f"{preset.name}: its weights are too large for this machine's memory; make the model smaller"
         ) from error
-
-
-def _build(preset: Preset, input_size: tuple[int, int], n_genres: int) -> Model:
-    model: Model
-    if preset.kind == "autoencoder":
-        arguments = {**preset.model, "input_size": input_size}
-        model = _AUTOENCODERS[arguments.pop("architecture", None)](**arguments)
-    elif preset.kind == "contrastive":
-        model = ContrastiveEncoder(**{**preset.model, "input_size": input_size})
-    else:
-        model = GenreClassifier(**{**preset.model, "input_size": input_size, "n_genres": n_genres})
-        model.encoding_size(str(preset.encoder_layer))  # rejects a layer the architecture lacks
-    model.build()
     return model
 
 
-def count_parameters(
-    preset: Preset,
-    *,
-    input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
-    n_genres: int = PAPER_N_GENRES,
-) -> ParameterCounts:
-    """Count a preset's trainable parameters; raises the errors of `build_model`."""
-    model = build_model(preset, input_size=input_size, n_genres=n_genres)
+def count_parameters(preset: Preset, **sizes: Any) -> ParameterCounts:
+    """Count a preset's trainable parameters; takes the arguments of `build_model` and raises its errors."""
+    model = build_model(preset, **sizes)
     return counts_of(model, make_encoder(preset, model, SegmentScaler(preset.scaler)))
 
 

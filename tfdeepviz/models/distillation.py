@@ -24,17 +24,10 @@ from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
-from tfdeepviz.models.evaluation import MAX_PCA_SEGMENTS, Encode, describe_encoding
+from tfdeepviz.models.evaluation import Encode, describe_encoding
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.tasks import (
-    MEASURED_BATCH,
-    AutoencoderTask,
-    ClassifierTask,
-    Examples,
-    Predict,
-    Task,
-    code_columns,
-)
+from tfdeepviz.models.task import Examples, Task, code_columns
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predict
 
 #: Softens the teacher's probabilities, so that the student learns which genres the teacher finds similar.
 TEMPERATURE = 2.0
@@ -91,39 +84,21 @@ class Targets:
 
     @classmethod
     def load(cls, path: Path) -> Targets:
-        """Read a file written by `save`.
-
-        Raises
-        ------
-        FormatError
-            If `save` cannot have written the file.
-        """
+        """Read a file written by `save`; raises FormatError if `save` cannot have written it."""
         arrays = read_npz(path)
-        if set(arrays) != _NAMES or any(a.dtype != np.float32 or not np.isfinite(a).all() for a in arrays.values()):
-            raise FormatError(f"{path}: not the targets of a distillation; delete the run and distill again")
-        targets = cls(**arrays)
-        n, size = targets.components.shape if targets.components.ndim == 2 else (0, 0)
-        if targets.mean.shape != (size,) or targets.offset.shape != (n,) or targets.scale.shape != (n,) or not n:
-            raise FormatError(f"{path}: shapes do not fit each other; delete the run and distill again")
-        return targets
+        if set(arrays) == _NAMES and all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays.values()):
+            targets = cls(**arrays)
+            n, size = targets.components.shape if targets.components.ndim == 2 else (0, 0)
+            if n and [a.shape for a in (targets.mean, targets.offset, targets.scale)] == [(size,), (n,), (n,)]:
+                return targets
+        raise FormatError(f"{path}: not the targets of a distillation; delete the run and distill again")
 
 
 class DistillationTask(Task):
-    """Imitate a teacher.
+    """Imitate a teacher, given its task on the same dataset, the trained model, and the components to learn.
 
-    Parameters
-    ----------
-    preset, dataset
-        The student and its training data; the teacher's scaling applies.
-    teacher
-        Task of the teacher's model on the same dataset.
-    teacher_model
-        The trained teacher.
-    targets
-        Components of the teacher's encoding that the student learns.
+    The teacher's scaling applies.
     """
-
-    columns = (*Task.columns, "min_correlation")
 
     def __init__(
         self,
@@ -136,7 +111,7 @@ class DistillationTask(Task):
     ) -> None:
         super().__init__(preset, dataset, teacher.scaler)
         if preset.scaler == "coefficients":
-            raise InputError(f"{preset.name}: says something else than whole segments; train it itself")
+            raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
         if preset.kind != teacher.preset.kind:
             raise InputError(
                 f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "
@@ -198,8 +173,7 @@ class DistillationTask(Task):
         }
         if isinstance(self.teacher, AutoencoderTask):
             encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
-            measured = self.teacher.measured(encode, decode, split, encodings.shape[1])
-            metrics |= self.teacher.score(measured, split)
+            metrics |= self.teacher.evaluate_with(encode, decode, split, encodings.shape[1])
         elif split in self.teacher.splits():
             metrics |= self.teacher.score(self.teacher.predicted(self._classify(model), split))
         return {**metrics, **describe_encoding(encodings)}
@@ -209,7 +183,7 @@ class DistillationTask(Task):
         if not isinstance(self.teacher, AutoencoderTask):
             return None
         encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
-        return self.teacher.reconstructed(encode, decode, split, len(self.targets.scale))
+        return self.teacher.examples_with(encode, decode, split, len(self.targets.scale))
 
     def encoder(self, model: keras.Model) -> keras.Model:
         """Build the student's encoder, in the teacher's units."""
@@ -217,23 +191,20 @@ class DistillationTask(Task):
         code = keras.Model(model.input, model.output["code"])(self.scaler(inputs))
         scale, offset = self.targets.scale.tolist(), self.targets.offset.tolist()
         x = keras.layers.Rescaling(scale, offset, dtype="float32", name="teachers_units")(code)
-        return keras.Model(inputs, ops.sigmoid(x) if self._is_sigmoid else x, name="encoder")
-
-    @property
-    def _is_sigmoid(self) -> bool:
-        return isinstance(self.teacher, AutoencoderTask)
+        is_sigmoid = isinstance(self.teacher, AutoencoderTask)
+        return keras.Model(inputs, ops.sigmoid(x) if is_sigmoid else x, name="encoder")
 
     def _both(self, model: keras.Model, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return the standardised components of teacher and student [each shape=(n, n_components)]."""
         theirs, mine = [], []
-        for segments in self.segments(split).map(self.scaled).as_numpy_iterator():
+        for segments in self.segments(split):
             theirs.append(self.targets(self._teach.predict_on_batch(segments)["code"]))
             mine.append(model.predict_on_batch(segments)["code"])
         return np.concatenate(theirs), np.concatenate(mine)
 
     def _in_teachers_units(self, code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         values = code * self.targets.scale + self.targets.offset
-        return 1 / (1 + np.exp(-values)) if self._is_sigmoid else values
+        return 1 / (1 + np.exp(-values)) if isinstance(self.teacher, AutoencoderTask) else values
 
     def _encode_for_teacher(self, model: keras.Model) -> Encode:
         def encode(segments: Any) -> tuple[Any, Bypass]:
@@ -262,11 +233,9 @@ def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -
 def fit_targets(task: AutoencoderTask | ClassifierTask, model: keras.Model, n_components: int) -> Targets:
     """Fit the student's targets to the teacher's encodings of the training split, or of a sample if it is large."""
     teach = teaching_model(task, model)
-    n = task.dataset.n_segments("training")
-    batches = task.dataset.segments(
-        "training", batch_size=MEASURED_BATCH, seed=None if n <= MAX_PCA_SEGMENTS else 0
-    ).take(-(-MAX_PCA_SEGMENTS // MEASURED_BATCH))
-    encodings = [teach.predict_on_batch(x)["code"] for x in batches.map(task.scaled).as_numpy_iterator()]
+    if isinstance(task, AutoencoderTask):
+        n_components = model.encoding_size  # its decoder needs them all
+    encodings = [teach.predict_on_batch(segments)["code"] for segments in task.pca_sample()]
     return Targets.fit(np.concatenate(encodings), n_components)
 
 

@@ -46,8 +46,8 @@ class Baselines:
 
     @classmethod
     def fit(cls, batches: Iterable[Segments], n_components: int, n_steps: int = 1) -> Baselines:
-        """Fit to the first 20,000 scaled segments [shape=(batch, height, width, 1)]."""
-        sample = np.concatenate([_pieces(batch, n_steps) for batch in _first(batches, MAX_PCA_SEGMENTS)])
+        """Fit to at most 20,000 scaled segments [shape=(batch, height, width, 1)]."""
+        sample = np.concatenate([_pieces(batch, n_steps) for batch in batches])[: MAX_PCA_SEGMENTS * n_steps]
         return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample), n_steps)
 
     def reconstruct(self, segments: Segments) -> dict[str, Segments]:
@@ -110,7 +110,7 @@ def measure_autoencoder(
     baselines
         Baselines for comparison, if any.
     seed
-        Seed of the exchange.
+        Seed of the exchange (`exchanged`).
 
     Raises
     ------
@@ -128,7 +128,7 @@ def measure_autoencoder(
     encodings = np.concatenate(codes)
     donors = exchanged(track_ids, seed)
     if len(donors) != len(encodings):
-        raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one a segment")
+        raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one per segment")
     errors: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
     for x, z in zip(batches(), codes, strict=True):
         others, donors = encodings[donors[: len(x)]], donors[len(x) :]
@@ -155,19 +155,8 @@ def measure_autoencoder(
 def exchanged(track_ids: Sequence[int] | npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     """Draw a segment of another track for each segment, because segments of one track resemble each other.
 
-    If there is only one track, another of its segments is drawn; a single segment keeps its place.
-
-    Parameters
-    ----------
-    track_ids : [shape=(n,)]
-        Track id of each segment, in any order.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    np.ndarray [shape=(n,)]
-        Indices of the drawn segments.
+    If there is only one track, another of its segments is drawn; a single segment keeps its place. Maps the segments'
+    track ids [shape=(n,)], in any order, to the indices of the drawn segments [shape=(n,)].
     """
     _, track, sizes = np.unique(track_ids, return_inverse=True, return_counts=True)
     n = len(track)
@@ -191,12 +180,7 @@ def describe_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:
 def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
     """Raise `CollapsedEncoderError` if the encoding of a split is dead or unused.
 
-    Parameters
-    ----------
-    metrics
-        Metrics of a run, by split.
-    split
-        Split to check; by default validation if there is one, else training.
+    `metrics` are those of a run, by split. By default, the validation split is checked if there is one, else training.
     """
     split = split or ("validation" if "validation" in metrics else "training")
     measured = metrics[split]
@@ -213,11 +197,3 @@ def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
             f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or with "
             "--recipe modern (docs/models.md)"
         )
-
-
-def _first(batches: Iterable[Segments], n_segments: int) -> Iterable[Segments]:
-    for batch in batches:
-        yield batch[:n_segments]
-        n_segments -= len(batch)
-        if n_segments <= 0:
-            return

@@ -21,7 +21,8 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
 from tfdeepviz.models.distillation import DistillationTask, Targets
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Task, create_task
+from tfdeepviz.models.task import Task
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, create_task
 from tfdeepviz.params import AudioParams
 
 #: Preset fields that may change when a run is resumed.

@@ -1,12 +1,10 @@
-"""Tasks: what each kind of model adds to the training loop, namely batches, losses and metrics."""
+"""Tasks of the kinds of models: autoencoders, genre classifiers and contrastive encoders."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import keras
@@ -14,175 +12,41 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
+from scipy.special import log_softmax
 
-from tfdeepviz.data.augment import Augmentation
-from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.bottleneck import Bottleneck
-from tfdeepviz.models.build import build_model, make_encoder
+from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder, ContrastiveLoss, contrastive_loss
-from tfdeepviz.models.evaluation import (
-    MAX_PCA_SEGMENTS,
-    Baselines,
-    Decode,
-    Encode,
-    MeasuredSegments,
-    describe_encoding,
-    measure_autoencoder,
-)
+from tfdeepviz.models.evaluation import Baselines, Decode, Encode, Segments, describe_encoding, measure_autoencoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
+from tfdeepviz.models.task import N_CALIBRATION_SEGMENTS, Examples, Task, code_columns
 
-#: Segments per batch in evaluation.
-MEASURED_BATCH = 128
-# 2,048 segments determine the mean encoding to within 0.03 standard deviations.
-_CALIBRATION_BATCHES = 16
 _N_EXAMPLES = 6
 _LOSS_PASSES = 4
 
-#: Captions, and images [shape=(n, height, width)] named `original`, `reconstruction` and, if any, `pca` and `alone`.
-Examples = tuple[list[str], dict[str, npt.NDArray[np.float32]]]
 Predict = Callable[[Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """A classifier's answers to the segments of a split, in order.
+    """A classifier's answers to the segments of a split, in order."""
 
-    Attributes
-    ----------
-    encodings : np.ndarray [shape=(n, encoding_size)]
-    logits : np.ndarray [shape=(n, n_genres)]
-    labels, track_ids : np.ndarray [shape=(n,)]
-    """
-
-    encodings: npt.NDArray[np.float32]
-    logits: npt.NDArray[np.float32]
+    encodings: npt.NDArray[np.float32]  # (n, encoding_size)
+    logits: npt.NDArray[np.float32]  # (n, n_genres)
     labels: npt.NDArray[np.int64]
     track_ids: npt.NDArray[np.int64]
-
-
-class Task(ABC):
-    """One preset on one dataset.
-
-    Attributes
-    ----------
-    preset, dataset, scaler
-        The preset, its training data, and the scaling that its model expects.
-    columns
-        Metrics that `measure` returns in addition to `val_loss`.
-    labelled_only
-        Whether segments without a genre are ignored.
-    """
-
-    columns: tuple[str, ...] = ("min_encoding_std", "dead_components")
-    labelled_only = False
-
-    def __init__(self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler) -> None:
-        self.preset = preset
-        self.dataset = dataset
-        self.scaler = scaler
-        self.scaled = scaler.function()
-
-    @abstractmethod
-    def build(self) -> keras.Model:
-        """Build the untrained model."""
-
-    @abstractmethod
-    def losses(self) -> dict[str, Any]:
-        """Return the arguments of `keras.Model.compile` other than the optimizer."""
-
-    @abstractmethod
-    def batches(self, seed: int) -> Iterable[Any]:
-        """Return the `n_steps` batches of an epoch: scaled segments, targets and, optionally, sample weights."""
-
-    @abstractmethod
-    def measure(self, model: keras.Model) -> dict[str, float]:
-        """Measure `val_loss` and the columns on the watched split."""
-
-    @abstractmethod
-    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Return the metrics of a split, for JSON."""
-
-    def encoder(self, model: keras.Model) -> keras.Model:
-        """Build the encoder from unscaled segments to encodings, with the scaler inside."""
-        return make_encoder(self.preset, model, self.scaler)
-
-    def examples(self, model: keras.Model, split: str) -> Examples | None:
-        """Reconstruct some segments of a split for display; None if the task does not reconstruct."""
-        return None
-
-    def finish(self, model: keras.Model) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Normalise component signs after training; outputs keep their information."""
-
-    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Recompute the batch-norm statistics of the encoding after each epoch."""
-
-    @property
-    def n_steps(self) -> int:
-        """Steps per epoch."""
-        n_segments = self.dataset.n_segments("training", shifted=True, labelled_only=self.labelled_only)
-        return max(1, n_segments // self.preset.batch_size)
-
-    @property
-    def watched(self) -> str:
-        """Split that is measured after each epoch: validation if it has usable segments, else training."""
-        return "validation" if self.n_segments("validation") else "training"
-
-    def splits(self) -> list[str]:
-        """Return the splits that have usable segments."""
-        return [split for split in ("training", "validation", "test") if self.n_segments(split)]
-
-    def segments(self, split: str, *, about: bool = False) -> tf.data.Dataset:
-        """Return the unscaled segments of a split, in order, in batches for evaluation."""
-        return self.dataset.segments(split, batch_size=MEASURED_BATCH, about=about, labelled_only=self.labelled_only)
-
-    def _epoch(self, seed: int, *, about: bool = False) -> tf.data.Dataset:
-        """Return shuffled unscaled segments in full batches, so that all steps weigh the same and divide evenly."""
-        augmentation = self.preset.augmentation
-        batches = self.dataset.segments(
-            "training",
-            batch_size=self.preset.batch_size,
-            seed=seed,
-            about=about,
-            labelled_only=self.labelled_only,
-            augmentation=None if augmentation is None else Augmentation(**augmentation),
-        )
-        return batches.take(self.n_steps)
-
-    def n_segments(self, split: str) -> int:
-        """Number of usable segments of a split."""
-        return self.dataset.n_segments(split, labelled_only=self.labelled_only)
-
-    def track_ids(self, split: str) -> npt.NDArray[np.int64]:
-        """Track id of each segment of a split, in order [shape=(n_segments,)]."""
-        tracks = self.dataset.used(split)
-        ids = np.array([track["track_id"] for track in tracks], np.int64)
-        return np.repeat(ids, [track["n_segments"] for track in tracks])
-
-    @cached_property
-    def artists(self) -> dict[int, str]:
-        """Artist of each track, by track id; "" means unknown."""
-        return {track["track_id"]: track["artist"] for split in SPLITS for track in self.dataset.used(split)}
-
-    @property
-    def _input_size(self) -> tuple[int, int]:
-        height, width = self.dataset.features.segment_shape[:2]
-        return height, width
 
 
 class AutoencoderTask(Task):
     """Reconstruct segments."""
 
-    columns = (*Task.columns, "shuffle_rise")
-
-    def __init__(self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler) -> None:
-        super().__init__(preset, dataset, scaler)
-        self._baselines: Baselines | None = None
+    _baselines: Baselines | None = None
 
     @property
     def n_encodings(self) -> int:
@@ -205,20 +69,15 @@ class AutoencoderTask(Task):
         """Return batches in which each scaled segment is its own target."""
         return self._epoch(seed).map(self.scaled).map(lambda x: (x, x))
 
-    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:
-        """Normalise the encoding by the exact statistics of 2,048 segments."""
-        batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-        model.recalibrate_batch_norm(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
-
     def finish(self, model: keras.Model) -> None:
         """Normalise component signs if the features are MFCC."""
         if self.dataset.features.mode == "mfcc":
-            batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=0)
-            model.orient(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
+            model.orient(self.sample(N_CALIBRATION_SEGMENTS, seed=0))
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the loss, the spread of the encoding, and the rise of the loss when encodings are exchanged."""
-        measured = self._measured(model.encode, model.decode, self.watched)
+        split = self.watched
+        measured = measure_autoencoder(model.encode, model.decode, lambda: self.segments(split), self.track_ids(split))
         means = {name: float(errors.mean()) for name, errors in measured.errors.items()}
         return {
             "val_loss": means["model"],
@@ -228,33 +87,30 @@ class AutoencoderTask(Task):
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Compare the reconstruction with the training mean and with a PCA of the same number of components."""
-        measured = self.measured(model.encode, model.decode, split, model.encoding_size)
-        return {**self.score(measured, split), **describe_encoding(measured.encodings)}
+        return self.evaluate_with(model.encode, model.decode, split, model.encoding_size)
 
-    def measured(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> MeasuredSegments:
-        """Measure every segment of a split with the given encoder and decoder, and with the baselines."""
-        return self._measured(encode, decode, split, self.baselines(encoding_size))
-
-    def _measured(
-        self, encode: Encode, decode: Decode, split: str, baselines: Baselines | None = None
-    ) -> MeasuredSegments:
-        def batches() -> Iterator[npt.NDArray[np.float32]]:
-            yield from self.segments(split).map(self.scaled).as_numpy_iterator()
-
-        return measure_autoencoder(encode, decode, batches, self.track_ids(split), baselines)
+    def evaluate_with(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> dict[str, Any]:
+        """Evaluate any encoder and decoder."""
+        measured = measure_autoencoder(
+            encode, decode, lambda: self.segments(split), self.track_ids(split), self.baselines(encoding_size)
+        )
+        return {
+            **score_autoencoder(measured.errors, self.track_ids(split), self.artists),
+            **describe_encoding(measured.encodings),
+        }
 
     def examples(self, model: keras.Model, split: str) -> Examples:
         """Reconstruct the middle segment of a few tracks, spread evenly over the split."""
-        return self.reconstructed(model.encode, model.decode, split, model.encoding_size)
+        return self.examples_with(model.encode, model.decode, split, model.encoding_size)
 
-    def reconstructed(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> Examples:
-        """Reconstruct examples with the given encoder and decoder, and with the PCA."""
+    def examples_with(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> Examples:
+        """Reconstruct examples with any encoder and decoder, and with the PCA."""
         tracks = self.dataset.used(split)
         n = min(_N_EXAMPLES, len(tracks))
         chosen = [tracks[round(i * (len(tracks) - 1) / max(1, n - 1))] for i in range(n)]
         middles = {track["track_id"]: self._middle(track) for track in chosen}
-        found: dict[int, npt.NDArray[np.float32]] = {}
-        for segments, about in self.segments(split, about=True).as_numpy_iterator():
+        found: dict[int, Segments] = {}
+        for segments, about in self.labelled_segments(split).as_numpy_iterator():
             for segment, track, index in zip(segments, about["track_id"], about["segment_index"], strict=True):
                 if middles.get(track) == index:
                     found[int(track)] = segment
@@ -265,10 +121,7 @@ class AutoencoderTask(Task):
             )
         x = self.scaled(np.stack([found[track["track_id"]] for track in chosen]))
         encoding, bypass = encode(x)
-        answers = {
-            "original": x,
-            "reconstruction": decode(encoding, bypass),
-        }
+        answers = {"original": x, "reconstruction": decode(encoding, bypass)}
         if baselines := self.baselines(encoding_size):
             answers["pca"] = baselines.reconstruct(x)["pca"]
         if bypass:
@@ -284,26 +137,16 @@ class AutoencoderTask(Task):
         starts = recipe.starts(track["n_frames"], track["track_id"])
         return int(starts[len(starts) // 2]) // recipe.hop_frames
 
-    def score(self, measured: MeasuredSegments, split: str) -> dict[str, Any]:
-        """Compute the metrics of a split."""
-        return score_autoencoder(measured.errors, self.track_ids(split), self.artists)
-
     def baselines(self, n_components: int) -> Baselines | None:
         """Fit the baselines on first use; None if the dataset has no training split."""
         if self._baselines is None and self.n_segments("training"):
-            # Sample a large split across all its tracks.
-            seed = None if self.n_segments("training") <= MAX_PCA_SEGMENTS else 0
-            batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-            self._baselines = Baselines.fit(
-                batches.map(self.scaled).as_numpy_iterator(), n_components, self.n_encodings
-            )
+            self._baselines = Baselines.fit(self.pca_sample(), n_components, self.n_encodings)
         return self._baselines
 
 
 class ClassifierTask(Task):
     """Classify segments by genre."""
 
-    columns = (*Task.columns, "val_accuracy", "val_polled_accuracy")
     labelled_only = True
 
     def __init__(
@@ -364,15 +207,9 @@ class ClassifierTask(Task):
         return self._predictor[1]
 
     def predicted(self, predict: Predict, split: str) -> Predicted:
-        """Predict every segment of a split whose genre is known.
-
-        Raises
-        ------
-        InputError
-            If there are none.
-        """
+        """Predict every segment of a split whose genre is known; raises InputError if there are none."""
         parts: list[tuple[npt.NDArray[Any], ...]] = []
-        for segments, about in self.segments(split, about=True).as_numpy_iterator():
+        for segments, about in self.labelled_segments(split).as_numpy_iterator():
             labels = self._output_of[about["label"]]
             known = labels >= 0
             if known.any():
@@ -385,21 +222,12 @@ class ClassifierTask(Task):
         return Predicted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def score(self, predicted: Predicted) -> dict[str, Any]:
-        """Compute the metrics of predictions.
-
-        Raises
-        ------
-        DivergedError
-            If a logit is not finite.
-        """
+        """Compute the metrics of predictions; raises DivergedError if a logit is not finite."""
         if not np.isfinite(predicted.logits).all():
             raise DivergedError(
                 f"{self.preset.name}: the model's answers are not numbers; train another one with a lower learning rate"
             )
-        logits = predicted.logits.astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        labels = predicted.labels
+        labels, log_probabilities = predicted.labels, log_softmax(predicted.logits.astype(np.float64), axis=1)
         return {
             **score_classifier(np.exp(log_probabilities), labels, predicted.track_ids, self.genres, self.artists),
             "cross_entropy": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
@@ -419,21 +247,16 @@ class ClassifierTask(Task):
 class ContrastiveTask(Task):
     """Encode moments of one song alike, and different songs differently."""
 
-    columns = (*Task.columns, "val_self_retrieval")
+    def __init__(self, preset: Preset, dataset: PreparedDataset, scaler: SegmentScaler) -> None:
+        super().__init__(preset, dataset, scaler)
+        assert preset.contrast is not None  # guaranteed by the schema
+        self._n_moments: int = preset.contrast["n_moments"]
+        self._temperature: float = preset.contrast["temperature"]
 
     @property
     def n_steps(self) -> int:
         """Steps per epoch; an epoch uses as many segments as the training split has."""
         return max(1, self.dataset.n_segments("training") // (self._n_songs("training") * self._n_moments))
-
-    @property
-    def _n_moments(self) -> int:
-        return int(self._contrast["n_moments"])
-
-    @property
-    def _contrast(self) -> dict[str, Any]:
-        assert self.preset.contrast is not None  # guaranteed by the schema
-        return self.preset.contrast
 
     def _n_songs(self, split: str) -> int:
         """Tracks per batch."""
@@ -451,7 +274,7 @@ class ContrastiveTask(Task):
 
     def losses(self) -> dict[str, Any]:
         """Return the contrastive loss, which needs no targets."""
-        return {"loss": ContrastiveLoss(self._contrast["temperature"])}
+        return {"loss": ContrastiveLoss(self._temperature)}
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return batches of scaled moments of tracks, one pass after another, with zeros as dummy targets."""
@@ -462,19 +285,13 @@ class ContrastiveTask(Task):
         return batches.take(self.n_steps).map(lambda x: (self.scaled(x), tf.zeros(tf.shape(x)[:1])))
 
     def _moments(self, split: str, seed: int) -> tf.data.Dataset:
-        augmentation = self.preset.augmentation
         return self.dataset.moments(
             split,
             n_moments=self._n_moments,
             batch_size=self._n_songs(split),
             seed=seed,
-            augmentation=None if augmentation is None or split != "training" else Augmentation(**augmentation),
+            augmentation=self._augmentation if split == "training" else None,
         )
-
-    def recalibrate_batch_norm(self, model: keras.Model, seed: int) -> None:
-        """Normalise the encoding by the exact statistics of 2,048 segments."""
-        batches = self.dataset.segments("training", batch_size=MEASURED_BATCH, seed=seed)
-        model.recalibrate_batch_norm(batches.take(_CALIBRATION_BATCHES).map(self.scaled).as_numpy_iterator())
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the loss, the spread of the encoding, and the share of songs recognised."""
@@ -491,26 +308,18 @@ class ContrastiveTask(Task):
         return {**scores, **describe_encoding(encodings)}
 
     def _scored(self, model: keras.Model, split: str) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
-        encodings = np.concatenate(
-            [model.predict_on_batch(x) for x in self.segments(split).map(self.scaled).as_numpy_iterator()]
-        )
+        encodings = np.concatenate([model.predict_on_batch(x) for x in self.segments(split)])
         scores = score_songs(encodings, self.track_ids(split), self.artists)
         return {**scores, "contrastive_loss": self._loss(model, split)}, encodings
 
     def _loss(self, model: keras.Model, split: str) -> float:
         """Mean loss over a few passes, always over the same moments."""
         losses = [
-            ops.convert_to_numpy(contrastive_loss(model(x), self._contrast["temperature"])).mean()
+            ops.convert_to_numpy(contrastive_loss(model(x), self._temperature)).mean()
             for i in range(_LOSS_PASSES)
             for x in self._moments(split, i).map(self.scaled).as_numpy_iterator()
         ]
         return float(np.mean(losses))
-
-
-def code_columns(encodings: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Return the history columns that show whether an encoding is alive."""
-    described = describe_encoding(encodings)
-    return {"min_encoding_std": min(described["encoding_std"]), "dead_components": described["dead_components"]}
 
 
 def create_task(

@@ -28,7 +28,8 @@ from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.run import History, Run, load_model
-from tfdeepviz.models.tasks import Task, create_task
+from tfdeepviz.models.task import Task
+from tfdeepviz.models.tasks import create_task
 from tfdeepviz.provenance import code_version, command
 from tfdeepviz.reports.run import draw_history
 
@@ -255,9 +256,8 @@ def _train_epoch(
         raise _diverged(run, epoch, str(error)) from error
     if not np.isfinite(measured["val_loss"]):
         raise _diverged(run, epoch, f"the validation loss is {measured['val_loss']}")
-    columns = ("val_loss", *task.columns)
     return {
-        **{"epoch": epoch, "loss": float(loss), **{name: measured[name] for name in columns}},
+        **{"epoch": epoch, "loss": float(loss), **measured},
         **{"train_seconds": round(trained - started, 2), "seconds": round(time.monotonic() - started, 2)},
     }
 
