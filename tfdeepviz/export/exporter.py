@@ -16,7 +16,6 @@ from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest
-from tfdeepviz.export.card import model_card
 from tfdeepviz.export.extract import analyze
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, golden_pcm, write_goldens
 from tfdeepviz.export.tfjs import (
@@ -34,6 +33,7 @@ from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
 from tfdeepviz.provenance import code_version, command
+from tfdeepviz.reports.card import model_card
 from tfdeepviz.reports.measures import MIN_ENCODING_STD
 
 # Share of the tolerance that quantization may use; the rest is left for the client's own rounding.

@@ -187,7 +187,11 @@ MEASURES = (
         column="val_self_retrieval",
         label="songs",
     ),
-    Measure("chance", "Guessing", "by guessing", ".3f", None, _CONTRASTIVE, meaning="one of all songs"),
+    Measure(
+        *("chance", "Guessing", "by guessing", ".3f", None),
+        kinds=("classifier", "contrastive"),
+        meaning="one of all songs or genres",
+    ),
     Measure(
         *("between_share", "Variance between songs", "variance between songs", ".3f", "higher", _SONGS),
         meaning="mean over the components; the rest lies within songs",

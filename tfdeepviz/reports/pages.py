@@ -30,6 +30,7 @@ def _environment() -> jinja2.Environment:
         "percent": lambda share, n=0: signed(f"{share:z.{n}%}"),
         "signed": signed,
         "markdown": tables.markdown,
+        "one_line": lambda text: " ".join(text.split()),
     }
     environment.globals["measures"] = {measure.name: measure for measure in MEASURES}
     return environment
