@@ -36,7 +36,7 @@ def test_the_commands_work_where_numba_can_keep_nothing() -> None:
     code = (
         "import sys\n"
         "sys.modules['numba'] = sys.modules['librosa'] = None\n"
-        "import tfdeepviz.data.prepare, tfdeepviz.data.report, tfdeepviz.export.extract\n"
+        "import tfdeepviz.data.prepare, tfdeepviz.reports.dataset, tfdeepviz.export.extract\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -25,12 +25,12 @@ from tfdeepviz.data.manifest import ORIGIN, Origin
 from tfdeepviz.data.metadata import NO_LICENCE
 from tfdeepviz.data.prepare import plan, prepare
 from tfdeepviz.data.prepared import PreparedDataset, describe
-from tfdeepviz.data.report import summarize, write_report
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.params import LIVE, PAPER, ParameterError
 from tfdeepviz.provenance import code_version
+from tfdeepviz.reports.dataset import summarize, write_dataset_page
 
 OPTIONS: dict[str, Any] = {"selection": Selection(), "features": Features(LIVE)}
 
@@ -422,7 +422,7 @@ def test_a_corpus_without_training_tracks_is_a_dataset_for_measuring(tmp_path: P
             refused()
     assert prepare(root, tmp_path / "ds", **OPTIONS).digest == dataset.digest
     assert dataset.identity in summarize(dataset)
-    write_report(dataset, tmp_path / "page.html", fma_root=root, n_examples=1)
+    write_dataset_page(dataset, tmp_path / "page.html", fma_root=root, n_examples=1)
     for sound in root.rglob("*.mp3"):
         sound.write_bytes(b"")
     with pytest.raises(InputError, match=r"no track can be used; for example .*000004\.mp3"):

@@ -349,7 +349,7 @@ def _print_dataset(dataset: PreparedDataset) -> None:
 
 def _inspect(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.data.report import summarize, write_report
+    from tfdeepviz.reports.dataset import summarize, write_dataset_page
 
     at_least_one("examples", args.examples)
     dataset = PreparedDataset.load(args.dataset)
@@ -358,7 +358,7 @@ def _inspect(args: argparse.Namespace) -> None:
     print(summarize(dataset))
     out = args.out or args.dataset / "report.html"
     with bar(None, unit="segment", desc="drawing") as drawing:
-        write_report(
+        write_dataset_page(
             dataset,
             out,
             fma_root=args.fma_root or dataset.origin,

@@ -22,8 +22,10 @@ from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, atomic_path, inside
-from tfdeepviz.page import GRADIENT, data_uri, draw, load_template, signed
+from tfdeepviz.files import FormatError, inside
+from tfdeepviz.reports import charts
+from tfdeepviz.reports.pages import signed, write_page
+from tfdeepviz.reports.tables import Table, clean
 
 #: A page with more rows would be long to read; `skipped.jsonl` has them all.
 MAX_SKIPPED_ROWS = 500
@@ -33,35 +35,29 @@ _PLAYER_RATE_HZ = 44_100
 #: Standard deviations that the colours of standardised coefficients span on both sides of the mean.
 _SPAN_SIGMA = 3.0
 _OUTLINE_POINTS = 192
-#: Tracks that colours are scaled by where there is no training split.
+#: Tracks that set the colour scale of a dataset without a training split.
 _DESCRIBED_TRACKS = 16
 
 Progress = Callable[[int, int], None]
-_Entry = dict[str, Any]
+_Entry = Mapping[str, Any]
 
 
 def summarize(dataset: PreparedDataset) -> str:
-    """Counts of a dataset as text: splits, genres, skipped files, recipe, identity and digest.
-
-    Parameters
-    ----------
-    dataset
-        Any prepared dataset; only its manifest is read.
-    """
-    used = {split: dataset.used(split) for split in SPLITS}
-    everything = [track for split in SPLITS for track in used[split]]
-    splits: list[tuple[str, ...]] = [("split", "tracks", "segments", "hours", "level dBFS")]
-    for name, tracks in (*used.items(), ("all", everything)):
-        totals = _Totals.of(tracks)
-        splits.append((name, f"{totals.n_tracks:,}", f"{totals.n_segments:,}", f"{totals.hours:.2f}", totals.level))
-    genres: list[tuple[str, ...]] = [("genre", *SPLITS, "all")]
-    counters = [Counter(track["genre"] for track in tracks) for tracks in (*used.values(), everything)]
-    for genre in _genres(dataset, everything):
-        genres.append((_plain(genre) or _UNLABELLED, *(f"{counter[genre]:,}" for counter in counters)))
-    reasons = ", ".join(f"{n:,} {_plain(reason)}" for reason, n in _reasons(dataset.skipped))
+    """Summarise a dataset as text, from its manifest: splits, genres, skipped files, recipe, identity and digest."""
+    used = _used(dataset)
+    counters = {split: Counter(track["genre"] for track in tracks) for split, tracks in used.items()}
+    splits = Table(
+        ("split", "tracks", "segments", "hours", "level dBFS"),
+        [(name, t.n_tracks, t.n_segments, f"{t.hours:.2f}", t.level) for name, t in _totals(used).items()],
+    )
+    genres = Table(
+        ("genre", *counters),
+        [(genre or _UNLABELLED, *(counts[genre] for counts in counters.values())) for genre in _genres(dataset, used)],
+    )
+    reasons = ", ".join(f"{n:,} {clean(reason)}" for reason, n in _reasons(dataset.skipped))
     return "\n".join(
         [
-            *(*_aligned(splits), "", *_aligned(genres), ""),
+            *(splits.text(), "", genres.text(), ""),
             f"skipped  {len(dataset.skipped):,}" + (f" ({reasons})" if reasons else ""),
             f"recipe   {_describe(dataset.recipe)}",
             f"identity {dataset.identity}",
@@ -70,7 +66,7 @@ def summarize(dataset: PreparedDataset) -> str:
     )
 
 
-def write_report(
+def write_dataset_page(
     dataset: PreparedDataset,
     out: Path,
     *,
@@ -79,33 +75,33 @@ def write_report(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> None:
-    """Write a dataset's report: one HTML file that needs no other file, no network and no script.
+    """Write the page of a dataset: one HTML file that needs no other file, no network and no script.
 
     Equal datasets, corpora and arguments give equal bytes.
 
     Parameters
     ----------
     dataset
-        What the page shows. Only shards that hold an example are read.
+        What the page shows. Only shards that contain an example are read.
     out
         File to write, whole or not at all.
     fma_root
         Folder of the corpus, for the players; None writes a page without them. Files outside it are never read.
     n_examples
-        Segments shown of each genre, of as many artists as possible.
+        Segments per genre, from as many artists as possible.
     seed
-        Of their choice.
+        Seed of their choice.
     progress
         Called with (examples done, examples in all).
 
     Raises
     ------
     FormatError
-        If the dataset is damaged or holds no track.
+        If the dataset is damaged or contains no track.
     FileNotFoundError
-        If `fma_root` is no folder.
+        If `fma_root` is not a folder.
     InputError
-        If a value is impossible.
+        If a value is out of range.
     """
     if n_examples < 1:
         raise InputError(f"n_examples={n_examples}: give at least 1")
@@ -113,23 +109,27 @@ def write_report(
         raise InputError(f"seed={seed}: give at least 0")
     if fma_root is not None and not fma_root.is_dir():
         raise FileNotFoundError(f"{fma_root}: no such folder; give the corpus that the dataset was prepared from")
-    used = {split: dataset.used(split) for split in SPLITS}
-    everything = [track for split in SPLITS for track in used[split]]
+    used = _used(dataset)
+    everything = used["all"]
     if not everything:
-        raise FormatError(f"{dataset.path}: holds no track; prepare the dataset again")
-    genres = _genres(dataset, everything)
-    canvas = _Canvas.of(dataset)
-    examples = _examples(dataset, canvas, fma_root, n_examples=n_examples, seed=seed, progress=progress)
-    page = load_template("tfdeepviz.data", clock=_clock).stream(
-        name=dataset.name,
-        identity=dataset.identity,
-        digest=dataset.digest,
-        recipe=dataset.recipe,
+        raise FormatError(f"{dataset.path}: contains no track; prepare the dataset again")
+    genres, totals, canvas = _genres(dataset, used), _totals(used), _Canvas.of(dataset)
+    choices = _choose(dataset, n_examples, seed)
+    examples: dict[str, list[_Example]] = defaultdict(list)
+    for done, (choice, start_frame, rows) in enumerate(_windows(dataset, choices, seed), 1):
+        example = _Example.of(dataset, choice, start_frame, canvas.draw(rows), fma_root)
+        examples[choice.track["genre"]].append(example)
+        if progress is not None:
+            progress(done, len(choices))
+    write_page(
+        out,
+        "dataset.html.jinja",
+        dataset=dataset,
         description=_describe(dataset.recipe),
         parameters=_parameters(dataset.recipe),
         seed=seed,
-        splits={split: _Totals.of(tracks) for split, tracks in used.items()},
-        totals=_Totals.of(everything),
+        totals=totals.pop("all"),
+        splits=totals,
         skipped_by_split=Counter(shard["split"] for shard in dataset.shards for _ in shard["skipped"]),
         genres=_genre_rows(genres, used),
         n_labelled=sum(genre != "" for genre in genres),
@@ -138,18 +138,14 @@ def write_report(
             _histogram("Level of the tracks", "dBFS", {s: [t["level_db"] for t in used[s]] for s in SPLITS}),
         ],
         canvas=canvas,
-        gradient=GRADIENT,
         examples={genre: examples[genre] for genre in genres if genre in examples},
-        with_players=fma_root is not None,
+        has_players=fma_root is not None,
         silent=_reasons([{"reason": e.no_sound} for group in examples.values() for e in group if e.no_sound]),
         reasons=_reasons(dataset.skipped),
         skipped=dataset.skipped[:MAX_SKIPPED_ROWS],
         n_skipped=len(dataset.skipped),
         unlabelled=_UNLABELLED,
     )
-    with atomic_path(out) as temporary, temporary.open("wb") as file:
-        # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
-        page.dump(file, encoding="utf-8", errors="replace")
 
 
 # --- counts ------------------------------------------------------------------------------------------------------
@@ -157,70 +153,76 @@ def write_report(
 
 @dataclass(frozen=True)
 class _Totals:
-    """Counts of some tracks; `level` is mean ± standard deviation, dBFS."""
+    """Counts of some tracks; `level` is the mean ± standard deviation in dBFS."""
 
     n_tracks: int
     n_segments: int
     hours: float
     level: str
 
-    @classmethod
-    def of(cls, tracks: Sequence[_Entry]) -> _Totals:
+
+def _used(dataset: PreparedDataset) -> dict[str, list[_Entry]]:
+    """List the tracks of each split, and of all."""
+    used = {split: list(dataset.used(split)) for split in SPLITS}
+    return {**used, "all": [track for tracks in used.values() for track in tracks]}
+
+
+def _totals(used: Mapping[str, Sequence[_Entry]]) -> dict[str, _Totals]:
+    def level(tracks: Sequence[_Entry]) -> str:
         levels = np.array([track["level_db"] for track in tracks])
-        return cls(
-            len(tracks),
-            sum(track["n_segments"] for track in tracks),
-            sum(track["seconds"] for track in tracks) / 3_600,
-            f"{levels.mean():.1f} ± {levels.std():.1f}" if tracks else "-",
+        return f"{levels.mean():.1f} ± {levels.std():.1f}" if tracks else "-"
+
+    return {
+        name: _Totals(
+            len(tracks), sum(t["n_segments"] for t in tracks), sum(t["seconds"] for t in tracks) / 3_600, level(tracks)
         )
+        for name, tracks in used.items()
+    }
+
+
+def _genres(dataset: PreparedDataset, used: Mapping[str, Sequence[_Entry]]) -> list[str]:
+    """List all genres, the largest first; the empty title of tracks without one comes last."""
+    counts = Counter(track["genre"] for track in used["all"])
+    return sorted({*dataset.recipe.genres, *counts}, key=lambda genre: (genre == "", -counts[genre], genre))
 
 
 @dataclass(frozen=True)
 class _GenreRow:
-    """Tracks of one genre in each split: how many, their share of the split in percent, and a bar's length for it."""
+    """Tracks of one genre: in each split their number, share of the split and length of a bar in percent; in all."""
 
     title: str
     cells: list[tuple[str, int, float, float]]
     n_tracks: int
 
 
-def _genres(dataset: PreparedDataset, tracks: Sequence[_Entry]) -> list[str]:
-    """All genres, the largest first; the empty title of tracks without one comes last."""
-    counts = Counter(track["genre"] for track in tracks)
-    return sorted({*dataset.recipe.genres, *counts}, key=lambda genre: (genre == "", -counts[genre], genre))
-
-
 def _genre_rows(genres: Sequence[str], used: Mapping[str, Sequence[_Entry]]) -> list[_GenreRow]:
-    counts = {split: Counter(track["genre"] for track in tracks) for split, tracks in used.items()}
-    share = {
-        split: {genre: 100 * counts[split][genre] / max(1, len(tracks)) for genre in genres}
-        for split, tracks in used.items()
-    }
-    longest = max(value for shares in share.values() for value in shares.values())
-    return [
-        _GenreRow(
-            genre,
-            [(s, counts[s][genre], share[s][genre], round(100 * share[s][genre] / longest, 2)) for s in used],
-            sum(counts[split][genre] for split in used),
-        )
-        for genre in genres
-    ]
+    counts = {split: Counter(track["genre"] for track in used[split]) for split in SPLITS}
+    shares = {split: {genre: n / counts[split].total() for genre, n in counts[split].items()} for split in SPLITS}
+    longest = max(share for split in SPLITS for share in shares[split].values())
+    rows = []
+    for genre in genres:
+        cells = []
+        for split in SPLITS:
+            share = shares[split].get(genre, 0.0)
+            cells.append((split, counts[split][genre], share, round(100 * share / longest, 2)))
+        rows.append(_GenreRow(genre, cells, sum(counts[split][genre] for split in SPLITS)))
+    return rows
 
 
 def _reasons(entries: Sequence[_Entry]) -> list[tuple[str, int]]:
-    """Reasons and how often each occurs, the most frequent first."""
+    """Count reasons, the most frequent first."""
     return sorted(Counter(entry["reason"] for entry in entries).items(), key=lambda item: (-item[1], item[0]))
 
 
 def _describe(recipe: Recipe) -> str:
-    """What one segment is, and which are kept, in one line."""
+    """Say in one line what a segment is and which are kept."""
     params, features = recipe.features.params, recipe.features
     layout = {
         "mfcc": f"MFCC, {features.width} coefficients",
         "log-mel": f"Log-mel, {features.width} bands",
         "raw": f"Raw audio, {features.width} samples",
     }[features.mode]
-    kept = "" if recipe.segments_per_track is None else f", at most {recipe.segments_per_track} a track"
+    kept = "" if recipe.segments_per_track is None else f", at most {recipe.segments_per_track} per track"
     return (
         f"{layout} × {params.segment_frames} frames ({params.segment_seconds:.2f} s) at {params.sample_rate_hz:,} Hz, "
         f"a segment every {recipe.hop_frames * params.frame_seconds:.2f} s{kept}, {recipe.storage}"
@@ -234,69 +236,36 @@ def _parameters(recipe: Recipe) -> dict[str, Any]:
     return {**audio, **values}
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width, the first to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-
-
-def _plain(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds, with the hundredths that segments need."""
-    hundredths = round(100 * seconds)
-    return f"{hundredths // 6_000}:{hundredths % 6_000 / 100:05.2f}"
-
-
 # --- histograms --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Histogram:
-    """Bars of all splits, one on the other, in a square of 100 x 100 with y downwards; ticks in percent."""
+    """A histogram by split, with its numbers."""
 
     title: str
-    unit: str
     summary: str
-    bars: list[tuple[str, float, float, float, float]]
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
-    rows: list[tuple[str, list[int]]]
+    chart: charts.Chart
+    table: Table
 
 
 def _histogram(title: str, unit: str, by_split: Mapping[str, Sequence[float]]) -> _Histogram:
     values = np.concatenate([np.asarray(part, np.float64) for part in by_split.values()])
     low, high = math.floor(values.min()), math.ceil(values.max())
-    # FMA's clips all have 30 s; a bar of its own width says more than one that fills the chart.
+    # FMA's clips all last 30 s; a bar of its own width says more than one that fills the chart.
     spare = max(0, 10 - (high - low)) // 2
     edges = np.asarray(MaxNLocator(nbins=30, integer=True, steps=[1, 2, 5, 10]).tick_values(low - spare, high + spare))
-    counts = np.stack([np.histogram(part, edges)[0] for part in by_split.values()])  # (splits, bins)
-    y_ticks = np.asarray(MaxNLocator(nbins=4, integer=True).tick_values(0, counts.sum(0).max()))
-    x, width = 100 * (edges - edges[0]) / (edges[-1] - edges[0]), 100 / (len(edges) - 1)
-    tops = 100 - 100 * counts.cumsum(0) / y_ticks[-1]
-    bars = [
-        (split, round(x[i] + 0.08 * width, 3), round(tops[k, i], 3), round(0.84 * width, 3), round(height, 3))
-        for k, split in enumerate(by_split)
-        for i, height in enumerate(100 * counts[k] / y_ticks[-1])
-        if height > 0
+    counts = {split: np.histogram(part, edges)[0] for split, part in by_split.items()}
+    rows = [
+        (f"{edges[i]:,.0f} to {edges[i + 1]:,.0f}", *of_bin)
+        for i, of_bin in enumerate(np.stack([*counts.values()], axis=1).tolist())
+        if any(of_bin)
     ]
-    x_ticks = np.asarray(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]).tick_values(edges[0], edges[-1]))
-    x_ticks = x_ticks[(edges[0] <= x_ticks) & (x_ticks <= edges[-1])]
     return _Histogram(
-        title=title,
-        unit=unit,
-        summary=signed(f"{values.min():,.1f} to {values.max():,.1f} {unit}, median {np.median(values):,.1f}"),
-        bars=bars,
-        x_ticks=[(round(float(np.interp(tick, edges, x)), 3), signed(f"{tick:,.0f}")) for tick in x_ticks],
-        y_ticks=[(round(100 - 100 * tick / y_ticks[-1], 3), f"{tick:,.0f}") for tick in y_ticks],
-        rows=[
-            (signed(f"{edges[i]:,.0f} to {edges[i + 1]:,.0f}"), counts[:, i].tolist())
-            for i in range(len(edges) - 1)
-            if counts[:, i].any()
-        ],
+        f"{title}, {unit}",
+        signed(f"{values.min():,.1f} to {values.max():,.1f} {unit}, median {np.median(values):,.1f}"),
+        charts.histogram(counts, edges, x_title=unit, y_title="tracks"),
+        Table((unit, *by_split), rows),
     )
 
 
@@ -312,24 +281,8 @@ class _Choice:
     track: _Entry
 
 
-@dataclass(frozen=True)
-class _Example:
-    """A segment to see, and to hear unless `no_sound` says why not.
-
-    `picture` and `sound` are data: URIs, but for raw audio `picture` is the path of an SVG outline.
-    """
-
-    track: _Entry
-    split: str
-    start_seconds: float
-    stop_seconds: float
-    picture: str
-    sound: str
-    no_sound: str
-
-
-def _choose(dataset: PreparedDataset, n_examples: int, seed: int) -> dict[str, list[_Choice]]:
-    """Tracks of each genre: of different artists first, and taken from few shards, which have to be read."""
+def _choose(dataset: PreparedDataset, n_examples: int, seed: int) -> list[_Choice]:
+    """Choose tracks of each genre, by different artists first, from few shards, which have to be read."""
     rng = np.random.default_rng(seed)
     candidates = []
     for i in rng.permutation(len(dataset.shards)).tolist():
@@ -349,39 +302,11 @@ def _choose(dataset: PreparedDataset, n_examples: int, seed: int) -> dict[str, l
     for choice in left:
         if len(group := chosen[choice.track["genre"]]) < n_examples:
             group.append(choice)
-    return chosen
-
-
-def _examples(
-    dataset: PreparedDataset,
-    canvas: _Canvas,
-    fma_root: Path | None,
-    *,
-    n_examples: int,
-    seed: int,
-    progress: Progress | None,
-) -> dict[str, list[_Example]]:
-    params = dataset.params
-    choices = [choice for group in _choose(dataset, n_examples, seed).values() for choice in group]
-    examples: dict[str, list[_Example]] = defaultdict(list)
-    for done, (choice, start_frame, rows) in enumerate(_windows(dataset, choices, seed), 1):
-        start = start_frame * params.frame_seconds
-        stop = start + params.segment_seconds
-        sound = no_sound = ""
-        if fma_root is not None:
-            try:
-                sound = data_uri("audio/mpeg", _mp3(_sound(fma_root, choice.track, start, stop)))
-            except _NoSoundError as error:
-                no_sound = str(error)
-        example = _Example(choice.track, choice.split, start, stop, canvas.draw(rows), sound, no_sound)
-        examples[choice.track["genre"]].append(example)
-        if progress is not None:
-            progress(done, len(choices))
-    return examples
+    return [choice for group in chosen.values() for choice in group]
 
 
 def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) -> Iterator[tuple[_Choice, int, Rows]]:
-    """Of each chosen track one segment at random: its first frame and its rows [shape=(segment_frames, width)]."""
+    """Read a random segment of each chosen track: its first frame and its rows [shape=(segment_frames, width)]."""
     recipe, frames = dataset.recipe, dataset.params.segment_frames
     by_shard: dict[int, dict[int, _Choice]] = defaultdict(dict)
     for choice in choices:
@@ -399,33 +324,53 @@ def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) ->
             window = rows[row : row + frames]
             if len(window) < frames:
                 raise FormatError(
-                    f"{dataset.path / shard['file']}: track {track_id} has other segments than the manifest says; "
-                    "delete the file and run `prepare` again"
+                    f"{dataset.path / shard['file']}: the segments of track {track_id} do not fit the manifest; delete "
+                    "the file and run `prepare` again"
                 )
             yield choice, int(starts[index]), window
             if not wanted:
                 break
 
 
-def _statistics(dataset: PreparedDataset) -> SegmentStatistics:
-    """Statistics of the training split; where there is none, of a few tracks of the first split that holds any."""
-    if dataset.used("training"):
-        return dataset.statistics()
-    split = next(split for split in SPLITS if dataset.used(split))
-    n_frames = {track["track_id"]: track["n_frames"] for track in dataset.used(split)}
-    recipe = dataset.recipe
-    return SegmentStatistics.merge(
-        recipe.statistics(rows, recipe.starts(n_frames[track_id], track_id))
-        for track_id, rows in islice(dataset.tracks(split), _DESCRIBED_TRACKS)
-    )
+@dataclass(frozen=True)
+class _Example:
+    """A segment to see, and to hear unless `no_sound` says why not.
+
+    `picture` and `sound` are data: URIs; for raw audio `picture` is the path of an SVG outline.
+    """
+
+    track: _Entry
+    split: str
+    start: str
+    stop: str
+    picture: str
+    sound: str
+    no_sound: str
+
+    @classmethod
+    def of(
+        cls, dataset: PreparedDataset, choice: _Choice, start_frame: int, picture: str, fma_root: Path | None
+    ) -> _Example:
+        start = start_frame * dataset.params.frame_seconds
+        stop = start + dataset.params.segment_seconds
+        sound = no_sound = ""
+        if fma_root is not None:
+            try:
+                sound = charts.data_uri("audio/mpeg", _mp3(_sound(fma_root, choice.track, start, stop)))
+            except _NoSoundError as error:
+                no_sound = str(error)
+        return cls(choice.track, choice.split, _clock(start), _clock(stop), picture, sound, no_sound)
 
 
-# --- pictures ----------------------------------------------------------------------------------------------------
+def _clock(seconds: float) -> str:
+    """Write minutes and seconds, with the hundredths that segments need."""
+    hundredths = round(100 * seconds)
+    return f"{hundredths // 6_000}:{hundredths % 6_000 / 100:05.2f}"
 
 
 @dataclass(frozen=True)
 class _Canvas:
-    """Draws segments on one scale for the whole dataset, so that they compare.
+    """Draws all segments of a dataset on one scale, so that they compare.
 
     MFCC are standardised by the scaler's statistics first: the first coefficient is so large that it would leave the
     others without contrast.
@@ -452,11 +397,11 @@ class _Canvas:
     def key(self) -> tuple[str, str, str]:
         """Words for the least, middle and greatest value."""
         if self.mode == "mfcc":
-            return f"−{self.high:g} σ", "mean", f"+{self.high:g} σ"
+            return signed(f"{self.low:g} σ"), "mean", f"+{self.high:g} σ"
         if self.mode == "log-mel":
             low, middle, high = (signed(f"{x:.0f} dB") for x in (self.low, (self.low + self.high) / 2, self.high))
             return low, middle, high
-        return "−1", "0", "+1"
+        return signed("-1"), "0", "+1"
 
     def draw(self, rows: Rows) -> str:
         """Draw rows [shape=(segment_frames, width)], time to the right: a data: URI, or the path of raw audio."""
@@ -465,12 +410,12 @@ class _Canvas:
         image = rows.T.astype(np.float64)
         if self.mode == "mfcc":
             spread = self.deviation
-            # As the scaler does: what never varied is 0.
+            # As in the scaler, what never varied is 0.
             image = np.divide(image - self.mean, spread, out=np.zeros_like(image), where=spread > 1e-6)
-        return draw(image, self.low, self.high)
+        return charts.picture(image, self.low, self.high)
 
     def _outline(self, samples: Rows) -> str:
-        """Greatest and least sample of each of many short spans, as a closed path from -100 to 100."""
+        """Trace the greatest and least sample of many short spans, as a closed path from -100 to 100."""
         spans = np.array_split(100 * samples.clip(self.low, self.high), _OUTLINE_POINTS)
         # Silence is drawn as a thin line.
         upper = [f"{i} {-max(0.4, span.max()):.1f}" for i, span in enumerate(spans)]
@@ -483,7 +428,17 @@ class _Canvas:
         return _OUTLINE_POINTS - 1
 
 
-# --- sound -------------------------------------------------------------------------------------------------------
+def _statistics(dataset: PreparedDataset) -> SegmentStatistics:
+    """Compute statistics of the training split or, without one, of a few tracks of the first split that has any."""
+    if dataset.used("training"):
+        return dataset.statistics()
+    split = next(split for split in SPLITS if dataset.used(split))
+    n_frames = {track["track_id"]: track["n_frames"] for track in dataset.used(split)}
+    recipe = dataset.recipe
+    return SegmentStatistics.merge(
+        recipe.statistics(rows, recipe.starts(n_frames[track_id], track_id))
+        for track_id, rows in islice(dataset.tracks(split), _DESCRIBED_TRACKS)
+    )
 
 
 class _NoSoundError(Exception):
@@ -491,7 +446,7 @@ class _NoSoundError(Exception):
 
 
 def _sound(fma_root: Path, track: _Entry, start_seconds: float, stop_seconds: float) -> Rows:
-    """Exactly the sound of a segment, decoded from the corpus."""
+    """Decode exactly the sound of a segment from the corpus."""
     try:
         path = inside(fma_root, track["path"])
     except FormatError:

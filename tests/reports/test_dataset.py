@@ -18,16 +18,16 @@ from matplotlib.image import imread
 
 from tests.conftest import make_fma
 from tests.page import Page
-from tfdeepviz.data import report
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.report import summarize, write_report
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
+from tfdeepviz.reports import dataset as dataset_page
+from tfdeepviz.reports.dataset import summarize, write_dataset_page
 
 _BAD_TITLE = "<script>alert(3)</script>"
 _BAD_ARTIST = '"><img src=x onerror=alert(5)>'
@@ -56,7 +56,7 @@ def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedD
 @pytest.fixture(scope="module")
 def page(dataset: PreparedDataset, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     out = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(dataset, out, fma_root=corpus)
+    write_dataset_page(dataset, out, fma_root=corpus)
     return Page(out)
 
 
@@ -107,7 +107,7 @@ def test_summary_says_what_the_manifest_says(dataset: PreparedDataset) -> None:
 
 
 def test_summary_gives_a_terminal_nothing_to_obey(dataset: PreparedDataset, tmp_path: Path) -> None:
-    text = summarize(changed(dataset, tmp_path / "ds", genre="\x1b[31mRock\r"))
+    text = summarize(changed(dataset, tmp_path / "ds", genre="\x1b[31mRock\a"))
     assert "?[31mRock?" in text
     assert text.replace("\n", "").isprintable()
 
@@ -124,10 +124,10 @@ def test_page_shows_the_counts(page: Page, dataset: PreparedDataset) -> None:
     texts = page.texts
     assert {dataset.identity, dataset.digest} <= set(texts)
     splits = texts.index("training", texts.index("Level, dBFS"))
-    assert texts[splits : splits + 4] == ["training", "5", "62.5 %", "20"]
+    assert texts[splits : splits + 4] == ["training", "5", "62.5%", "20"]
     rock = texts.index("Rock", texts.index("Genres", splits))
-    assert texts[rock : rock + 8] == ["Rock", "3", "60.0 %", "1", "50.0 %", "1", "100.0 %", "5"]
-    assert texts[rock + 8 : rock + 11] == ["(no genre)", "2", "40.0 %"]
+    assert texts[rock : rock + 8] == ["Rock", "3", "60.0%", "1", "50.0%", "1", "100.0%", "5"]
+    assert texts[rock + 8 : rock + 11] == ["(no genre)", "2", "40.0%"]
     for chart in ("Length of the tracks, s", "Level of the tracks, dBFS"):
         start = texts.index("Numbers of this chart", texts.index(chart))
         table = texts[start + 5 :]
@@ -144,7 +144,7 @@ def test_names_are_shown_as_text(page: Page) -> None:
 
 
 def test_lone_surrogates_do_not_stop_the_page(dataset: PreparedDataset, tmp_path: Path) -> None:
-    write_report(changed(dataset, tmp_path / "ds", title="half \ud800"), tmp_path / "r.html", fma_root=None)
+    write_dataset_page(changed(dataset, tmp_path / "ds", title="half \ud800"), tmp_path / "r.html", fma_root=None)
     assert "half ?" in Page(tmp_path / "r.html").texts
 
 
@@ -160,8 +160,8 @@ def test_skipped_files_are_listed(page: Page) -> None:
 def test_long_lists_of_skipped_files_are_cut(
     dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MAX_SKIPPED_ROWS", 1)
-    write_report(dataset, tmp_path / "r.html", fma_root=None)
+    monkeypatch.setattr(dataset_page, "MAX_SKIPPED_ROWS", 1)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=None)
     page = Page(tmp_path / "r.html")
     assert "The first 1 of 2; all are in the dataset's" in page.texts
     assert len(page.all("table", **{"class": "texts"})) == 1
@@ -222,16 +222,18 @@ def test_log_mel_of_chosen_segments(corpus: Path, tmp_path: Path) -> None:
         storage="float16",
     )
     assert "Log-mel, 128 bands × 96 frames" in summarize(dataset)
-    assert "at most 2 a track, float16" in summarize(dataset)
-    write_report(dataset, tmp_path / "r.html", fma_root=None)
+    assert "at most 2 per track, float16" in summarize(dataset)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=None)
     check_pictures(Page(tmp_path / "r.html"), dataset)
 
 
 def test_raw_audio_is_drawn_as_waveforms(corpus: Path, tmp_path: Path) -> None:
     dataset = prepare(corpus, tmp_path / "ds", selection=Selection(), features=Features(LIVE, "raw"))
-    write_report(dataset, tmp_path / "r.html", fma_root=corpus)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=corpus)
     page = Page(tmp_path / "r.html")
-    waves, paths = page.all("svg", **{"class": "picture"}), page.all("path")
+    waves = page.all("svg", **{"class": "picture"})
+    # Paths of charts have styles.
+    paths = [path for path in page.all("path") if "style" not in path]
     assert page.all("img") == []
     assert len(page.all("audio")) == len(waves) == len(paths) == 8
     for path, (title, start, stop) in zip(paths, spans(wave["aria-label"] for wave in waves), strict=True):
@@ -243,7 +245,7 @@ def test_raw_audio_is_drawn_as_waveforms(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_corpus_the_page_says_how_to_get_players(dataset: PreparedDataset, tmp_path: Path) -> None:
-    write_report(dataset, tmp_path / "r.html", fma_root=None)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=None)
     page = Page(tmp_path / "r.html")
     assert page.all("audio") == []
     assert len(page.all("img")) == 8
@@ -257,7 +259,7 @@ def test_files_that_are_gone_or_broken_leave_the_picture(
     shutil.copytree(corpus, root)
     (root / "fma_small" / "000" / "000002.mp3").unlink()
     (root / "fma_small" / "000" / "000005.mp3").write_bytes(b"no audio at all")
-    write_report(dataset, tmp_path / "r.html", fma_root=root)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=root)
     page = Page(tmp_path / "r.html")
     assert (len(page.all("audio")), len(page.all("img"))) == (6, 8)
     assert "no player: missing" in page.texts
@@ -272,7 +274,7 @@ def test_paths_never_leave_the_corpus(dataset: PreparedDataset, corpus: Path, tm
     sound = corpus / "fma_small" / "000" / "000002.mp3"
     shutil.copy(sound, tmp_path / "secret.mp3")
     path = {"absolute": str(sound), "parent": "../secret.mp3", "nul": "a\0b"}[kind]
-    write_report(changed(dataset, tmp_path / "ds", path=path), tmp_path / "r.html", fma_root=root)
+    write_dataset_page(changed(dataset, tmp_path / "ds", path=path), tmp_path / "r.html", fma_root=root)
     page = Page(tmp_path / "r.html")
     assert page.all("audio") == []
     assert "no player: outside the corpus" in page.texts
@@ -281,7 +283,7 @@ def test_paths_never_leave_the_corpus(dataset: PreparedDataset, corpus: Path, tm
 def test_a_corpus_made_of_links_has_players(dataset: PreparedDataset, corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "fma").mkdir()
     (tmp_path / "fma" / "fma_small").symlink_to(corpus / "fma_small")
-    write_report(dataset, tmp_path / "r.html", fma_root=tmp_path / "fma")
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=tmp_path / "fma")
     page = Page(tmp_path / "r.html")
     assert len(page.all("audio")) == len(page.all("img"))
 
@@ -295,7 +297,7 @@ def test_equal_arguments_give_equal_bytes(dataset: PreparedDataset, corpus: Path
 
     for name, seed in (("a.html", 1), ("b.html", 1), ("c.html", 2)):
         steps.clear()
-        write_report(dataset, tmp_path / name, fma_root=corpus, n_examples=2, seed=seed, progress=progress)
+        write_dataset_page(dataset, tmp_path / name, fma_root=corpus, n_examples=2, seed=seed, progress=progress)
         assert steps == [(i, 4) for i in range(1, 5)]
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
@@ -314,25 +316,25 @@ def test_artists_differ_and_only_needed_shards_are_read(
         return tracks(self, split)
 
     monkeypatch.setattr(PreparedDataset, "tracks", spy)
-    write_report(dataset, tmp_path / "r.html", fma_root=None, n_examples=1)
+    write_dataset_page(dataset, tmp_path / "r.html", fma_root=None, n_examples=1)
     assert 1 <= len(set(read)) <= 2 < len(dataset.shards)
     same = changed(dataset, tmp_path / "ds", artist="One and the same")
-    write_report(same, tmp_path / "r.html", fma_root=None, n_examples=3)
+    write_dataset_page(same, tmp_path / "r.html", fma_root=None, n_examples=3)
     assert len(Page(tmp_path / "r.html").all("img")) == 6
 
 
 def test_damaged_datasets_are_refused_and_nothing_is_written(dataset: PreparedDataset, tmp_path: Path) -> None:
     out = tmp_path / "r.html"
     with pytest.raises(FormatError, match="track 9999"):
-        write_report(changed(dataset, tmp_path / "ids", track_id=9999), out, fma_root=None)
+        write_dataset_page(changed(dataset, tmp_path / "ids", track_id=9999), out, fma_root=None)
     with pytest.raises(FormatError, match="does not fit"):
-        write_report(changed(dataset, tmp_path / "frames", n_frames=900_000), out, fma_root=None)
+        write_dataset_page(changed(dataset, tmp_path / "frames", n_frames=900_000), out, fma_root=None)
     shutil.copytree(dataset.path, tmp_path / "bits")
     for shard in dataset.shards:
         file = tmp_path / "bits" / shard["file"]
         file.write_bytes(b"\xff" * file.stat().st_size)
     with pytest.raises(FormatError, match="damaged"):
-        write_report(PreparedDataset.load(tmp_path / "bits"), out, fma_root=None)
+        write_dataset_page(PreparedDataset.load(tmp_path / "bits"), out, fma_root=None)
     assert not out.exists()
     assert not list(tmp_path.glob(".*"))
 
@@ -340,8 +342,8 @@ def test_damaged_datasets_are_refused_and_nothing_is_written(dataset: PreparedDa
 def test_impossible_arguments_are_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
     out = tmp_path / "r.html"
     with pytest.raises(ValueError, match="n_examples=0"):
-        write_report(dataset, out, fma_root=None, n_examples=0)
+        write_dataset_page(dataset, out, fma_root=None, n_examples=0)
     with pytest.raises(ValueError, match="seed=-1"):
-        write_report(dataset, out, fma_root=None, seed=-1)
+        write_dataset_page(dataset, out, fma_root=None, seed=-1)
     with pytest.raises(FileNotFoundError, match="nowhere: no such folder"):
-        write_report(dataset, out, fma_root=tmp_path / "nowhere")
+        write_dataset_page(dataset, out, fma_root=tmp_path / "nowhere")
