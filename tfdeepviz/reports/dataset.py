@@ -163,7 +163,7 @@ class _Totals:
 
 def _used(dataset: PreparedDataset) -> dict[str, list[_Entry]]:
     """List the tracks of each split, and of all."""
-    used = {split: list(dataset.used(split)) for split in SPLITS}
+    used: dict[str, list[_Entry]] = {split: list(dataset.used(split)) for split in SPLITS}
     return {**used, "all": [track for tracks in used.values() for track in tracks]}
 
 
