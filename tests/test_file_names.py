@@ -11,6 +11,7 @@ import pytest
 
 from tests.commands import REPOSITORY, tfdeepviz
 from tests.conftest import make_fma
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.files import TEMPORARY, atomic_path, remove_leftovers
 
 # As long as a disk takes with ".json".
@@ -61,6 +62,6 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
     assert "M\\udcfcsik/index.csv: 4 files" in index
     assert "fma_small/000/000003.mp3: not an audio file" in prepare
     dataset = folder / name
-    assert json.loads((dataset / "origin.json").read_text("utf-8"))["fma_root"] == str(folder)
+    assert Artifact.read(dataset / ARTIFACT).inputs[0].place(dataset) == folder
     assert json.loads((folder / f"{name}.json").read_text("utf-8"))["times"]
     assert "fma_small/000/000003.mp3" in (dataset / "report.html").read_text("utf-8")

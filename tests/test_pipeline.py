@@ -423,6 +423,7 @@ def test_what_is_not_blessed_is_not_pushed_and_the_others_go_on(
         shutil.copytree(steps.finished / "work" / "bundles" / "tiny", out)
         manifest = json.loads((out / "manifest.json").read_text())
         write_json(out / "manifest.json", {**manifest, "name": name})
+        (out / "artifact.json").unlink()
         (out / "BLESSED").unlink()
         return Bundle.load(out)
 
@@ -460,6 +461,7 @@ def test_a_bundle_is_compared_with_what_it_would_replace(
     def exported(runs: Any, dataset: Any, out: Path, **_: Any) -> Bundle:
         shutil.copytree(manifest.parent, out)
         write_json(out / "manifest.json", {**json.loads(manifest.read_text()), "title": "Another"})
+        (out / "artifact.json").unlink()
         return Bundle.load(out)
 
     monkeypatch.setattr(tfdeepviz.pipeline, "export_bundle", exported)

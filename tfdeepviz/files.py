@@ -13,7 +13,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from reprlib import repr as short_repr
@@ -122,8 +122,17 @@ def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20, remedy:
     return convert(read_json(path, max_bytes=max_bytes), kind, path, remedy=remedy)
 
 
-def convert(values: object, kind: type[T], where: object, *, remedy: str = "") -> T:
+def convert(
+    values: object,
+    kind: type[T],
+    where: object,
+    *,
+    remedy: str = "",
+    dec_hook: Callable[[type, Any], Any] | None = None,
+) -> T:
     """Check untrusted plain values against a type, usually a `msgspec.Struct`, and build it; for numbers use `Finite`.
+
+    `dec_hook` builds values of types that msgspec does not know.
 
     Raises
     ------
@@ -132,7 +141,7 @@ def convert(values: object, kind: type[T], where: object, *, remedy: str = "") -
         names `where` the values come from, the field, the flaw and the value, and ends with the remedy.
     """
     try:
-        return msgspec.convert(values, kind)
+        return msgspec.convert(values, kind, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
         raise FormatError(f"{where}: {_flaw(values, str(error))}{'; ' if remedy else ''}{remedy}") from error
 

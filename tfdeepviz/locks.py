@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from tfdeepviz.errors import TfdeepvizError
+
+#: File in a locked folder. It stays there: a lock that is deleted while others wait for it excludes nobody.
+LOCK = ".tfdeepviz.lock"
 
 
 class BusyError(TfdeepvizError, RuntimeError):
@@ -17,12 +20,12 @@ class BusyError(TfdeepvizError, RuntimeError):
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Lock a folder for this process; the lock is released when the process ends, however it ends.
+    """Lock an existing folder for this process, until the block or the process ends.
 
     Parameters
     ----------
     folder
-        An existing folder.
+        The folder.
     wait
         Wait for the lock instead of raising an error.
 
@@ -31,14 +34,14 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     BusyError
         If another process holds the lock.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    lock = FileLock(folder / LOCK, timeout=-1 if wait else 0)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise BusyError(
-                f"{folder}: another tfdeepviz process is at work here; wait for it to end, or give another folder"
-            ) from error
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError(
+            f"{folder}: another tfdeepviz process is at work here; wait for it to end, or give another folder"
+        ) from error
+    try:
         yield
     finally:
-        os.close(handle)
+        lock.release()

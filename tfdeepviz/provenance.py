@@ -1,4 +1,4 @@
-"""Provenance for manifests: the version of the code and the command line that made a result."""
+"""The version of the code and the command line that make a result, without secrets, for its record."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def code_digest() -> str:
 def command() -> str | None:
     """Return the command line if this process is the `tfdeepviz` command; None if the package is used as a library.
 
-    It is written to manifests that are published, so values of options that may be secret, and users and passwords
-    in URLs, are replaced by `...`.
+    Records are published, so values of options that may be secret, and users and passwords in URLs, are replaced by
+    `...`.
     """
     if not sys.argv or not _is_ours(sys.argv[0]):
         return None
@@ -79,9 +79,14 @@ def _without_secrets(arguments: list[str]) -> list[str]:
             argument = "..."
         elif is_secret and equals:
             argument = f"{name}=..."
-        shown.append(_USER_OF_URL.sub("...@", argument))
+        shown.append(without_user(argument))
         is_value = is_secret and not equals
     return shown
+
+
+def without_user(text: str) -> str:
+    """Replace users and passwords in URLs by `...`."""
+    return _USER_OF_URL.sub("...@", text)
 
 
 def _git(checkout: Path, *arguments: str) -> str:

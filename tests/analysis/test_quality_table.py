@@ -26,7 +26,6 @@ from tfdeepviz.cli import main
 from tfdeepviz.data.decode import AudioTooShortError
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.frontend import MfccFrontend
-from tfdeepviz.data.manifest import ORIGIN
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
@@ -193,7 +192,6 @@ def test_only_so_many_training_tracks_are_taken(dataset: PreparedDataset, monkey
 def test_a_corpus_that_has_moved_is_asked_for(dataset: PreparedDataset, tmp_path: Path) -> None:
     copy = tmp_path / "ds"
     shutil.copytree(dataset.path, copy)
-    write_json(copy / ORIGIN, {"fma_root": str(tmp_path / "gone")})
     moved = PreparedDataset.load(copy)
     with pytest.raises(FormatError, match=r"has moved; say where its sound is with --fma-root"):
         measure([], moved, ["test"])

@@ -309,7 +309,7 @@ def _mutate_npz(rng: Rng, seeds: Sequence[bytes]) -> bytes:
 
 
 def _scaler_target(folder: Path) -> Target:
-    from tfdeepviz.data.statistics import SegmentStatistics
+    from tfdeepviz.data.scaler import SegmentStatistics
 
     path = folder / "scaler.npz"
     seeds = []
@@ -464,7 +464,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "index": _index_target,
     "checksums": _checksums_target,
     "manifest": _manifest_target,
-    "settings": _resume_target("settings.json"),
+    "record": _resume_target("artifact.json"),
     "note": _resume_target("shards/*training*.json"),
     "statistics": _resume_target("shards/*training*.npz"),
     "scaler": _scaler_target,

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +148,9 @@ def test_corpus_and_dataset_may_be_urls(
     assert [dataset.n_tracks(split) for split in ("training", "validation", "test")] == [7, 2, 1]
     made = PreparedDataset.load(tmp_path / "made" / "ds")
     assert files(made) == files(local)
-    assert local.notes is not None
-    assert made.notes == replace(local.notes, fma_root="bucket://music")
+    (corpus,) = made.record.inputs
+    assert (corpus.path, corpus.artifact.name) == ("bucket://music", "music")
+    assert (made.record.digest, made.record.settings) == (local.identity, local.record.settings)
     (tmp_path / "made" / "thesis").mkdir()
     (tmp_path / "made" / "thesis" / "thesis.tex").write_text("mine")
     with pytest.raises(FormatError, match="bucket://made/thesis: not empty"):

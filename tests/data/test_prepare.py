@@ -18,16 +18,17 @@ import numpy as np
 import pytest
 
 from tests.conftest import make_fma
+from tfdeepviz.artifacts import ARTIFACT
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.data.features import MODES, Features
 from tfdeepviz.data.fma import audio_path
-from tfdeepviz.data.manifest import ORIGIN, Origin
 from tfdeepviz.data.metadata import NO_LICENCE
 from tfdeepviz.data.prepare import plan, prepare
 from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError, write_json
+from tfdeepviz.locks import LOCK
 from tfdeepviz.params import LIVE, PAPER, ParameterError
 from tfdeepviz.provenance import code_version
 from tfdeepviz.reports.dataset import summarize, write_dataset_page
@@ -36,11 +37,11 @@ OPTIONS: dict[str, Any] = {"selection": Selection(), "features": Features(LIVE)}
 
 
 def files(dataset: PreparedDataset) -> dict[str, bytes]:
-    """Everything that belongs to a dataset; `origin.json` tells where the corpus was."""
+    """Everything that belongs to a dataset; its record tells where the corpus was."""
     return {
         path.relative_to(dataset.path).as_posix(): path.read_bytes()
         for path in sorted(dataset.path.rglob("*"))
-        if path.is_file() and path.name != "origin.json"
+        if path.is_file() and path.name not in (ARTIFACT, LOCK)
     }
 
 
@@ -95,7 +96,10 @@ def test_a_relative_root_gives_the_same_dataset(
 def test_where_it_comes_from_is_noted_and_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_fma(tmp_path / "fma", {2: "training", 3: "training", 4: "test"}, seconds=1.5)
     plain = prepare(root, tmp_path / "ds", **OPTIONS)
-    assert plain.notes == Origin(str(root), None, None, code_version())
+    (corpus,) = plain.record.inputs
+    assert (corpus.path, corpus.artifact.name, corpus.artifact.step_schema) == ("../fma", "fma", 0)
+    assert (plain.record.digest, plain.record.command) == (plain.identity, None)
+    assert (plain.record.code_version, plain.record.facts["n_tracks"]) == (code_version(), 3)
     assert describe(plain) == {
         **{"name": "fma_small", "digest": plain.identity, "path": str(tmp_path / "ds")},
         **{"licences": None, "command": None},
@@ -108,32 +112,36 @@ def test_where_it_comes_from_is_noted_and_no_part_of_it(tmp_path: Path, monkeypa
     shard = plain.path / plain.shards[0]["file"]
     before = shard.stat().st_mtime_ns
     again = prepare(root, tmp_path / "ds", **OPTIONS)
-    assert again.notes == Origin(str(root), {"CC0-1.0": 2, NO_LICENCE: 1}, "tfdeepviz prepare --out ds", code_version())
+    assert again.record.inputs[0].artifact.digest != corpus.artifact.digest
+    # Nothing was made by this command.
+    assert again.record.command is None
     assert describe(again)["licences"] == {"CC0-1.0": 2, NO_LICENCE: 1}
     assert (again.digest, shard.stat().st_mtime_ns) == (plain.digest, before)
 
 
 @pytest.mark.parametrize(
-    ("change", "flaw"),
-    [
-        ({"fma_root": None}, "fma_root"),
-        ({"command": ["tfdeepviz"]}, "command"),
-        ({"code_version": 1}, "code_version"),
-        *(({"licences": value}, "licences") for value in (["CC0"], {"CC0": 0}, {"CC0": True}, {"CC0": "1"})),
-        ({"licences": {"CC0": 1.5}}, "licences"),
-        ({"licences": {"x" * 201: 1}}, "licences"),
-        ({"licences": {str(i): 1 for i in range(257)}}, "licences"),
-    ],
+    "licences",
+    [["CC0"], {"CC0": 0}, {"CC0": True}, {"CC0": "1"}, {"CC0": 1.5}, {"x" * 201: 1}, {str(i): 1 for i in range(257)}],
 )
-def test_notes_that_are_none_are_refused(
-    undisturbed: PreparedDataset, tmp_path: Path, change: dict[str, Any], flaw: str
+def test_licences_that_are_none_are_refused(undisturbed: PreparedDataset, tmp_path: Path, licences: Any) -> None:
+    moved = replace(undisturbed, path=tmp_path)
+    undisturbed.record.finished(None, licences=licences).write(tmp_path / ARTIFACT)
+    with pytest.raises(FormatError, match="facts: licences"):
+        describe(moved)
+
+
+@pytest.mark.parametrize("change", [{"fma_root": None}, {"command": ["tfdeepviz"]}, {"code_version": 1}])
+def test_origins_of_version_0_1_are_read_or_refused(
+    undisturbed: PreparedDataset, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     moved = replace(undisturbed, path=tmp_path)
-    assert (moved.notes, moved.origin) == (None, None)
-    write_json(tmp_path / ORIGIN, {"fma_root": str(tmp_path)})
-    assert (moved.notes, moved.origin) == (Origin(str(tmp_path)), tmp_path)
-    write_json(tmp_path / ORIGIN, {"fma_root": str(tmp_path), **change})
-    with pytest.raises(FormatError, match=rf"origin\.json: {flaw}.*again"):
+    assert (moved.record.inputs, moved.record.code_version, moved.origin) == ((), "0.1.0", None)
+    origin = {"fma_root": str(tmp_path), "licences": {"CC0": 3}, "command": "tfdeepviz prepare"}
+    write_json(tmp_path / "origin.json", origin)
+    assert (moved.record.inputs[0].artifact.name, moved.origin) == (tmp_path.name, tmp_path)
+    assert describe(moved)["licences"] == {"CC0": 3}
+    write_json(tmp_path / "origin.json", {**origin, **change})
+    with pytest.raises(FormatError, match=rf"origin\.json: {next(iter(change))}.*again"):
         describe(moved)
 
 
@@ -307,7 +315,7 @@ def test_unknown_modes_are_refused() -> None:
 
 
 def test_other_settings_are_named(fma_root: Path, undisturbed: PreparedDataset) -> None:
-    with pytest.raises(FormatError, match="recipe"):
+    with pytest.raises(FormatError, match=r"holds a dataset with another features\.params\.preset, "):
         prepare(fma_root, undisturbed.path, selection=Selection(), features=Features(PAPER), tracks_per_shard=2)
 
 
@@ -325,7 +333,7 @@ def _killed_and_resumed(root: Path, out: Path, *, n_kills: int, seed: int) -> tu
         n_before = len(list(out.glob("*"))) if out.exists() else 0
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
-            if (out / "settings.json").exists() and (n_before == 0 or any(out.glob(f"{TEMPORARY}*.tfrecor*"))):
+            if (out / ARTIFACT).exists() and (n_before == 0 or any(out.glob(f"{TEMPORARY}*.tfrecor*"))):
                 break
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.3))
@@ -399,12 +407,13 @@ def test_datasets_of_version_0_1_can_be_read(fma_root: Path, undisturbed: Prepar
         for track in shard["tracks"]:
             del track["source_sha256"]
     write_json(old / "manifest.json", {**manifest, "schema_version": 2})
-    write_json(old / "settings.json", {**json.loads((old / "settings.json").read_text()), "schema_version": 2})
+    (old / ARTIFACT).unlink()
+    (old / "settings.json").write_text("{}")
     dataset = PreparedDataset.load(old)
     dataset.verify()
     assert dataset.identity == dataset.digest != undisturbed.digest
     assert len(list(dataset.tracks("training"))) == 5
-    with pytest.raises(FormatError, match=r"another version.*--out"):
+    with pytest.raises(FormatError, match=r"no dataset of this version .* give another folder"):
         prepare(fma_root, old, tracks_per_shard=2, **OPTIONS)
 
 

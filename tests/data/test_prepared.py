@@ -159,7 +159,7 @@ def test_interrupted_and_other_worker_counts_give_the_same_bytes(
 
 
 def test_a_folder_with_other_settings_is_not_touched(fma_root: Path, prepared: PreparedDataset, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="other parameters"):
+    with pytest.raises(FormatError, match=r"holds a dataset with another features\.params"):
         prepare(fma_root, prepared.path, selection=Selection(), features=Features(PAPER))
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(FormatError, match="not empty"):

@@ -30,6 +30,7 @@ def alive(run: Run) -> Run:
     for measured in metrics.values():
         measured.update({"shuffle_rise": 0.5, "encoding_std": [0.2] * len(measured["encoding_std"])})
     write_json(run.path / "metrics.json", metrics)
+    run.finish_record()
     return run
 
 

@@ -18,8 +18,9 @@ def test_a_bundle_holds_what_its_format_says(bundle: Bundle) -> None:
     assert (manifest["name"], manifest["version"], bundle.label) == ("tiny", None, "tiny")
     there = {path.relative_to(bundle.path).as_posix() for path in bundle.path.rglob("*") if path.is_file()}
     frontend = {f"frontend/{name}" for name in manifest["frontend"]["files"]}
-    assert there == {"manifest.json", *manifest["files"], *frontend}
-    assert bundle.n_bytes == sum((bundle.path / name).stat().st_size for name in there - {"manifest.json"})
+    assert there == {"artifact.json", "manifest.json", *manifest["files"], *frontend}
+    listed = there - {"artifact.json", "manifest.json"}
+    assert bundle.n_bytes == sum((bundle.path / name).stat().st_size for name in listed)
     (encoder,) = manifest["encoders"]
     assert (encoder["window_seconds"], encoder["step_seconds"]) == (pytest.approx(0.96), 0.1)
     assert manifest["frontend"]["pad_samples"] == 551

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from tests.export.conftest import blessed
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import NotBlessedError, entries, find, prune, push, rollback, verify
 from tfdeepviz.files import FormatError, write_json
+from tfdeepviz.locks import LOCK
+from tfdeepviz.models.run import Run
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +56,19 @@ def test_versions_of_the_same_audio_parameters_share_a_front_end(
     assert Bundle.load(again).digest == Bundle.load(ready).digest
 
 
+def test_what_is_pushed_tells_where_it_comes_from(ready: Path, run: Run, tmp_path: Path) -> None:
+    pushed = Bundle.load(push(ready, tmp_path / "registry"))
+    encoder, mappings = pushed.record.inputs
+    assert (encoder.role, encoder.artifact.digest, encoder.place(pushed.path)) == ("encoder tiny", run.digest, run.path)
+    assert mappings.artifact.digest == encoder.artifact.inputs[0].artifact.digest
+    other = Artifact.read(pushed.path / ARTIFACT).finished(f"sha256:{64 * '0'}")
+    other.write(pushed.path / ARTIFACT)
+    problems = dict(verify(tmp_path / "registry"))
+    assert "is the record of something else; export the bundle again" in str(problems["tiny/1"])
+    with pytest.raises(FormatError, match="is the record of something else"):
+        push(pushed.path, tmp_path / "another")
+
+
 def test_only_what_is_blessed_is_pushed(bundle: Bundle, ready: Path, tmp_path: Path) -> None:
     registry = tmp_path / "registry"
     with pytest.raises(NotBlessedError, match="tfdeepviz validate"):
@@ -72,7 +88,7 @@ def test_what_a_killed_writer_left_is_cleared_away(ready: Path, tmp_path: Path) 
     registry = tmp_path / "registry"
     (registry / ".incoming-killed" / "tiny").mkdir(parents=True)
     push(ready, registry)
-    assert sorted(path.name for path in registry.iterdir()) == ["frontends", "index.json", "tiny"]
+    assert sorted(path.name for path in registry.iterdir()) == [LOCK, "frontends", "index.json", "tiny"]
 
 
 @pytest.mark.parametrize("moment", range(1, 40))
@@ -125,6 +141,7 @@ def test_bundles_keep_their_place_unless_they_are_to_be_first(bundle: Bundle, tm
         copy = tmp_path / f"{name}-{first}"
         shutil.copytree(bundle.path, copy)
         write_json(copy / "manifest.json", {**bundle.manifest, "name": name})
+        (copy / "artifact.json").unlink()
         push(
             blessed(Bundle.load(copy), tmp_path / f"{name}-{first}-{len(list(tmp_path.iterdir()))}"),
             registry,
@@ -162,7 +179,7 @@ def test_a_failure_in_the_middle_leaves_the_registry_as_it_was(
     with pytest.raises(OSError, match="space"):
         push(ready, registry)
     assert index(registry) == before
-    assert sorted(path.name for path in registry.iterdir()) == ["frontends", "index.json", "tiny"]
+    assert sorted(path.name for path in registry.iterdir()) == [LOCK, "frontends", "index.json", "tiny"]
     assert [path.name for path in (registry / "tiny").iterdir()] == ["1"]
 
 

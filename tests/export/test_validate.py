@@ -77,6 +77,7 @@ def worth(bundle: Bundle, copy: Path, **test: float) -> Path:
     trained["run"]["config"]["preset"]["thresholds"] = _THRESHOLDS
     trained["metrics"]["test"] |= {**_MEASURED, **test}
     write_json(copy / "manifest.json", manifest)
+    (copy / "artifact.json").unlink()  # it is that of the other bundle
     return copy
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
@@ -61,8 +62,13 @@ def weights(run: Run) -> list[npt.NDArray[Any]]:
 
 def test_a_run_describes_itself(undisturbed: Run, dataset: PreparedDataset) -> None:
     assert undisturbed.config["dataset_digest"] == dataset.identity
-    assert not Path(undisturbed.config["dataset_path"]).is_absolute()
-    assert (undisturbed.path / undisturbed.config["dataset_path"]).resolve() == dataset.path.resolve()
+    record = undisturbed.record
+    (trained_on,) = record.inputs
+    assert trained_on.path is not None and not Path(trained_on.path).is_absolute()
+    assert trained_on.place(undisturbed.path) == dataset.path.resolve()
+    assert (trained_on.artifact.digest, record.digest) == (dataset.identity, undisturbed.digest)
+    assert record.facts["split"] == "test"
+    assert record.facts["mse_to_pca"] == undisturbed.metrics()["test"]["mse_to_pca"]
     assert Run.load(undisturbed.path).preset == TINY
     assert [row["epoch"] for row in undisturbed.history()] == [1, 2, 3]
     assert (undisturbed.path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
@@ -137,11 +143,14 @@ def test_a_finished_run_that_is_extended_is_not_finished_until_all_is_new(
                 patch.setattr(f"tfdeepviz.{module}.atomic_path", killing)
             train(longer, dataset, run.path, seed=3)
 
-    for name in ("config.json", "history.csv", "epoch-0004.keras", "model.keras", "encoder.keras"):
+    for name in ("artifact.json", "config.json", "history.csv", "epoch-0004.keras", "model.keras", "encoder.keras"):
         with pytest.raises(Killed):
             killed_after(name)
         left = Run.load(run.path)
-        assert not left.is_finished, name
+        assert left.is_finished == (name == "artifact.json")
+        assert Artifact.read(run.path / ARTIFACT).digest is None
+        if left.is_finished:
+            continue
         for load in (left.metrics, left.load_model, left.load_encoder):
             with pytest.raises(FormatError, match="not finished"):
                 load()

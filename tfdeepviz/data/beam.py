@@ -23,11 +23,13 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfdeepviz.data.manifest import ORIGIN
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, reopen
+from tfdeepviz.data.corpus import corpus_record
 from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import TEMPORARY, FormatError, read_json, write_json
+from tfdeepviz.files import TEMPORARY, FormatError
+from tfdeepviz.provenance import without_user
 
 #: Namespace of all counters.
 NAMESPACE = "tfdeepviz"
@@ -140,11 +142,12 @@ def prepare_on_beam(
         for name in ("tracks.csv", "genres.csv"):
             _fetch(_join(fma_root, "fma_metadata", name), here / "fma_metadata" / name)
         _fetch_notes(out, dataset)
-        job = plan(here, dataset, **options)
-        write_json(dataset / ORIGIN, {**read_json(dataset / ORIGIN), "fma_root": fma_root})
-        _publish(dataset, out, ["settings.json", ORIGIN])
-        counters: dict[str, int] = {}
+        job = plan(here, dataset, corpus=_corpus(fma_root, options["selection"].subset), **options)
         if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
+            reopen(dataset)
+        _publish(dataset, out, [ARTIFACT])
+        counters: dict[str, int] = {}
+        if shards:
             # The manifest marks the dataset as complete, so remove it until all shards are written.
             if FileSystems.exists(manifest := _join(out, "manifest.json")):
                 FileSystems.delete([manifest])
@@ -154,8 +157,17 @@ def prepare_on_beam(
                 counters = _run(pipeline)
             _fetch_notes(out, dataset)
         finished = finish(job, _sizes(out, "*.tfrecord-*"))
-        _publish(dataset, out, ["scaler.npz", "skipped.jsonl", "manifest.json"])
+        _publish(dataset, out, ["scaler.npz", "skipped.jsonl", "manifest.json", ARTIFACT])
     return replace(finished, path=Path(out)), counters
+
+
+def _corpus(fma_root: str, subset: str) -> Input:
+    """Describe a corpus by its own path or URL, which the dataset may not share a file system with."""
+    if "://" in fma_root:
+        corpus = Artifact(kind="corpus", name=fma_root.rpartition("/")[2], settings={"subset": subset})
+    else:
+        corpus = corpus_record(Path(fma_root), subset)
+    return Input("corpus", without_user(fma_root), corpus)
 
 
 def _run(pipeline: beam.Pipeline) -> dict[str, int]:
@@ -227,11 +239,11 @@ def _fetch(source: str, target: Path) -> None:
 
 def _fetch_notes(out: str, dataset: Path) -> None:
     """Fetch the files of an unfinished dataset that are needed to resume and finish it."""
-    if "settings.json" not in _sizes(out, "*"):
+    if ARTIFACT not in _sizes(out, "*"):
         if _sizes(out, "*"):
             raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
         return
-    for name in ("settings.json", *(f"shards/{note}" for note in _sizes(_join(out, "shards"), "*"))):
+    for name in (ARTIFACT, *(f"shards/{note}" for note in _sizes(_join(out, "shards"), "*"))):
         if not (dataset / name).exists():
             _fetch(_join(out, *name.split("/")), dataset / name)
 

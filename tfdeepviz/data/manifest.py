@@ -1,35 +1,25 @@
-"""The manifest of a prepared dataset: its schema, its identity, and where the dataset comes from."""
+"""The manifest of a prepared dataset: its schema and its identity."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
+from tfdeepviz.artifacts import Artifact, digest_of
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.metadata import MAX_LICENCE_CHARACTERS, MAX_LICENCES
-from tfdeepviz.files import FormatError, read_json
+from tfdeepviz.files import FormatError, convert
 
 SCHEMA_VERSION = 3
 #: Schema of version 0.1, which lacks the SHA-256 of the audio files.
 WITHOUT_SOURCES = 2
 READABLE_SCHEMAS = (WITHOUT_SOURCES, SCHEMA_VERSION)
-
-#: Records where a dataset comes from. It is not part of the dataset, so the digest does not depend on it.
-ORIGIN = "origin.json"
-_MAX_ORIGIN_BYTES = 16 << 20
-
-
-def digest_of(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest. It contains the hashes of all stored files, so equal digests mean equal bytes."""
-    return _sha256(manifest)
 
 
 def identity_of(manifest: dict[str, Any]) -> str:
@@ -38,7 +28,7 @@ def identity_of(manifest: dict[str, Any]) -> str:
     It covers the selection, the recipe and, for each track, its id, split, genre, the SHA-256 of its audio file, and
     whether it was used or why it was skipped. It excludes computed values, which may round differently on other
     processors or library versions, and the division of tracks into shards. For datasets of version 0.1, the identity
-    is the digest.
+    is the digest: the SHA-256 of the manifest.
 
     Raises
     ------
@@ -53,70 +43,33 @@ def identity_of(manifest: dict[str, Any]) -> str:
         for track in (*shard["tracks"], *shard["skipped"])
     ]
     asked = {name: manifest[name] for name in ("schema_version", "name", "selection", "recipe", "max_seconds")}
-    return _sha256({**asked, "tracks": sorted(tracks, key=lambda track: int(track[0]))})
+    return digest_of({**asked, "tracks": sorted(tracks, key=lambda track: int(track[0]))})
 
 
-def _sha256(value: Any) -> str:
-    return "sha256:" + hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+class _Facts(msgspec.Struct):
+    """What the record of a dataset notes for others."""
+
+    licences: (
+        Annotated[
+            dict[
+                Annotated[str, msgspec.Meta(max_length=MAX_LICENCE_CHARACTERS)],
+                Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)],
+            ],
+            msgspec.Meta(max_length=MAX_LICENCES),
+        ]
+        | None
+    ) = None
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a dataset comes from, as recorded by its last `prepare`.
+def licences_of(record: Artifact, where: object) -> dict[str, int] | None:
+    """Number of selected tracks per licence, as the corpus's metadata states it; None if it states none.
 
-    Attributes
-    ----------
-    fma_root
-        Folder or URL of the corpus.
-    licences
-        Number of selected tracks per licence, as the corpus's metadata states it; None if it states none or if this
-        was not recorded.
-    command
-        The command line; None if the package was used as a library or if this was not recorded.
-    code_version
-        Version of tfdeepviz; None if not recorded.
+    Raises
+    ------
+    FormatError
+        If the record of the dataset was not written by `prepare`.
     """
-
-    fma_root: str
-    licences: dict[str, int] | None = None
-    command: str | None = None
-    code_version: str | None = None
-
-    @classmethod
-    def load(cls, dataset: Path) -> Origin | None:
-        """Read a dataset's origin file; None if there is none.
-
-        Raises
-        ------
-        FormatError
-            If it is not what `prepare` writes.
-        """
-        path = dataset / ORIGIN
-        if not path.is_file():
-            return None
-        notes = read_json(path, max_bytes=_MAX_ORIGIN_BYTES)
-        for name in ("fma_root", "command", "code_version"):
-            value = notes.get(name)
-            if not isinstance(value, str) and (value is not None or name == "fma_root"):
-                raise FormatError(
-                    f"{path}: {name}: a text is expected, not {type(value).__name__}; run `tfdeepviz prepare` again"
-                )
-        licences = notes.get("licences")
-        if licences is not None and not _are_licences(licences):
-            raise FormatError(
-                f"{path}: licences: at most {MAX_LICENCES} names with numbers of tracks are expected; run `tfdeepviz "
-                "prepare` again"
-            )
-        return cls(notes["fma_root"], licences, notes.get("command"), notes.get("code_version"))
-
-
-def _are_licences(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and len(value) <= MAX_LICENCES
-        and all(len(name) <= MAX_LICENCE_CHARACTERS for name in value)
-        and all(type(count) is int and 0 < count < 1 << 31 for count in value.values())
-    )
+    return convert(record.facts, _Facts, f"{where}: facts").licences
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:

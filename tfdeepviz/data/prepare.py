@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock
@@ -15,20 +15,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
+from tfdeepviz import artifacts
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, claim, reopen
+from tfdeepviz.data.corpus import corpus_record
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.fma import SPLITS, Track, published_flaw
-from tfdeepviz.data.manifest import ORIGIN, SCHEMA_VERSION, Origin, check_shard, shard_sizes
+from tfdeepviz.data.manifest import SCHEMA_VERSION, check_shard, shard_sizes
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.selection import Selection
-from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
-from tfdeepviz.lazy import tf
 from tfdeepviz.locks import locked
-from tfdeepviz.provenance import code_version, command
 
 TRACKS_PER_SHARD = 32
 
@@ -151,9 +153,8 @@ class Job:
         return [shard for shard in self.shards if _entry(self, shard, sizes) is None]
 
 
-def plan(
-    fma_root: Path,
-    out: Path,
+def planned_dataset(
+    corpus: Input,
     *,
     selection: Selection,
     features: Features,
@@ -162,15 +163,13 @@ def plan(
     storage: str = "float32",
     tracks_per_shard: int = TRACKS_PER_SHARD,
     max_seconds: float = MAX_SECONDS,
-) -> Job:
-    """Plan the contents of a dataset, and claim its folder.
+) -> Artifact:
+    """Return the record of a dataset before it is made.
 
     Parameters
     ----------
-    fma_root
-        Folder in FMA's layout.
-    out
-        Folder of the dataset; created if missing.
+    corpus
+        The corpus, seen from the dataset's folder.
     selection
         Which tracks to use, and their splits.
     features
@@ -188,67 +187,93 @@ def plan(
 
     Raises
     ------
-    FormatError
-        If the metadata is unusable or `out` holds a dataset with other settings.
     InputError
-        If a value is impossible or no track is selected.
+        If a value is impossible.
     """
     if not 1 <= tracks_per_shard <= 100_000:
         raise InputError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
     if not 0 < max_seconds <= 86_400:
         raise InputError(f"max_seconds={max_seconds}: give a value in (0, 86400]")
-    metadata = Metadata.load(fma_root)
-    tracks = selection.tracks(metadata)
     params = features.params
+    settings = {
+        "schema_version": SCHEMA_VERSION,
+        "selection": selection.to_dict(),
+        "features": {"mode": features.mode, "params": params.to_dict()},
+        "hop_frames": params.segment_frames if hop_seconds is None else params.hop_frames(hop_seconds),
+        "segments_per_track": segments_per_track,
+        "storage": storage,
+        "tracks_per_shard": tracks_per_shard,
+        "max_seconds": max_seconds,
+    }
+    return Artifact.planned("dataset", f"fma_{selection.subset}", settings, [corpus])
+
+
+def plan(
+    fma_root: Path,
+    out: Path,
+    *,
+    selection: Selection,
+    features: Features,
+    corpus: Input | None = None,
+    **options: Any,
+) -> Job:
+    """Plan the contents of a dataset, and claim its folder.
+
+    Parameters
+    ----------
+    fma_root
+        Folder in FMA's layout.
+    out
+        Folder of the dataset; created if missing.
+    corpus
+        Where the corpus is, if `fma_root` only holds a copy of its tables.
+    selection, features, **options
+        See `planned_dataset`.
+
+    Raises
+    ------
+    FormatError
+        If the metadata is unusable or `out` holds a dataset with other settings.
+    InputError
+        If a value is impossible or no track is selected.
+    """
+    metadata = Metadata.load(fma_root)
+    corpus = corpus or Input.at(fma_root, corpus_record(fma_root, selection.subset), seen_from=out)
+    record = planned_dataset(corpus, selection=selection, features=features, **options)
+    tracks = selection.tracks(metadata)
+    names = ("hop_frames", "segments_per_track", "storage")
     recipe = Recipe(
         features=features,
-        hop_frames=params.segment_frames if hop_seconds is None else params.hop_frames(hop_seconds),
-        segments_per_track=segments_per_track,
         seed=selection.seed,
-        storage=storage,
         genres=tuple(sorted({track.genre for track in tracks} - {""})),
+        **{name: record.settings[name] for name in names},
     )
-    name = f"fma_{selection.subset}"
     shards = []
+    tracks_per_shard = record.settings["tracks_per_shard"]
     for split in SPLITS:
         members = [track for track in tracks if track.split == split]
         groups = [members[i : i + tracks_per_shard] for i in range(0, len(members), tracks_per_shard)]
         for index, group in enumerate(groups):
-            shards.append(Shard(f"{name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}", split, tuple(group)))
+            shards.append(
+                Shard(f"{record.name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}", split, tuple(group))
+            )
     ids = json.dumps([(track.track_id, track.split, track.genre) for track in tracks])
     settings = {
         "schema_version": SCHEMA_VERSION,
-        "name": name,
+        "name": record.name,
         "selection": selection.to_dict(),
         "recipe": recipe.to_dict(),
-        "max_seconds": max_seconds,
+        "max_seconds": record.settings["max_seconds"],
         "tracks_per_shard": tracks_per_shard,
         "tracks_sha256": hashlib.sha256(ids.encode()).hexdigest(),
     }
-    _claim(out, settings)
-    # For information only, and not part of the dataset: its bytes do not depend on this.
-    origin = Origin(str(metadata.root), metadata.licences(tracks), command(), code_version())
-    write_json(out / ORIGIN, asdict(origin))
-    return Job(metadata.root, out, recipe, max_seconds, settings, tuple(shards))
-
-
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    path = out / "settings.json"
-    if not path.exists():
-        if out.exists() and any(out.iterdir()):
-            raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
-        write_json(path, settings)
-        return
-    before = read_json(path)
-    if before.get("schema_version") != settings["schema_version"]:
-        raise FormatError(
-            f"{out}: was begun by another version of tfdeepviz; what it finished can be read, but to prepare it anew "
-            "give another --out or delete it"
-        )
-    if changed := sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)):
-        raise FormatError(
-            f"{out}: was begun with other parameters ({', '.join(changed)}); give another --out or delete it"
-        )
+    facts = {"licences": metadata.licences(tracks), "tracks_sha256": settings["tracks_sha256"]}
+    # A corpus may be mended while a dataset is made from it; but the selected tracks have to stay the same.
+    begun = claim(out, record, may_change=["corpus"])
+    if begun.facts.get("tracks_sha256", facts["tracks_sha256"]) != facts["tracks_sha256"]:
+        raise FormatError(f"{out}: was begun with other tracks; give another --out or delete it")
+    begun.finished(begun.digest, **facts).write(out / ARTIFACT)
+    return Job(metadata.root, out, recipe, record.settings["max_seconds"], settings, tuple(shards))
 
 
 def prepare(
@@ -259,7 +284,7 @@ def prepare(
     Parameters
     ----------
     fma_root, out, **options
-        See `plan`.
+        See `plan` and `planned_dataset`.
     n_workers
         Number of threads, each preparing one shard at a time; does not affect the result.
     progress
@@ -282,6 +307,7 @@ def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDat
     if shards:
         # The manifest marks the dataset as complete, so remove it until all shards are written.
         (job.out / "manifest.json").unlink(missing_ok=True)
+        reopen(job.out)
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
     lock, stop = Lock(), Event()
@@ -462,7 +488,17 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     write_json(job.out / "manifest.json", manifest)
     for folder in (job.out, job.out / "shards"):
         remove_leftovers(folder)
-    return PreparedDataset.load(job.out, sizes)
+    dataset = PreparedDataset.load(job.out, sizes)
+    used = [track for split in SPLITS for track in dataset.used(split)]
+    artifacts.finish(
+        job.out,
+        dataset.identity,
+        features=f"{job.recipe.features.mode} ({job.recipe.features.params.preset})",
+        n_tracks=len(used),
+        n_skipped=len(skipped),
+        hours=round(sum(track["seconds"] for track in used) / 3600, 3),
+    )
+    return dataset
 
 
 def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:

@@ -14,18 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from tfdeepviz import legacy
+from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
-from tfdeepviz.data.manifest import READABLE_SCHEMAS, Origin, check_shard, digest_of, identity_of, shard_sizes
+from tfdeepviz.data.manifest import READABLE_SCHEMAS, check_shard, identity_of, licences_of, shard_sizes
+from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.source import MIXED_SHARDS, N_CALLS, SegmentSource
-from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
-from tfdeepviz.lazy import tf
 
 #: Records which files were verified, with their size, modification time and inode.
 _VERIFIED = "verified.json"
+
+_FEATURES = {
+    "track_id": tf.io.FixedLenFeature([], tf.int64),
+    "label": tf.io.FixedLenFeature([], tf.int64),
+    "starts": tf.io.VarLenFeature(tf.int64),
+    "rows": tf.io.FixedLenFeature([], tf.string),
+}
 
 
 @dataclass(frozen=True)
@@ -141,22 +150,24 @@ class PreparedDataset(SegmentSource):
                 write_json(self.path / _VERIFIED, {"files": verified})
 
     @property
-    def origin(self) -> Path | None:
-        """Folder of the corpus it was prepared from, if known and still present."""
-        notes = self.notes
-        root = None if notes is None else Path(notes.fma_root)
-        return root if root is not None and root.is_dir() else None
-
-    @property
-    def notes(self) -> Origin | None:
-        """Contents of the origin file; None if there is none.
+    def record(self) -> Artifact:
+        """Its record, which is not part of the dataset.
 
         Raises
         ------
         FormatError
-            If the file is not what `prepare` writes.
+            If the record is broken.
         """
-        return Origin.load(self.path)
+        path = self.path / ARTIFACT
+        if path.is_file():
+            return Artifact.read(path).finished(self.identity)
+        return legacy.dataset_record(self.path, self.name, self.identity)
+
+    @property
+    def origin(self) -> Path | None:
+        """Folder of the corpus it was prepared from, if known and still present."""
+        places = [one.place(self.path) for one in self.record.inputs]
+        return next((place for place in places if place is not None and place.is_dir()), None)
 
     def n_tracks(self, split: str) -> int:
         """Number of usable tracks in a split."""
@@ -264,14 +275,10 @@ class PreparedDataset(SegmentSource):
                 num_parallel_calls=N_CALLS,
                 deterministic=True,
             )
-        fields = {
-            **{name: tf.io.FixedLenFeature([], tf.int64) for name in ("track_id", "label")},
-            **{"starts": tf.io.VarLenFeature(tf.int64), "rows": tf.io.FixedLenFeature([], tf.string)},
-        }
         stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
 
         def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-            example = tf.io.parse_single_example(record, fields)
+            example = tf.io.parse_single_example(record, _FEATURES)
             rows = tf.io.decode_raw(example["rows"], stored)
             return {
                 **{"track_id": example["track_id"], "label": example["label"]},
@@ -283,24 +290,22 @@ class PreparedDataset(SegmentSource):
 
 
 def describe(dataset: PreparedDataset) -> dict[str, Any]:
-    """Describe a dataset and its origin, for the manifests of whatever is made from it.
+    """Describe a dataset for the manifests of whatever is made from it.
 
     Returns
     -------
     dict
-        JSON values: `name`, `digest` (the identity), `path`; and from `Origin`, `licences` and `command`, None if not
-        recorded.
+        JSON values: `name`, `digest` (the identity), `path`; and `licences` and `command`, None if not recorded.
 
     Raises
     ------
     FormatError
-        If the origin file is not what `prepare` writes.
+        If its record is broken.
     """
-    notes = dataset.notes
+    record = dataset.record
     return {
         **{"name": dataset.name, "digest": dataset.identity, "path": str(dataset.path.resolve())},
-        "licences": None if notes is None else notes.licences,
-        "command": None if notes is None else notes.command,
+        **{"licences": licences_of(record, dataset.path), "command": record.command},
     }
 
 

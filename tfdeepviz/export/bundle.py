@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from tfdeepviz import legacy
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import Finite, FormatError, convert, inside, read_json, read_record, sha256_file, write_json
@@ -263,6 +265,23 @@ class Bundle:
         """Hex SHA-256 of the content, independent of location and version: pushing does not change it."""
         frontend = {name: value for name, value in self.manifest["frontend"].items() if name != "path"}
         return _digest({**self.manifest, "version": None, "frontend": frontend})
+
+    @property
+    def record(self) -> Artifact:
+        """Its record, which is not among the files that the manifest lists.
+
+        Raises
+        ------
+        FormatError
+            If it is broken or that of another bundle.
+        """
+        digest = f"sha256:{self.digest}"
+        if not (self.path / ARTIFACT).is_file():
+            return legacy.bundle_record(self.manifest, digest, self.path / MANIFEST)
+        record = Artifact.read(self.path / ARTIFACT)
+        if (record.kind, record.digest) != ("bundle", digest):
+            raise FormatError(f"{self.path / ARTIFACT}: is the record of something else; export the bundle again")
+        return record
 
     @property
     def blessing(self) -> Blessing | None:

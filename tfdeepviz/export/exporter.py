@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.segments import Windows
@@ -111,6 +112,19 @@ def export_bundle(
         raise InputError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
     if out.exists():
         raise FileExistsError(f"{out}: exists; give another --out or delete it")
+    record = planned_bundle(
+        runs,
+        dataset,
+        out,
+        name=name,
+        title=title,
+        parameters=parameters,
+        default=default,
+        split=split,
+        quantization=quantization,
+        layer=layer,
+        note=note,
+    )
     layers = _choose_layer(runs, layer)
     by_name = {_encoder_name(run, layers.get(run.path)): run for run in runs}
     if len(by_name) < len(runs):
@@ -186,7 +200,7 @@ def export_bundle(
                 "mappings": {"dataset": describe(dataset), "split": split, "left_out": mappings.left_out},
                 "encoders": {
                     encoder: {
-                        "run": {"path": str(run.path), "config": run.config},
+                        "run": {"path": str(run.path), "config": {**run.config, **_made_by(run.record)}},
                         "dataset": _dataset_of(run),
                         "layer": layers.get(run.path) or run.preset.encoder_layer,
                         "metrics": run.metrics(),
@@ -199,9 +213,44 @@ def export_bundle(
         card = model_card({**manifest, "files": list_files(staging)}, note=note)
         (staging / CARD).write_text(card, encoding="utf-8")
         write_manifest(staging, manifest)
-        Bundle.load(staging)
+        bundle = Bundle.load(staging)
+        facts = {"title": bundle.manifest["title"], "megabytes": round(bundle.n_bytes / 1e6, 3)}
+        record.finished(f"sha256:{bundle.digest}", **facts).write(staging / ARTIFACT)
         staging.rename(out)
     return Bundle.load(out)
+
+
+def planned_bundle(
+    runs: Sequence[Run],
+    dataset: PreparedDataset,
+    out: Path,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    parameters: Mapping[str, int] | None = None,
+    default: tuple[str, str, str] | None = None,
+    split: str = "training",
+    quantization: str = "float16",
+    layer: str | None = None,
+    note: str | None = None,
+) -> Artifact:
+    """Return the record of the bundle that `export_bundle` makes of these arguments."""
+    encoders = {_encoder_name(run, layer if run.classifies else None): run for run in runs}
+    name = name or next(iter(encoders))
+    settings = {
+        **{"name": name, "title": title, "parameters": parameters, "default": default, "split": split},
+        **{"quantization": quantization, "layer": layer, "note": note},
+        # A bundle is judged by what its presets require, which no run depends on.
+        "required": {
+            encoder: {"thresholds": run.preset.thresholds, "budget": run.preset.budget}
+            for encoder, run in encoders.items()
+        },
+    }
+    inputs = [
+        Input.at(run.path, run.record, seen_from=out, role=f"encoder {encoder}") for encoder, run in encoders.items()
+    ]
+    mappings = Input.at(dataset.path, dataset.record, seen_from=out, role="mappings")
+    return Artifact.planned("bundle", name, settings, [*inputs, mappings])
 
 
 def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | None) -> dict[str, int]:
@@ -246,14 +295,18 @@ def _exported(run: Run, layer: str | None) -> keras.Model:
 
 def _dataset_of(run: Run) -> dict[str, Any]:
     """Describe the data that a run was trained on, as far as it is known."""
-    noted = run.config.get("dataset_path")
-    # The path is relative to the run; version 0.1 recorded absolute paths.
-    if noted and (path := run.path.resolve() / str(noted)).is_dir():
-        dataset = PreparedDataset.load(path)
-        if dataset.identity == run.config["dataset_digest"]:
-            return describe(dataset)
-    name, digest = run.config["dataset"], run.config["dataset_digest"]
-    return {"name": name, "digest": digest, "path": None, "licences": None, "command": None}
+    dataset = run.record.input("dataset")
+    path, record = dataset.place(run.path), dataset.artifact
+    if path is not None and path.is_dir():
+        here = PreparedDataset.load(path)
+        if here.identity == record.digest:
+            return describe(here)
+    known = {"name": record.name, "digest": record.digest, "path": None}
+    return {**known, "licences": record.facts.get("licences"), "command": record.command}
+
+
+def _made_by(record: Artifact) -> dict[str, str | None]:
+    return {"command": record.command, "code_version": record.code_version}
 
 
 def _encode(

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from tfdeepviz.artifacts import ARTIFACT
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files, check_name
 from tfdeepviz.files import FormatError, read_json, read_record, write_json
@@ -98,7 +99,7 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
         # Inside the registry, so that renames stay within one file system; readers ignore names with a dot.
         staging = Path(tempfile.mkdtemp(dir=registry, prefix=_INCOMING))
         try:
-            copy, frontend = _copy(source, staging, version)
+            copy, frontend = _copy(source, staging, registry, version)
             _share(source, frontend, registry / FRONTENDS)
             home.mkdir(exist_ok=True)
             target = copy.rename(home / str(version))
@@ -134,7 +135,7 @@ def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
         )
 
 
-def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:
+def _copy(source: Bundle, staging: Path, registry: Path, version: int) -> tuple[Path, Path]:
     """Copy a bundle into registry layout and check the copy; return the folders of the copy and its front end."""
     digest = source.manifest["frontend"]["digest"]
     frontend, copy = staging / FRONTENDS / digest, staging / source.name / str(version)
@@ -147,6 +148,8 @@ def _copy(source: Bundle, staging: Path, version: int) -> tuple[Path, Path]:
             shutil.copyfile(origin / name, to / name)
     shared = {**source.manifest["frontend"], "path": f"../../{FRONTENDS}/{digest}/"}
     write_json(copy / MANIFEST, {**source.manifest, "version": version, "frontend": shared})
+    if (source.path / ARTIFACT).is_file():  # bundles of version 0.1.0 have none
+        source.record.moved(source.path, registry / source.name / str(version)).write(copy / ARTIFACT)
     _refuse_unblessed(Bundle.load(copy))
     return copy, frontend
 
@@ -265,8 +268,9 @@ def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
         for version in entry.versions:
             label = f"{entry.name}/{version}"
             try:
-                loaded = Bundle.load(registry / entry.name / str(version)).label
-                yield label, None if loaded == label else f"says of itself that it is {loaded}"
+                bundle = Bundle.load(registry / entry.name / str(version))
+                _ = bundle.record  # reads and checks it
+                yield label, None if bundle.label == label else f"says of itself that it is {bundle.label}"
             except FormatError as error:
                 yield label, str(error)
     there = {home.name: tuple(_versions(home)) for home in _homes(registry) if _versions(home)}

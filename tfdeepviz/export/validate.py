@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
+from tfdeepviz.artifacts import Artifact, Input, beside
+from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export.browser import check_in_browser, figure
 from tfdeepviz.export.bundle import BLESSED, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, Goldens, allowed_error, golden_pcm, read_goldens
 from tfdeepviz.export.registry import INDEX, entries, find
 from tfdeepviz.export.serving import output_name, write_serving
-from tfdeepviz.files import FormatError
-from tfdeepviz.lazy import tf
+from tfdeepviz.files import FormatError, sha256_file
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.provenance import code_version
 
@@ -75,8 +77,9 @@ def validate(
     say = progress or (lambda _: None)
     bundle = Bundle.load(path)
     replaced = _find_baseline(bundle, registry, baseline) if compare else None
+    record = planned_judgement(bundle, replaced)
     # An earlier verdict no longer counts, even if this run is interrupted.
-    for name in (BLESSED, NOT_BLESSED):
+    for name in (BLESSED, NOT_BLESSED, beside(path / BLESSED).name):
         (path / name).unlink(missing_ok=True)
     goldens = read_goldens(bundle)
     say("goldens and front end")
@@ -102,8 +105,20 @@ def validate(
         baseline=replaced.label if replaced is not None else None if compare else NO_BASELINE,
         checks=tuple(checks),
     )
-    blessing.write(path)
+    written = blessing.write(path)
+    if blessing.is_blessed:
+        record.finished(f"sha256:{sha256_file(written)}").write(beside(written))
     return blessing
+
+
+def planned_judgement(bundle: Bundle, replaced: Bundle | None) -> Artifact:
+    """Return the record of the blessing that `validate` gives a bundle when it compares it with another one."""
+    inputs = []
+    for role, one in (("bundle", bundle), ("baseline", replaced)):
+        if one is not None:
+            known = Artifact(kind="bundle", name=one.label, digest=f"sha256:{one.digest}")
+            inputs.append(Input.at(one.path, known, seen_from=bundle.path, role=role))
+    return Artifact.planned("judgement", BLESSED, {}, inputs)
 
 
 def _find_baseline(bundle: Bundle, registry: Path | None, version: int | None) -> Bundle | None:
@@ -153,7 +168,7 @@ def _check_goldens(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
     )
     yield _difference(
         "front end: this version's",
-        Extractor(bundle).frontend.mfcc(pcm.astype(np.float32) / SCALE),
+        MfccFrontend(bundle.params).mfcc(pcm.astype(np.float32) / SCALE),
         mfcc,
         tolerance["mfcc"],
         f"stale: this version makes other MFCC of the same audio parameters; {again}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import write_json
@@ -61,13 +62,14 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
             **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
             **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
             **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.identity},
-            **{"seed": run.config["seed"], "code_version": run.config["code_version"]},
+            **{"seed": run.config["seed"], "code_version": run.record.code_version},
         },
         **{"split": split, "n_tracks": scores["n_tracks"], "n_segments": scores["n_segments"], "scores": scores},
         "encoding": {"encoding_std": scores["encoding_std"], "collapsed": collapsed},
         "history": run.history(),
     }
     out = run.path / "evaluation" if out is None else out
+    record = planned_evaluation(run, dataset, split, out)
     # Goes first and comes last: where it is, the other files say the same.
     (out / f"{split}.json").unlink(missing_ok=True)
     if "confusion" in scores:
@@ -75,4 +77,16 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     pictures = None if examples is None else Pictures(examples[0], **examples[1])
     write_run_page(evaluation, pictures, out / f"{split}.html")
     write_json(out / f"{split}.json", evaluation)
-    return out / f"{split}.html"
+    page = out / f"{split}.html"
+    numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
+    record.finished(digest_of_files(out, [f"{split}.json", page.name]), **numbers).write(beside(page))
+    return page
+
+
+def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:
+    """Return the record of what `evaluate` writes."""
+    inputs = [
+        Input.at(run.path, run.record, seen_from=out, role="run"),
+        Input.at(dataset.path, dataset.record, seen_from=out),
+    ]
+    return Artifact.planned("evaluation", f"{run.path.resolve().name}, {split} split", {"split": split}, inputs)

@@ -9,25 +9,26 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
+
+from tfdeepviz import artifacts, legacy
+from tfdeepviz.artifacts import ARTIFACT, Artifact, claim, digest_of_files
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
-from tfdeepviz.lazy import keras
+from tfdeepviz.models.distillation import DistillationTask, Targets
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.task import Task
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, create_task
 from tfdeepviz.params import AudioParams
 
-if TYPE_CHECKING:
-    from tfdeepviz.data.scaler import SegmentScaler
-    from tfdeepviz.models.distillation import DistillationTask, Targets
-    from tfdeepviz.models.task import Task
-    from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
-
-#: Preset fields that may change when a run is resumed.
-_NOT_LEARNT = ("epochs", "patience", "thresholds", "budget")
+#: Settings that may change when a run is resumed.
+MAY_CHANGE = ("preset.epochs", "preset.patience")
 
 #: One row per epoch.
 History = list[dict[str, float]]
@@ -60,54 +61,31 @@ class Run:
             raise FormatError(f"{path / 'config.json'}: not a run's configuration ({error})") from error
 
     @classmethod
-    def claim(cls, path: Path, config: dict[str, Any]) -> Run:
-        """Write the configuration of a new run, or reopen the run that `path` holds already.
+    def claim(cls, path: Path, record: Artifact, config: dict[str, Any]) -> Run:
+        """Begin a run in a free folder, or go on with the same run, perhaps for more epochs.
 
         Raises
         ------
         FormatError
-            If the folder holds a run with another configuration, or anything else.
+            If the folder holds a run with another record, or anything else.
         """
+        claim(path, record, may_change=MAY_CHANGE)
         if (path / "config.json").exists():
             run = cls.load(path)
-            if changed := run._differences(config):
-                raise FormatError(
-                    f"{path}: holds a run with another {', '.join(changed)}; give another --out to train anew"
-                )
-            # A resumed run keeps the provenance of its start.
-            config |= {
-                name: run.config[name] for name in ("parameters", "command", "code_version") if name in run.config
-            }
+            config |= {name: run.config[name] for name in ("parameters",) if name in run.config}
             if not (run.is_finished and run.is_trained(Preset.from_dict(config["preset"]))):
                 run._reopen()
-        elif any(path.iterdir()):
-            raise FormatError(f"{path}: not empty and not a training run; give another --out")
         write_json(path / "config.json", config)
         return cls.load(path)
-
-    def _differences(self, config: dict[str, Any]) -> list[str]:
-        """Name the values that must not change when a run is resumed, and have changed."""
-
-        def learnt(config: dict[str, Any]) -> dict[str, Any]:
-            teacher, preset = config.get("teacher"), config["preset"]
-            return {
-                **{name: config.get(name) for name in ("audio", "mode", "dataset_digest")},
-                **{name: config.get(name) for name in ("seed", "deterministic", "weights")},
-                # A teacher may be moved.
-                "teacher": teacher and {name: value for name, value in teacher.items() if name != "path"},
-                **{f"preset.{name}": value for name, value in preset.items() if name not in _NOT_LEARNT},
-            }
-
-        before = learnt(self.config)
-        return [name for name, value in learnt(config).items() if before.get(name) != value]
 
     def _reopen(self) -> None:
         """Mark the run as unfinished before anything else changes, and remove its evaluation."""
         self.metrics_path.unlink(missing_ok=True)
+        artifacts.reopen(self.path)
         # Written by version 0.1.
         (self.path / "encodings.npz").unlink(missing_ok=True)
         for split in SPLITS:
-            for name in (f"{split}.json", f"{split}.html", f"{split}-confusion.png"):
+            for name in (f"{split}.{ARTIFACT}", f"{split}.json", f"{split}.html", f"{split}-confusion.png"):
                 (self.path / "evaluation" / name).unlink(missing_ok=True)
 
     @property
@@ -143,6 +121,41 @@ class Run:
         return path
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of the files of a finished run that others use."""
+        self.finished(self.encoder_path)
+        return digest_of_files(self.path, ("encoder.keras", "model.keras", "metrics.json"))
+
+    @property
+    def record(self) -> Artifact:
+        """Record of a finished run.
+
+        Raises
+        ------
+        FormatError
+            If the run is not finished, or its record is broken.
+        """
+        path = self.finished(self.encoder_path).with_name(ARTIFACT)
+        if path.is_file():
+            return Artifact.read(path)
+        return legacy.run_record(self.path.resolve().name, self.config, self.metrics(), self.path)
+
+    def finish_record(self) -> None:
+        """Complete the record of a finished run."""
+        history, best = self.history(), self.best_epoch()
+        artifacts.finish(
+            self.path,
+            self.digest,
+            title=self.preset.title,
+            model=self.preset.kind,
+            trainable_parameters=self.config["parameters"]["trainable"],
+            epochs=len(history),
+            best_epoch=best,
+            val_loss=history[best - 1]["val_loss"],
+            **artifacts.figures(self.metrics()),
+        )
+
+    @property
     def classifies(self) -> bool:
         """Whether the finished model predicts genres; distilled classifiers only have an encoding."""
         return self.preset.kind == "classifier" and not self.config.get("teacher")
@@ -173,7 +186,8 @@ class Run:
 
     def load_scaler(self) -> SegmentScaler:
         """Load the scaler that the model expects."""
-        scaler: SegmentScaler = self.load_encoder().get_layer("scaler")
+        scaler = self.load_encoder().get_layer("scaler")
+        assert isinstance(scaler, SegmentScaler)
         return scaler
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
@@ -267,9 +281,6 @@ class Run:
         FormatError
             If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
         """
-        from tfdeepviz.models.distillation import Targets
-        from tfdeepviz.models.tasks import create_task
-
         self.check_features(dataset)
         if self.config.get("teacher"):
             return self.find_teacher().student_task(self.preset, dataset, Targets.load(self.targets_path))
@@ -277,9 +288,6 @@ class Run:
 
     def teaching_task(self, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
         """Create the finished run's task for distillation; raises InputError if the run cannot be a teacher."""
-        from tfdeepviz.models.distillation import DistillationTask
-        from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
-
         task = self.task(dataset)
         if isinstance(task, DistillationTask):
             raise InputError(f"{self.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
@@ -289,8 +297,6 @@ class Run:
 
     def student_task(self, preset: Preset, dataset: PreparedDataset, targets: Targets) -> DistillationTask:
         """Create the task of a student of this run."""
-        from tfdeepviz.models.distillation import DistillationTask
-
         task = self.teaching_task(dataset)
         return DistillationTask(preset, dataset, teacher=task, teacher_model=self.load_model(), targets=targets)
 
@@ -325,8 +331,6 @@ class Run:
 
 def load_model(path: Path) -> keras.Model:
     """Load a model without its optimizer; raises FormatError if the file is broken."""
-    import tfdeepviz.models.build  # noqa: F401, registers the layers
-
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdeepviz.artifacts import Artifact, Input, begun
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
@@ -27,15 +28,16 @@ from tfdeepviz.models.distillation import Targets, fit_targets
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.run import History, Run, load_model
+from tfdeepviz.models.run import MAY_CHANGE, History, Run, load_model
 from tfdeepviz.models.task import Task
 from tfdeepviz.models.tasks import create_task
-from tfdeepviz.provenance import code_version, command
 from tfdeepviz.reports.run import draw_history
 
 #: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
 N_COMPONENTS = 10
 
+#: Preset fields that do not affect training.
+_NOT_LEARNT = ("thresholds", "budget")
 _CHECKPOINTS_KEPT = 2
 
 
@@ -112,6 +114,17 @@ def train(
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify(only_changed=True)
+    record = planned_run(
+        preset,
+        dataset,
+        out,
+        seed=seed,
+        deterministic=deterministic,
+        weights=weights,
+        teacher=teacher,
+        n_components=n_components,
+    )
+    begun(out, record, may_change=MAY_CHANGE)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
         config = {
@@ -121,23 +134,19 @@ def train(
             "genres": list(dataset.recipe.genres),
             "dataset": dataset.name,
             "dataset_digest": dataset.identity,
-            "dataset_path": _seen_from(out, dataset.path),
-            "seed": seed,
-            "deterministic": deterministic,
-            "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
+            **{name: record.settings[name] for name in ("seed", "deterministic", "weights")},
             "teacher": teacher
             and {
                 "path": _seen_from(out, teacher.path),
-                "sha256": sha256_file(teacher.finished(teacher.model_path)),
+                "sha256": sha256_file(teacher.model_path),
                 "preset": teacher.preset.to_dict(),
                 "n_components": n_components,
             },
             "backend": keras.backend.backend(),
-            "command": command(),
-            "code_version": code_version(),
         }
-        run = Run.claim(out, config)
+        run = Run.claim(out, record, config)
         if run.is_finished:
+            run.finish_record()
             return run
         keras.utils.set_random_seed(seed)
         task = _task(run, dataset, teacher)
@@ -159,6 +168,31 @@ def train(
             progress.end_epoch(history[-1])
         _finish(run, task)
     return run
+
+
+def planned_run(
+    preset: Preset,
+    dataset: PreparedDataset,
+    out: Path,
+    *,
+    seed: int = 0,
+    deterministic: bool = False,
+    weights: Path | None = None,
+    teacher: Run | None = None,
+    n_components: int = N_COMPONENTS,
+) -> Artifact:
+    """Return the record of the run that `train` makes of these arguments."""
+    settings: dict[str, Any] = {
+        "preset": {name: value for name, value in preset.to_dict().items() if name not in _NOT_LEARNT},
+        "seed": seed,
+        "deterministic": deterministic,
+        "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
+    }
+    inputs = [Input.at(dataset.path, dataset.record, seen_from=out)]
+    if teacher is not None:
+        settings["n_components"] = n_components
+        inputs.append(Input.at(teacher.path, teacher.record, seen_from=out, role="teacher"))
+    return Artifact.planned("run", out.resolve().name, settings, inputs)
 
 
 def _seen_from(run: Path, path: Path) -> str:
@@ -313,3 +347,4 @@ def _finish(run: Run, task: Task) -> None:
     _save_model(model, run.model_path)
     _save_model(task.encoder(model), run.encoder_path)
     write_json(run.metrics_path, metrics)
+    run.finish_record()

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tfdeepviz import __version__
+from tfdeepviz.artifacts import is_free
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import Finite, FormatError, convert, read_json, write_json
@@ -153,7 +154,7 @@ def _claim(out: Path, config: dict[str, Any]) -> None:
         changed = [name for name in config if name != "code_version" and before.get(name) != config[name]]
         if changed:
             raise FormatError(f"{out}: holds a search with another {', '.join(changed)}; give another --out")
-    elif out.exists() and any(out.iterdir()):
+    elif not is_free(out):
         raise FormatError(f"{out}: not empty and not a search; give another --out")
     else:
         write_json(path, config)

@@ -16,11 +16,12 @@ import numpy.typing as npt
 import soundfile as sf
 from matplotlib.ticker import MaxNLocator
 
+from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, inside
 from tfdeepviz.reports import charts
@@ -146,6 +147,10 @@ def write_dataset_page(
         n_skipped=len(dataset.skipped),
         unlabelled=_UNLABELLED,
     )
+    settings = {"n_examples": n_examples, "seed": seed, "players": fma_root is not None}
+    source = Input.at(dataset.path, dataset.record, seen_from=out.parent)
+    record = Artifact.planned("report", f"{dataset.name}, {out.name}", settings, [source])
+    record.finished(digest_of_files(out.parent, [out.name])).write(beside(out))
 
 
 # --- counts ------------------------------------------------------------------------------------------------------

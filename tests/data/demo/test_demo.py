@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 import soundfile
 
+from tfdeepviz.artifacts import ARTIFACT
 from tfdeepviz.data.demo import GENRES, dsp, plan_corpus, render_corpus, render_track, theory, write_playground_tracks
 from tfdeepviz.data.demo.composition import compose
-from tfdeepviz.data.demo.corpus import SETTINGS_FILE
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.sketch import Meter
-from tfdeepviz.files import TEMPORARY
+from tfdeepviz.files import TEMPORARY, FormatError
 
 DURATION_SECONDS = 4.0
 
@@ -139,13 +139,13 @@ def test_what_says_complete_goes_before_anything_is_made_anew(tmp_path: Path) ->
 
 
 def test_other_folders_are_left_alone(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="other settings"):
+    with pytest.raises(FormatError, match="holds a corpus with another seed"):
         render_corpus(corpus, n_tracks=3, seed=4, duration_seconds=1.0)
     (tmp_path / "fma_metadata").mkdir()
-    with pytest.raises(ValueError, match="not a demo corpus"):
+    with pytest.raises(FormatError, match="not empty, and no corpus of this version"):
         render_corpus(tmp_path, n_tracks=1, duration_seconds=1.0)
-    (tmp_path / SETTINGS_FILE).write_text("{")
-    with pytest.raises(ValueError, match="not readable"):
+    (tmp_path / ARTIFACT).write_text("{")
+    with pytest.raises(FormatError, match="not valid JSON"):
         render_corpus(tmp_path, n_tracks=1, duration_seconds=1.0)
 
 

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tfdeepviz.artifacts import Artifact, claim, finish, reopen
+from tfdeepviz.data.corpus import corpus_digest
 from tfdeepviz.data.demo.composition import GENRES, compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
@@ -23,8 +25,6 @@ from tfdeepviz.locks import locked
 
 COMPOSER_VERSION = 1
 """Goes up whenever the same settings would sound different, so that old and new tracks never mix in one corpus."""
-
-SETTINGS_FILE = "demo-corpus.json"
 
 _GENRE_IDS = {
     "Electronic": 15,
@@ -113,14 +113,6 @@ class CorpusSummary:
     n_per_split: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Settings:
-    composer_version: int
-    n_tracks: int
-    seed: int
-    duration_seconds: float
-
-
 def render_track(
     genre: str, artist_index: int, number: int, *, seed: int = 0, duration_seconds: float = 30.0
 ) -> Signal:
@@ -185,6 +177,12 @@ def _artists(n_tracks: int) -> list[tuple[str, int]]:
     return artists
 
 
+def planned_corpus(root: Path, *, n_tracks: int = 64, seed: int = 0, duration_seconds: float = 30.0) -> Artifact:
+    """Return the record of the corpus that `render_corpus` makes of these arguments."""
+    settings = {"n_tracks": n_tracks, "seed": seed, "duration_seconds": duration_seconds}
+    return Artifact.planned("corpus", root.resolve().name, {"composer_version": COMPOSER_VERSION, **settings})
+
+
 def render_corpus(
     out_dir: str | os.PathLike[str],
     *,
@@ -215,13 +213,15 @@ def render_corpus(
     Raises
     ------
     InputError
-        If an argument is out of range or the folder holds another corpus.
+        If an argument is out of range.
+    FormatError
+        If the folder holds anything else.
     BusyError
         If another process is rendering there.
     """
     _check(n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
-    _claim(root, _Settings(COMPOSER_VERSION, n_tracks, seed, float(duration_seconds)))
+    claim(root, planned_corpus(root, n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds))
     with locked(root):
         plan = plan_corpus(n_tracks, seed)
         jobs = [
@@ -241,12 +241,14 @@ def render_corpus(
         if jobs:
             # The tables mark the corpus as complete, so remove this one until all tracks are written.
             _genres_csv(root).unlink(missing_ok=True)
+            reopen(root)
         n_skipped = n_tracks - len(jobs)
         for n_done, _ in enumerate(_run(jobs, n_workers), n_skipped + 1):
             if progress is not None:
                 progress(n_done, n_tracks)
         _write_tracks_csv(root, plan, duration_seconds)
         _write_genres_csv(root, plan)
+        finish(root, corpus_digest(root, "small"), n_tracks=n_tracks)
     splits = ("training", "validation", "test")
     return CorpusSummary(
         root=root,
@@ -381,28 +383,6 @@ def _check(*, n_tracks: int = 1, seed: int = 0, duration_seconds: float = 30.0, 
         raise InputError(f"duration_seconds must be from 1 to 600, got {duration_seconds}")
     if n_workers is not None and n_workers < 1:
         raise InputError(f"n_workers must be at least 1, got {n_workers}")
-
-
-def _claim(root: Path, settings: _Settings) -> None:
-    """Make sure that `root` is safe to write to: new, empty, or made with the same settings."""
-    path = root / SETTINGS_FILE
-    wanted = asdict(settings)
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} is not readable as settings of a demo corpus: {error}") from error
-        if found != wanted:
-            raise InputError(
-                f"{root} holds a demo corpus with other settings ({found}, wanted {wanted}); choose another folder"
-            )
-        return
-    for name in ("fma_metadata", "fma_small"):
-        if (root / name).exists():
-            raise InputError(f"{root} holds {name} but no {SETTINGS_FILE}: not a demo corpus, so it is left alone")
-    root.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_tracks_csv(root: Path, plan: Sequence[PlannedTrack], duration_seconds: float) -> None:

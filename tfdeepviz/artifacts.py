@@ -1,0 +1,266 @@
+"""The record of what was made, and of what: `artifact.json`, in every folder or beside every file that is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tfdeepviz.files import FormatError, read_record, sha256_file, write_json
+from tfdeepviz.locks import LOCK
+from tfdeepviz.provenance import code_digest, code_version, command
+
+#: Name of the record in a folder; of a file `x.html` it is `x.artifact.json`.
+ARTIFACT = "artifact.json"
+
+Kind = Literal["corpus", "index", "dataset", "run", "evaluation", "bundle", "judgement", "report"]
+
+#: What the code of each step makes of the same settings and inputs. Raise a number when that changes, and only then:
+#: `tfdeepviz pipeline` makes results of another number again.
+STEP_SCHEMAS: dict[Kind, int] = {
+    **{"corpus": 1, "index": 1, "dataset": 1, "run": 1},
+    **{"evaluation": 1, "bundle": 1, "judgement": 1, "report": 1},
+}
+
+_MAX_BYTES = 16 << 20
+
+_Name = Annotated[str, msgspec.Meta(max_length=4_096)]
+_Text = Annotated[str, msgspec.Meta(max_length=1 << 16)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A record.
+
+    Attributes
+    ----------
+    kind, name
+        What was made, and its name for people.
+    digest
+        Identifies the content; None while it is unfinished, and for a corpus elsewhere.
+    settings
+        Everything but the inputs that determines the content.
+    inputs
+        What it was made from; roles differ.
+    facts
+        What is worth showing: metrics, numbers of tracks, licences.
+    command, code_version, code_digest, created
+        What began it, and when; None if unknown.
+    step_schema
+        Number in `STEP_SCHEMAS` of the code that made it; 0 for what other programs or version 0.1.0 made.
+    """
+
+    kind: Kind
+    name: _Name
+    digest: Digest | None = None
+    settings: dict[str, Any] = {}
+    inputs: tuple[Input, ...] = ()
+    facts: dict[str, Any] = {}
+    command: _Text | None = None
+    code_version: _Name | None = None
+    code_digest: _Name | None = None
+    created: _Name | None = None
+    step_schema: int = 0
+    schema_version: Literal[1] = 1
+
+    @classmethod
+    def planned(cls, kind: Kind, name: str, settings: Mapping[str, Any], inputs: Iterable[Input] = ()) -> Artifact:
+        """Return the record of what this process is about to make."""
+        return cls(
+            kind=kind,
+            name=name,
+            settings=json.loads(json.dumps(settings, allow_nan=False)),
+            inputs=tuple(inputs),
+            command=command(),
+            code_version=code_version(),
+            code_digest=code_digest(),
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            step_schema=STEP_SCHEMAS[kind],
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Artifact:
+        """Read a record.
+
+        Raises
+        ------
+        FormatError
+            If it is missing or broken.
+        """
+        try:
+            return read_record(path, cls, max_bytes=_MAX_BYTES)
+        except RecursionError as error:
+            raise FormatError(f"{path}: inputs are nested too deeply") from error
+
+    def write(self, path: Path) -> None:
+        """Write the record atomically."""
+        write_json(path, msgspec.to_builtins(self))
+
+    def input(self, role: str) -> Input:
+        """Return the input with a role; raises FormatError if there is none."""
+        for one in self.inputs:
+            if one.role == role:
+                return one
+        raise FormatError(f"the record of {self.name} names no {role}; make it again")
+
+    def finished(self, digest: str | None, **facts: Any) -> Artifact:
+        """Return the record of the finished content, with further facts."""
+        return msgspec.structs.replace(self, digest=digest, facts={**self.facts, **facts})
+
+    def moved(self, old: Path, new: Path) -> Artifact:
+        """Return the record for a copy of its folder `old` at `new`."""
+        inputs = (
+            one if place is None else Input.at(place, one.artifact, seen_from=new, role=one.role)
+            for one in self.inputs
+            for place in [one.place(old)]
+        )
+        return msgspec.structs.replace(self, inputs=tuple(inputs))
+
+    def changed_settings(self, before: Artifact) -> list[str]:
+        """Dotted names of settings that differ."""
+        old, new = dict(flat(before.settings)), dict(flat(self.settings))
+        return [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
+
+    def changed_inputs(self, before: Artifact) -> list[str]:
+        """Roles of inputs that differ in content."""
+        old, new = ({one.role: one.artifact.digest for one in record.inputs} for record in (before, self))
+        return [role for role in {**old, **new} if role not in old or role not in new or old[role] != new[role]]
+
+
+class Input(msgspec.Struct, frozen=True):
+    """What something was made from.
+
+    Attributes
+    ----------
+    role
+        What it was used for.
+    path
+        Where it was: relative to the folder of the record that names it if both share a folder, so that they can move
+        together; otherwise absolute; or a URL. None if unknown.
+    artifact
+        Its record at that time, which remains when it is deleted.
+    """
+
+    role: _Name
+    path: _Name | None
+    artifact: Artifact
+
+    @classmethod
+    def at(cls, place: Path, artifact: Artifact, *, seen_from: Path, role: str | None = None) -> Input:
+        """Return an input of a record in the folder `seen_from`; its role is its kind by default."""
+        there, here = place.resolve(), seen_from.resolve()
+        has_shared = here.anchor == there.anchor and here.parts[1:2] == there.parts[1:2]
+        path = Path(os.path.relpath(there, here)) if has_shared else there
+        return cls(role or artifact.kind, path.as_posix(), artifact)
+
+    def place(self, seen_from: Path) -> Path | None:
+        """Where it was, given the folder of the record; None if unknown, or if that is a URL."""
+        if self.path is None or "://" in self.path or "\0" in self.path:
+            return None
+        return Path(os.path.normpath(seen_from.resolve() / self.path))
+
+
+def beside(file: Path) -> Path:
+    """Path of the record of a single file."""
+    return file.with_name(f"{file.stem}.{ARTIFACT}")
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a folder is missing or empty, but for a lock."""
+    return not folder.exists() or all(path.name == LOCK for path in folder.iterdir())
+
+
+def begun(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -> Artifact | None:
+    """Return the record of an artifact that was begun in a folder; None if the folder is free.
+
+    Raises
+    ------
+    FormatError
+        See `claim`.
+    """
+    path = folder / ARTIFACT
+    if not path.exists():
+        if is_free(folder):
+            return None
+        raise FormatError(
+            f"{folder}: not empty, and no {wanted.kind} of this version ({ARTIFACT} is missing); give another folder"
+        )
+    before = Artifact.read(path)
+    if before.kind != wanted.kind:
+        raise FormatError(f"{folder}: holds a {before.kind}, not a {wanted.kind}; give another folder")
+    changed = [*wanted.changed_settings(before), *wanted.changed_inputs(before)]
+    if changed := [name for name in changed if name not in may_change]:
+        raise FormatError(
+            f"{folder}: holds a {wanted.kind} with another {', '.join(changed)}; give another folder to make it anew"
+        )
+    return before
+
+
+def claim(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -> Artifact:
+    """Begin an artifact in a free folder, or go on with the same one, and return its record.
+
+    Parameters
+    ----------
+    folder
+        Created if missing.
+    wanted
+        From `Artifact.planned`. What was begun before keeps its command, code and time.
+    may_change
+        Settings and roles of inputs that may differ from those it was begun with.
+
+    Raises
+    ------
+    FormatError
+        If the folder holds anything else; the message names what differs.
+    """
+    before = begun(folder, wanted, may_change=may_change)
+    record = wanted
+    if before is not None:
+        is_same = not wanted.changed_settings(before) and not wanted.changed_inputs(before)
+        digest = before.digest if is_same else None
+        record = msgspec.structs.replace(before, settings=wanted.settings, inputs=wanted.inputs, digest=digest)
+    if record != before:
+        record.write(folder / ARTIFACT)
+    return record
+
+
+def finish(folder: Path, digest: str, **facts: Any) -> None:
+    """Note in a claimed folder that its content is complete."""
+    Artifact.read(folder / ARTIFACT).finished(digest, **facts).write(folder / ARTIFACT)
+
+
+def reopen(folder: Path) -> None:
+    """Note in a claimed folder that its content is about to change."""
+    Artifact.read(folder / ARTIFACT).finished(None).write(folder / ARTIFACT)
+
+
+def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The split that says most of a run's metrics, and its plain numbers."""
+    split = next((split for split in ("test", "validation", "training") if split in metrics), None)
+    values = metrics[split].items() if split else ()
+    return {"split": split, **{name: value for name, value in values if isinstance(value, int | float)}}
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values."""
+    return f"sha256:{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()}"
+
+
+def digest_of_files(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 of the names and contents of files."""
+    return digest_of({name: sha256_file(folder / name) for name in names})
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested tables, by dotted names."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
