@@ -184,14 +184,14 @@ def test_a_finished_run_that_goes_on_is_not_said_to_be_done(
     batch: Batch, preset: Callable[..., str], make_run: Callable[..., Path]
 ) -> None:
     make_run(batch.out / "first", {"training": AUTOENCODER})
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, str, str]] = []
 
     def echo(text: str) -> None:
         if text.startswith("training"):
-            seen.extend((row["status"], row["mse"]) for row in batch.table())
+            seen.extend((row["status"], row["epochs"], row["mse"]) for row in batch.table())
 
     batch.run(preset("first"), echo=echo)
-    assert seen == [("not finished", "")]
+    assert seen == [("not finished", "3", "")]
     assert [(row["status"], row["mse"]) for row in batch.table()] == [("done", "0.004")]
 
 

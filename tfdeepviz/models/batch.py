@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import shorten
-from typing import IO, Any, Literal
+from typing import IO, Annotated, Any, Literal
+
+import msgspec
 
 from tfdeepviz.errors import InputError, TfdeepvizError
-from tfdeepviz.files import FormatError, atomic_path
+from tfdeepviz.files import Finite, FormatError, atomic_path, convert
 from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
-from tfdeepviz.reports.measures import KINDS, Measure, of_kind
+from tfdeepviz.reports.measures import KINDS, Measure, numbers, of_kind
 from tfdeepviz.reports.tables import Cell, Table
 
 Status = Literal["done", "failed", "not finished", "not begun"]
@@ -33,7 +35,16 @@ _TAIL_LINES = 50
 _MAX_LINE_CHARACTERS = 10_000
 _MAX_REASON_CHARACTERS = 300
 
+# Escape sequences (colours, cursor) and control characters except tab.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+
+# The prefix of the command line's errors, and the last line of a traceback.
+_ERROR = "tfdeepviz: error: "
+_RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
+
 _SPLITS = ("test", "validation", "training")
+#: Columns of `summary.csv` that are known before a run is finished.
+_PROGRESS = ("trainable_parameters", "parameters_to_encoding", "epochs", "median_seconds_per_epoch")
 
 
 class BatchError(TfdeepvizError, RuntimeError):
@@ -42,19 +53,7 @@ class BatchError(TfdeepvizError, RuntimeError):
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Outcome of one preset.
-
-    Attributes
-    ----------
-    name, kind
-        Name and kind of the preset.
-    run
-        Folder of its run.
-    status
-        `done`, `failed`, `not finished` (interrupted) or `not begun`.
-    reason
-        Reason for a failure, in one line.
-    """
+    """Outcome of one preset; `not finished` means interrupted, and `reason` is that of a failure, in one line."""
 
     name: str
     kind: str
@@ -65,18 +64,26 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the summary; values that a run has not reached yet are None."""
+    """A row of the summary: a result, and what is known about its run, by column of `summary.csv`."""
 
     result: BatchResult
-    trainable: int | None = None
-    to_encoding: int | None = None
-    epochs: int | None = None
-    seconds_per_epoch: float | None = None
-    split: str | None = None
-    n_tracks: int | None = None
-    n_segments: int | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class _Parameters(msgspec.Struct):
+    trainable: int
+    to_encoding: int
+
+
+class _Epoch(msgspec.Struct):
+    seconds: Finite
+
+
+class _Metrics(msgspec.Struct):
+    n_tracks: int
+    n_segments: int
+    encoding_std: Annotated[list[Finite], msgspec.Meta(min_length=1)]
+    intervals: dict[str, tuple[Finite, Finite]] = {}
 
 
 def run_batch(
@@ -98,21 +105,14 @@ def run_batch(
     ----------
     presets
         Names or .json files, as accepted by `tfdeepviz train`.
-    dataset
-        A prepared dataset.
-    out
-        Parent folder of the runs.
+    dataset, out
+        A prepared dataset, and the parent folder of the runs.
     extra
         Further arguments for every `tfdeepviz train`.
     echo
         Called with each piece of output of the batch and its runs; writes to standard output by default.
     trainer
         The training command, without its arguments.
-
-    Returns
-    -------
-    list of BatchResult
-        One per preset, in order, `done` or `failed`.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def run_batch(
     echo = echo or _print
     rows = [_peek(result) for result in _plan(presets, out)]
     if taken := {argument.partition("=")[0] for argument in extra} & {"--dataset", "--out"}:
-        raise InputError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; leave it out")
+        raise InputError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; omit it")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
@@ -136,7 +136,8 @@ def run_batch(
             echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
             command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
             # A finished run may be trained further; until then, no table lists it as done.
-            rows[i] = replace(rows[i], result=replace(result, status="not finished"), metrics={}, intervals={})
+            known = {name: row.values[name] for name in _PROGRESS if name in row.values}
+            rows[i] = _Row(replace(result, status="not finished"), known)
             _write_summary(out, rows)
             try:
                 reason = _train(command, out / f"{result.name}.log", echo)
@@ -144,10 +145,7 @@ def run_batch(
                 rows[i] = _peek(result)
                 _write_summary(out, rows)
                 raise
-            if reason:
-                rows[i] = _Row(replace(result, status="failed", reason=reason))
-            else:
-                rows[i] = _finished(result)
+            rows[i] = _Row(replace(result, status="failed", reason=reason)) if reason else _finished(result)
             result = rows[i].result
             echo(f"[{i + 1}/{len(presets)}] {result.name}: {result.status}{result.reason and f' ({result.reason})'}\n")
             _write_summary(out, rows)
@@ -163,13 +161,7 @@ def refuse_failures(results: Sequence[BatchResult]) -> None:
 
 
 def find_runs(out: Path) -> list[Path]:
-    """Find the folders in `out` that hold a training run, sorted by name.
-
-    Raises
-    ------
-    FormatError
-        If no folder does.
-    """
+    """Find the folders in `out` that hold a training run, sorted by name; raises FormatError if none does."""
     runs = sorted(path.parent for path in out.glob("*/config.json"))
     if not runs:
         raise FormatError(f"{out}: no folder in it holds a training run; make some with `tfdeepviz batch`")
@@ -272,10 +264,6 @@ class _Output:
         self._line = line.rstrip("\r").rpartition("\r")[2][:_MAX_LINE_CHARACTERS] + end
 
 
-# Escape sequences (colours, cursor) and control characters except tab.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
-
-
 def _failure(status: int, tail: Iterable[str]) -> str:
     if not status:
         return ""
@@ -290,11 +278,6 @@ def _failure(status: int, tail: Iterable[str]) -> str:
     return shorten(f"exit status {status}: {last}".removesuffix(": "), _MAX_REASON_CHARACTERS, placeholder="...")
 
 
-# The prefix of the command line's errors, and the last line of a traceback.
-_ERROR = "tfdeepviz: error: "
-_RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
-
-
 def _print(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
@@ -303,10 +286,8 @@ def _print(text: str) -> None:
 
 def _peek(result: BatchResult) -> _Row:
     """Read what is known about a run that this batch has not trained, or not finished."""
-    if not (result.run / "config.json").is_file():
-        return _Row(result)
     try:
-        return _read(result.run)
+        return _read(result.run) if (result.run / "config.json").is_file() else _Row(result)
     except (FormatError, OSError):
         # `tfdeepviz train` will report the problem when it reaches this run.
         return _Row(result)
@@ -315,12 +296,10 @@ def _peek(result: BatchResult) -> _Row:
 def _finished(result: BatchResult) -> _Row:
     try:
         row = _read(result.run)
+        reason = "" if row.result.status == "done" else "ended without an error and without metrics.json"
     except (FormatError, OSError) as error:
-        return _Row(replace(result, status="failed", reason=" ".join(str(error).split())))
-    if row.result.status != "done":
-        reason = "ended without an error and without metrics.json"
-        return _Row(replace(result, status="failed", reason=reason))
-    return row
+        reason = " ".join(str(error).split())
+    return _Row(replace(result, status="failed", reason=reason)) if reason else row
 
 
 def _read(path: Path) -> _Row:
@@ -328,42 +307,27 @@ def _read(path: Path) -> _Row:
     from tfdeepviz.models.run import Run
 
     run = Run.load(path)
-    history, kind = run.history(), run.preset.kind
-    file = path / "history.csv"
-    try:
-        row = _Row(
-            BatchResult(path.name, kind, path, "not finished"),
-            epochs=len(history),
-            seconds_per_epoch=statistics.median(line["seconds"] for line in history) if history else None,
-        )
-        file = path / "config.json"
-        if parameters := run.config.get("parameters"):
-            row = replace(row, trainable=int(parameters["trainable"]), to_encoding=int(parameters["to_encoding"]))
-        file = path / "metrics.json"
-        return _with_metrics(row, run.metrics()) if file.is_file() else row
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{file}: not what a run has there ({error!r}); train it anew") from error
-
-
-def _with_metrics(row: _Row, by_split: dict[str, Any]) -> _Row:
+    row = _Row(BatchResult(path.name, run.preset.kind, path, "not finished"))
+    if parameters := run.config.get("parameters"):
+        counts = convert(parameters, _Parameters, path / "config.json")
+        row.values.update(trainable_parameters=counts.trainable, parameters_to_encoding=counts.to_encoding)
+    epochs = convert(run.history(), list[_Epoch], path / "history.csv")
+    row.values["epochs"] = len(epochs)
+    if epochs:
+        row.values["median_seconds_per_epoch"] = statistics.median(epoch.seconds for epoch in epochs)
+    if not (path / "metrics.json").is_file():
+        return row
+    by_split = run.metrics()
     split = next((split for split in _SPLITS if split in by_split), "training")
-    measured = by_split[split]
-    values = {**measured, "min_encoding_std": min(measured["encoding_std"])}
-    if "correlation" in measured:
-        values["min_correlation"] = min(measured["correlation"])
-    names = [measure.name for measure in _columns(row.result.kind)]
-    intervals = {name: pair for name, pair in measured.get("intervals", {}).items() if name in names}
-    return replace(
-        row,
-        result=replace(row.result, status="done"),
-        split=split,
-        n_tracks=int(measured["n_tracks"]),
-        n_segments=int(measured["n_segments"]),
-        metrics={name: float(values[name]) for name in names if name in values},
-        intervals={name: (float(low), float(high)) for name, (low, high) in intervals.items()},
-    )
+    where = f"{path / 'metrics.json'}: {split}"
+    metrics = convert(by_split.get(split), _Metrics, where)
+    row.values.update(split=split, n_tracks=metrics.n_tracks, n_segments=metrics.n_segments)
+    flat = {**by_split[split], **numbers(by_split[split])}
+    names = [measure.name for measure in _columns(run.preset.kind)]
+    row.values.update(convert({name: flat[name] for name in names if name in flat}, dict[str, Finite], where))
+    for name in metrics.intervals.keys() & names:
+        row.values[f"{name}_low"], row.values[f"{name}_high"] = metrics.intervals[name]
+    return replace(row, result=replace(row.result, status="done"))
 
 
 def _columns(kind: str) -> list[Measure]:
@@ -373,47 +337,38 @@ def _columns(kind: str) -> list[Measure]:
 def _write_summary(out: Path, rows: Sequence[_Row]) -> None:
     with atomic_path(out / "summary.md") as temporary:
         temporary.write_text(_markdown(rows), encoding="utf-8")
-    lines = [_csv(row) for row in rows]
-    Table(list(lines[0]), [list(line.values()) for line in lines]).write_csv(out / "summary.csv")
-
-
-def _csv(row: _Row) -> dict[str, Cell]:
-    result = row.result
-    line: dict[str, Cell] = {
-        **{"name": result.name, "status": result.status, "reason": result.reason, "kind": result.kind},
-        **{"trainable_parameters": row.trainable, "parameters_to_encoding": row.to_encoding, "epochs": row.epochs},
-        **{"median_seconds_per_epoch": row.seconds_per_epoch, "split": row.split},
-        **{"n_tracks": row.n_tracks, "n_segments": row.n_segments},
-    }
+    heads = ["name", "status", "reason", "kind", *_PROGRESS, "split", "n_tracks", "n_segments"]
     # The columns do not depend on the batch, so that summaries can be concatenated.
     for name in dict.fromkeys(measure.name for kind in KINDS for measure in _columns(kind)):
-        low, high = row.intervals.get(name, (None, None))
-        line |= {name: row.metrics.get(name), f"{name}_low": low, f"{name}_high": high}
-    return line
+        heads += [name, f"{name}_low", f"{name}_high"]
+    lines = [{**vars(row.result), **row.values} for row in rows]
+    Table(heads, [[line.get(head) for head in heads] for line in lines]).write_csv(out / "summary.csv")
 
 
 def _markdown(rows: Sequence[_Row]) -> str:
-    heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds an epoch", "split"]
+    heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds per epoch", "split"]
     parts = []
     for kind, title in KINDS.items():
         chosen = [row for row in rows if row.result.kind == kind]
-        measures = [measure for measure in _columns(kind) if any(measure.name in row.metrics for row in chosen)]
+        measures = [measure for measure in _columns(kind) if any(measure.name in row.values for row in chosen)]
         if chosen:
             columns = [*heads, "tracks", "segments", *(measure.heading for measure in measures)]
             table = Table(columns, [_cells(row, measures) for row in chosen], n_left=2)
             parts.append(f"## {title}\n\n{table.markdown()}\n")
-    if any(row.intervals for row in rows):
+    if any(name.endswith("_low") for row in rows for name in row.values):
         parts.append("In brackets: 95% confidence intervals.\n")
     return "\n".join(parts)
 
 
 def _cells(row: _Row, measures: Iterable[Measure]) -> list[Cell]:
+    values, seconds = row.values, row.values.get("median_seconds_per_epoch")
     status = row.result.status + (f": {row.result.reason}" if row.result.reason else "")
-    seconds = None if row.seconds_per_epoch is None else f"{row.seconds_per_epoch:.1f}"
-    cells: list[Cell] = [row.result.name, status, row.trainable, row.to_encoding, row.epochs, seconds, row.split]
-    cells += [row.n_tracks, row.n_segments]
+    cells: list[Cell] = [row.result.name, status]
+    cells += [values.get(name) for name in ("trainable_parameters", "parameters_to_encoding", "epochs")]
+    cells.append(None if seconds is None else f"{seconds:.1f}")
+    cells += [values.get(name) for name in ("split", "n_tracks", "n_segments")]
     for measure in measures:
-        value, interval = row.metrics.get(measure.name), row.intervals.get(measure.name)
-        brackets = "" if interval is None else f" ({measure.interval(interval)})"
+        value, low, high = (values.get(f"{measure.name}{end}") for end in ("", "_low", "_high"))
+        brackets = "" if low is None or high is None else f" ({measure.interval((low, high))})"
         cells.append(None if value is None else f"{measure.text(value)}{brackets}")
     return cells

@@ -30,10 +30,7 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
     batch_size
         Total over all devices, which get equal shares.
 
-    Yields
-    ------
-    int
-        Number of devices.
+    Yields the number of devices.
 
     Raises
     ------
@@ -52,10 +49,8 @@ def distributed(name: str | None, batch_size: int) -> Iterator[int]:
             f"KERAS_BACKEND={needed}"
         )
     if name == "mirrored":
-        devices = [device.name for device in tf.config.list_logical_devices("GPU")]
-        strategy = tf.distribute.MirroredStrategy(
-            devices or [device.name for device in tf.config.list_logical_devices("CPU")]
-        )
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         _check(batch_size, strategy.num_replicas_in_sync)
         with strategy.scope():
             yield strategy.num_replicas_in_sync
