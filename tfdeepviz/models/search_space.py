@@ -24,7 +24,7 @@ _Number = Annotated[int, Meta(ge=-(10**12), le=10**12)] | Annotated[float, Meta(
 _Name = Annotated[str, Meta(pattern=r"^[a-z][a-z_]*(\.[a-z][a-z_]*)*$")]
 
 
-class Range(Struct, frozen=True, forbid_unknown_fields=True):
+class _Range(Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers from `min` to `max`, whole ones if both ends are."""
 
     min: _Number
@@ -37,50 +37,24 @@ class Range(Struct, frozen=True, forbid_unknown_fields=True):
         if self.scale == "log" and self.min <= 0:
             raise ValueError(f"min={self.min} has no logarithm; give a positive number or scale: linear")
 
-    @property
-    def samples(self) -> list[Any]:
-        """Both ends."""
-        return [self.min, self.max]
-
-    @property
     def distribution(self) -> BaseDistribution:
-        """What Optuna draws from."""
         if isinstance(self.min, int) and isinstance(self.max, int):
             return IntDistribution(self.min, self.max, log=self.scale == "log")
         return FloatDistribution(self.min, self.max, log=self.scale == "log")
 
-    def decode(self, drawn: Any) -> Any:
-        """Give the preset's value for what Optuna drew."""
-        return drawn
 
-
-class Choice(Struct, frozen=True, forbid_unknown_fields=True):
+class _Choice(Struct, frozen=True, forbid_unknown_fields=True):
     """One of any JSON values."""
 
     values: Annotated[list[Any], Meta(min_length=1, max_length=100)]
 
     def __post_init__(self) -> None:
-        if len(set(self._texts)) < len(self.values):
+        if len({json.dumps(value) for value in self.values}) < len(self.values):
             raise ValueError(f"values={self.values} repeat each other")
 
-    @property
-    def _texts(self) -> list[str]:
-        # Optuna's choices cannot be lists, and confuse 1 with true; texts stand for all.
-        return [json.dumps(value) for value in self.values]
-
-    @property
-    def samples(self) -> list[Any]:
-        """All values."""
-        return self.values
-
-    @property
     def distribution(self) -> BaseDistribution:
-        """What Optuna draws from."""
-        return CategoricalDistribution(self._texts)
-
-    def decode(self, drawn: Any) -> Any:
-        """Give the preset's value for what Optuna drew."""
-        return json.loads(drawn)
+        # Optuna's choices cannot be lists, and confuse 1 with true; texts stand for all.
+        return CategoricalDistribution([json.dumps(value) for value in self.values])
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +84,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     preset
         Name or values of the preset that everything else comes from.
     parameters
-        A `Range` or `Choice` per name; names are those of `tfdeepviz train --set`.
+        Names as in `tfdeepviz train --set`, each with `min`, `max` and `scale` or with `values`.
     trainable_parameters
         Combinations outside these bounds are not tried.
     epochs
@@ -126,7 +100,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     factor: Annotated[int, Meta(ge=2, le=100)] = 3
 
     def __post_init__(self) -> None:
-        for name, parameter in self.dimensions.items():
+        for name in self.distributions:
             if name in _NOT_SEARCHED:
                 raise InputError(f"parameters.{name}: cannot be searched; set it in the preset")
             if name.split(".")[0] in _SET_THE_LOSS.get(self.base.kind, ()):
@@ -135,7 +109,8 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
                     "could not be compared; set it in the preset"
                 )
             # One usable value proves the name. The others may need company: a momentum needs sgd.
-            refusals = [self._refusal(name, value) for value in parameter.samples]
+            entry = self.parameters[name]
+            refusals = [self._refusal(name, value) for value in entry.get("values") or (entry["min"], entry["max"])]
             if all(refusals):
                 raise InputError(f"parameters.{name}: the preset takes none of its values ({refusals[-1]})")
 
@@ -153,19 +128,15 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return preset if self.epochs is None else override(preset, {"epochs": self.epochs})
 
     @cached_property
-    def dimensions(self) -> dict[str, Range | Choice]:
-        """What is drawn, by name."""
-        return {name: _dimension(entry, f"parameters.{name}") for name, entry in self.parameters.items()}
-
-    @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """What Optuna draws from, by name."""
-        return {name: parameter.distribution for name, parameter in self.dimensions.items()}
+        return {name: _distribution(entry, f"parameters.{name}") for name, entry in self.parameters.items()}
 
     def decode(self, drawn: dict[str, Any]) -> dict[str, Any]:
-        """Values by name for what Optuna drew."""
-        return {name: parameter.decode(drawn[name]) for name, parameter in self.dimensions.items()}
+        """Give the preset's values for what Optuna drew."""
+        return {name: json.loads(value) if isinstance(value, str) else value for name, value in drawn.items()}
 
 
-def _dimension(entry: dict[str, Any], where: str) -> Range | Choice:
-    return convert(entry, Choice, where) if "values" in entry else convert(entry, Range, where)
+def _distribution(entry: dict[str, Any], where: str) -> BaseDistribution:
+    kind: type[_Choice | _Range] = _Choice if "values" in entry else _Range
+    return convert(entry, kind, where).distribution()

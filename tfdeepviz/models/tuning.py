@@ -48,7 +48,7 @@ _MAX_FAVOURITES = 50
 # Failures that belong to a trial's values. All others, such as a damaged dataset, would befall every trial.
 _TRIAL_FAILURES = (ArithmeticError, *OUT_OF_MEMORY)
 
-#: What becomes of trials, in the order of a ranking; Hyperband stops some.
+# Hyperband stops trials.
 _STATUS = {
     **{TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped"},
     **{TrialState.RUNNING: "unfinished", TrialState.FAIL: "failed"},
@@ -149,15 +149,17 @@ def _claim(out: Path, config: dict[str, Any]) -> None:
             f"{out}: a search of version 0.1, which cannot be continued; its runs in {_TRIALS} remain usable; search "
             "again with `tfdeepviz tune SPACE --dataset DS --trials N --out` another folder"
         )
-    if path.exists():
-        before = read_json(path)
-        changed = [name for name in config if name != "code_version" and before.get(name) != config[name]]
-        if changed:
-            raise FormatError(f"{out}: holds a search with another {', '.join(changed)}; give another --out")
-    elif not is_free(out):
-        raise FormatError(f"{out}: not empty and not a search; give another --out")
-    else:
-        write_json(path, config)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, wait=True):
+        if path.exists():
+            before = read_json(path)
+            changed = [name for name in config if name != "code_version" and before.get(name) != config[name]]
+            if changed:
+                raise FormatError(f"{out}: holds a search with another {', '.join(changed)}; give another --out")
+        elif not is_free(out):
+            raise FormatError(f"{out}: not empty and not a search; give another --out")
+        else:
+            write_json(path, config)
 
 
 class Search:
@@ -174,8 +176,8 @@ class Search:
     def __init__(
         self, space: Space, dataset: PreparedDataset, out: Path, algorithm: str, seed: int, progress: TrialProgress
     ) -> None:
-        self.space, self.path = space, out
-        self._dataset, self.algorithm, self._seed, self._progress = dataset, algorithm, seed, progress
+        self.path, self.space, self.algorithm = out, space, algorithm
+        self._dataset, self._seed, self._progress = dataset, seed, progress
         height, width = dataset.features.segment_shape[:2]
         self._sizes: dict[str, Any] = {"input_size": (height, width), "n_genres": len(dataset.recipe.genres)}
         self._counts: dict[str, int] = {}
@@ -190,11 +192,11 @@ class Search:
     @property
     def ranking(self) -> list[Trial]:
         """Finished trials, then all others; the lowest validation loss first."""
-        statuses = list(_STATUS.values())
-        return sorted(
-            self.trials,
-            key=lambda trial: (statuses.index(trial.status), math.inf if trial.val_loss is None else trial.val_loss),
-        )
+
+        def place(trial: Trial) -> tuple[bool, float]:
+            return trial.status != "finished", math.inf if trial.val_loss is None else trial.val_loss
+
+        return sorted(self.trials, key=place)
 
     def run_trial(self, n_trials: int) -> bool:
         """Train one trial that no other worker trains; False if there is none."""
@@ -364,8 +366,7 @@ def _open_study(path: Path, space: Space, *, is_hyperband: bool) -> optuna.Study
             with lock:
                 _check_lines(path)
             storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))  # type: ignore[arg-type]
-            studies = storage.get_all_studies()
-            study = (optuna.load_study if studies else optuna.create_study)(
+            study = (optuna.load_study if storage.get_all_studies() else optuna.create_study)(
                 storage=storage,
                 study_name="search",
                 # Draws are made in `Search._propose`.
@@ -375,10 +376,10 @@ def _open_study(path: Path, space: Space, *, is_hyperband: bool) -> optuna.Study
         if study.direction != optuna.study.StudyDirection.MINIMIZE:
             raise InputError("another objective")
         for trial in study.trials:
-            where = f"trial {trial.number}"
-            convert({name: getattr(trial, name) for name in _Record.__struct_fields__}, _Record, where)
+            fields = {name: getattr(trial, name) for name in _Record.__struct_fields__}
+            convert(fields, _Record, f"trial {trial.number}")
             if trial.distributions != space.distributions or trial.state not in _STATUS:
-                raise InputError(f"{where}: its state or its parameters are not those of this search")
+                raise InputError(f"trial {trial.number}: its state or its parameters are not those of this search")
         # Optuna checks drawn values that are added to a study, but not those that it reads.
         optuna.create_study().add_trials(study.trials)
     # All exceptions that Optuna raises for records that it did not write.
