@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tfdeepviz.models.presets import load_preset, preset_names
+from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
 from tfdeepviz.reports.measures import KINDS, MAPPING, MEASURES, measure, numbers, of_kind
 
 
@@ -49,3 +51,18 @@ def test_metrics_become_one_number_each() -> None:
     }
     assert numbers(metrics) == {"mse": 0.5, "min_encoding_std": 0.1, "n_tracks": 3}
     assert numbers({"mse": float("nan"), "flag": True, "list": [None, 2.0]}) == {"min_list": 2.0}
+
+
+def test_every_score_has_a_measure() -> None:
+    tracks, rng = np.repeat(np.arange(4), 3), np.random.default_rng(0)
+    errors = {name: rng.uniform(size=12) for name in ("model", "alone", "unskipped", "shuffled", "mean", "pca")}
+    genres = np.eye(2)[tracks % 2]
+    scores = {
+        "autoencoder": score_autoencoder(errors, tracks),
+        "classifier": score_classifier(genres, tracks % 2, tracks, ("Rock", "Jazz")),
+        "contrastive": score_songs(rng.uniform(size=(12, 2)), tracks),
+    }
+    for kind, found in scores.items():
+        # Of all errors relative to the PCA's, two are measures of their own.
+        names = {name for name in numbers(found) if not name.startswith("n_") and not name.endswith("d_mse_to_pca")}
+        assert names - {"mean_mse_to_pca"} <= {one.name for one in of_kind(kind)}

@@ -19,7 +19,7 @@ from tests.page import Page
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
 from tfdeepviz.reports import run
-from tfdeepviz.reports.run import Pictures, write_run_page
+from tfdeepviz.reports.run import Examples, write_run_page
 
 _BAD = '"><script>alert(1)</script> $x_'
 GENRES = ("Rock", _BAD, "Jazz", "Pop")
@@ -94,15 +94,19 @@ def song_encoder(n_tracks: int = 30, spread: float = 0.1) -> Evaluation:
     return evaluation("song", scores, [0.21, 0.12], history)
 
 
-def pictures(*, alone: bool = True) -> Pictures:
+def pictures(*, alone: bool = True) -> Examples:
     rng = np.random.default_rng(2)
     original = rng.normal(0.5, 0.1, (3, 8, 12))
     original[0, 0, 0] = 1e6  # one outlier
-    noisy = [original + 0.02 * k * rng.normal(size=original.shape) for k in (1, 2, 3)]
-    return Pictures([f"Track {i}, {_BAD}" for i in range(3)], original, noisy[0], noisy[1], noisy[2] if alone else None)
+    names = ("reconstruction", "alone", "pca")
+    images = {name: original + 0.02 * k * rng.normal(size=original.shape) for k, name in enumerate(names, 1)}
+    images = {"original": original, **images}
+    if not alone:
+        del images["alone"]
+    return [f"Track {i}, {_BAD}" for i in range(3)], images
 
 
-def written(values: Evaluation, out: Path, shown: Pictures | None = None) -> Page:
+def written(values: Evaluation, out: Path, shown: Examples | None = None) -> Page:
     # What is not JSON would never reach the page.
     write_run_page(json.loads(json.dumps(values, allow_nan=False)), shown, out / "page.html")
     return Page(out / "page.html")
@@ -284,34 +288,33 @@ def test_scores_are_shown_with_their_intervals(tmp_path: Path) -> None:
 def test_pictures_are_the_segments_on_one_scale(tmp_path: Path) -> None:
     shown = pictures()
     page = written(autoencoder(), tmp_path, shown)
-    low, high = np.percentile(shown.original, [0.5, 99.5])
+    captions, series = shown
+    low, high = np.percentile(series["original"], [0.5, 99.5])
     assert high < 1  # the outlier takes no colours
     images = page.all("img")
     kinds = ["original", "reconstruction", "encoding alone", "PCA-3"]
-    assert [image["alt"] for image in images] == [f"{c}: {kind}" for c in shown.captions for kind in kinds]
+    assert [image["alt"] for image in images] == [f"{c}: {kind}" for c in captions for kind in kinds]
     for i, image in enumerate(images):
-        _, series = shown.series()[i % 4]
+        name = ("original", "reconstruction", "alone", "pca")[i % 4]
         content = base64.b64decode(image["src"].split(",", 1)[1], validate=True)
         # The first row is the lowest on the page.
-        expected = colormaps["magma"]((series[i // 4] - low) / (high - low))[::-1]
+        expected = colormaps["magma"]((series[name][i // 4] - low) / (high - low))[::-1]
         np.testing.assert_allclose(imread(io.BytesIO(content), format="png"), expected, atol=0.01)
-    error = np.square(shown.reconstruction[1] - shown.original[1]).mean()
+    error = np.square(series["reconstruction"][1] - series["original"][1]).mean()
     assert page.texts.count(f"{error:.6f}") == 1
 
 
-def test_pictures_that_do_not_fit_are_refused() -> None:
+def test_pictures_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
     one = np.zeros((1, 4, 6))
-    with pytest.raises(ValueError, match=r"original: shape \(1, 4, 6\).*caption"):
-        Pictures(["a", "b"], one, one, one)
-    with pytest.raises(ValueError, match=r"PCA: shape \(1, 4, 5\)"):
-        Pictures(["a"], one, one, one[..., :5])
-    with pytest.raises(ValueError, match="encoding alone: nan"):
-        Pictures(["a"], one, one, one, np.full_like(one, np.nan))
+    for flawed in (one[..., :5], np.full_like(one, np.nan)):
+        with pytest.raises(ValueError, match=r"pca: not 1 finite images of shape \(4, 6\)"):
+            written(autoencoder(), tmp_path, (["a"], {"original": one, "reconstruction": one, "pca": flawed}))
 
 
 def test_constant_pictures_are_drawn(tmp_path: Path) -> None:
     one = np.full((1, 4, 6), 0.5)
-    assert len(written(autoencoder(), tmp_path, Pictures(["silence"], one, one, one)).all("img")) == 3
+    images = dict.fromkeys(("original", "reconstruction", "pca"), one)
+    assert len(written(autoencoder(), tmp_path, (["silence"], images)).all("img")) == 3
 
 
 def test_confusion_is_a_table_of_the_genres_that_occur(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.reports.confusion import Confusion
-from tfdeepviz.reports.run import Pictures, write_run_page
+from tfdeepviz.reports.run import write_run_page
 
 
 def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
@@ -74,8 +74,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     (out / f"{split}.json").unlink(missing_ok=True)
     if "confusion" in scores:
         Confusion.of(scores).draw(out / f"{split}-confusion.png")
-    pictures = None if examples is None else Pictures(examples[0], **examples[1])
-    write_run_page(evaluation, pictures, out / f"{split}.html")
+    write_run_page(evaluation, examples, out / f"{split}.html")
     write_json(out / f"{split}.json", evaluation)
     page = out / f"{split}.html"
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}

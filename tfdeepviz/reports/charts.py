@@ -6,7 +6,7 @@ import io
 import math
 import re
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from tfdeepviz.files import atomic_path
 
@@ -46,7 +45,7 @@ _STYLE = {
 }
 # A larger range of positive values needs a logarithmic axis.
 _LINEAR_RANGE = 5.0
-_DASHES = (5, 4)
+_STEPS = [1, 2, 2.5, 5, 10]
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,23 @@ def lines(
         Where to draw a dashed line across, and one upwards.
     """
     with _styled():
-        figure, axes = _axes(x_title)
-        xs, ys = (np.concatenate([np.asarray(points[i], float) for points in series.values()]) for i in (0, 1))
+        figure, axes = _axes(x_title, is_percentage=is_percentage)
         for i, (x, y) in enumerate(series.values()):
             axes.plot(x, y, color=_COLOURS[f"c{i}"])
             if with_dots or len(x) == 1:
                 _dots(axes, x, y, color=_COLOURS[f"c{i}"])
-        _scale(axes, [*ys, *([] if level is None else [level])], from_zero, is_percentage)
-        _scale_whole(axes, xs)
+        (left, low), (right, high) = axes.dataLim.get_points()
+        axes.set_xlim(_apart(left, right))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
         _dash(axes, level, mark)
+        if not from_zero and 0 < low * _LINEAR_RANGE < high:
+            axes.set(yscale="log", ylim=(low, high))
+            n_powers = math.log10(high / low)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if n_powers < 2 else (1.0,)))
+            axes.yaxis.set_major_formatter(_tick)
+            axes.minorticks_off()
+        else:
+            _from_tick_to_tick(axes, *([0.0] if from_zero else []))
         return Chart(_svg(figure), _legend(series))
 
 
@@ -114,19 +121,18 @@ def bars(
     `total` is a line with dots above the bars, one per bar.
     """
     with _styled():
-        figure, axes = _axes(x_title)
+        figure, axes = _axes(x_title, is_percentage=is_percentage)
         numbers = np.arange(first, first + len(values))
-        top = max([*values, *([] if level is None else [2 * level]), *([] if total is None else total)])
         # The bar of a constant can be seen, too.
-        heights = np.maximum(values, 0.0075 * top)
+        heights = np.maximum(values, 0.0075 * max([*values, *([] if total is None else total)]))
         colours = [_COLOURS["c2" if level is not None and value < level else "c0"] for value in values]
         axes.bar(numbers, heights, 0.8, color=colours)
         if total is not None:
             axes.plot(numbers, total, color=_COLOURS["c1"])
             _dots(axes, numbers, total, color=_COLOURS["c1"])
-        _scale(axes, [0.0, top], is_percentage=is_percentage)
-        _number_slots(axes, numbers)
-        _dash(axes, level, None)
+        _number(axes, numbers)
+        _dash(axes, level)
+        _from_tick_to_tick(axes)
         return Chart(_svg(figure))
 
 
@@ -140,9 +146,8 @@ def histogram(counts: Mapping[str, Values], edges: Values, *, x_title: str = "",
             x, w = (left + 0.08 * width)[seen], (0.84 * width)[seen]
             axes.bar(x, height[seen], w, bottom[seen], align="edge", color=_COLOURS[f"c{i}"])
             bottom += height
-        _scale(axes, [0.0, bottom.max()])
         axes.set_xlim(edges[0], edges[-1])
-        _label(axes.xaxis, _ticks(edges[0], edges[-1], 6))
+        _from_tick_to_tick(axes)
         return Chart(_svg(figure), _legend(counts))
 
 
@@ -163,11 +168,9 @@ def spreads(
             bottom, colour = np.maximum(low, mean - std), _COLOURS[f"c{i % N_COLOURS}"]
             axes.bar(x, high - low, 0.28 * width, low, color=colour, alpha=0.45)
             axes.bar(x, np.minimum(high, mean + std) - bottom, 0.88 * width, bottom, color=colour)
-            ends = x - 0.44 * width, x + 0.44 * width
-            axes.hlines(mean, *ends, colors=_COLOURS["ground"], linewidth=2)
-        extremes = [value for one in groups.values() for value in (one.minimum[:n].min(), one.maximum[:n].max())]
-        _scale(axes, limits or extremes, from_zero=False, is_linear=True)
-        _number_slots(axes, numbers)
+            axes.hlines(mean, x - 0.44 * width, x + 0.44 * width, colors=_COLOURS["ground"], linewidth=2)
+        _number(axes, numbers)
+        _from_tick_to_tick(axes, *(limits or ()))
         return Chart(_svg(figure), _legend(groups))
 
 
@@ -181,10 +184,8 @@ def scatter(points: Mapping[str, npt.NDArray[Any]], *, x_title: str = "", y_titl
         figure, axes = _axes(x_title, y_title, is_framed=bool(x_title))
         for colour, xy in reversed(list(points.items())):
             _dots(axes, xy[:, 0], xy[:, 1], color=_COLOURS[colour], alpha=0.85, gid=f"dots {colour}")
-        xy = np.concatenate(list(points.values()))
-        axes.set(xlim=_apart(*_extent(xy[:, 0])), ylim=_apart(*_extent(xy[:, 1])))
-        _label(axes.xaxis, _ticks(*axes.get_xlim(), 6))
-        _label(axes.yaxis, _ticks(*axes.get_ylim(), 6))
+        (left, low), (right, high) = axes.dataLim.get_points()
+        axes.set(xlim=_apart(left, right), ylim=_apart(low, high))
         return Chart(_svg(figure, is_framed=bool(x_title)))
 
 
@@ -228,14 +229,37 @@ def _styled() -> Any:
     return mpl.rc_context(_STYLE)  # type: ignore[arg-type]
 
 
-def _axes(x_title: str = "", y_title: str = "", *, is_framed: bool = True) -> tuple[Figure, Axes]:
+def _axes(
+    x_title: str = "", y_title: str = "", *, is_framed: bool = True, is_percentage: bool = False
+) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), layout="constrained" if is_framed else None, frameon=False)
-    if is_framed:
-        axes = figure.add_subplot(xlabel=x_title, ylabel=y_title, frame_on=False)
-    else:
+    if not is_framed:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
+        return figure, axes
+    axes = figure.add_subplot(xlabel=x_title, ylabel=y_title, frame_on=False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
+    axes.xaxis.set_major_formatter(_tick)
+    axes.yaxis.set_major_formatter(_percentage if is_percentage else _tick)
     return figure, axes
+
+
+def _tick(value: float, _: float = 0) -> str:
+    """Write up to six significant digits without an exponent."""
+    decimals = np.format_float_positional(float(f"{value:.6g}"), trim="-").partition(".")[2]
+    return f"{value:z,.{len(decimals)}f}".replace("-", "−")
+
+
+def _percentage(share: float, _: float) -> str:
+    return f"{_tick(100 * share)}%"
+
+
+def _from_tick_to_tick(axes: Axes, *others: float) -> None:
+    """Cover what is drawn, and other values, from tick to tick."""
+    low, high = (choose([*axes.dataLim.intervaly, *others]) for choose in (min, max))
+    ticks = axes.yaxis.get_major_locator().tick_values(*_apart(low, high))
+    axes.set(yticks=ticks, ylim=(ticks[0], ticks[-1]))
 
 
 def _dots(axes: Axes, x: Values, y: Values, **style: Any) -> None:
@@ -245,76 +269,23 @@ def _dots(axes: Axes, x: Values, y: Values, **style: Any) -> None:
     axes.plot(*ends.T, linewidth=5, **style)
 
 
-def _scale(
-    axes: Axes, values: Iterable[float], from_zero: bool = True, is_percentage: bool = False, is_linear: bool = False
-) -> None:
-    """Cover values from tick to tick."""
-    low, high = _extent(values)
-    if not from_zero and not is_linear and 0 < low * _LINEAR_RANGE < high:
-        axes.set_yscale("log")
-        axes.yaxis.minorticks_off()
-        exponents = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1.0)
-        ticks = np.outer(10.0**exponents, [1, 2, 5]).ravel()
-        # At the ends the rounding of a power must not leave a value outside.
-        axes.set_ylim(ticks[ticks <= low * (1 + 1e-9)][-1], ticks[ticks >= high * (1 - 1e-9)][0])
-        ticks = _within(ticks, *axes.get_ylim())
-        if len(ticks) > 7:
-            ticks = _within(10.0**exponents, *axes.get_ylim())
-    else:
-        low, high = _apart(min(0.0, low) if from_zero else low, high)
-        ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
-        axes.set_ylim(ticks[0], ticks[-1])
-    _label(axes.yaxis, ticks, is_percentage=is_percentage)
-
-
-def _scale_whole(axes: Axes, values: npt.NDArray[Any]) -> None:
-    """Cover whole numbers exactly; a single one stands in the middle."""
-    axes.set_xlim(_apart(*_extent(values)))
-    _label(axes.xaxis, _within(_ticks(*axes.get_xlim(), 6, integer=True), *_extent(values)))
-
-
-def _number_slots(axes: Axes, numbers: npt.NDArray[np.int64]) -> None:
+def _number(axes: Axes, numbers: npt.NDArray[np.int64]) -> None:
     """Number bars, as many as there is room for."""
     axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
     step = 1 if len(numbers) <= 16 else 5 if len(numbers) <= 40 else 10
-    _label(axes.xaxis, numbers[(numbers % step == 0) | (numbers == numbers[0])])
+    axes.set_xticks(numbers[(numbers % step == 0) | (numbers == numbers[0])])
 
 
-def _ticks(low: float, high: float, n: int, **options: Any) -> npt.NDArray[Any]:
-    """Place about `n` round numbers between two values."""
-    return _within(np.asarray(MaxNLocator(n, steps=[1, 2, 5, 10], **options).tick_values(low, high)), low, high)
-
-
-def _within(ticks: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any]:
-    return ticks[(low <= ticks) & (ticks <= high)]
-
-
-def _extent(values: Iterable[float]) -> tuple[float, float]:
-    numbers = np.fromiter(values, float)
-    return float(numbers.min()), float(numbers.max())
+def _dash(axes: Axes, level: float | None = None, mark: float | None = None) -> None:
+    style: dict[str, Any] = {"linewidth": 1.25, "dashes": (5, 4), "color": _COLOURS["text"], "gid": "dashed"}
+    if level is not None:
+        axes.axhline(level, **style)
+    if mark is not None:
+        axes.axvline(mark, **style)
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _label(axis: Axis, ticks: npt.NDArray[Any], *, is_percentage: bool = False) -> None:
-    texts = (f"{100 * tick:,.6g}%" if is_percentage else _tick(tick) for tick in ticks)
-    axis.set_ticks(list(ticks), [text.replace("-", "−") for text in texts])
-
-
-def _tick(value: float) -> str:
-    """Write up to six significant digits without an exponent."""
-    decimals = np.format_float_positional(float(f"{value:.6g}"), trim="-").partition(".")[2]
-    return f"{value:,.{len(decimals)}f}"
-
-
-def _dash(axes: Axes, level: float | None, mark: float | None) -> None:
-    style: dict[str, Any] = {"linewidth": 1.25, "dashes": _DASHES, "color": _COLOURS["text"]}
-    if level is not None:
-        axes.axhline(level, gid="dashed", **style)
-    if mark is not None:
-        axes.axvline(mark, gid="dashed", **style)
 
 
 def _legend(names: Collection[str]) -> list[tuple[str, str]]:

@@ -22,24 +22,15 @@ MAX_COUNTED_GENRES = 30
 _MAX_CONFUSIONS = 10
 _MAX_INCHES = 24.0
 _MAX_TITLE_CHARACTERS = 40
+_SHARES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#f3cf8a", "#c9791f", "#5c2b05"])
 
 
 @dataclass(frozen=True)
 class Confusion:
     """A confusion matrix of the genres that occur, as a right genre or as an answer.
 
-    Attributes
-    ----------
-    genres
-        Their titles.
-    counts, shares : np.ndarray [shape=(n, n)]
-        Tracks by right genre (row) and answer (column), and the same as shares of the row.
-    often
-        The most frequent confusions: right genre, answer and number of tracks.
-    rows
-        Scores of each genre, those with the most tracks first.
-    n_absent
-        Number of genres left out.
+    `counts` and `shares` [shape=(n, n)] have the right genres as rows; `often` holds the most frequent confusions
+    (right genre, answer, number of tracks), `rows` the scores of each genre, those with the most tracks first.
     """
 
     genres: list[str]
@@ -83,25 +74,21 @@ class Confusion:
         # The cells fill the figure; what stands around them is added when it is saved.
         figure = Figure(figsize=(n * cell, n * cell))
         axes = figure.add_axes((0, 0, 1, 1))
-        colours = LinearSegmentedColormap.from_list("share", ["#ffffff", "#f3cf8a", "#c9791f", "#5c2b05"])
-        axes.pcolormesh(self.shares, cmap=colours, vmin=0, vmax=1, edgecolors="#d9d4dc", linewidth=0.5)
+        axes.pcolormesh(self.shares, cmap=_SHARES, vmin=0, vmax=1, edgecolors="#d9d4dc", linewidth=0.5)
         axes.invert_yaxis()
         # Titles are text, whatever dollar signs they hold.
         style: dict[str, Any] = {"fontsize": min(9.0, 0.75 * 72 * cell), "parse_math": False}
         genres, middles = [clean(genre, _MAX_TITLE_CHARACTERS) for genre in self.genres], np.arange(n) + 0.5
         axes.set_xticks(middles, genres, rotation=90, **style)
         axes.set_yticks(middles, genres, **style)
-        axes.set_xlabel("answer")
-        axes.set_ylabel("right genre")
+        axes.set(xlabel="answer", ylabel="right genre", frame_on=False)
         axes.xaxis.set_label_position("top")
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
-        axes.spines[:].set_visible(False)
-        if self.is_counted:
-            for row, column in zip(*self.counts.nonzero(), strict=True):
-                text = f"{self.counts[row, column]:,}"
-                colour = "white" if self.shares[row, column] > 0.5 else "#1d1a24"
-                fitting = min(9.0, 1.4 * 72 * cell / max(3, len(text)))
-                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=fitting)
+        for row, column in zip(*self.counts.nonzero(), strict=True) if self.is_counted else ():
+            text = f"{self.counts[row, column]:,}"
+            fitting = min(9.0, 1.4 * 72 * cell / max(3, len(text)))
+            colour = "white" if self.shares[row, column] > 0.5 else "#1d1a24"
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=fitting)
         with warnings.catch_warnings():
             # Titles in scripts that matplotlib's font lacks become boxes; the page has them as text.
             warnings.filterwarnings("ignore", message="Glyph")

@@ -32,16 +32,16 @@ class Measure:
     ----------
     name
         Its key in JSON and CSV. For a list such as `encoding_std`, the measure is the smallest value, `min_NAME`.
-    title, heading
-        Its title in pages, and the heading of its column in tables.
+    title
+        What pages call it.
     format
         Format specification of its values, or `DIGITS`.
     better
         Whether higher or lower values are better; None for baselines and mere descriptions.
     kinds
         Kinds of models that have it, all by default, or `MAPPING`.
-    meaning
-        What it is, in a few words.
+    short
+        What the heads of tables call it, if that differs from the title.
     in_summary
         Whether the tables of training, of batches and of model cards show it.
     is_verdict
@@ -58,11 +58,10 @@ class Measure:
 
     name: str
     title: str
-    heading: str
     format: str
     better: Literal["higher", "lower"] | None
     kinds: tuple[str, ...] = tuple(KINDS)
-    meaning: str = ""
+    short: str = ""
     in_summary: bool = True
     is_verdict: bool = False
     column: str = ""
@@ -70,6 +69,11 @@ class Measure:
     label: str = ""
     least: float | None = None
     scale: float = 1.0
+
+    @property
+    def heading(self) -> str:
+        """Head of its column."""
+        return self.short or self.title[:1].lower() + self.title[1:]
 
     @property
     def is_percentage(self) -> bool:
@@ -98,131 +102,90 @@ def three_digits(value: float) -> str:
     return f"{value:,.{max(0, n_decimals)}f}"
 
 
-_AUTOENCODER, _CLASSIFIER, _CONTRASTIVE = (("autoencoder",), ("classifier",), ("contrastive",))
-_SONGS, _PICTURE = ("contrastive", MAPPING), (MAPPING,)
+_ERRORS, _GENRES, _SONGS, _PICTURE = (("autoencoder",), ("classifier",), ("contrastive",), (MAPPING,))
 
-#: All measures, in the order of all tables.
+#: All measures, in the order of all tables; templates/meanings.jinja explains them.
 MEASURES = (
-    Measure("mse", "Mean squared error", "MSE", DIGITS, "lower", _AUTOENCODER, column=VALIDATION_LOSS),
+    Measure("mse", "Mean squared error", DIGITS, "lower", _ERRORS, "MSE", column=VALIDATION_LOSS),
+    Measure("alone_mse", "Error from the encoding alone", DIGITS, "lower", _ERRORS, in_summary=False),
+    Measure("unskipped_mse", "Error without skips", DIGITS, "lower", _ERRORS, in_summary=False),
+    Measure("pca_mse", "Error of a PCA", DIGITS, None, _ERRORS, "MSE of PCA"),
+    Measure("mean_mse", "Error of the mean", DIGITS, None, _ERRORS, "MSE of the mean"),
+    Measure("shuffled_mse", "Error with exchanged encodings", DIGITS, "higher", _ERRORS, in_summary=False),
+    Measure("mse_to_pca", "Error relative to a PCA's", ".3f", "lower", _ERRORS, "MSE / PCA's", is_verdict=True),
+    Measure("alone_mse_to_pca", "Error, encoding alone, relative to a PCA's", ".3f", "lower", _ERRORS, "alone / PCA's"),
     Measure(
-        *("alone_mse", "Error from the encoding alone", "MSE, encoding alone", DIGITS, "lower", _AUTOENCODER),
-        meaning="without positions of pools and skips, which bypass it",
-        in_summary=False,
-    ),
-    Measure(
-        *("unskipped_mse", "Error without skips", "MSE, no skips", DIGITS, "lower", _AUTOENCODER),
-        meaning="without what skips pass to the decoder",
-        in_summary=False,
-    ),
-    Measure(
-        *("pca_mse", "Error of a PCA", "MSE of PCA", DIGITS, None, _AUTOENCODER),
-        meaning="as many components, fitted to the training split",
-    ),
-    Measure(
-        *("mean_mse", "Error of the mean", "MSE of the mean", DIGITS, None, _AUTOENCODER),
-        meaning="always the mean of the training split",
-    ),
-    Measure(
-        *("shuffled_mse", "Error with exchanged encodings", "MSE, exchanged", DIGITS, "higher", _AUTOENCODER),
-        meaning="each segment with the encoding of another track's",
-        in_summary=False,
-    ),
-    Measure("mse_to_pca", "Error, of a PCA's", "MSE / PCA's", ".3f", "lower", _AUTOENCODER, is_verdict=True),
-    Measure(
-        *("alone_mse_to_pca", "Error from the encoding alone, of a PCA's", "alone / PCA's", ".3f", "lower"),
-        kinds=_AUTOENCODER,
-    ),
-    Measure(
-        *("shuffle_rise", "Rise of the error when encodings are exchanged", "codes exchanged", "+.1%", "higher"),
-        kinds=_AUTOENCODER,
+        "shuffle_rise",
+        "Rise of the error when encodings are exchanged",
+        "+.1%",
+        "higher",
+        _ERRORS,
+        short="codes exchanged",
         column="shuffle_rise",
         label="code",
         least=MIN_SHUFFLE_RISE,
     ),
     Measure(
-        *("polled_accuracy", "Tracks, polled", "polled", ".3f", "higher", _CLASSIFIER),
-        meaning="most votes of the segments; a tie is wrong",
+        "polled_accuracy",
+        "Tracks, polled",
+        ".3f",
+        "higher",
+        _GENRES,
+        "polled",
         is_verdict=True,
         column="val_polled_accuracy",
         chart="Accuracy",
         label="tracks",
     ),
+    Measure("pooled_accuracy", "Tracks, pooled", ".3f", "higher", _GENRES, "pooled"),
+    Measure("top_3_accuracy", "Tracks, pooled, top 3", ".3f", "higher", _GENRES, "top 3"),
+    Measure("macro_f1", "Macro F1", ".3f", "higher", _GENRES, is_verdict=True),
+    Measure("majority_baseline", "Most common genre", ".3f", None, _GENRES),
+    Measure("segment_accuracy", "Segments", ".3f", "higher", _GENRES, column="val_accuracy", chart="Accuracy"),
+    Measure("segment_top_3_accuracy", "Segments, top 3", ".3f", "higher", _GENRES, in_summary=False),
+    Measure("cross_entropy", "Cross-entropy", ".3f", "lower", _GENRES, column=VALIDATION_LOSS, in_summary=False),
     Measure(
-        *("pooled_accuracy", "Tracks, pooled", "pooled", ".3f", "higher", _CLASSIFIER),
-        meaning="mean probabilities of the segments",
-    ),
-    Measure(
-        *("top_3_accuracy", "Tracks, pooled, top 3", "top 3", ".3f", "higher", _CLASSIFIER),
-        meaning="right genre among the three most probable",
-    ),
-    Measure(
-        *("macro_f1", "Macro F1", "macro F1", ".3f", "higher", _CLASSIFIER),
-        meaning="pooled; mean over the genres that occur",
-        is_verdict=True,
-    ),
-    Measure(
-        *("majority_baseline", "Most common genre", "majority", ".3f", None, _CLASSIFIER),
-        meaning="share of the tracks that always answering it gets right",
-    ),
-    Measure(
-        *("segment_accuracy", "Segments", "segments", ".3f", "higher", _CLASSIFIER),
-        meaning="each by itself",
-        column="val_accuracy",
-        chart="Accuracy",
-    ),
-    Measure(
-        *("segment_top_3_accuracy", "Segments, top 3", "segments, top 3", ".3f", "higher", _CLASSIFIER),
-        in_summary=False,
-    ),
-    Measure(
-        *("cross_entropy", "Cross-entropy", "cross-entropy", ".3f", "lower", _CLASSIFIER),
-        meaning="mean over the segments, in nats",
-        in_summary=False,
-        column=VALIDATION_LOSS,
-    ),
-    Measure(
-        *("self_retrieval", "Songs recognised", "songs recognised", ".3f", "higher", _SONGS),
-        meaning="second half nearer to the first half of the same song than of any other",
+        "self_retrieval",
+        "Songs recognised",
+        ".3f",
+        "higher",
+        (*_SONGS, MAPPING),
         is_verdict=True,
         column="val_self_retrieval",
         label="songs",
     ),
+    Measure("chance", "Guessing", ".3f", None, (*_GENRES, *_SONGS), "by guessing"),
+    Measure("between_share", "Variance between songs", ".3f", "higher", (*_SONGS, MAPPING)),
+    Measure("contrastive_loss", "Contrastive loss", ".3f", "lower", _SONGS, column=VALIDATION_LOSS),
     Measure(
-        *("chance", "Guessing", "by guessing", ".3f", None),
-        kinds=("classifier", "contrastive"),
-        meaning="one of all songs or genres",
-    ),
-    Measure(
-        *("between_share", "Variance between songs", "variance between songs", ".3f", "higher", _SONGS),
-        meaning="mean over the components; the rest lies within songs",
-    ),
-    Measure(
-        *("contrastive_loss", "Contrastive loss", "loss", ".3f", "lower", _CONTRASTIVE),
-        meaning="in nats; rises with the number of songs compared at a time",
-        column=VALIDATION_LOSS,
-    ),
-    Measure(
-        *("min_encoding_std", "Smallest spread of a component", "smallest std", ".3f", "higher"),
-        meaning="standard deviation",
+        "min_encoding_std",
+        "Smallest spread of a component",
+        ".3f",
+        "higher",
+        short="smallest std",
         column="min_encoding_std",
         label="std",
         least=MIN_ENCODING_STD,
     ),
-    Measure("dead_components", "Dead components", "dead", "d", "lower", in_summary=False),
+    Measure("dead_components", "Dead components", "d", "lower", in_summary=False),
     Measure(
-        *("min_correlation", "Lowest correlation with the teacher", "correlation", ".3f", "higher"),
+        "min_correlation",
+        "Lowest correlation with the teacher",
+        ".3f",
+        "higher",
+        short="correlation",
         column="min_correlation",
         label="teacher",
     ),
-    Measure("responsiveness", "Responsiveness", "responsiveness", ".2f", "higher", _PICTURE),
-    Measure("z", "z", "z", ".1f", "higher", _PICTURE),
-    Measure("lag_seconds", "Lag", "lag, ms", ".0f", None, _PICTURE, scale=1_000.0),
-    Measure("silhouette", "Silhouette", "silhouette", ".2f", "higher", _PICTURE),
-    Measure("probe_accuracy", "Genre probe", "genre probe", ".2f", "higher", _PICTURE),
-    Measure("mean_std", "Movement", "movement", ".2f", "higher", _PICTURE),
-    Measure("min_std", "Least movement", "least movement", ".2f", "higher", _PICTURE),
-    Measure("clipped", "Clipped", "clipped", ".0%", "lower", _PICTURE),
-    Measure("n_dead", "Dead", "dead", "d", "lower", _PICTURE),
+    Measure("responsiveness", "Responsiveness", ".2f", "higher", _PICTURE),
+    Measure("z", "z", ".1f", "higher", _PICTURE),
+    Measure("lag_seconds", "Lag", ".0f", None, _PICTURE, "lag, ms", scale=1_000.0),
+    Measure("silhouette", "Silhouette", ".2f", "higher", _PICTURE),
+    Measure("probe_accuracy", "Genre probe", ".2f", "higher", _PICTURE),
+    Measure("mean_std", "Movement", ".2f", "higher", _PICTURE),
+    Measure("min_std", "Least movement", ".2f", "higher", _PICTURE),
+    Measure("clipped", "Clipped", ".0%", "lower", _PICTURE),
+    Measure("n_dead", "Dead", "d", "lower", _PICTURE),
 )
 
 _BY_NAME = {measure.name: measure for measure in MEASURES}

@@ -31,6 +31,7 @@ from tfdeepviz.reports.pages import signed, write_page
 from tfdeepviz.reports.tables import Table
 
 Images = npt.NDArray[np.floating[Any]]
+Examples = tuple[Sequence[str], Mapping[str, Images]]
 _History = Sequence[Mapping[str, Any]]
 
 #: More bars could not be told apart; the components of a larger encoding are drawn as a curve.
@@ -39,55 +40,13 @@ MAX_BARS = 64
 MAX_EPOCHS = 400
 
 _MAX_RANKS = 256
+_IMAGES = ("original", "reconstruction", "alone", "pca")
 # Colours span all values of the original segments except this percentage at either end: a single outlier would leave
 # no contrast to the others.
 _OUTLIER_PERCENT = 0.5
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Some segments, and what came out of an autoencoder for them.
-
-    Attributes
-    ----------
-    captions
-        One per segment, such as its track and genre.
-    original, reconstruction, pca : np.ndarray [shape=(n, height, width)]
-        Scaled segments, their reconstructions, and those of a PCA with as many components as the encoding (None if
-        there is no training split to fit it to).
-    alone : np.ndarray [shape=(n, height, width)] or None
-        Reconstructions from the encoding alone, if the decoder gets anything else (positions, skips).
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit each other.
-    """
-
-    captions: Sequence[str]
-    original: Images
-    reconstruction: Images
-    pca: Images | None = None
-    alone: Images | None = None
-
-    def __post_init__(self) -> None:
-        shape = self.original.shape
-        if len(shape) != 3 or shape[0] != len(self.captions) or 0 in shape:
-            raise InputError(f"original: shape {shape}; give (n, height, width) with a caption for each of the n")
-        for name, images in self.series():
-            if images.shape != shape:
-                raise InputError(f"{name}: shape {images.shape}; the originals' is {shape}")
-            if not np.isfinite(images).all():
-                raise InputError(f"{name}: {images[~np.isfinite(images)][0]} cannot be drawn")
-
-    def series(self) -> list[tuple[str, Images]]:
-        """All images of each kind, in the order in which they are shown."""
-        alone = [] if self.alone is None else [("encoding alone", self.alone)]
-        pca = [] if self.pca is None else [("PCA", self.pca)]
-        return [("original", self.original), ("reconstruction", self.reconstruction), *alone, *pca]
-
-
-def write_run_page(evaluation: Mapping[str, Any], pictures: Pictures | None, out: Path) -> None:
+def write_run_page(evaluation: Mapping[str, Any], examples: Examples | None, out: Path) -> None:
     """Write the page of a run's evaluation.
 
     Parameters
@@ -103,8 +62,9 @@ def write_run_page(evaluation: Mapping[str, Any], pictures: Pictures | None, out
         - `scores`: of `score_autoencoder`, `score_classifier` or, with `contrastive_loss`, `score_songs`;
         - `encoding`: `encoding_std` (of each component) and `collapsed`;
         - `history`: a dictionary for each epoch, with `epoch`, `loss`, `val_loss`, `seconds` and others.
-    pictures
-        Segments of an autoencoder to show; None for other kinds.
+    examples
+        Captions of some segments, and images of each [shape=(n, height, width)] by name: `original`, `reconstruction`
+        and, where there are any, `alone` (from the encoding alone) and `pca`. None for other kinds than autoencoders.
     out
         File to write, whole or not at all.
 
@@ -113,7 +73,7 @@ def write_run_page(evaluation: Mapping[str, Any], pictures: Pictures | None, out
     KeyError
         If the evaluation lacks a value.
     InputError
-        If the kind is unknown.
+        If the kind is unknown, or an image cannot be drawn.
     """
     run, scores = evaluation["run"], evaluation["scores"]
     if run["kind"] not in KINDS:
@@ -128,7 +88,7 @@ def write_run_page(evaluation: Mapping[str, Any], pictures: Pictures | None, out
         run=run,
         scores=scores,
         rows=[measure for measure in of_kind(run["kind"]) if measure.name in scores],
-        examples=None if pictures is None else _Examples.of(pictures),
+        examples=None if examples is None else _Pictures.of(*examples),
         confusion=Confusion.of(scores) if "confusion" in scores else None,
         n_dead=int((std < MIN_ENCODING_STD).sum()),
         std={"least": std.min(), "greatest": std.max(), "median": np.median(std), "n": len(std)},
@@ -162,10 +122,10 @@ def draw_history(history: _History, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Examples:
+class _Pictures:
     """Segments and their reconstructions in colours from `low` to `high`.
 
-    `rows` hold a caption and, for each image, its name, mean squared error (None of the original) and data: URI.
+    `rows` hold a caption and, for each image, its name, mean squared error (None for the original) and data: URI.
     """
 
     low: float
@@ -175,18 +135,21 @@ class _Examples:
     rows: list[tuple[str, list[tuple[str, float | None, str]]]]
 
     @classmethod
-    def of(cls, pictures: Pictures) -> _Examples:
-        low, high = np.percentile(pictures.original, [_OUTLIER_PERCENT, 100 - _OUTLIER_PERCENT]).tolist()
+    def of(cls, captions: Sequence[str], images: Mapping[str, Images]) -> _Pictures:
+        original = images["original"].astype(np.float64)
+        low, high = np.percentile(original, [_OUTLIER_PERCENT, 100 - _OUTLIER_PERCENT]).tolist()
         if low == high:
             low, high = low - 0.5, high + 0.5
-        rows = []
-        for i, caption in enumerate(pictures.captions):
-            images = []
-            for name, series in pictures.series():
-                error = float(np.square(series[i].astype(np.float64) - pictures.original[i]).mean())
-                images.append((name, None if name == "original" else error, picture(series[i], low, high)))
-            rows.append((caption, images))
-        return cls(low, high, "{2} / {1}".format(*pictures.original.shape), pictures.alone is not None, rows)
+        for name, series in images.items():
+            if series.shape != original.shape or not np.isfinite(series).all():
+                raise InputError(f"{name}: not {len(captions)} finite images of shape {original.shape[1:]}")
+
+        def shown(name: str, i: int) -> tuple[str, float | None, str]:
+            error = None if name == "original" else float(np.square(images[name][i] - original[i]).mean())
+            return name, error, picture(images[name][i], low, high)
+
+        rows = [(caption, [shown(name, i) for name in _IMAGES if name in images]) for i, caption in enumerate(captions)]
+        return cls(low, high, "{2} / {1}".format(*original.shape), "alone" in images, rows)
 
 
 def _spread(std: npt.NDArray[np.float64]) -> Chart:
