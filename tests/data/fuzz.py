@@ -309,7 +309,7 @@ def _mutate_npz(rng: Rng, seeds: Sequence[bytes]) -> bytes:
 
 
 def _scaler_target(folder: Path) -> Target:
-    from tfdeepviz.data.scaler import SegmentStatistics
+    from tfdeepviz.data.statistics import SegmentStatistics
 
     path = folder / "scaler.npz"
     seeds = []

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfdeepviz.data.features import Features, Recipe
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.files import FormatError
 from tfdeepviz.params import LIVE
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.models.autoencoder import Autoencoder
 from tfdeepviz.models.build import count_parameters
 from tfdeepviz.models.presets import load_preset, override

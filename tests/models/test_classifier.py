@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.models.classifier import ARCHITECTURES, GenreClassifier
 from tfdeepviz.params import ParameterError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.models.contrastive import ContrastiveEncoder, contrastive_loss
 from tfdeepviz.models.presets import load_preset, override
 from tfdeepviz.models.run import Run

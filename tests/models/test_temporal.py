@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.params import ParameterError
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfdeepviz.data.scaler import SegmentScaler, SegmentStatistics
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.models.evaluation import Baselines
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
 from tfdeepviz.params import ParameterError

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_io as tfio
 
 from tfdeepviz.data.decode import MAX_SECONDS, check_max_seconds
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
 from tfdeepviz.data.prepare import PreparedTrack, prepare_track
-from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.source import N_CALLS, SegmentSource
+from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.lazy import tf, tfio
 from tfdeepviz.params import ParameterError
 
 #: `libsndfile` reads everything that `decode_file` reads. `tensorflow-io` decodes mp3 inside the graph, without Python,

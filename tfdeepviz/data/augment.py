@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
-import tensorflow_io as tfio
 
 from tfdeepviz.data.features import Features
+from tfdeepviz.lazy import tf, tfio
 from tfdeepviz.params import ParameterError
 
 

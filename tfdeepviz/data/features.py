@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from tfdeepviz.data.frontend import MfccFrontend
-from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.segments import segment_starts, windows_at
+from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.lazy import tf
 from tfdeepviz.params import AudioParams, ParameterError
+
+if TYPE_CHECKING:
+    from tfdeepviz.data.frontend import MfccFrontend
 
 #: `raw`, "e2e" in the original, feeds samples to the model, which learns its own features.
 MODES = ("mfcc", "log-mel", "raw")
@@ -73,12 +75,17 @@ class Features:
             return tf.reshape(windows, [-1, *self.segment_shape])
         return tf.transpose(windows, [0, 2, 1])[..., tf.newaxis]
 
+    def _frontend(self) -> MfccFrontend:
+        from tfdeepviz.data.frontend import MfccFrontend
+
+        return MfccFrontend(self.params)
+
     def extractor(self) -> Callable[[Rows], Rows]:
         """Build the function from mono PCM [shape=(n_samples,)] to rows [shape=(n_frames, width), dtype=float32]."""
         if self.mode == "raw":
             width = self.width
             return lambda pcm: pcm[: len(pcm) // width * width].reshape(-1, width)
-        frontend = MfccFrontend(self.params)
+        frontend = self._frontend()
         return frontend.mfcc if self.mode == "mfcc" else frontend.log_mel
 
     def graph_extractor(self) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -86,7 +93,7 @@ class Features:
         if self.mode == "raw":
             width = self.width
             return lambda pcm: tf.reshape(pcm[: tf.size(pcm) // width * width], [-1, width])
-        frontend = MfccFrontend(self.params)
+        frontend = self._frontend()
         return frontend.mfcc_in_graph if self.mode == "mfcc" else frontend.log_mel_in_graph
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import pandas as pd
-
 from tfdeepviz.data.fma import SPLITS, SUBSETS, Track
 from tfdeepviz.data.genres import GenreTree
 from tfdeepviz.data.tables import (
@@ -26,6 +24,7 @@ from tfdeepviz.data.tables import (
     whole_numbers,
 )
 from tfdeepviz.files import FormatError
+from tfdeepviz.lazy import pd
 
 Column = tuple[str, str]
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tfdeepviz import artifacts
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, claim, reopen
@@ -26,10 +25,11 @@ from tfdeepviz.data.fma import SPLITS, Track, published_flaw
 from tfdeepviz.data.manifest import SCHEMA_VERSION, check_shard, shard_sizes
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.selection import Selection
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
+from tfdeepviz.lazy import tf
 from tfdeepviz.locks import locked
 
 TRACKS_PER_SHARD = 32

@@ -14,27 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfdeepviz import legacy
 from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.manifest import READABLE_SCHEMAS, check_shard, identity_of, licences_of, shard_sizes
-from tfdeepviz.data.scaler import SegmentStatistics
 from tfdeepviz.data.source import MIXED_SHARDS, N_CALLS, SegmentSource
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
+from tfdeepviz.lazy import tf
 
 #: Records which files were verified, with their size, modification time and inode.
 _VERIFIED = "verified.json"
-
-_FEATURES = {
-    "track_id": tf.io.FixedLenFeature([], tf.int64),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-    "starts": tf.io.VarLenFeature(tf.int64),
-    "rows": tf.io.FixedLenFeature([], tf.string),
-}
 
 
 @dataclass(frozen=True)
@@ -275,10 +268,14 @@ class PreparedDataset(SegmentSource):
                 num_parallel_calls=N_CALLS,
                 deterministic=True,
             )
+        fields = {
+            **{name: tf.io.FixedLenFeature([], tf.int64) for name in ("track_id", "label")},
+            **{"starts": tf.io.VarLenFeature(tf.int64), "rows": tf.io.FixedLenFeature([], tf.string)},
+        }
         stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
 
         def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-            example = tf.io.parse_single_example(record, _FEATURES)
+            example = tf.io.parse_single_example(record, fields)
             rows = tf.io.decode_raw(example["rows"], stored)
             return {
                 **{"track_id": example["track_id"], "label": example["label"]},

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Self
 
-import pandas as pd
 from msgspec import Meta
 
 from tfdeepviz.data import metadata as columns
@@ -17,6 +16,7 @@ from tfdeepviz.data.fma import SPLITS, SUBSETS, Track, audio_path
 from tfdeepviz.data.genres import unknown
 from tfdeepviz.data.metadata import Metadata, licence_terms
 from tfdeepviz.errors import InputError
+from tfdeepviz.lazy import pd
 from tfdeepviz.params import check_fields, check_names
 
 #: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfdeepviz.data.augment import Augmentation, Augmenter
 from tfdeepviz.data.features import Features, Recipe
 from tfdeepviz.data.fma import SPLITS
-from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
+from tfdeepviz.lazy import tf
 from tfdeepviz.params import AudioParams
 
 #: Size limit of the shuffle buffer: 4,000 segments of 64x96 float32.
@@ -27,11 +27,6 @@ _MIXED_TRACKS, MIXED_SHARDS = 16, 8
 
 N_CALLS = os.cpu_count() or 1
 _PREFETCHED_BATCHES = 4
-
-# TensorFlow 2.16's autotuning is slower here than fixed numbers. It also delays the end of a pipeline until the tuner
-# next wakes, which can double the run time.
-_FIXED = tf.data.Options()
-_FIXED.autotune.enabled = False
 
 
 class SegmentSource(ABC):
@@ -114,7 +109,7 @@ class SegmentSource(ABC):
             if seed is None:
                 raise InputError("augmentation needs a seed")
             segments = segments.map(self._augmenting(augmentation, seed, about))
-        return segments.batch(batch_size).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
+        return segments.batch(batch_size).prefetch(_PREFETCHED_BATCHES).with_options(_untuned())
 
     def moments(
         self, split: str, *, n_moments: int, batch_size: int, seed: int, augmentation: Augmentation | None = None
@@ -157,7 +152,7 @@ class SegmentSource(ABC):
         if augmentation is not None:
             change = self._augmenting(augmentation, seed, about=False)
             moments = moments.unbatch().map(change).batch(n_moments, drop_remainder=True)
-        return moments.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_FIXED)
+        return moments.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_untuned())
 
     def _hop(self, hop_frames: int | None) -> int:
         hop = self.recipe.hop_frames if hop_frames is None else hop_frames
@@ -225,3 +220,11 @@ class SegmentSource(ABC):
     @abstractmethod
     def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int | None:
         """Number of segments that the pipeline yields; the guaranteed minimum if shifted; None if unknown."""
+
+
+def _untuned() -> tf.data.Options:
+    # TensorFlow 2.16's autotuning is slower here than fixed numbers. It also delays the end of a pipeline until the
+    # tuner next wakes, which can double the run time.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

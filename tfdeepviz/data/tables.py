@@ -9,9 +9,9 @@ from textwrap import shorten
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tfdeepviz.files import FormatError
+from tfdeepviz.lazy import pd
 
 _MAX_LIST_CHARACTERS = 1 << 16
 _REMEDY = "take it from fma_metadata.zip"

@@ -6,12 +6,12 @@ from collections import abc
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
-from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.export.bundle import Bundle, EncoderInfo
 from tfdeepviz.export.graph import Graph, load_checked
@@ -19,6 +19,9 @@ from tfdeepviz.mapping.encodings import Encode, encode_track
 from tfdeepviz.mapping.mappings import Encodings, Mapping
 from tfdeepviz.mapping.motion import Onsets
 from tfdeepviz.mapping.time import TimeSettings, play
+
+if TYPE_CHECKING:
+    from tfdeepviz.data.frontend import MfccFrontend
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,13 @@ class Extractor:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.frontend = MfccFrontend(bundle.params)
+
+    @cached_property
+    def frontend(self) -> MfccFrontend:
+        """The front end of the bundle's parameters."""
+        from tfdeepviz.data.frontend import MfccFrontend
+
+        return MfccFrontend(self.bundle.params)
 
     @cached_property
     def encoders(self) -> dict[str, Encode]:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow.core.framework import graph_pb2
 
 from tfdeepviz.files import FormatError, inside, read_json
+from tfdeepviz.lazy import tf
 
 #: A graph is a program. Ours use only these operations, none of which reaches beyond its tensors.
 # fmt: off
@@ -44,7 +43,7 @@ class Graph:
         Names of the graph's tensors, by their names in its signature.
     """
 
-    def __init__(self, definition: graph_pb2.GraphDef, inputs: dict[str, str], outputs: dict[str, str]) -> None:
+    def __init__(self, definition: tf.compat.v1.GraphDef, inputs: dict[str, str], outputs: dict[str, str]) -> None:
         wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
         element = wrapped.graph.as_graph_element
         self._function = wrapped.prune(
@@ -86,7 +85,7 @@ def load_graph(model: Path) -> Graph:
             raise ValueError(f"operations that no encoder of ours has: {', '.join(sorted(strange))}")
         if values["modelTopology"].get("library", {}).get("function"):
             raise ValueError("functions inside of the graph")
-        definition = json_format.ParseDict(values["modelTopology"], graph_pb2.GraphDef())
+        definition = json_format.ParseDict(values["modelTopology"], tf.compat.v1.GraphDef())
         weights = _read_weights(model, values["weightsManifest"])
         for node in definition.node:
             if node.op == "Const":

@@ -10,9 +10,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
 from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
 from tfdeepviz.data.segments import Windows
@@ -20,6 +20,7 @@ from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.files import temporary_folder
+from tfdeepviz.lazy import tf
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling
@@ -32,7 +33,7 @@ _FRAMES_AT_ONCE = 6_144
 
 _WAV_HEADER_BYTES = 36
 
-Tensors = dict[str, tf.Tensor]
+Tensors: TypeAlias = "dict[str, tf.Tensor]"
 
 
 def output_name(kind: str, encoder: str) -> str:

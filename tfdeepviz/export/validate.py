@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tfdeepviz.artifacts import Artifact, Input, beside
-from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.export.browser import check_in_browser, figure
 from tfdeepviz.export.bundle import BLESSED, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
 from tfdeepviz.export.extract import Extractor
@@ -27,6 +25,7 @@ from tfdeepviz.export.goldens import SCALE, TOLERANCES, Goldens, allowed_error, 
 from tfdeepviz.export.registry import INDEX, entries, find
 from tfdeepviz.export.serving import output_name, write_serving
 from tfdeepviz.files import FormatError, sha256_file
+from tfdeepviz.lazy import tf
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.provenance import code_version
 
@@ -168,7 +167,7 @@ def _check_goldens(bundle: Bundle, goldens: Goldens) -> Iterator[Check]:
     )
     yield _difference(
         "front end: this version's",
-        MfccFrontend(bundle.params).mfcc(pcm.astype(np.float32) / SCALE),
+        Extractor(bundle).frontend.mfcc(pcm.astype(np.float32) / SCALE),
         mfcc,
         tolerance["mfcc"],
         f"stale: this version makes other MFCC of the same audio parameters; {again}",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.files import FormatError
+from tfdeepviz.lazy import keras
 from tfdeepviz.mapping.mappings import Encodings
 from tfdeepviz.models.run import Run
 

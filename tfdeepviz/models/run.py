@@ -9,23 +9,24 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from tfdeepviz import artifacts, legacy
 from tfdeepviz.artifacts import ARTIFACT, Artifact, claim, digest_of_files
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
-from tfdeepviz.models.distillation import DistillationTask, Targets
+from tfdeepviz.lazy import keras
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.models.task import Task
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, create_task
 from tfdeepviz.params import AudioParams
+
+if TYPE_CHECKING:
+    from tfdeepviz.data.scaler import SegmentScaler
+    from tfdeepviz.models.distillation import DistillationTask, Targets
+    from tfdeepviz.models.task import Task
+    from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
 
 #: Settings that may change when a run is resumed.
 MAY_CHANGE = ("preset.epochs", "preset.patience")
@@ -186,8 +187,7 @@ class Run:
 
     def load_scaler(self) -> SegmentScaler:
         """Load the scaler that the model expects."""
-        scaler = self.load_encoder().get_layer("scaler")
-        assert isinstance(scaler, SegmentScaler)
+        scaler: SegmentScaler = self.load_encoder().get_layer("scaler")
         return scaler
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
@@ -281,6 +281,9 @@ class Run:
         FormatError
             If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
         """
+        from tfdeepviz.models.distillation import Targets
+        from tfdeepviz.models.tasks import create_task
+
         self.check_features(dataset)
         if self.config.get("teacher"):
             return self.find_teacher().student_task(self.preset, dataset, Targets.load(self.targets_path))
@@ -288,6 +291,9 @@ class Run:
 
     def teaching_task(self, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
         """Create the finished run's task for distillation; raises InputError if the run cannot be a teacher."""
+        from tfdeepviz.models.distillation import DistillationTask
+        from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
+
         task = self.task(dataset)
         if isinstance(task, DistillationTask):
             raise InputError(f"{self.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
@@ -297,6 +303,8 @@ class Run:
 
     def student_task(self, preset: Preset, dataset: PreparedDataset, targets: Targets) -> DistillationTask:
         """Create the task of a student of this run."""
+        from tfdeepviz.models.distillation import DistillationTask
+
         task = self.teaching_task(dataset)
         return DistillationTask(preset, dataset, teacher=task, teacher_model=self.load_model(), targets=targets)
 
@@ -331,6 +339,8 @@ class Run:
 
 def load_model(path: Path) -> keras.Model:
     """Load a model without its optimizer; raises FormatError if the file is broken."""
+    import tfdeepviz.models.build  # noqa: F401, registers the layers
+
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:

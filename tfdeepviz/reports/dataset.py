@@ -21,7 +21,7 @@ from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.scaler import SegmentStatistics
+from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, inside
 from tfdeepviz.reports import charts
