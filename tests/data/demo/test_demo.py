@@ -18,6 +18,7 @@ import soundfile
 from tfdeepviz.artifacts import ARTIFACT
 from tfdeepviz.data.demo import GENRES, dsp, plan_corpus, render_corpus, render_track, theory, write_playground_tracks
 from tfdeepviz.data.demo.composition import compose
+from tfdeepviz.data.demo.genre import genre_table
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.sketch import Meter
 from tfdeepviz.files import TEMPORARY, FormatError
@@ -78,6 +79,14 @@ def test_every_style_of_every_genre_composes() -> None:
             notes = [note for part in score.parts for note in part.notes]
             assert len(notes) > 30
             assert max(note.start_seconds for note in notes) > 20.0
+
+
+def test_a_genres_file_is_about_its_parts() -> None:
+    for genre in GENRES:
+        tables = [genre_table(genre), *genre_table(genre)["styles"].values()]
+        parts = set(tables[0]["mix"])
+        named = {name for table in tables for kind in ("voices", "mix", "automation") for name in table.get(kind, {})}
+        assert named == parts
 
 
 def test_a_part_without_notes_is_silent() -> None:
@@ -272,8 +281,9 @@ def test_voice_leading_moves_little() -> None:
 def test_sections_cover_all_bars() -> None:
     form = (("a", 2, 0.2), ("b", 4, 1.0), ("c", 1, 0.5))
     for n_bars in (1, 2, 5, 7, 16, 40):
-        sections = theory.plan_sections(form, n_bars)
-        assert [bar for section in sections for bar in section.bars] == list(range(n_bars))
+        sections = theory.plan_sections(form, n_bars, 3.0)
+        assert [bar.index for section in sections for bar in section.bars] == list(range(n_bars))
+        assert [section.beat for section in sections[1:]] == [section.end for section in sections[:-1]]
 
 
 def test_time_runs_forward_with_swing_and_rubato() -> None:

@@ -1,7 +1,7 @@
 """A composed and synthesised demo corpus in FMA's layout.
 
-`composition` writes scores, using `theory` for the musical material and `sketch` to collect notes. `drums` and `voices`
-are the instruments, built on `dsp`. `mixer` renders a score to PCM, and `corpus` writes the files.
+`composition` writes scores: `genre` reads a genre's file, `theory` makes chords and melodies, `sketch` collects notes.
+`drums` and `voices` are the instruments, built on `dsp`. `mixer` renders a score to PCM, `corpus` writes the files.
 """
 
 from tfdeepviz.data.demo.composition import GENRES

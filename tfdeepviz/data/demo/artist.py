@@ -1,34 +1,26 @@
 """Artists: habits shared by all tracks of an artist, and how genres use them."""
 
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator as Rng
 
-Rng = np.random.Generator
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Artist:
-    """Habits shared by all tracks of an artist.
-
-    Attributes
-    ----------
-    genre : str
-    variant : int
-        Sub-style index, taken modulo the genre's number of sub-styles.
-    keys : tuple of int
-        Pitch classes of the artist's preferred keys.
-    tempo, brightness, wetness, dirt, width, looseness, busyness : float in [0, 1]
-        Habits; each genre maps them to beats, Hz or dB.
-    choices : tuple of int
-        Choices of instruments and patterns.
-    """
+    """Habits shared by all tracks of an artist; those in [0, 1] are mapped to beats, Hz or dB by each genre."""
 
     genre: str
-    variant: int
-    keys: tuple[int, ...]
+    variant: int  # sub-style, taken modulo the genre's number of sub-styles
+    keys: tuple[int, ...]  # preferred pitch classes
+    choices: tuple[int, ...]  # of instruments and patterns
     tempo: float
     brightness: float
     wetness: float
@@ -36,7 +28,21 @@ class Artist:
     width: float
     looseness: float
     busyness: float
-    choices: tuple[int, ...]
+
+    def choose(self, number: int, options: Sequence[T]) -> T:
+        """The artist's option in choice `number`, the same in all tracks."""
+        return options[self.choices[number] % len(options)]
+
+
+def make_artist(genre: str, index: int, seed: int) -> Artist:
+    """Create artist number `index` of a genre; consecutive artists have different sub-styles."""
+    code = zlib.crc32(genre.encode())
+    offset = int(np.random.default_rng([seed, code]).integers(12))
+    rng = np.random.default_rng([seed, code, index])
+    keys = tuple(int(key) for key in rng.choice(12, 3, replace=False))
+    habits = rng.random(7).tolist()
+    choices = tuple(int(choice) for choice in rng.integers(0, 60, 6))
+    return Artist(genre, offset + index, keys, choices, *habits)
 
 
 def between(low: float, high: float, share: float) -> float:
@@ -44,16 +50,6 @@ def between(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
 
 
-def pick_tempo(artist: Artist, rng: Rng, low: float, high: float) -> float:
-    """Tempo in beats per minute; an artist's tracks differ by a few per cent."""
-    return round(between(low, high, artist.tempo) * float(rng.uniform(0.965, 1.035)), 1)
-
-
-def pick_tonic(artist: Artist, rng: Rng, lowest: int) -> int:
-    """MIDI pitch of the tonic, from the artist's keys, in the octave above `lowest`."""
-    return lowest + (int(rng.choice(artist.keys)) - lowest) % 12
-
-
-def pick(rng: Rng, options: tuple[T, ...]) -> T:
+def pick(rng: Rng, options: Sequence[T]) -> T:
     """Choose one of the options with equal probability."""
     return options[int(rng.integers(len(options)))]

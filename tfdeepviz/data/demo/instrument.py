@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import Concatenate, ParamSpec
+from functools import wraps
+from typing import ParamSpec
 
 import numpy as np
 from numpy.random import Generator as Rng
 
 from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import Signal
-from tfdeepviz.data.demo.score import Tone, Voice
+from tfdeepviz.data.demo.score import Tone
 
 _P = ParamSpec("_P")
 
@@ -21,19 +21,19 @@ _CONTROL_SAMPLES = 32
 
 def instrument(
     *, peak: float | None = 0.5, fade_in: float = 0.0, fade_out: float = 0.0
-) -> Callable[[Callable[Concatenate[Tone, Rng, _P], Signal]], Callable[_P, Voice]]:
-    """Make an instrument of synthesis ``(tone, rng, *, character) -> sound``: `kick(drive=1.0)` is then a voice.
+) -> Callable[[Callable[_P, Signal]], Callable[_P, Signal]]:
+    """Scale the sound of an instrument to a peak (None leaves it as it is) and fade it, in seconds.
 
-    The sound, mono ``[n]`` or stereo ``[2, n]``, is scaled to `peak` (None leaves it as it is) and faded, in seconds.
+    Instruments are functions ``(tone, rng, *, character) -> sound``, mono ``[n]`` or stereo ``[2, n]``.
     """
 
-    def decorate(synthesise: Callable[Concatenate[Tone, Rng, _P], Signal]) -> Callable[_P, Voice]:
+    def decorate(synthesise: Callable[_P, Signal]) -> Callable[_P, Signal]:
         @wraps(synthesise)
-        def perform(tone: Tone, rng: Rng, *args: _P.args, **character: _P.kwargs) -> Signal:
-            sound = synthesise(tone, rng, *args, **character)
+        def perform(*args: _P.args, **character: _P.kwargs) -> Signal:
+            sound = synthesise(*args, **character)
             return dsp.fade_edges(sound if peak is None else normalised(sound, peak), fade_in, fade_out)
 
-        return partial(partial, perform)
+        return perform
 
     return decorate
 

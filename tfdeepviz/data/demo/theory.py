@@ -1,12 +1,14 @@
 """Musical material: scales, chords with voice leading, motifs, melodies, and section plans."""
 
+from __future__ import annotations
+
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator as Rng
 
-Rng = np.random.Generator
 Scale = tuple[float, ...]
 """Steps above the tonic in semitones, ascending, within an octave."""
 
@@ -23,10 +25,8 @@ SCALES: dict[str, Scale] = {
     "bhairav": (0, 1, 4, 5, 7, 8, 11),
     "in": (0, 1, 5, 7, 8),
     "major pentatonic": (0, 2, 4, 7, 9),
-    "minor pentatonic": (0, 3, 5, 7, 10),
     "slendro": (0, 2.4, 4.8, 7.2, 9.6),
     "pelog": (0, 1.2, 2.7, 6.9, 7.9),
-    "whole tone": (0, 2, 4, 6, 8, 10),
 }
 
 
@@ -84,17 +84,9 @@ class MelodyNote:
 
 
 def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> Motif:
-    """Invent a motif of a bar's length.
+    """Invent a motif of some beats, on a grid of `unit` beats.
 
-    Parameters
-    ----------
-    rng : Generator
-    beats : float
-        Length.
-    density : float in (0, 1]
-        Fraction of grid positions with a note; strong positions are more likely.
-    unit : float
-        Grid in beats.
+    `density` in (0, 1] is the fraction of grid positions with a note; strong positions are more likely.
     """
     n = max(2, round(beats / unit))
     weight = np.array([1.0 if i % round(1 / unit) == 0 else 0.55 for i in range(n)]) if unit < 1 else np.ones(n)
@@ -104,8 +96,7 @@ def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> 
     ends = np.append(places[1:], n)
     lengths = np.minimum(ends - places, rng.integers(1, 5, count))
     moves = rng.choice([-2, -1, -1, 0, 1, 1, 2, 3, -3], count)
-    steps = np.cumsum(moves) - moves[0]
-    steps = np.clip(steps, -4, 5)
+    steps = np.clip(np.cumsum(moves) - moves[0], -4, 5)
     return Motif(tuple(places * unit), tuple(lengths * unit * 0.92), tuple(int(s) for s in steps))
 
 
@@ -115,6 +106,13 @@ def vary_motif(rng: Rng, motif: Motif) -> Motif:
     for i in range(max(1, len(steps) // 2), len(steps)):
         steps[i] = int(np.clip(steps[i] + rng.choice([-2, -1, 1, 2]), -4, 6))
     return replace(motif, steps=tuple(steps))
+
+
+def close_motif(motif: Motif, beats: float) -> Motif:
+    """Let a motif of some beats end early, on a long note."""
+    n = max(1, int(len(motif.onsets) * 0.6))
+    last = max(1.0, 0.5 * (beats - motif.onsets[n - 1]))
+    return Motif(motif.onsets[:n], (*motif.durations[: n - 1], last), (*motif.steps[: n - 1], 0))
 
 
 def make_melody(
@@ -128,40 +126,24 @@ def make_melody(
     form: str = "ABAC",
     scale_size: int = 7,
 ) -> list[MelodyNote]:
-    """Melody over one chord per bar, from a motif, its variation and a cadence.
+    """Melody around the degree `register`, over one chord per bar.
 
-    Parameters
-    ----------
-    rng : Generator
-    roots : sequence of int
-        Scale degree of the chord in each bar.
-    beats_per_bar, density, unit
-        See `make_motif`.
-    register : int
-        Central degree of the melody.
-    form : str
-        One letter per bar, repeated. Equal letters share a motif; the last letter comes to rest.
-    scale_size : int
-        Number of degrees in the octave.
+    `roots` are the degrees of the chords. `form` has one letter per bar, repeated: a motif A, its variation B, an
+    ending C, a contrast D. See `make_motif` for `density` and `unit`.
     """
     motif = make_motif(rng, beats_per_bar, density=density, unit=unit)
     motifs = {
         "A": motif,
         "B": vary_motif(rng, motif),
+        "C": close_motif(motif, beats_per_bar),
         "D": make_motif(rng, beats_per_bar, density=density * 0.8, unit=unit),
     }
-    rest_at = max(1, int(len(motif.onsets) * 0.6))
-    motifs["C"] = Motif(
-        motif.onsets[:rest_at],
-        (*motif.durations[: rest_at - 1], max(1.0, 0.5 * (beats_per_bar - motif.onsets[rest_at - 1]))),
-        (*motif.steps[: rest_at - 1], 0),
-    )
     notes = []
     centre = register
     for bar, root in enumerate(roots):
         idea = motifs[form[bar % len(form)]]
         tones = [d for d in range(register - 5, register + 6) if (d - root) % scale_size in (0, 2, 4)]
-        base = min(tones, key=lambda d: abs(d - centre)) if tones else register
+        base = min(tones, key=lambda d: abs(d - centre))
         for i, (onset, beats, step) in enumerate(zip(idea.onsets, idea.durations, idea.steps, strict=True)):
             strong = onset % 2 == 0
             degree = base + step
@@ -174,22 +156,40 @@ def make_melody(
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A bar of a section; `beat` is its first, counted like `index` from the start of the track."""
+
+    index: int
+    beat: float
+    place: int  # within the section
+    last: bool  # of the section
+
+
+@dataclass(frozen=True)
 class Section:
-    """A section of a track; `energy` in [0, 1] is its density."""
+    """A section of a track, from `beat` to `end`; `energy` in [0, 1] is its density."""
 
     name: str
-    first_bar: int
-    n_bars: int
     energy: float
-
-    @property
-    def bars(self) -> range:
-        """Its bars, counted from the start of the track."""
-        return range(self.first_bar, self.first_bar + self.n_bars)
+    bars: tuple[Bar, ...]
+    beat: float
+    end: float
 
 
-def plan_sections(form: Sequence[tuple[str, float, float]], n_bars: int) -> tuple[Section, ...]:
-    """Fit a form of ``(name, bars, energy)`` to a number of bars.
+Form = Sequence[tuple[str, float, float]]
+"""Sections as ``(name, bars, energy)``."""
+
+
+def shuffled_form(rng: Rng, energies: Mapping[str, float]) -> Form:
+    """Put sections in any order, with random lengths that add up to 30 bars."""
+    lengths = rng.dirichlet(np.full(len(energies), 6.0)) * 30.0
+    names = tuple(energies)
+    order = [names[i] for i in rng.permutation(len(names))]
+    return [(name, float(bars), energies[name]) for name, bars in zip(order, lengths, strict=True)]
+
+
+def plan_sections(form: Form, n_bars: int, beats_per_bar: float) -> tuple[Section, ...]:
+    """Fit a form to a number of bars.
 
     The form is stretched or compressed to fit, and repeated for long tracks. Sections reduced to zero bars are dropped.
     """
@@ -197,8 +197,9 @@ def plan_sections(form: Sequence[tuple[str, float, float]], n_bars: int) -> tupl
     rounds = max(1, round(n_bars / total))
     whole = list(form) * rounds
     edges = np.round(np.cumsum([0.0] + [bars for _, bars, _ in whole]) / (total * rounds) * n_bars).astype(int)
-    return tuple(
-        Section(name, int(first), int(last - first), energy)
-        for (name, _, energy), first, last in zip(whole, edges[:-1], edges[1:], strict=True)
-        if last > first
-    )
+    sections = []
+    for (name, _, energy), (first, last) in zip(whole, itertools.pairwise(edges.tolist()), strict=True):
+        bars = tuple(Bar(i, i * beats_per_bar, i - first, i == last - 1) for i in range(first, last))
+        if bars:
+            sections.append(Section(name, energy, bars, bars[0].beat, last * beats_per_bar))
+    return tuple(sections)

@@ -125,12 +125,12 @@ def electric_piano(tone: Tone, rng: Rng, *, bite: float = 0.5, tremolo_hz: float
 
 
 @instrument(peak=0.35)
-def organ(tone: Tone, rng: Rng, *, drawbars: Sequence[float] = (0.6, 1.0, 0.4, 0.6, 0.15, 0.2)) -> Signal:
-    """Drawbar organ or reed drone: steady partials with a slow beat between two ranks."""
+def organ(tone: Tone, rng: Rng) -> Signal:
+    """Reed organ: steady partials with a slow beat between two ranks."""
     envelope = dsp.adsr(tone.gate_seconds, 0.03, 0.1, 0.9, 0.08)
-    ratios = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+    ratios, levels = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0]), np.array([0.3, 1.0, 0.15, 0.5, 0.25, 0.2])
     first, second = (
-        dsp.damped_sinusoids(tone.frequency_hz * ratios * (1 + cents / 1731.0), 1e4, np.array(drawbars), len(envelope))
+        dsp.damped_sinusoids(tone.frequency_hz * ratios * (1 + cents / 1731.0), 1e4, levels, len(envelope))
         for cents in (-2.5 + rng.normal(0, 0.2), 2.5)
     )
     stereo: Signal = np.stack([first + 0.5 * second, 0.5 * first + second])

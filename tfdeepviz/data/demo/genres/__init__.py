@@ -1,1 +1,1 @@
-"""One module per genre: ``compose(artist, rng, duration_seconds, seed)`` writes a score."""
+"""Two files per genre: the TOML file holds its material and sound, the module writes the notes of a track."""
