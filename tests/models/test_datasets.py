@@ -11,9 +11,9 @@ import pytest
 
 from tests.conftest import make_fma
 from tests.export.conftest import alive
+from tfdeepviz.analysis.analyze import analyze
 from tfdeepviz.analysis.drivers import bundle_sources
 from tfdeepviz.analysis.quality_table import markdown, measure
-from tfdeepviz.analysis.report import analyze
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset

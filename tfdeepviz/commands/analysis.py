@@ -86,9 +86,10 @@ def register(add: Add) -> None:
 
 
 def _analyze(args: argparse.Namespace) -> None:
-    from tfdeepviz.analysis.report import analyze, write_report
+    from tfdeepviz.analysis.analyze import analyze
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.run import Run
+    from tfdeepviz.reports.analysis import write_analysis
 
     dataset = PreparedDataset.load(args.dataset)
     with bar(None) as working:
@@ -110,9 +111,9 @@ def _analyze(args: argparse.Namespace) -> None:
             seed=args.seed,
             progress=progress,
         )
-    for name, reason in analysis.mappings.left_out.items():
+    for name, reason in analysis.left_out.items():
         print(f"left out: {name} ({reason})")
-    page = write_report(analysis, args.out, fma_root=args.fma_root or dataset.origin)
+    page = write_analysis(analysis, args.out, fma_root=args.fma_root or dataset.origin)
     print(f"{page}: open it in a browser")
 
 

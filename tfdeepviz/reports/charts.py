@@ -59,10 +59,14 @@ class Chart:
 class Spread(Protocol):
     """Statistics of some components, each of shape (n,)."""
 
-    mean: npt.NDArray[Any]
-    minimum: npt.NDArray[Any]
-    maximum: npt.NDArray[Any]
-    std: npt.NDArray[Any]
+    @property
+    def mean(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    @property
+    def minimum(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    @property
+    def maximum(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    @property
+    def std(self) -> npt.NDArray[Any]: ...  # noqa: D102
 
 
 def lines(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from tfdeepviz.files import atomic_path
 from tfdeepviz.reports import tables
@@ -24,6 +25,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "brief": brief,
         "count": lambda number: f"{number:,}",
         "digits": lambda value: signed(three_digits(value)),
         "places": lambda value, n: signed(f"{value:z,.{n}f}"),
@@ -47,6 +49,11 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     with atomic_path(path) as temporary:
         # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
         temporary.write_text(page, encoding="utf-8", errors="replace")
+
+
+def brief(value: float) -> str:
+    """Write at most three significant digits, without an exponent."""
+    return signed(np.format_float_positional(float(f"{value:.3g}"), trim="-"))
 
 
 def signed(text: str) -> str:

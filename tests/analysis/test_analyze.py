@@ -19,9 +19,8 @@ from matplotlib.image import imread
 
 from tests.conftest import make_fma
 from tests.page import Page
-from tfdeepviz.analysis import report
-from tfdeepviz.analysis.report import ENCODINGS, EVERYTHING, Analysis, Group, analyze, suited, write_report
-from tfdeepviz.analysis.statistics import Statistics
+from tfdeepviz.analysis import analyze as analyze_module
+from tfdeepviz.analysis.analyze import analyze, suited
 from tfdeepviz.cli import main
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
@@ -29,11 +28,14 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError, read_json, write_json
 from tfdeepviz.mapping.encodings import encode_run
-from tfdeepviz.mapping.mappings import MappingKey
+from tfdeepviz.mapping.mappings import MappingKey, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.run import Run
 from tfdeepviz.params import LIVE
+from tfdeepviz.reports import analysis as page_module
+from tfdeepviz.reports.analysis import ENCODINGS, EVERYTHING, Analysis, Group, write_analysis
+from tfdeepviz.reports.charts import Spread
 
 _BAD = '"><script>alert(1)</script> $x_'
 _GENRE = "<b>Rock</b> & Roll"
@@ -86,7 +88,7 @@ def analysis(run: Run, dataset: PreparedDataset) -> Analysis:
 @pytest.fixture(scope="module")
 def folder(analysis: Analysis, dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("written") / "out"
-    assert write_report(analysis, out, fma_root=dataset.origin) == out / "analysis.html"
+    assert write_analysis(analysis, out, fma_root=dataset.origin) == out / "analysis.html"
     return out
 
 
@@ -114,10 +116,11 @@ def plain(page: Page) -> str:
 
 def n_dots(page: Page, style: str) -> list[int]:
     """How many dots of a colour each chart has."""
-    return [path["d"].count("h0") for path in page.all("path") if path.get("class") == f"dots {style}"]
+    groups = re.findall(rf'<g class="dots {style}"><path d="([^"]*)"', page.source)
+    return [path.count("M") for path in groups]
 
 
-def check_statistics(found: Statistics, values: npt.NDArray[np.float64]) -> None:
+def check_statistics(found: Spread, values: npt.NDArray[np.float64]) -> None:
     for name, expected in (("mean", values.mean(0)), ("minimum", values.min(0)), ("maximum", values.max(0))):
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.std, values.std(0), rtol=1e-6, atol=1e-9)
@@ -127,6 +130,7 @@ def test_statistics_are_numpys_for_all_genres_and_tracks(
     analysis: Analysis, run: Run, dataset: PreparedDataset
 ) -> None:
     described = encode_run(run, dataset, "test")
+    mappings = fit_mappings({run.preset.name: encode_run(run, dataset, "training")})
     tracks = dataset.used("test")
     assert analysis.tracks == tracks
     kinds = [group.kind for group in analysis.statistics]
@@ -139,10 +143,10 @@ def test_statistics_are_numpys_for_all_genres_and_tracks(
     }
     for group, indices in members.items():
         by_offer = analysis.statistics[group]
-        assert set(by_offer) == {ENCODINGS, *analysis.mappings.offers}
+        assert set(by_offer) == {ENCODINGS, *mappings.offers}
         check_statistics(by_offer[ENCODINGS], np.concatenate([described[i].values.astype(float) for i in indices]))
         for offer in (MappingKey("pca", "across", "standard"), MappingKey("kmeans", "features", "per-track")):
-            mapping = analysis.mappings.offers[offer]
+            mapping = mappings.offers[offer]
             parameters = [mapping.parameters({run.preset.name: described[i]})[1] for i in indices]
             check_statistics(by_offer[offer], np.concatenate(parameters))
 
@@ -189,7 +193,7 @@ def test_everything_named_is_there(page: Page, analysis: Analysis) -> None:
     assert sections == {
         *("map", "song", "encodings", "mappings", "variance", "genres", "tracks", "scatter", "paper", "made")
     }
-    labels = [svg["aria-label"].partition(".")[0] for svg in page.all("svg", role="img")]
+    labels = [image["aria-label"].partition(".")[0] for image in page.all("div", role="img")]
     for method in ("standard", "minmax", "robust", "per-track"):
         assert labels.count(method) == 2 * len(PROJECTIONS)
     for title in ("Components of the encodings", "Explained variance, PCA of the encodings", "Elbow of k-means"):
@@ -203,8 +207,8 @@ def test_everything_named_is_there(page: Page, analysis: Analysis) -> None:
     assert page.texts.count("undoes that; across keeps it") == 0
     assert plain(page).count("undoes that; across keeps it") == 2
     assert "Paper, section 5" in plain(page)
-    assert "t-SNE of 18 encodings of 6 tracks:" in plain(page)
-    assert not analysis.mappings.left_out
+    assert "t-SNE of 18 encodings of 6 tracks." in plain(page)
+    assert not analysis.left_out
     assert "Left out" not in page.texts
 
 
@@ -212,7 +216,7 @@ def test_names_are_shown_as_text(analysis: Analysis, tmp_path: Path) -> None:
     tracks = [{**track, "title": f"Song {_BAD}", "artist": "half \ud800"} for track in analysis.tracks]
     about = {**analysis.about, "title": f"Run {_BAD}", "dataset": f"data {_BAD}"}
     song = replace(analysis.song, track=next(t for t in tracks if t["track_id"] == analysis.song.track["track_id"]))
-    page = Page(write_report(replace(analysis, tracks=tracks, about=about, song=song), tmp_path))
+    page = Page(write_analysis(replace(analysis, tracks=tracks, about=about, song=song), tmp_path))
     assert "<script>alert" not in page.source
     assert "<b>" not in page.source
     assert f"Run {_BAD}" in page.texts
@@ -242,7 +246,7 @@ def test_csvs_agree_with_the_page(page: Page, folder: Path, analysis: Analysis) 
     assert len(scalings) == len(small) == 40
     for row, note in zip(scalings, small, strict=True):
         std, clipped = float(row["mean standard deviation"]), float(row["share at 0 or 1"])
-        assert note == f"std {std:.2f}, {100 * clipped:.0f} % at 0 or 1"
+        assert note == f"std {std:.2f}, {100 * clipped:.0f}% at 0 or 1"
         names = ("projection", "mode", "method")
         of = [
             float(one["standard deviation"])
@@ -255,13 +259,14 @@ def test_csvs_agree_with_the_page(page: Page, folder: Path, analysis: Analysis) 
     assert [row["projection"] for row in variance] == ["pca"] * 10 + ["kmeans-pca"] * 10
     assert float(variance[9]["cumulative"]) == pytest.approx(1)
     assert (
-        f"the first two principal components hold {100 * float(variance[1]['cumulative']):.0f} %".lower()
+        f"the first two principal components explain {100 * float(variance[1]['cumulative']):.0f}%".lower()
         in plain(page).lower()
     )
     elbow = table(folder / "elbow.csv")
     assert [int(row["clusters"]) for row in elbow] == [k for k, _ in analysis.inertia] == list(range(2, 19))
     assert [float(row["inertia"]) for row in elbow] == pytest.approx([value for _, value in analysis.inertia], rel=1e-8)
-    assert len(elbow) in n_dots(page, "c1")
+    chart = page.source.rpartition("Elbow of k-means")[2].partition("</svg>")[0]
+    assert len(elbow) in [path.count("M") for path in re.findall(r' d="([^"]*)"', chart)]
 
 
 def test_points_of_the_map_are_those_of_the_csv(page: Page, folder: Path, analysis: Analysis) -> None:
@@ -305,12 +310,12 @@ def test_sounds_are_those_of_the_corpus_and_nothing_else(
     (dataset.origin.parent / "secret.mp3").write_bytes(b"")
     paths = ("../secret.mp3", str(dataset.origin.parent / "secret.mp3"), "fma_small/none.mp3", "\ud800", "\0", "")
     tracks = [{**t, "path": path} for t, path in zip(analysis.tracks, paths, strict=True)]
-    silent = Page(write_report(replace(analysis, tracks=tracks), tmp_path, fma_root=dataset.origin))
+    silent = Page(write_analysis(replace(analysis, tracks=tracks), tmp_path, fma_root=dataset.origin))
     assert [track["sound"] for track in data_of(silent)["tracks"]] == [""] * 6
     assert silent.all("audio") == []
     assert "--fma-root CORPUS" in plain(silent)
     with pytest.raises(FileNotFoundError, match="no such folder; give the corpus"):
-        write_report(analysis, tmp_path, fma_root=tmp_path / "gone")
+        write_analysis(analysis, tmp_path, fma_root=tmp_path / "gone")
 
 
 def test_equal_seeds_give_equal_bytes(
@@ -319,7 +324,7 @@ def test_equal_seeds_give_equal_bytes(
     assert analysis.points.method == "t-sne"
     # As far from the corpus, which the page refers to.
     out = folder.parent / "again"
-    write_report(analyze(run, dataset), out, fma_root=dataset.origin)
+    write_analysis(analyze(run, dataset), out, fma_root=dataset.origin)
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(["analysis.html", *CSVS, *(f"song-{name}.png" for name in PROJECTIONS)])
     for name in names:
@@ -331,15 +336,15 @@ def test_equal_seeds_give_equal_bytes(
 def test_wide_encodings_are_drawn_in_part_and_say_what_is_left_out(dataset: PreparedDataset, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", preset="vgg13-compact", size=40)
     analysis = analyze(run, dataset, map_method="pca")
-    page = Page(write_report(analysis, tmp_path / "out"))
+    page = Page(write_analysis(analysis, tmp_path / "out"))
     text = plain(page)
-    assert "Of 40 components the first 32 are drawn, and how all are distributed" in text
+    assert "The first 32 of 40 components are drawn, and the distribution of all" in text
     assert {"Means of all 40 components", "Standard deviations of all 40 components"} <= set(page.texts)
     start = page.texts.index("Left out")
     assert page.texts[start + 1] == "raw"
     assert "vgg13-compact: raw needs an encoding of 10" in text
     assert "random needs an encoding of 10" in text
-    assert [offer.projection for offer in analysis.song.parameters] == ["pca", "kmeans", "kmeans-pca"]
+    assert [projection for projection, *_ in analysis.song.parameters] == ["pca", "kmeans", "kmeans-pca"]
     assert (
         len([row for row in table(tmp_path / "out/components.csv") if row["group"] == "all" and not row["projection"]])
         == 40
@@ -353,8 +358,8 @@ def test_wide_encodings_are_drawn_in_part_and_say_what_is_left_out(dataset: Prep
 def test_time_resolved_encodings_are_sampled(
     dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MAX_POINTS", 60)
-    monkeypatch.setattr(report, "MAX_COLUMNS", 100)
+    monkeypatch.setattr(analyze_module, "MAX_POINTS", 60)
+    monkeypatch.setattr(page_module, "MAX_COLUMNS", 100)
     run = make_run(tmp_path / "run", preset="ae-time", frames=9)
     analysis = analyze(run, dataset, split="training", fit="training", map_method="pca", track_ids=[5])
     assert analysis.about["step_seconds"] == 0.02
@@ -362,10 +367,8 @@ def test_time_resolved_encodings_are_sampled(
     assert len(analysis.points.xy) == 60
     assert np.bincount(analysis.points.track).tolist() == [10] * 6
     assert all((np.diff(analysis.points.seconds[analysis.points.track == i]) > 0.2).all() for i in range(6))
-    page = Page(write_report(analysis, tmp_path / "out"))
-    assert f"PCA of 60 encodings of 6 tracks (of {analysis.about['n_encodings']:,}, taken evenly from each)" in plain(
-        page
-    )
+    page = Page(write_analysis(analysis, tmp_path / "out"))
+    assert f"PCA of 60 encodings of 6 tracks (of {analysis.about['n_encodings']:,}, evenly in time)" in plain(page)
     assert "One of 2 moments is shown" in plain(page)
     assert analysis.song.track["track_id"] == 5
     assert 100 < len(analysis.song.times) <= 200
@@ -374,22 +377,22 @@ def test_time_resolved_encodings_are_sampled(
 def test_encodings_that_would_not_fit_into_memory_are_drawn_by_shard(
     run: Run, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MAX_VALUES", 70)
+    monkeypatch.setattr(analyze_module, "MAX_VALUES", 70)
     last = dataset.used("test")[-1]["track_id"]
     for seed in (0, 1):
         analysis = analyze(run, dataset, track_ids=[last], map_method="pca", seed=seed)
         assert [track["track_id"] for track in analysis.tracks] == [last - 1, last]
         assert analysis.about["n_fit_tracks"] == 2
-    page = Page(write_report(analysis, tmp_path))
-    assert "shards were drawn: 2 of 6 tracks to fit to, 2 of 6 to describe" in plain(page)
+    page = Page(write_analysis(analysis, tmp_path))
+    assert "shards were drawn at random: 2 of 6 tracks for fitting, 2 of 6 for the description" in plain(page)
 
 
 def test_an_encoder_that_says_nothing_is_shown_as_such(dataset: PreparedDataset, tmp_path: Path) -> None:
     analysis = analyze(make_run(tmp_path / "run", dead=True), dataset)
-    assert set(analysis.mappings.left_out) == {"kmeans", "kmeans-pca"}
+    assert set(analysis.left_out) == {"kmeans", "kmeans-pca"}
     assert analysis.inertia == []
     assert analysis.points.method == "pca"
-    page = Page(write_report(analysis, tmp_path / "out"))
+    page = Page(write_analysis(analysis, tmp_path / "out"))
     assert "vary by 0 to 0 (standard deviation)" in plain(page)
     assert "Elbow of k-means" not in page.texts
     assert "the encoder gives the same for different music" in plain(page)
@@ -429,7 +432,7 @@ def test_no_genre_is_described_where_none_is_asked_for(run: Run, dataset: Prepar
     told = []
     analysis = analyze(run, dataset, n_genres=0, map_method="pca", progress=lambda *step: told.append(step))
     assert not [group for group in analysis.statistics if group.kind == "genre"]
-    assert "None of the tracks has a genre" in plain(Page(write_report(analysis, tmp_path)))
+    assert "No track has a genre" in plain(Page(write_analysis(analysis, tmp_path)))
     assert ("encoding training", 6, 6) in told
     assert ("encoding test", 6, 6) in told
     done = [step[1:] for step in told if step[0] == "analysing"]
