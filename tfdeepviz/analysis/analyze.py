@@ -29,10 +29,10 @@ from tfdeepviz.reports.analysis import (
     Key,
     Points,
     Song,
-    Spread,
     Track,
     genres_of,
 )
+from tfdeepviz.reports.charts import Spread
 
 #: Genres, and tracks, that are described individually.
 MAX_GROUPS = 4
