@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
+from tests.data.mutants import mutant, mutate_bytes, mutate_text
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
@@ -404,6 +405,22 @@ def test_broken_journals_are_refused(
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(FormatError, match=rf"journal\.jsonl: not what a search wrote \(.*{reason}.*--out"):
         tune(space(), dataset, tmp_path / "out", **wanted)
+
+
+def test_damaged_journals_are_read_or_refused(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"n_trials": 3, "algorithm": "hyperband"}
+    tune(space(), dataset, tmp_path / "out", **wanted)
+    path = tmp_path / "out" / "journal.jsonl"
+    seeds = [path.read_bytes()]
+    n_refused = 0
+    for mutate in (mutate_bytes, mutate_text):
+        for number in range(120):
+            path.write_bytes(mutant(mutate, seeds, number))
+            try:
+                Search(space(), dataset, tmp_path / "out", "hyperband", 0, TrialProgress())
+            except FormatError:
+                n_refused += 1
+    assert n_refused > 200
 
 
 def test_a_line_that_was_cut_off_is_named(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) -> None:

@@ -38,6 +38,9 @@ _MAX_JOURNAL_BYTES = 16 << 20
 # Optuna's numbers for creating the study, and for creating trials and setting what belongs to them.
 _CREATE_STUDY, _TRIAL_OPERATIONS = 0, (4, 6, 7, 8, 9)
 
+# All exceptions that Optuna raises for records that it did not write.
+_REPLAY_ERRORS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+
 # Unusable combinations drawn for one trial before the search ends: a usable one in twenty is found with 99.99 %.
 _MAX_REFUSED = 200
 # In a small space most draws repeat a combination.
@@ -382,8 +385,7 @@ def _open_study(path: Path, space: Space, *, is_hyperband: bool) -> optuna.Study
                 raise InputError(f"trial {trial.number}: its state or its parameters are not those of this search")
         # Optuna checks drawn values that are added to a study, but not those that it reads.
         optuna.create_study().add_trials(study.trials)
-    # All exceptions that Optuna raises for records that it did not write.
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except _REPLAY_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise FormatError(f"{path}: not what a search wrote ({reason}); start another search (--out)") from error
     return study
