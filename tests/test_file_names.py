@@ -50,7 +50,7 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
     shutil.copy(folder / "fma_small" / "000" / "000002.mp3", folder / f"{name}.mp3")
     bundle = next((REPOSITORY / "webapp" / "registry" / "ae-time").iterdir())
     index, prepare, *_ = tfdeepviz(
-        ["index", "--fma-root", name, "--out", f"{name}/index.csv"],
+        ["index", "--fma-root", name, "--out", f"{name}/index.jsonl"],
         ["prepare", "--fma-root", name, "--out", f"{name}/{name}"],
         ["inspect", f"{name}/{name}"],
         ["demo-corpus", f"{name}/demo", "--tracks", "1", "--seconds", "1"],
@@ -59,7 +59,7 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
         cwd=tmp_path,
         LANG="C.UTF-8",
     )
-    assert "M\\udcfcsik/index.csv: 4 files" in index
+    assert "M\\udcfcsik/index.jsonl: 4 files" in index
     assert "fma_small/000/000003.mp3: not an audio file" in prepare
     dataset = folder / name
     assert Artifact.read(dataset / ARTIFACT).inputs[0].place(dataset) == folder

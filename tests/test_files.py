@@ -103,6 +103,7 @@ def test_a_record_is_read_as_its_type(tmp_path: Path) -> None:
         ({"name": "a", "inner": [{"size": 2, "weights": [10**400]}]}, "inner[0].weights[0]: number out of range"),
         ({"name": "a", "inner": [{"size": 1, "weights": [1, 2]}]}, "inner[0]: weights: at most 1"),
         ({"name": "a", "inner": [], "by_name": {"b": 3}}, "by_name[...]: expected `object`, got `int`"),
+        ({"name": "a", "inner": [], "\ud800": 1}, "'\\ud800' is not a name that is known here"),
         ({"name": "a", "inner": [], "by_name": {3: 3}}, "by_name: expected `str`, got {3: 3}"),
     ],
 )

@@ -518,7 +518,7 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
     assert log.done == steps_done
     assert taught == [None, tmp_path / "runs" / "big"]
     assert (tmp_path / "corpus" / "fma_small" / "000" / "000003.mp3").is_file()
-    assert "2" in (tmp_path / "index.csv").read_text()
+    assert "2" in (tmp_path / "index.jsonl").read_text()
     change_text = (tmp_path / "pipeline.toml").read_text()
     (tmp_path / "pipeline.toml").write_text(change_text.replace("seconds = 1.5", "seconds = 1.2"))
     log = run(tmp_path)

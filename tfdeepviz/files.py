@@ -13,7 +13,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from reprlib import repr as short_repr
@@ -94,27 +94,58 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_jsonl(path: Path, records: Iterable[Any]) -> None:
+    """Write one JSON object per line, of dictionaries or structs, atomically."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(msgspec.to_builtins(record), allow_nan=False) + "\n" for record in records)
+
+
+def read_text(path: Path, *, max_bytes: int, errors: str = "strict") -> str:
+    """Read a UTF-8 text file of bounded size; `errors` as in `bytes.decode`.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, too large, unreadable or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
+        return path.read_text(encoding="utf-8", errors=errors)
+    except FileNotFoundError as error:
+        raise FormatError(f"{path}: missing") from error
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not UTF-8 text (byte {error.start})") from error
+
+
 def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
-    """Read a JSON object of bounded size.
+    """Read a JSON object of bounded size; NaN and Infinity are refused.
 
     Raises
     ------
     FormatError
         If the file is missing, too large, or not a JSON object.
     """
+    return _json_object(read_text(path, max_bytes=max_bytes), path)
+
+
+def _json_object(text: str, where: object) -> dict[str, Any]:
     try:
-        if path.stat().st_size > max_bytes:
-            raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as error:
-        raise FormatError(f"{path}: missing") from error
+        value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(f"{path}: not valid JSON ({error})") from error
+        raise FormatError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(value, dict):
-        raise FormatError(f"{path}: a JSON object was expected, not {type(value).__name__}")
+        raise FormatError(f"{where}: a JSON object was expected, not {type(value).__name__}")
     return value
+
+
+def read_jsonl(path: Path, kind: type[T], *, max_bytes: int) -> list[T]:
+    """Read a file of one JSON object per line, of bounded size, and `convert` each."""
+    lines = read_text(path, max_bytes=max_bytes).splitlines()
+    places = ((line, f"{path}: line {number}") for number, line in enumerate(lines, 1))
+    return [convert(_json_object(line, where), kind, where) for line, where in places]
 
 
 def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20, remedy: str = "") -> T:
@@ -144,6 +175,9 @@ def convert(
         return msgspec.convert(values, kind, dec_hook=dec_hook)
     except msgspec.ValidationError as error:
         raise FormatError(f"{where}: {_flaw(values, str(error))}{'; ' if remedy else ''}{remedy}") from error
+    except UnicodeEncodeError as error:
+        # JSON can hold half of a surrogate pair, which msgspec does not compare with names.
+        raise FormatError(f"{where}: {error.object!r} is not a name that is known here") from error
 
 
 _FLAW = re.compile(r"(.*) - at `(?:key` in `)?\$\.?(.*)`", re.DOTALL)
@@ -159,7 +193,7 @@ def _flaw(values: Any, message: str) -> str:
         for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
             values = values[int(index) if index else name]
         problem = f"{problem.split(', got ')[0]}, got {short_repr(values)}"
-    problem = problem[0].lower() + problem[1:]
+    problem = shorten(problem[0].lower() + problem[1:], 200, placeholder="...")
     return f"{path}: {problem}" if path else problem
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import reprlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields
+from reprlib import repr as short_repr
 from typing import Annotated, Any, Self, get_type_hints
 
 import msgspec
@@ -16,6 +16,12 @@ from tfdeepviz.errors import InputError
 
 class ParameterError(InputError):
     """A parameter has an impossible value; the message names it and says which values work."""
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise a ParameterError unless a value is one of the choices."""
+    if value not in choices:
+        raise ParameterError(f"{name}={short_repr(value)}: choose one of {', '.join(choices)}")
 
 
 def check_fields(settings: Any) -> None:
@@ -33,17 +39,11 @@ def check_fields(settings: Any) -> None:
                 raise msgspec.ValidationError("Expected a tuple, not a list")
         except msgspec.ValidationError as error:
             text = str(error)
-            raise ParameterError(f"{name}={reprlib.repr(value)}: {text[:1].lower()}{text[1:]}") from error
+            raise ParameterError(f"{name}={short_repr(value)}: {text[:1].lower()}{text[1:]}") from error
 
 
 def check_names(names: Iterable[str], kind: type) -> None:
-    """Check that names are exactly those of a dataclass's fields.
-
-    Raises
-    ------
-    ParameterError
-        If a name is unknown or missing.
-    """
+    """Raise a ParameterError unless the names are exactly those of a dataclass's fields."""
     known = {field.name for field in fields(kind)}
     if wrong := set(names) ^ known:
         raise ParameterError(f"unknown or missing names: {', '.join(sorted(wrong))}; give {', '.join(sorted(known))}")

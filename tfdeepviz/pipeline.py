@@ -483,7 +483,7 @@ class _Pipeline:
                 # The tables come last, this one the last of all.
                 digest=lambda: corpus_digest(root, subset) if (root / "fma_metadata/genres.csv").is_file() else None,
             )
-        index = self.config.work / "index.csv"
+        index = self.config.work / "index.jsonl"
 
         def list_files() -> str:
             known = FileIndex.load(index) if index.exists() else None

@@ -213,7 +213,7 @@ def test_everything_named_is_there(page: Page, analysis: Analysis) -> None:
 
 
 def test_names_are_shown_as_text(analysis: Analysis, tmp_path: Path) -> None:
-    tracks = [{**track, "title": f"Song {_BAD}", "artist": "half \ud800"} for track in analysis.tracks]
+    tracks: Any = [{**track, "title": f"Song {_BAD}", "artist": "half \ud800"} for track in analysis.tracks]
     about = {**analysis.about, "title": f"Run {_BAD}", "dataset": f"data {_BAD}"}
     song = replace(analysis.song, track=next(t for t in tracks if t["track_id"] == analysis.song.track["track_id"]))
     page = Page(write_analysis(replace(analysis, tracks=tracks, about=about, song=song), tmp_path))
@@ -309,7 +309,7 @@ def test_sounds_are_those_of_the_corpus_and_nothing_else(
     assert dataset.origin is not None
     (dataset.origin.parent / "secret.mp3").write_bytes(b"")
     paths = ("../secret.mp3", str(dataset.origin.parent / "secret.mp3"), "fma_small/none.mp3", "\ud800", "\0", "")
-    tracks = [{**t, "path": path} for t, path in zip(analysis.tracks, paths, strict=True)]
+    tracks: Any = [{**t, "path": path} for t, path in zip(analysis.tracks, paths, strict=True)]
     silent = Page(write_analysis(replace(analysis, tracks=tracks), tmp_path, fma_root=dataset.origin))
     assert [track["sound"] for track in data_of(silent)["tracks"]] == [""] * 6
     assert silent.all("audio") == []

@@ -204,7 +204,9 @@ def test_a_corpus_that_has_moved_is_asked_for(dataset: PreparedDataset, tmp_path
 
 @pytest.mark.parametrize("path", ["../../secret.mp3", "/etc/passwd", "fma_small/\0"])
 def test_paths_do_not_lead_out_of_the_corpus(dataset: PreparedDataset, path: str) -> None:
-    shards = [{**shard, "tracks": [{**track, "path": path} for track in shard["tracks"]]} for shard in dataset.shards]
+    shards: Any = [
+        {**shard, "tracks": [{**track, "path": path} for track in shard["tracks"]]} for shard in dataset.shards
+    ]
     with pytest.raises(FormatError, match=r"track 4: .* leads out of the corpus"):
         measure([], replace(dataset, shards=tuple(shards)), ["test"])
 

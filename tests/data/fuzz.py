@@ -206,7 +206,7 @@ def _metadata_target(file: str, text: str) -> Callable[[Path], Target]:
 def _index_target(folder: Path) -> Target:
     from tfdeepviz.data.index import FileEntry, FileIndex
 
-    path = folder / "index.csv"
+    path = folder / "index.jsonl"
     about: dict[str, Any] = {"n_bytes": 5, "modified_ns": 10**18, "sha1": "0" * 40, "seconds": 29.977}
     whole = FileEntry(path="a/000002.mp3", track_id=2, **about, rate_hz=44_100, n_channels=2)
     lost = FileEntry(path="a/000003.mp3", track_id=3, status="missing", message='a/000003.mp3: no "such", file')
@@ -216,8 +216,8 @@ def _index_target(folder: Path) -> Target:
     def read() -> None:
         index = FileIndex.load(path)
         assert sum(index.counts().values()) == len(index.entries) >= len(index.problems())
-        index.save(folder / "again.csv")
-        assert FileIndex.load(folder / "again.csv") == index
+        index.save(folder / "again.jsonl")
+        assert FileIndex.load(folder / "again.jsonl") == index
 
     return Target(path, [seed], read, mutate=mutate_text)
 

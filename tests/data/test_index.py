@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import tfdeepviz.data.index as index_module
 from tests.conftest import RATE_HZ, make_fma
@@ -248,7 +249,7 @@ _ENTRIES = st.builds(
 
 @given(st.lists(_ENTRIES, max_size=5, unique_by=lambda entry: entry.path))
 def test_an_index_survives_its_file(tmp_path_factory: pytest.TempPathFactory, entries: list[FileEntry]) -> None:
-    path = tmp_path_factory.getbasetemp() / "index.csv"
+    path = tmp_path_factory.getbasetemp() / "index.jsonl"
     original = FileIndex(tuple(sorted(entries, key=lambda entry: entry.path)))
     original.save(path)
     assert FileIndex.load(path) == original
@@ -260,24 +261,31 @@ _OK = FileEntry(path="a", track_id=2, n_bytes=1, modified_ns=2, sha1="0" * 40, s
 @pytest.mark.parametrize(
     "change",
     [
-        *(("path,", "name,"), (",ok,", ",fine,"), (",2,ok", ",two,ok"), (",1.5,", ",nan,"), (",1.5,", ",1e9,")),
-        *(("0" * 40, "0" * 39), ("b,", "a,"), ("b,", "A,"), ("a,2", "a,2,2"), ("a,2", '"a,2'), ("a,2", "a" * 200_000)),
-        ("path", "\0"),
+        *(('"path"', '"name"'), ('"empty"', '"fine"'), ('"track_id": 2', '"track_id": "2"'), (": 1.5", ": NaN")),
+        *((": 1.5", ": 1e9"), (": 1.5", ": -1.0"), ("0" * 40, "0" * 39), ('"b"', '"a"'), ('"b"', '"A"')),
+        *(('"track_id"', '"track"'), ('"a"', '"a'), ("{", "["), ("{", "[" * 100_000)),
     ],
 )
 def test_broken_indexes_are_refused(tmp_path: Path, change: tuple[str, str]) -> None:
-    path = tmp_path / "index.csv"
-    FileIndex((_OK, replace(_OK, path="b"))).save(path)
+    path = tmp_path / "index.jsonl"
+    FileIndex((_OK, replace(_OK, path="b", status="empty"))).save(path)
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change))
-    with pytest.raises(FormatError, match=r"index\.csv"):
+    with pytest.raises(FormatError, match=r"index\.jsonl: .*`tfdeepviz index` makes it again"):
+        FileIndex.load(path)
+
+
+def test_an_index_of_version_0_1_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "index.csv"
+    path.write_text("path,track_id,status,n_bytes,modified_ns,sha1,seconds,rate_hz,n_channels,message\n")
+    with pytest.raises(FormatError, match=r"index\.csv: line 1: .*`tfdeepviz index` makes it again"):
         FileIndex.load(path)
 
 
 def test_missing_and_oversized_indexes_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "index.csv"
-    with pytest.raises(FormatError, match="cannot be read"):
+    path = tmp_path / "index.jsonl"
+    with pytest.raises(FormatError, match="missing"):
         FileIndex.load(path)
     path.touch()
     os.truncate(path, 1 << 30)  # sparse
@@ -286,13 +294,13 @@ def test_missing_and_oversized_indexes_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_save_leaves_the_old_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "index.csv"
+    path = tmp_path / "index.jsonl"
     FileIndex((_OK,)).save(path)
 
     def fail(entry: FileEntry) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(index_module, "astuple", fail)
+    monkeypatch.setattr(msgspec, "to_builtins", fail)
     with pytest.raises(KeyboardInterrupt):
         FileIndex((replace(_OK, path="b"),)).save(path)
     assert FileIndex.load(path).entries == (_OK,)

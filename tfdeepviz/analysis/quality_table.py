@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tfdeepviz.analysis.drivers import BaselineSource, Driver, Source
 from tfdeepviz.analysis.sound import RATE_HZ, Sound
 from tfdeepviz.data.decode import AudioTooShortError, decode_file
+from tfdeepviz.data.manifest import UsedTrack
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, inside, write_json
@@ -38,7 +39,7 @@ MAX_SECONDS = 300.0
 _EXAMPLE_SECONDS = 10
 
 Floats = npt.NDArray[np.float64]
-_Track = dict[str, Any]
+_Track = UsedTrack
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def register(add: Add) -> None:
     index.add_argument(
         "--out",
         type=Path,
-        metavar="INDEX.csv",
+        metavar="INDEX.jsonl",
         help="file for the index; if it exists, only changed files are read again",
     )
     index.add_argument("--workers", type=int, default=cores, help="number of threads that read and decode")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from tfdeepviz.data.features import Features
 from tfdeepviz.lazy import tf, tfio
-from tfdeepviz.params import ParameterError
+from tfdeepviz.params import check_fields
+
+_Count = Annotated[int, Meta(ge=0, le=10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +39,14 @@ class Augmentation:
         If a value is impossible.
     """
 
-    max_gain_db: float = 6.0
-    n_frequency_masks: int = 2
-    max_frequency_mask: int = 8
-    n_time_masks: int = 2
-    max_time_mask: int = 16
+    max_gain_db: Annotated[float, Meta(ge=0, le=60)] = 6.0
+    n_frequency_masks: _Count = 2
+    max_frequency_mask: _Count = 8
+    n_time_masks: _Count = 2
+    max_time_mask: _Count = 16
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_gain_db <= 60:
-            raise ParameterError(f"max_gain_db={self.max_gain_db}: give a value from 0 to 60")
-        for name in ("n_frequency_masks", "max_frequency_mask", "n_time_masks", "max_time_mask"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10_000:
-                raise ParameterError(f"{name}={value!r}: give a whole number from 0 to 10000")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

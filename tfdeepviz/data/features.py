@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from tfdeepviz.data.segments import segment_starts, windows_at
 from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.lazy import tf
-from tfdeepviz.params import AudioParams, ParameterError
+from tfdeepviz.params import AudioParams, ParameterError, check_choice, check_fields
 
 if TYPE_CHECKING:
     from tfdeepviz.data.frontend import MfccFrontend
@@ -22,31 +23,21 @@ MODES = ("mfcc", "log-mel", "raw")
 STORAGES = ("float32", "float16")
 
 Rows = npt.NDArray[np.float32]
+_Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Layout of a track's rows and of the segments cut from them.
+    """Layout of a track's rows and of the segments cut from them; `mode` is one of `MODES`.
 
-    Attributes
-    ----------
-    params
-        Frames and segment grid; `raw` uses only the rate, hop and segment length.
-    mode
-        One of `MODES`.
-
-    Raises
-    ------
-    ParameterError
-        If the mode is unknown.
+    `raw` uses only the rate, hop and segment length of `params`.
     """
 
     params: AudioParams
     mode: str = "mfcc"
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ParameterError(f"mode={self.mode!r}: choose one of {', '.join(MODES)}")
+        check_choice("mode", self.mode, MODES)
 
     @property
     def width(self) -> int:
@@ -117,29 +108,19 @@ class Recipe:
     genres
         Top-level genres in the order of their labels.
 
-    Raises
-    ------
-    ParameterError
-        If a value is impossible.
     """
 
     features: Features
-    hop_frames: int
-    segments_per_track: int | None = None
-    seed: int = 0
+    hop_frames: _Count
+    segments_per_track: _Count | None = None
+    seed: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
     storage: str = "float32"
     genres: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("hop_frames", "segments_per_track", "seed"):
-            value, least = getattr(self, name), 0 if name == "seed" else 1
-            if name == "segments_per_track" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 31:
-                raise ParameterError(f"{name}={value!r}: give a whole number from {least} to {(1 << 31) - 1}")
-        if self.storage not in STORAGES:
-            raise ParameterError(f"storage={self.storage!r}: choose one of {', '.join(STORAGES)}")
-        if list(self.genres) != sorted({genre for genre in self.genres if isinstance(genre, str) and genre}):
+        check_fields(self)
+        check_choice("storage", self.storage, STORAGES)
+        if list(self.genres) != sorted(set(self.genres) - {""}):
             raise ParameterError(f"genres={self.genres!r}: give different titles in alphabetical order")
 
     def starts(self, n_frames: int, track_id: int) -> npt.NDArray[np.int64]:
@@ -152,6 +133,10 @@ class Recipe:
             len(starts), self.segments_per_track, replace=False, shuffle=False
         )
         return starts[np.sort(chosen)]
+
+    def n_rows(self, n_frames: int, n_segments: int) -> int:
+        """Rows that are stored of a track."""
+        return n_frames if self.segments_per_track is None else n_segments * self.features.params.segment_frames
 
     def keep(self, rows: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
         """Rows to store: all of them, or those of the chosen segments, concatenated."""
@@ -182,13 +167,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`.
-
-        Raises
-        ------
-        ParameterError
-            For unknown or missing names and impossible values.
-        """
+        """Inverse of `to_dict`; raises a ParameterError for unknown or missing names and impossible values."""
         try:
             rest = dict(values)
             features = Features(AudioParams.from_dict(rest.pop("audio")), rest.pop("mode"))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
+import msgspec
 import soundfile as sf
+from msgspec import Meta
+from msgspec.structs import replace
 
 from tfdeepviz.data.decode import (
     AudioError,
@@ -29,7 +30,7 @@ from tfdeepviz.data.decode import (
 from tfdeepviz.data.fma import Track, published_flaw
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.selection import Selection
-from tfdeepviz.files import FormatError, atomic_path
+from tfdeepviz.files import FormatError, read_jsonl, read_text, write_jsonl
 
 Progress = Callable[[int, int], None]
 
@@ -49,9 +50,10 @@ _MAX_INDEX_BYTES = 256 << 20
 # the rate in a header: half an hour of silence at 655,350 Hz is 5 MB of flac and 5 GB of samples.
 _MAX_RATE_HZ = 48_000
 
+_Whole = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One file of a corpus.
 
     Attributes
@@ -73,14 +75,14 @@ class FileEntry:
     """
 
     path: str
-    track_id: int | None = None
-    status: str = "ok"
-    n_bytes: int | None = None
-    modified_ns: int | None = None
-    sha1: str = ""
-    seconds: float | None = None
-    rate_hz: int | None = None
-    n_channels: int | None = None
+    track_id: _Whole | None = None
+    status: Annotated[str, Meta(pattern=rf"^({'|'.join(STATUSES)})\Z")] = "ok"
+    n_bytes: _Whole | None = None
+    modified_ns: _Whole | None = None
+    sha1: Annotated[str, Meta(pattern=r"^([0-9a-f]{40})?\Z")] = ""
+    seconds: Annotated[float, Meta(ge=0, lt=1e9)] | None = None
+    rate_hz: _Whole | None = None
+    n_channels: _Whole | None = None
     message: str = ""
 
 
@@ -100,75 +102,21 @@ class FileIndex:
         return tuple(entry for entry in self.entries if entry.status != "ok")
 
     def save(self, path: Path) -> None:
-        """Write the index as CSV, atomically."""
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(astuple(entry) for entry in self.entries)
+        """Write the index atomically, one JSON object per line."""
+        write_jsonl(path, self.entries)
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Inverse of `save`.
-
-        Raises
-        ------
-        FormatError
-            If the file is missing, too large or not an index.
-        """
+        """Inverse of `save`; raises a FormatError if the file is missing, too large or not an index."""
         try:
-            text = _read_text(path, max_bytes=_MAX_INDEX_BYTES)
-        except OSError as error:
-            raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
-        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-        try:
-            if next(rows, None) != list(_COLUMNS):
-                raise ValueError(f"the first line has to be {','.join(_COLUMNS)}")
-            entries = tuple(_entry(row) for row in rows)
-            paths = [entry.path for entry in entries]
-            if any(before >= after for before, after in pairwise(paths)):
-                raise ValueError("paths have to ascend")
-        except (csv.Error, ValueError) as error:
-            raise FormatError(f"{path}: not an index ({error}, near line {rows.line_num}); make it again") from error
-        return cls(entries)
-
-
-_COLUMNS = tuple(field.name for field in fields(FileEntry))
-
-
-def _entry(row: list[str]) -> FileEntry:
-    if len(row) != len(_COLUMNS):
-        raise ValueError(f"{len(row)} instead of {len(_COLUMNS)} fields")
-    texts = dict(zip(_COLUMNS, row, strict=True))
-    if texts["status"] not in STATUSES:
-        raise ValueError(f"status {texts['status'][:40]!r}")
-    if not re.fullmatch(r"([0-9a-f]{40})?", texts["sha1"]):
-        raise ValueError(f"sha1 {texts['sha1'][:50]!r}")
-    if texts["seconds"] and not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", texts["seconds"]):
-        raise ValueError(f"seconds {texts['seconds'][:40]!r}")
-    integers = {}
-    for name in ("track_id", "n_bytes", "modified_ns", "rate_hz", "n_channels"):
-        if texts[name] and not re.fullmatch(r"-?[0-9]{1,19}", texts[name]):
-            raise ValueError(f"{name} {texts[name][:40]!r}")
-        integers[name] = int(texts[name]) if texts[name] else None
-    return FileEntry(
-        path=texts["path"],
-        status=texts["status"],
-        sha1=texts["sha1"],
-        seconds=float(texts["seconds"]) if texts["seconds"] else None,
-        message=texts["message"],
-        **integers,
-    )
-
-
-def _read_text(path: Path, *, max_bytes: int) -> str:
-    if path.stat().st_size > max_bytes:
-        raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not the file that was expected")
-    # surrogateescape preserves file names that are not UTF-8.
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
+            entries = read_jsonl(path, FileEntry, max_bytes=_MAX_INDEX_BYTES)
+            if any(before.path >= after.path for before, after in pairwise(entries)):
+                raise FormatError(f"{path}: paths have to ascend")
+        except FormatError as error:
+            raise FormatError(
+                f"{error}; this is not an index of this version: delete it, and `tfdeepviz index` makes it again"
+            ) from error
+        return cls(tuple(entries))
 
 
 def index_files(
@@ -181,15 +129,13 @@ def index_files(
 ) -> FileIndex:
     """Read and decode every file that a subset should hold, and look for unexpected files.
 
-    Problems with a file never raise an error here; they become its status.
+    Problems with a file never raise an error here; they become its status. If the folder of the subset has FMA's
+    `checksums`, files are compared with it.
 
     Parameters
     ----------
-    metadata
-        Metadata of the corpus.
-    subset
-        One of `tfdeepviz.data.fma.SUBSETS`; its files are in `fma_<subset>/`. If that folder has FMA's `checksums`,
-        files are compared with it.
+    metadata, subset
+        The corpus, and one of `tfdeepviz.data.fma.SUBSETS`.
     n_workers
         Number of threads; does not affect the index.
     known
@@ -231,12 +177,10 @@ def index_files(
 
 def _read_checksums(path: Path) -> dict[str, str]:
     """SHA-1 of each file by its path below the subset's folder; empty if FMA's list is missing."""
-    try:
-        text = _read_text(path, max_bytes=_MAX_CHECKSUMS_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+    # surrogateescape preserves file names that are not UTF-8.
+    text = read_text(path, max_bytes=_MAX_CHECKSUMS_BYTES, errors="surrogateescape")
     checksums: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         match = re.fullmatch(r"([0-9a-f]{40}) [ *](\S.*)", line)
@@ -255,25 +199,21 @@ def _inspect(track: Track, entry: FileEntry, checksum: str | None, known: FileEn
         status = track.path.stat()
         if not stat.S_ISREG(status.st_mode):
             return replace(entry, status="missing", message=f"{entry.path}: not a file")
-        entry = replace(entry, n_bytes=status.st_size, modified_ns=status.st_mtime_ns)
-        if known is not None and _still_holds(known, entry, checksum):
+        found = replace(entry, n_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        if known is not None and _still_holds(known, found, checksum):
             return known
         with track.path.open("rb") as file:
-            entry = replace(entry, sha1=hashlib.file_digest(file, "sha1").hexdigest())
-        entry = _listen(track, entry)
+            found = replace(found, sha1=hashlib.file_digest(file, "sha1").hexdigest())
+        found = _listen(track, found)
     except (FileNotFoundError, NotADirectoryError):
-        return FileEntry(
-            path=entry.path,
-            track_id=entry.track_id,
-            status="missing",
-            message=f"{entry.path}: no such file; unpack FMA's archive again",
-        )
+        message = f"{entry.path}: no such file; unpack FMA's archive again"
+        return replace(entry, status="missing", message=message)
     except OSError as error:
         return replace(entry, status="unreadable", message=f"{entry.path}: {error.strerror}")
-    if checksum is not None and entry.sha1 != checksum:
+    if checksum is not None and found.sha1 != checksum:
         message = f"{entry.path}: not the file that FMA published (SHA-1); unpack FMA's archive again"
-        return replace(entry, status="changed", message=message)
-    return entry
+        return replace(found, status="changed", message=message)
+    return found
 
 
 def _still_holds(known: FileEntry, entry: FileEntry, checksum: str | None) -> bool:
@@ -285,28 +225,29 @@ def _still_holds(known: FileEntry, entry: FileEntry, checksum: str | None) -> bo
 
 def _listen(track: Track, entry: FileEntry) -> FileEntry:
     """Complete an entry by decoding the whole file."""
+    rate_hz = _MAX_RATE_HZ
     try:
         header = sf.info(os.fsencode(track.path))
         entry = replace(entry, rate_hz=header.samplerate, n_channels=header.channels)
+        rate_hz = min(header.samplerate, rate_hz)
     except sf.LibsndfileError:
-        # The file is broken or needs another decoder; decoding will tell which.
-        header = None
-    rate_hz = min(header.samplerate, _MAX_RATE_HZ) if header is not None else _MAX_RATE_HZ
+        pass  # the file is broken or needs another decoder; decoding will tell which
     try:
         seconds = decode_file(track.path, sample_rate_hz=rate_hz).size / rate_hz
+        entry = replace(entry, seconds=round(seconds, 3))
     except AudioError as error:
-        seconds, reason, message = 0.0, error.reason, str(error).replace(str(track.path), entry.path)
-    else:
-        entry, reason, message = replace(entry, seconds=round(seconds, 3)), "ok", ""
+        seconds, message = 0.0, str(error).replace(str(track.path), entry.path)
+        entry = replace(entry, status=error.reason, message=message)
     if flaw := published_flaw(track, seconds):
-        reason, message = "known-bad", f"{entry.path}: FMA lists it as {flaw}; {seconds:.2f} s of sound"
-    return replace(entry, status=reason, message=message)
+        message = f"{entry.path}: FMA lists it as {flaw}; {seconds:.2f} s of sound"
+        entry = replace(entry, status="known-bad", message=message)
+    return entry
 
 
 def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]:
     """Entries for unexpected files below a folder, and for anything unreadable; links are not followed."""
-    unreadable: list[OSError] = []
-    for parent, _, names in os.walk(folder, onerror=unreadable.append):
+    failures: list[OSError] = []
+    for parent, _, names in os.walk(folder, onerror=failures.append):
         for name in names:
             file = Path(parent, name)
             path = file.relative_to(root).as_posix()
@@ -315,17 +256,16 @@ def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]
             try:
                 status = file.lstat()
             except OSError as error:
-                unreadable.append(error)
+                failures.append(error)
                 continue
-            message = f"{path}: no track of this subset; move it elsewhere"
             yield FileEntry(
                 path=path,
                 status="unexpected",
                 n_bytes=status.st_size,
                 modified_ns=status.st_mtime_ns,
-                message=message,
+                message=f"{path}: not a track of this subset; move it elsewhere",
             )
-    for failure in unreadable:
+    for failure in failures:
         # A file that has vanished since its folder was listed is no longer unexpected.
         if not isinstance(failure, FileNotFoundError):
             path = Path(failure.filename).relative_to(root).as_posix()

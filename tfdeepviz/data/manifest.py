@@ -2,24 +2,88 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from tfdeepviz.artifacts import Artifact, digest_of
 from tfdeepviz.data.features import Recipe
-from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.metadata import MAX_LICENCE_CHARACTERS, MAX_LICENCES
-from tfdeepviz.files import FormatError, convert
+from tfdeepviz.files import Finite, FormatError, convert, read_json
+from tfdeepviz.params import ParameterError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION: Literal[3] = 3
 #: Schema of version 0.1, which lacks the SHA-256 of the audio files.
-WITHOUT_SOURCES = 2
-READABLE_SCHEMAS = (WITHOUT_SOURCES, SCHEMA_VERSION)
+WITHOUT_SOURCES: Literal[2] = 2
+
+_MAX_BYTES = 1 << 30
+
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Id = Annotated[int, Meta(ge=0, lt=1 << 31)]
+_Count = Annotated[int, Meta(ge=1, lt=1 << 31)]
+_Licence = Annotated[str, Meta(max_length=MAX_LICENCE_CHARACTERS)]
+
+
+class _Track(TypedDict):
+    track_id: _Id
+    genre: str
+    artist: str
+    title: str
+    path: str  # relative to the corpus
+    source_sha256: NotRequired[_Sha256 | None]  # of the audio file; None if it is missing or unreadable
+
+
+class UsedTrack(_Track):
+    """A track of a dataset."""
+
+    seconds: Finite
+    level_db: Finite
+    n_frames: _Count
+    n_segments: _Count
+
+
+class SkippedTrack(_Track):
+    """A track that cannot be used: a short stable word for the reason, and a sentence for people."""
+
+    reason: str
+    message: str
+
+
+class ShardEntry(TypedDict):
+    """A shard, in the manifest and in the shard's own JSON file."""
+
+    file: Annotated[str, Meta(pattern=r"^[^/\\]+\Z")]
+    split: Literal["training", "validation", "test"]
+    bytes: int
+    sha256: _Sha256
+    tracks: list[UsedTrack]
+    skipped: list[SkippedTrack]
+
+
+class _Scaler(TypedDict):
+    sha256: _Sha256
+
+
+class Manifest(msgspec.Struct):
+    """Contents of `manifest.json`, as far as they are used."""
+
+    schema_version: Literal[2, 3]
+    name: str
+    selection: dict[str, Any]
+    recipe: dict[str, Any]
+    max_seconds: Finite
+    statistics: dict[str, Any]
+    scaler: _Scaler | None
+    shards: list[ShardEntry]
+
+    def __post_init__(self) -> None:
+        tracks = (track for shard in self.shards for track in (*shard["tracks"], *shard["skipped"]))
+        if self.schema_version != WITHOUT_SOURCES and not all("source_sha256" in track for track in tracks):
+            raise ValueError("source_sha256 of a track is missing")
 
 
 def identity_of(manifest: dict[str, Any]) -> str:
@@ -49,16 +113,7 @@ def identity_of(manifest: dict[str, Any]) -> str:
 class _Facts(msgspec.Struct):
     """What the record of a dataset notes for others."""
 
-    licences: (
-        Annotated[
-            dict[
-                Annotated[str, msgspec.Meta(max_length=MAX_LICENCE_CHARACTERS)],
-                Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)],
-            ],
-            msgspec.Meta(max_length=MAX_LICENCES),
-        ]
-        | None
-    ) = None
+    licences: Annotated[dict[_Licence, _Count], Meta(max_length=MAX_LICENCES)] | None = None
 
 
 def licences_of(record: Artifact, where: object) -> dict[str, int] | None:
@@ -72,58 +127,44 @@ def licences_of(record: Artifact, where: object) -> dict[str, int] | None:
     return convert(record.facts, _Facts, f"{where}: facts").licences
 
 
+def read_manifest(path: Path) -> tuple[Manifest, Recipe, dict[str, Any]]:
+    """Read and check a manifest; also returns its recipe, and its plain values for `identity_of` and `digest_of`.
+
+    Raises
+    ------
+    FormatError
+        If it is broken or of an unsupported schema.
+    """
+    values = read_json(path, max_bytes=_MAX_BYTES)
+    manifest = convert(values, Manifest, path, remedy="prepare the dataset again")
+    try:
+        return manifest, Recipe.from_dict(manifest.recipe), values
+    except ParameterError as error:
+        raise FormatError(f"{path}: recipe: {error}; prepare the dataset again") from error
+
+
 def shard_sizes(folder: Path) -> dict[str, int]:
     """Size in bytes of every shard in a folder, by name."""
     return {path.name: path.stat().st_size for path in folder.glob("*.tfrecord-*")}
 
 
-def check_shard(
-    folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int], *, listed_in: Path
-) -> None:
-    """Check a shard's entry in the manifest or in the shard's own JSON file, and the size of the shard.
+def check_shard(folder: Path, shard: ShardEntry, recipe: Recipe, sizes: Mapping[str, int], *, listed_in: Path) -> None:
+    """Check a shard's size, and that the tracks listed fit into it.
 
     Raises
     ------
     FormatError
-        If anything in it differs from what `prepare` writes.
+        If the shard is missing or the entry differs from what `prepare` writes.
     """
-    try:
-        _check_entry(folder, shard, recipe, sizes, listed_in)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FormatError(f"{listed_in}: not the entry of a shard ({error!r}); prepare the dataset again") from error
-
-
-def _check_entry(folder: Path, shard: dict[str, Any], recipe: Recipe, sizes: Mapping[str, int], manifest: Path) -> None:
-    name = shard["file"]
-    if not isinstance(name, str) or Path(name).name != name:
-        raise FormatError(f"{manifest}: {name!r} is no plain file name")
-    if name not in sizes or sizes[name] != shard["bytes"]:
-        raise FormatError(f"{folder / name}: missing or not {shard['bytes']} bytes long; run `prepare` again")
-    if shard["split"] not in SPLITS:
-        raise FormatError(f"{manifest}: {shard['split']!r} is no split")
-    if not isinstance(shard["sha256"], str):
-        raise FormatError(f"{manifest}: {name}: sha256={shard['sha256']!r}")
-    least = {"track_id": 0, "n_frames": recipe.features.params.segment_frames, "n_segments": 1}
-    for entry, used in (*((track, True) for track in shard["tracks"]), *((skip, False) for skip in shard["skipped"])):
-        source = entry.get("source_sha256")
-        if source is not None and not (isinstance(source, str) and re.fullmatch("[0-9a-f]{64}", source)):
-            raise FormatError(f"{manifest}: track {entry['track_id']!r}: source_sha256={source!r}")
-        texts = ("genre", "path", "title", "artist", *(() if used else ("reason", "message")))
-        if not all(isinstance(entry[key], str) for key in texts):
-            raise FormatError(f"{manifest}: track {entry['track_id']!r}: {', '.join(texts)} have to be texts")
-        for key in least if used else ("track_id",):
-            value = entry[key]
-            if not isinstance(value, int) or isinstance(value, bool) or not least[key] <= value < 1 << 31:
-                raise FormatError(f"{manifest}: a track has {key}={value!r}")
-        for key in ("seconds", "level_db") if used else ():
-            value = entry[key]
-            if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e9:
-                raise FormatError(f"{manifest}: track {entry['track_id']}: {key}={value!r}")
+    name, n_bytes = shard["file"], shard["bytes"]
+    if sizes.get(name) != n_bytes:
+        raise FormatError(f"{folder / name}: missing or not {n_bytes} bytes long; run `prepare` again")
+    row_bytes = recipe.features.width * np.dtype(recipe.storage).itemsize
     for track in shard["tracks"]:
-        # Bounds the work computed from the entry: a track's frames and segments have to fit into its shard.
-        n_frames, n_segments = track["n_frames"], track["n_segments"]
-        n_rows = n_frames
-        if recipe.segments_per_track is not None:
-            n_rows = n_segments * recipe.features.params.segment_frames
-        if n_rows * recipe.features.width * np.dtype(recipe.storage).itemsize > shard["bytes"]:
-            raise FormatError(f"{manifest}: track {track['track_id']}: n_frames={n_frames} does not fit into {name}")
+        n_frames, n_rows = track["n_frames"], recipe.n_rows(track["n_frames"], track["n_segments"])
+        # This bounds the work that is computed from the entry.
+        if n_frames < recipe.features.params.segment_frames or n_rows * row_bytes > n_bytes:
+            raise FormatError(
+                f"{listed_in}: track {track['track_id']}: n_frames={n_frames} does not fit into {name}; prepare the "
+                "dataset again"
+            )

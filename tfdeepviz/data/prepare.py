@@ -22,13 +22,13 @@ from tfdeepviz.data.corpus import corpus_record
 from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.features import Features, Recipe, Rows
 from tfdeepviz.data.fma import SPLITS, Track, published_flaw
-from tfdeepviz.data.manifest import SCHEMA_VERSION, check_shard, shard_sizes
+from tfdeepviz.data.manifest import SCHEMA_VERSION, ShardEntry, UsedTrack, check_shard, shard_sizes
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, atomic_path, read_json, remove_leftovers, sha256_file, write_json
+from tfdeepviz.files import FormatError, atomic_path, read_record, remove_leftovers, sha256_file, write_json
 from tfdeepviz.lazy import tf
 from tfdeepviz.locks import locked
 
@@ -423,13 +423,11 @@ def _statistics_path(out: Path, shard: str) -> Path:
     return out / "shards" / f"{shard}.npz"
 
 
-def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> dict[str, Any] | None:
+def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> ShardEntry | None:
     """The entry of a complete shard; None if the shard is missing or damaged."""
     note = _note_path(job.out, shard.file)
-    if shard.file not in sizes or not note.exists():
-        return None
     try:
-        entry = read_json(note)
+        entry = read_record(note, ShardEntry)
         check_shard(job.out, entry, job.recipe, sizes, listed_in=note)
         if shard.split == "training" and entry["tracks"]:
             SegmentStatistics.load(_statistics_path(job.out, shard.file))
@@ -501,7 +499,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     return dataset
 
 
-def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
+def _summary(entries: Iterable[ShardEntry], split: str) -> dict[str, Any]:
     """Counts, duration and level of a split, in total and by genre; the empty genre holds unlabelled tracks."""
     tracks = [track for entry in entries if entry["split"] == split for track in entry["tracks"]]
     genres = sorted({track["genre"] for track in tracks})
@@ -509,7 +507,7 @@ def _summary(entries: Iterable[dict[str, Any]], split: str) -> dict[str, Any]:
     return {**_totals(tracks), "genres": by_genre}
 
 
-def _totals(tracks: list[dict[str, Any]]) -> dict[str, Any]:
+def _totals(tracks: list[UsedTrack]) -> dict[str, Any]:
     levels = np.array([track["level_db"] for track in tracks])
     return {
         "n_tracks": len(tracks),

@@ -19,12 +19,22 @@ from tfdeepviz import legacy
 from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
-from tfdeepviz.data.manifest import READABLE_SCHEMAS, check_shard, identity_of, licences_of, shard_sizes
+from tfdeepviz.data.manifest import (
+    ShardEntry,
+    SkippedTrack,
+    UsedTrack,
+    check_shard,
+    identity_of,
+    licences_of,
+    read_manifest,
+    shard_sizes,
+)
 from tfdeepviz.data.source import MIXED_SHARDS, N_CALLS, SegmentSource
 from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
 from tfdeepviz.lazy import tf
+from tfdeepviz.params import check_choice
 
 #: Records which files were verified, with their size, modification time and inode.
 _VERIFIED = "verified.json"
@@ -46,7 +56,7 @@ class PreparedDataset(SegmentSource):
     digest
         Identifies the bytes stored here: SHA-256 of the manifest, which contains the hashes of all files.
     shards
-        Entries of the manifest: `file`, `split`, `bytes`, `sha256`, `tracks`, `skipped`.
+        Entries of the manifest.
     summary
         Counts, seconds and levels per split, in total and by genre.
     """
@@ -56,7 +66,7 @@ class PreparedDataset(SegmentSource):
     recipe: Recipe
     identity: str
     digest: str
-    shards: tuple[dict[str, Any], ...]
+    shards: tuple[ShardEntry, ...]
     summary: dict[str, Any]
     _scaler_sha256: str | None
 
@@ -64,12 +74,7 @@ class PreparedDataset(SegmentSource):
     def load(cls, path: Path, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
         """Read and check a dataset's manifest.
 
-        Parameters
-        ----------
-        path
-            Folder of the dataset.
-        sizes
-            Size of each shard in bytes, if the shards themselves are stored elsewhere.
+        `sizes` are the sizes of the shards in bytes, if they are stored elsewhere.
 
         Raises
         ------
@@ -79,28 +84,15 @@ class PreparedDataset(SegmentSource):
         manifest_path = path / "manifest.json"
         if not manifest_path.is_file():
             raise FormatError(
-                f"{path}: no prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
+                f"{path}: not a prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
             )
-        manifest = read_json(manifest_path, max_bytes=1 << 30)
-        if manifest.get("schema_version") not in READABLE_SCHEMAS:
-            readable = " or ".join(map(str, READABLE_SCHEMAS))
-            raise FormatError(f"{manifest_path}: schema_version has to be {readable}; prepare the dataset again")
-        try:
-            recipe = Recipe.from_dict(manifest["recipe"])
-            shards = tuple(manifest["shards"])
-            sizes = shard_sizes(path) if sizes is None else sizes
-            for shard in shards:
-                check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
-            name, summary, scaler = str(manifest["name"]), dict(manifest["statistics"]), manifest["scaler"]
-            scaler_sha256 = None if scaler is None else str(scaler["sha256"])
-            identity = identity_of(manifest)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(
-                f"{manifest_path}: not a dataset's manifest ({error!r}); prepare the dataset again"
-            ) from error
-        return cls(path, name, recipe, identity, digest_of(manifest), shards, summary, scaler_sha256)
+        manifest, recipe, values = read_manifest(manifest_path)
+        sizes = shard_sizes(path) if sizes is None else sizes
+        for shard in manifest.shards:
+            check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
+        scaler_sha256 = None if manifest.scaler is None else manifest.scaler["sha256"]
+        described = (identity_of(values), digest_of(values), tuple(manifest.shards), manifest.statistics)
+        return cls(path, manifest.name, recipe, *described, scaler_sha256)
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None, only_changed: bool = False) -> None:
         """Compare every file with its SHA-256 in the manifest.
@@ -162,6 +154,16 @@ class PreparedDataset(SegmentSource):
         places = [one.place(self.path) for one in self.record.inputs]
         return next((place for place in places if place is not None and place.is_dir()), None)
 
+    def used(self, split: str) -> list[UsedTrack]:
+        """Usable tracks of a split."""
+        check_choice("split", split, SPLITS)
+        return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
+
+    @property
+    def skipped(self) -> list[SkippedTrack]:
+        """Unusable tracks."""
+        return [track for shard in self.shards for track in shard["skipped"]]
+
     def n_tracks(self, split: str) -> int:
         """Number of usable tracks in a split."""
         return len(self.used(split))
@@ -172,25 +174,8 @@ class PreparedDataset(SegmentSource):
         """Number of segments in a split; `shifted` counts those that `segments` yields with a seed."""
         return self._n_cut(split, self._hop(hop_frames), shifted=shifted, labelled_only=labelled_only)
 
-    def used(self, split: str) -> list[dict[str, Any]]:
-        """Usable tracks of a split, with `track_id`, `genre`, `path`, `seconds`, `n_frames`, `n_segments` and more."""
-        if split not in SPLITS:
-            raise InputError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        return [track for shard in self.shards if shard["split"] == split for track in shard["tracks"]]
-
-    @property
-    def skipped(self) -> list[dict[str, Any]]:
-        """Unusable tracks, each with `track_id`, `path`, `reason` and `message`."""
-        return [entry for shard in self.shards for entry in shard["skipped"]]
-
     def require_training(self) -> None:
-        """Raise an error if the dataset has no training tracks and so only suits evaluation.
-
-        Raises
-        ------
-        InputError
-            If it has no training tracks.
-        """
+        """Raise an InputError if the dataset has no training tracks and so only suits evaluation."""
         if self._scaler_sha256 is None:
             raise InputError(
                 f"{self.path}: has no training tracks; it is for measuring models that were trained on another "
@@ -221,13 +206,10 @@ class PreparedDataset(SegmentSource):
         FormatError
             If a record is damaged.
         """
-        listed = self.used(split)
         tracks = self._tracks(split, None).as_numpy_iterator()
         try:
-            for track, about in zip(tracks, listed, strict=True):
-                n_rows = about["n_frames"]
-                if self.recipe.segments_per_track is not None:
-                    n_rows = about["n_segments"] * self.params.segment_frames
+            for track, about in zip(tracks, self.used(split), strict=True):
+                n_rows = self.recipe.n_rows(about["n_frames"], about["n_segments"])
                 if (track["track_id"], len(track["rows"])) != (about["track_id"], n_rows):
                     raise InputError(f"not what the manifest says of track {about['track_id']}")
                 yield about["track_id"], track["rows"]
@@ -245,12 +227,12 @@ class PreparedDataset(SegmentSource):
         tracks = [track for track in self.used(split) if track["genre"] or not labelled_only]
         if self.recipe.segments_per_track is not None:
             return sum(track["n_segments"] for track in tracks)
-        width, total = self.params.segment_frames, 0
+        total = 0
         for track in tracks:
-            n_frames: int = track["n_frames"]
-            latest = min(n_frames - width, hop - 1) if shifted else 0
+            last = track["n_frames"] - self.params.segment_frames
+            first = min(last, hop - 1) if shifted else 0
             # Same as `len(segment_starts(...))`, without allocating the array.
-            total += len(range(latest, n_frames - width + 1, hop))
+            total += len(range(first, last + 1, hop))
         return total
 
     def _tracks(self, split: str, seed: int | None) -> tf.data.Dataset:
@@ -272,13 +254,13 @@ class PreparedDataset(SegmentSource):
             **{name: tf.io.FixedLenFeature([], tf.int64) for name in ("track_id", "label")},
             **{"starts": tf.io.VarLenFeature(tf.int64), "rows": tf.io.FixedLenFeature([], tf.string)},
         }
-        stored = {"float32": tf.float32, "float16": tf.float16}[self.recipe.storage]
 
         def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
             example = tf.io.parse_single_example(record, fields)
-            rows = tf.io.decode_raw(example["rows"], stored)
+            rows = tf.io.decode_raw(example["rows"], tf.as_dtype(self.recipe.storage))
             return {
-                **{"track_id": example["track_id"], "label": example["label"]},
+                "track_id": example["track_id"],
+                "label": example["label"],
                 "starts": tf.sparse.to_dense(example["starts"]),
                 "rows": tf.cast(tf.reshape(rows, [-1, self.features.width]), tf.float32),
             }

@@ -17,7 +17,7 @@ from tfdeepviz.data.genres import unknown
 from tfdeepviz.data.metadata import Metadata, licence_terms
 from tfdeepviz.errors import InputError
 from tfdeepviz.lazy import pd
-from tfdeepviz.params import check_fields, check_names
+from tfdeepviz.params import check_choice, check_fields, check_names
 
 #: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.
 SPLITTINGS = ("fma", "random", "random-by-artist")
@@ -75,11 +75,9 @@ class Selection:
     balanced: bool = False
 
     def __post_init__(self) -> None:
-        if self.subset not in SUBSETS:
-            raise InputError(f"subset={self.subset!r}: choose one of {', '.join(SUBSETS)}")
-        if self.splitting not in SPLITTINGS:
-            raise InputError(f"splitting={self.splitting!r}: choose one of {', '.join(SPLITTINGS)}")
         check_fields(self)
+        check_choice("subset", self.subset, SUBSETS)
+        check_choice("splitting", self.splitting, SPLITTINGS)
         if not math.isclose(sum(self.fractions), 1, abs_tol=1e-9):
             raise InputError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 from scipy.special import log_softmax
 
+from tfdeepviz.data.manifest import UsedTrack
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
@@ -131,7 +132,7 @@ class AutoencoderTask(Task):
         ]
         return captions, {name: ops.convert_to_numpy(value)[..., 0] for name, value in answers.items()}
 
-    def _middle(self, track: dict[str, Any]) -> int:
+    def _middle(self, track: UsedTrack) -> int:
         """Return the `segment_index` of a track's middle segment."""
         recipe = self.dataset.recipe
         starts = recipe.starts(track["n_frames"], track["track_id"])
