@@ -128,7 +128,7 @@ def test_reruns_render_what_is_missing(corpus: Path) -> None:
     summary = render_corpus(
         corpus, n_tracks=3, seed=3, duration_seconds=1.0, n_workers=1, progress=lambda *n: calls.append(n)
     )
-    assert (summary.n_rendered, summary.n_skipped) == (1, 2)
+    assert (summary.n_rendered, summary.n_tracks) == (1, 3)
     assert calls == [(3, 3)]
     assert missing.read_bytes() == before
 
