@@ -62,15 +62,16 @@ def test_the_page_gets_the_bundle_and_its_report_is_taken(
     report = '{"user_agent": "a stand-in", "backends": backends}'
     chromium(tmp_path, monkeypatch, _BROWSER.format(python=sys.executable, report=report))
     found = check_in_browser(bundle, static=static, timeout_seconds=60)
-    assert found["user_agent"] == "a stand-in"
-    assert list(found["backends"]) == ["wasm", "webgl", "webgpu"]
+    assert found.user_agent == "a stand-in"
+    assert [backend.name for backend in found.backends] == ["wasm", "webgl", "webgpu"]
 
 
-def test_a_report_that_nobody_understands_is_refused(
-    bundle: Bundle, static: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("report", ['{"backends": backends}', '{"user_agent": "x", "backends": backends[:1]}', "[3]"])
+def test_an_unreadable_report_is_refused(
+    report: str, bundle: Bundle, static: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chromium(tmp_path, monkeypatch, _BROWSER.format(python=sys.executable, report='{"backends": backends[:1]}'))
-    with pytest.raises(BrowserError, match="make build"):
+    chromium(tmp_path, monkeypatch, _BROWSER.format(python=sys.executable, report=report))
+    with pytest.raises(BrowserError, match=r"sent an unreadable report .*; run `make build`"):
         check_in_browser(bundle, static=static, timeout_seconds=60)
 
 

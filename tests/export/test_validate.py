@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from tests.export.conftest import reseal
+from tfdeepviz.data import frontend
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.export import exporter
+from tfdeepviz.export import browser, exporter
 from tfdeepviz.export import validate as module
 from tfdeepviz.export.browser import BrowserError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle
@@ -22,7 +23,7 @@ from tfdeepviz.export.goldens import TOLERANCES
 from tfdeepviz.export.registry import NotBlessedError, entries, push
 from tfdeepviz.export.tfjs import QuantizationPlan
 from tfdeepviz.export.validate import summary, validate
-from tfdeepviz.files import FormatError, write_json
+from tfdeepviz.files import FormatError, convert, write_json
 from tfdeepviz.models.run import Run
 
 _STATIC = Path(__file__).parents[2] / "webapp" / "static"
@@ -46,10 +47,10 @@ def judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Bles
     """Validate with a stand-in for the browser, whose report can be changed."""
 
     def run(bundle: Path, change: Callable[[Report], None] = lambda _: None, **options: Any) -> Blessing:
-        def report(loaded: Bundle, **_: object) -> Report:
+        def report(loaded: Bundle, **_: object) -> browser.Report:
             values = perfect(loaded)
             change(values)
-            return values
+            return convert({**values, "backends": list(values["backends"].values())}, browser.Report, "report")
 
         monkeypatch.setattr(module, "check_in_browser", report)
         return validate(bundle, static=tmp_path, **options)
@@ -167,9 +168,10 @@ def test_a_stale_front_end_is_refused(
             scaled: npt.NDArray[np.float32] = super().mfcc(pcm) * np.float32(1.01)
             return scaled
 
-    monkeypatch.setattr(module, "MfccFrontend", Newer)
+    monkeypatch.setattr(frontend, "MfccFrontend", Newer)
     blessing = judge(good)
-    assert failures(blessing) == ["front end: this version's"]
+    assert failures(blessing)[0] == "front end: this version's"
+    assert all(name.startswith("TensorFlow: ") for name in failures(blessing)[1:])
     assert "stale" in next(check.reason for check in blessing.checks if not check.passed)
 
 

@@ -75,7 +75,7 @@ def test_goldens_as_a_client_computes_them(golden: dict[str, Any], read: dict[st
         for expected in entry["expected"]:
             for scaled in expected["parameters"]:
                 mapping = read[entry["mappings"]].find(expected["projection"], scaled["mode"], scaled["method"])
-                times, y = mapping.rows(given_track)
+                times, y = mapping.projection.rows(given_track)
                 assert_close(times.tolist(), expected["times"])
                 assert_close(y.tolist(), expected["rows"])
                 assert_close(mapping.parameters(given_track)[1].tolist(), scaled["values"])
@@ -127,9 +127,9 @@ def test_refused_encodings(golden: dict[str, Any], read: dict[str, Mappings]) ->
         given_track = track(SIZES[entry["mappings"]], seed=0, n=1)
         for projection in PROJECTIONS:
             mapping = read[entry["mappings"]].find(projection)
-            mapping.rows(given_track)
+            mapping.projection.rows(given_track)
             with pytest.raises(ValueError, match=r"size|shape|NaN or infinity"):
-                mapping.rows({**given_track, entry["encoder"]: encodings(entry["encoder"], entry["values"])})
+                mapping.projection.rows({**given_track, entry["encoder"]: encodings(entry["encoder"], entry["values"])})
 
 
 def test_refused_mappings(golden: dict[str, Any]) -> None:
@@ -233,7 +233,7 @@ def test_of_equal_steps_the_first_part_gives_the_axis() -> None:
     for first, second in (("a", "b"), ("b", "a")):
         given_track = {first: both[0], second: both[1]}
         mappings = fit_mappings({name: [one] for name, one in given_track.items()}, n_parameters={"a": 1, "b": 1})
-        np.testing.assert_array_equal(mappings.find().rows(given_track)[0], times[0])
+        np.testing.assert_array_equal(mappings.find().projection.rows(given_track)[0], times[0])
 
 
 def test_everything_is_fitted_to_all_tracks() -> None:
@@ -334,7 +334,7 @@ def test_encoders_that_do_not_fit_together_are_refused(
     [
         ([0, 1], np.eye(3), "one for each"),
         ([], np.empty((0, 3)), "at least one"),
-        ([0, 1, 1], np.eye(3), "to rise"),
+        ([0, 1, 1], np.eye(3), "must rise"),
         ([0, 1, np.inf], np.eye(3), "finite"),
         ([0, 1, 2], np.full((3, 3), np.nan), "NaN or infinity; the encoder"),
     ],
@@ -347,4 +347,4 @@ def test_broken_encodings_are_refused(times: list[float], values: Any, message: 
 def test_missing_encodings_are_refused() -> None:
     given_track = track(SIZES["even"], seed=0, n=4)
     with pytest.raises(ValueError, match="raw needs encodings of 'mood'; given: beat"):
-        FITTED["even"].find("raw").rows({"beat": given_track["beat"]})
+        FITTED["even"].find("raw").projection.rows({"beat": given_track["beat"]})

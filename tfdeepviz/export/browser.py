@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import subprocess
@@ -14,8 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from typing import Any
+from typing import Literal
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
 
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.export.bundle import FRONTEND, FRONTENDS, MANIFEST, Bundle
@@ -62,7 +63,37 @@ class BrowserError(TfdeepvizError, RuntimeError):
     """Chromium or the built page is missing, or the page did not report."""
 
 
-def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 300.0) -> dict[str, Any]:
+class Differences(Struct):
+    """Largest absolute differences from the goldens; None if they are not finite."""
+
+    mfcc: float | None
+    encodings: dict[str, float | None]
+    genres: dict[str, float | None]
+    parameters: float | None
+
+
+class Backend(Struct):
+    """What the check page measured on one backend (`webapp/frontend/src/check/report.ts`)."""
+
+    name: str
+    status: Literal["ok", "unsupported", "failed"]
+    reason: str = ""
+    differences: Differences | None = None
+    ms_per_second: float | None = None
+
+
+class Report(Struct):
+    """The check page's report, with one backend for each in `BACKENDS`, in that order."""
+
+    user_agent: str
+    backends: list[Backend]
+
+    def __post_init__(self) -> None:
+        if tuple(backend.name for backend in self.backends) != BACKENDS:
+            raise ValueError(f"backends: {', '.join(BACKENDS)} are expected")
+
+
+def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 300.0) -> Report:
     """Run a bundle in headless Chromium.
 
     Parameters
@@ -74,11 +105,6 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
     timeout_seconds
         Time limit for all backends together.
 
-    Returns
-    -------
-    dict
-        The check page's report: `backends`, which has a dictionary for each name in `BACKENDS`, and `user_agent`.
-
     Raises
     ------
     BrowserError
@@ -87,14 +113,16 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
     if not (static / _PAGE).is_file():
         raise BrowserError(f"{static}: holds no built front end ({_PAGE} is missing); run `make build`")
     program = _find_chromium()
-    reports: Queue[dict[str, Any]] = Queue()
+    reports: Queue[bytes] = Queue()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(static, _files(bundle), reports)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         home = f"/bundles/{bundle.name}/1/"
         query = urlencode({"bundle": home, "backends": ",".join(BACKENDS), "report": "/report"})
         address = f"http://127.0.0.1:{server.server_port}/{_PAGE}?{query}"
         try:
-            return _read(_open(program, address, reports, timeout_seconds))
+            return msgspec.json.decode(_open(program, address, reports, timeout_seconds), type=Report)
+        except msgspec.MsgspecError as error:
+            raise BrowserError(f"the check page sent an unreadable report ({error}); run `make build`") from error
         finally:
             server.shutdown()
 
@@ -121,7 +149,7 @@ def _files(bundle: Bundle) -> dict[str, Path]:
     }
 
 
-def _handler(static: Path, files: Mapping[str, Path], reports: Queue[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
+def _handler(static: Path, files: Mapping[str, Path], reports: Queue[bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -140,7 +168,7 @@ def _handler(static: Path, files: Mapping[str, Path], reports: Queue[dict[str, A
             if urlsplit(self.path).path != "/report" or not 0 < length <= _MAX_REPORT_BYTES:
                 self._answer(HTTPStatus.BAD_REQUEST, b"", "text/plain")
                 return
-            reports.put(json.loads(self.rfile.read(length)))
+            reports.put(self.rfile.read(length))
             self._answer(HTTPStatus.NO_CONTENT, b"", "text/plain")
 
         def _answer(self, status: HTTPStatus, content: bytes, content_type: str) -> None:
@@ -158,7 +186,7 @@ def _handler(static: Path, files: Mapping[str, Path], reports: Queue[dict[str, A
     return Handler
 
 
-def _open(program: str, address: str, reports: Queue[dict[str, Any]], timeout_seconds: float) -> dict[str, Any]:
+def _open(program: str, address: str, reports: Queue[bytes], timeout_seconds: float) -> bytes:
     # Chromium's sandbox refuses to start as root, and containers usually run as root.
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="tfdeepviz-chromium-", ignore_cleanup_errors=True) as profile:
@@ -185,18 +213,3 @@ def _open(program: str, address: str, reports: Queue[dict[str, Any]], timeout_se
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _read(report: dict[str, Any]) -> dict[str, Any]:
-    try:
-        backends = {str(entry["name"]): entry for entry in report["backends"]}
-        if set(backends) != set(BACKENDS):
-            raise ValueError(f"backends {', '.join(backends)}")
-        return {"user_agent": str(report["user_agent"]), "backends": backends}
-    except (KeyError, TypeError, ValueError) as error:
-        raise BrowserError(f"the check page sent an unreadable report ({error!r}); run `make build`") from error
-
-
-def figure(value: object) -> float | None:
-    """Return a value from a report if it is a finite number, otherwise None."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -45,26 +45,11 @@ def check_name(name: str) -> None:
 
 
 class EncoderInfo(Struct, frozen=True):
-    """One encoder of a bundle, its windows and its time axis.
+    """One encoder of a bundle.
 
-    Attributes
-    ----------
-    name
-        Name within the bundle.
-    model
-        Path of its TensorFlow.js graph, relative to the bundle.
-    encoding_size
-        Number of components of an encoding.
-    window_frames, window_seconds
-        Length of the window that one encoding sees.
-    step_seconds
-        Time from one encoding to the next.
-    time_offset_seconds
-        Time of the first encoding: the middle of its window, or its end for a causal encoder.
-    outputs
-        Names of the graph's tensors, by output.
-    genres
-        Genres whose probabilities the graph also outputs; empty unless it is a classifier.
+    An encoding sees `window_frames`, which last `window_seconds`; the next one follows after `step_seconds`. The first
+    stands for `time_offset_seconds`: the middle of its window, or its end for a causal encoder. `outputs` names tensors
+    of the graph `model`; a classifier has `genres`, whose probabilities the graph also outputs.
     """
 
     name: str
@@ -101,18 +86,8 @@ class EncoderInfo(Struct, frozen=True):
 class Check(Struct, frozen=True):
     """One figure by which a bundle was judged.
 
-    Attributes
-    ----------
-    name
-        Name of the measurement.
-    value
-        The figure; None if there is none, or if it is not finite.
-    limit
-        Requirement for the figure, in words.
-    passed
-        Whether the figure meets it.
-    reason
-        Why the check failed and how to fix it; empty if it passed.
+    `value` is None if there is no figure, or if it is not finite; `limit` says in words what it must be. If it is not,
+    `reason` says why and how to fix it.
     """
 
     name: str
@@ -123,19 +98,10 @@ class Check(Struct, frozen=True):
 
 
 class Blessing(Struct, frozen=True, tag_field="schema_version", tag=1):
-    """Verdict of `tfdeepviz validate` on a bundle. A bundle without any check is not blessed.
+    """Verdict of `tfdeepviz validate` on the bundle with a digest. A bundle without any check is not blessed.
 
-    Attributes
-    ----------
-    bundle_digest
-        Digest of the judged bundle.
-    created, code_version, machine
-        When, by which code and on which machine it was judged.
-    baseline
-        Label of the version that it was compared with; `NO_BASELINE` if the user asked for no comparison; None if
-        there was nothing to compare with.
-    checks
-        All checks, with their figures.
+    `baseline` is the label of the version that it was compared with; `NO_BASELINE` if the user asked for no comparison;
+    None if there was nothing to compare with.
     """
 
     bundle_digest: str
@@ -195,7 +161,7 @@ class _Manifest(Struct):
     def __post_init__(self) -> None:
         check_name(self.name)
         if len({encoder.name for encoder in self.encoders}) < len(self.encoders):
-            raise InputError("encoders: a name is there twice")
+            raise InputError("encoders: a name occurs twice")
         if missing := {MAPPINGS, CARD, GOLDENS, *(encoder.model for encoder in self.encoders)} - self.files.keys():
             raise InputError(f"files: {', '.join(sorted(missing))} must be listed")
 

@@ -6,7 +6,7 @@ from collections import abc
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,8 @@ class Analysis:
     mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
     encodings
         Encodings by encoder name, each on its own time axis; a classifier's include genre probabilities.
-    times : np.ndarray [shape=(n,)]
-        Times of the parameters in seconds: those of the finest encoder.
-    parameters : np.ndarray [shape=(n, n_parameters)]
-        Visual parameters in [0, 1].
-    duration_seconds
-        Length of the track.
+    times, parameters : np.ndarray [shape=(n,)], [shape=(n, n_parameters)]
+        Visual parameters in [0, 1], at the times of the finest encoder.
     onsets
         Onsets that musical time follows; without them, plain time is used.
     """
@@ -52,14 +48,8 @@ class Analysis:
 
     def played(self, frames_per_second: float, settings: TimeSettings) -> Analysis:
         """Return the parameters as a player shows them frame by frame: interpolated and smoothed."""
-        times, parameters = play(
-            self.times,
-            self.parameters,
-            duration_seconds=self.duration_seconds,
-            frames_per_second=frames_per_second,
-            settings=settings,
-            onsets=self.onsets,
-        )
+        options = {"duration_seconds": self.duration_seconds, "frames_per_second": frames_per_second}
+        times, parameters = play(self.times, self.parameters, settings=settings, onsets=self.onsets, **options)
         return replace(self, times=times, parameters=parameters)
 
 
@@ -124,39 +114,14 @@ class Extractor:
         method: str | None = None,
         hop_seconds: float | None = None,
     ) -> Analysis:
-        """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate; for the other parameters see `extract`."""
-        windows = {
-            info.name: info.windows(self.bundle.params, hop_seconds=hop_seconds) for info in self.bundle.encoders
-        }
-        return analyze(
-            pcm,
-            frontend=self.frontend,
-            encoders={name: (encode, windows[name]) for name, encode in self.encoders.items()},
-            mapping=self.bundle.mappings.find(projection, mode, method),
-        )
-
-    def extract(
-        self,
-        track: Path,
-        *,
-        projection: str | None = None,
-        mode: str | None = None,
-        method: str | None = None,
-        hop_seconds: float | None = None,
-        max_seconds: float = MAX_SECONDS,
-    ) -> Analysis:
-        """Analyse one audio file.
+        """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate.
 
         Parameters
         ----------
-        track
-            An audio file that `tfdeepviz.data.decode.decode_file` can read.
         projection, mode, method
             The mapping; by default the bundle's default.
         hop_seconds
             Time between encodings, rounded to whole frames; by default each encoder's own step.
-        max_seconds
-            Reject longer tracks.
 
         Raises
         ------
@@ -165,9 +130,22 @@ class Extractor:
         AudioTooShortError
             If the track is shorter than an encoder's window.
         """
+        params = self.bundle.params
+        return analyze(
+            pcm,
+            frontend=self.frontend,
+            encoders={
+                info.name: (self.encoders[info.name], info.windows(params, hop_seconds=hop_seconds))
+                for info in self.bundle.encoders
+            },
+            mapping=self.bundle.mappings.find(projection, mode, method),
+        )
+
+    def extract(self, track: Path, *, max_seconds: float = MAX_SECONDS, **options: Any) -> Analysis:
+        """Analyse one audio file of at most `max_seconds`; errors name it. The options are those of `analyze`."""
         pcm = decode_file(track, sample_rate_hz=self.bundle.params.sample_rate_hz, max_seconds=max_seconds)
         try:
-            return self.analyze(pcm, projection=projection, mode=mode, method=method, hop_seconds=hop_seconds)
+            return self.analyze(pcm, **options)
         except AudioTooShortError as error:
             raise AudioTooShortError(f"{track}: {error}") from error
 

@@ -29,12 +29,7 @@ TOLERANCES = {
 
 
 def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
-    """Make two seconds of all that a front end can get wrong: tones, a sweep, a click, noise, silence, full scale.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_samples,), dtype=int16]
-    """
+    """Make two seconds of all that a front end can get wrong: tones, a sweep, a click, noise, silence, full scale."""
     rate = params.sample_rate_hz
     t = np.arange(round(SECONDS * rate)) / rate
     rng = np.random.default_rng(20_000)
@@ -51,18 +46,10 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class Goldens:
-    """Golden values as written by `write_goldens`.
+    """Golden values as written by `write_goldens`, and the tolerances by stage, as a client reads them.
 
-    Attributes
-    ----------
-    pcm : np.ndarray [shape=(n_samples,), dtype=int16]
-    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
-    encodings, genres
-        Values by encoder name [each shape=(n, size)]; only classifiers have genres.
-    parameters : np.ndarray [shape=(n, n_parameters)]
-        Parameters of the default mapping.
-    tolerance
-        Tolerances by stage, as a client reads them.
+    `pcm` [shape=(n_samples,)] gives `mfcc` [shape=(n_frames, n_mfcc)], encodings and (of classifiers only) genres by
+    encoder [shape=(n, size) each], and the default mapping's `parameters` [shape=(n, n_parameters)].
     """
 
     pcm: npt.NDArray[np.int16]
@@ -111,6 +98,12 @@ def read_goldens(bundle: Bundle) -> Goldens:
         return values.reshape(array.shape)
 
     try:
+        for what, found, expected in (
+            ("encodings", file.encodings.keys(), {info.name for info in bundle.encoders}),
+            ("genres", file.genres.keys(), {info.name for info in bundle.encoders if info.genres}),
+        ):
+            if found != expected:
+                raise ValueError(f"{what}: of {', '.join(found)} instead of {', '.join(expected)}")
         return Goldens(
             pcm=read(file.stages.pcm, "int16"),
             mfcc=read(file.stages.mfcc, "float32"),

@@ -33,15 +33,7 @@ _STORED = {"float32": ("float32", "float16", "uint8"), "int32": ("int32",), "boo
 
 
 class Graph:
-    """A graph model with its weights.
-
-    Parameters
-    ----------
-    definition
-        The graph, including its weights.
-    inputs, outputs
-        Names of the graph's tensors, by their names in its signature.
-    """
+    """A graph model with its weights; `inputs` and `outputs` name its tensors by their names in its signature."""
 
     def __init__(self, definition: tf.compat.v1.GraphDef, inputs: dict[str, str], outputs: dict[str, str]) -> None:
         wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
@@ -63,12 +55,7 @@ class Graph:
 
 
 def load_graph(model: Path) -> Graph:
-    """Load a graph model.
-
-    Parameters
-    ----------
-    model
-        Path of its `model.json`; the weights lie beside it.
+    """Load a graph model from its `model.json`, which the weights lie beside.
 
     Raises
     ------
@@ -82,7 +69,7 @@ def load_graph(model: Path) -> Graph:
         if not 0 < len(nodes) <= _MAX_NODES:
             raise ValueError(f"{len(nodes)} nodes")
         if strange := {str(node["op"]) for node in nodes} - _ALLOWED:
-            raise ValueError(f"operations that no encoder of ours has: {', '.join(sorted(strange))}")
+            raise ValueError(f"operations that no graph of ours has: {', '.join(sorted(strange))}")
         if values["modelTopology"].get("library", {}).get("function"):
             raise ValueError("functions inside of the graph")
         definition = json_format.ParseDict(values["modelTopology"], tf.compat.v1.GraphDef())
@@ -104,16 +91,7 @@ def load_graph(model: Path) -> Graph:
 
 
 def load_checked(model: Path, inputs: Mapping[str, npt.ArrayLike], shapes: Mapping[str, tuple[int, ...]]) -> Graph:
-    """Load a graph model and run it once, so that a graph that does not fit is noticed early.
-
-    Parameters
-    ----------
-    model
-        See `load_graph`.
-    inputs
-        Inputs for the trial run.
-    shapes
-        Expected shape of every output.
+    """Load a graph model and run it once on inputs, to refuse early what does not give outputs of these shapes.
 
     Raises
     ------

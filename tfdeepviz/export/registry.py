@@ -32,17 +32,7 @@ _Version = Annotated[int, Meta(ge=1)]
 
 
 class Entry(Struct, frozen=True):
-    """One named bundle in a registry.
-
-    Attributes
-    ----------
-    name, title
-        Name and title of the bundle; the title is that of the current version.
-    versions
-        Existing versions in ascending order.
-    latest
-        The current version, which readers load.
-    """
+    """A named bundle of a registry: its versions in ascending order, and the one that readers load, with its title."""
 
     name: str
     title: str
@@ -62,21 +52,10 @@ class Index(Struct, tag_field="schema_version", tag=1):
 
 
 def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
-    """Copy a bundle into a registry under the next version of its name.
+    """Copy a blessed bundle into a registry as `<name>/<version>/`, the next version of its name; return the folder.
 
-    Parameters
-    ----------
-    bundle
-        A blessed bundle; every hash is checked first.
-    registry
-        Folder with `<name>/<version>/` and `index.json`; created if missing.
-    first
-        Put the bundle first in the index, where a player starts. Otherwise it keeps its place, or comes last if new.
-
-    Returns
-    -------
-    Path
-        Folder of the new version.
+    With `first`, the bundle becomes the first of the index, where a player starts. Otherwise it keeps its place, or
+    comes last if new.
 
     Raises
     ------
@@ -89,9 +68,9 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     _refuse_unblessed(source)
     if source.name == FRONTENDS:
         raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export with --name")
+    home = registry / source.name
     registry.mkdir(parents=True, exist_ok=True)
     with locked(registry, wait=True):
-        home = registry / source.name
         _refuse_uncompared(source, registry)
         version = max(_versions(home), default=0) + 1
         for left in registry.glob(f"{_INCOMING}*"):
@@ -102,18 +81,17 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
             copy, frontend = _copy(source, staging, registry, version)
             _share(source, frontend, registry / FRONTENDS)
             home.mkdir(exist_ok=True)
-            target = copy.rename(home / str(version))
+            copy.rename(home / str(version))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         _write_index(registry, {source.name: version}, first=source.name if first else None)
-    return target
+    return home / str(version)
 
 
 def _refuse_unblessed(bundle: Bundle) -> None:
     blessing = bundle.blessing
     if blessing is None:
-        command = shlex.join(["tfdeepviz", "validate", str(bundle.path)])
-        raise NotBlessedError(f"{bundle.path}: not blessed; run `{command}` first")
+        raise NotBlessedError(f"{bundle.path}: not blessed; run `{_validate(bundle.path)}` first")
     if not blessing.is_blessed:
         failed = [check for check in blessing.checks if not check.passed]
         why = "; ".join(f"{check.name}: {check.reason}" for check in failed) or "nothing was checked"
@@ -124,15 +102,18 @@ def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
     """Reject an uncompared replacement, unless the user asked for no comparison or the bundle is the same."""
     blessing = bundle.blessing
     assert blessing is not None
-    listed = entries(registry) if (registry / INDEX).is_file() else []
-    if blessing.baseline is None and bundle.name in {entry.name for entry in listed}:
+    if blessing.baseline is None and bundle.name in {entry.name for entry in _listed(registry)}:
         with suppress(FormatError):  # a broken current version is a different bundle
             if find(registry, bundle.name).digest == bundle.digest:
                 return
         raise NotBlessedError(
             f"{bundle.path}: was not compared with the {bundle.name!r} of {registry}, which it would replace; run "
-            f"`{shlex.join(['tfdeepviz', 'validate', str(bundle.path), '--registry', str(registry)])}` first"
+            f"`{_validate(bundle.path, '--registry', registry)}` first"
         )
+
+
+def _validate(*arguments: str | Path) -> str:
+    return shlex.join(["tfdeepviz", "validate", *map(str, arguments)])
 
 
 def _copy(source: Bundle, staging: Path, registry: Path, version: int) -> tuple[Path, Path]:
@@ -181,6 +162,10 @@ def entries(registry: Path) -> list[Entry]:
     return read_record(path, Index, remedy="delete the index and push a bundle").bundles
 
 
+def _listed(registry: Path) -> list[Entry]:
+    return entries(registry) if (registry / INDEX).is_file() else []
+
+
 def find(registry: Path, name: str, version: int | None = None) -> Bundle:
     """Open a version of a bundle, by default the current one, and check all of it.
 
@@ -199,13 +184,7 @@ def find(registry: Path, name: str, version: int | None = None) -> Bundle:
 
 
 def rollback(registry: Path, name: str, version: int) -> None:
-    """Make an earlier or later version the current one; nothing is deleted, and the next push becomes current.
-
-    Raises
-    ------
-    FormatError
-        If the version is missing or broken.
-    """
+    """Make an earlier or later version, checked by `find`, the current one; the next push becomes current again."""
     with locked(registry, wait=True):
         find(registry, name, version)
         _write_index(registry, {name: version})
@@ -214,15 +193,7 @@ def rollback(registry: Path, name: str, version: int) -> None:
 def prune(registry: Path, *, keep: int = 1) -> list[Path]:
     """Delete all versions of each bundle but the newest `keep` and the current one, and front ends no longer used.
 
-    Returns
-    -------
-    list of Path
-        Folders of the deleted versions.
-
-    Raises
-    ------
-    InputError
-        If `keep` is below 1.
+    Returns the folders of the deleted versions; raises InputError if `keep` is below 1.
     """
     if keep < 1:
         raise InputError(f"keep={keep}: give at least 1")
@@ -253,15 +224,8 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
 def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
     """Check every version in a registry completely, and that the index lists what exists.
 
-    Yields
-    ------
-    tuple
-        Name and problem (None if fine) of each version `NAME/VERSION`, and finally of the index.
-
-    Raises
-    ------
-    FormatError
-        If there is no readable index.
+    Yields the name and the problem (None if fine) of each version `NAME/VERSION`, and finally of the index. Raises
+    FormatError if there is no readable index.
     """
     listed = entries(registry)
     for entry in listed:
@@ -273,39 +237,36 @@ def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
                 yield label, None if bundle.label == label else f"says of itself that it is {bundle.label}"
             except FormatError as error:
                 yield label, str(error)
-    there = {home.name: tuple(_versions(home)) for home in _homes(registry) if _versions(home)}
+    there = {home.name: versions for home in _homes(registry) if (versions := _versions(home))}
     known = {entry.name: entry.versions for entry in listed}
-    lost = [entry.name for entry in listed if entry.latest not in entry.versions]
-    wrong = sorted({name for name in there | known if there.get(name) != known.get(name)} | set(lost))
+    lost = {entry.name for entry in listed if entry.latest not in entry.versions}
+    wrong = sorted(lost | {name for name in there | known if there.get(name) != known.get(name)})
     yield INDEX, f"does not list what is there of {', '.join(wrong)}; push a bundle to write it anew" if wrong else None
 
 
 def _homes(registry: Path) -> list[Path]:
-    return [
-        path
-        for path in registry.iterdir()
-        if path.is_dir() and path.name != FRONTENDS and not path.name.startswith(".")
-    ]
+    folders = (path for path in registry.iterdir() if path.is_dir())
+    return [path for path in folders if path.name != FRONTENDS and not path.name.startswith(".")]
 
 
-def _versions(home: Path) -> list[int]:
-    if not home.is_dir():
-        return []
-    return sorted(int(path.name) for path in home.iterdir() if path.name.isdecimal() and (path / MANIFEST).is_file())
+def _versions(home: Path) -> tuple[int, ...]:
+    paths = home.iterdir() if home.is_dir() else []
+    return tuple(sorted(int(path.name) for path in paths if path.name.isdecimal() and (path / MANIFEST).is_file()))
 
 
 def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = None) -> None:
     """List existing versions, keeping the previous order; `latest` sets new current versions for some names."""
-    before = entries(registry) if (registry / INDEX).is_file() else []
-    latest = {**{entry.name: entry.latest for entry in before}, **latest}
+    before = _listed(registry)
+    latest = {entry.name: entry.latest for entry in before} | latest
     places = {entry.name: place for place, entry in enumerate(before)}
-    index = Index([])
-    for home in sorted(
+    homes = sorted(
         _homes(registry), key=lambda home: (home.name != first, places.get(home.name, len(places)), home.name)
-    ):
+    )
+    index = Index([])
+    for home in homes:
         if versions := _versions(home):
             chosen = latest.get(home.name)
             chosen = chosen if chosen in versions else versions[-1]
             title = read_json(home / str(chosen) / MANIFEST).get("title", home.name)
-            index.bundles.append(Entry(home.name, str(title), tuple(versions), chosen))
+            index.bundles.append(Entry(home.name, str(title), versions, chosen))
     write_json(registry / INDEX, msgspec.to_builtins(index))

@@ -22,7 +22,7 @@ from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.files import temporary_folder
 from tfdeepviz.lazy import tf
 from tfdeepviz.mapping import mappings
-from tfdeepviz.mapping.projections import Affine, Scale, Select, Step
+from tfdeepviz.mapping.projections import Affine, InverseDistance, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling
 from tfdeepviz.params import AudioParams
 
@@ -44,42 +44,13 @@ def output_name(kind: str, encoder: str) -> str:
 def write_serving(bundle: Bundle, models: Path) -> Path:
     """Write a bundle as a SavedModel in TensorFlow Serving's layout, `<models>/<name>/<version>/saved_model.pb`.
 
-    The version's folder appears complete or not at all, so a server may already watch the folder of models. The graph
-    computes the same as `tfdeepviz.export.extract`, without variables, custom operations or Python. Its signatures:
-
-    `serving_default`
-        Input: `pcm` [shape=(batch, n_samples), float32], mono at the bundle's rate, in [-1, 1]. Outputs: `parameters`
-        [shape=(batch, n, n_parameters)] in [0, 1], by the bundle's default mapping and not smoothed, and their `times`
-        [shape=(n,), float64] in seconds; for every encoder `encoding_<name>` [shape=(batch, n, encoding_size)] and
-        `times_<name>` [shape=(n,)], with hyphens in the name as underscores; for a classifier also the probabilities
-        `genres_<name>` [shape=(batch, n, n_genres)] and their labels `genre_names_<name>` [shape=(n_genres,)].
-    `serve_bytes`
-        Input: `audio` [a string, or a list of one], the bytes of one file. Outputs: as above, with a batch of 1. The
-        file must be 16-bit PCM WAV at the bundle's rate, which TensorFlow decodes safely; channels are averaged. The
-        decoders of tensorflow-io are not offered: they would need its custom operations in the server, `decode_mp3`
-        fails on clips cut from a stream, as all of FMA's are, and `resample` drifts. Decode other files beforehand.
-    `transform`
-        Input: `pcm` as above. Outputs: `mfcc` [shape=(batch, n_frames, n_mfcc)], and `segments`
-        [shape=(batch, n_segments, n_mfcc, segment_frames, 1)] without overlap, as datasets store and models expect
-        them. A track shorter than a segment has none.
+    The version's folder appears complete or not at all, so a server may already watch the folder of models; a bundle
+    that was not pushed is served as version 1. The graph computes the same as `tfdeepviz.export.extract`, without
+    variables, custom operations or Python; docs/bundle-format.md describes its signatures.
 
     Tracks are processed one by one and in chunks, so memory only grows with the request and its answer: 11 MB for a
-    minute of PCM at 44.1 kHz. A track may last up to 30 minutes; only the server's own message limit bounds the batch.
-    A track that is shorter than an encoder's window, or has samples that are not finite, is rejected with
-    INVALID_ARGUMENT and a sentence that says what to do. Over REST, use the column format (`inputs`): the row format
-    (`instances`) and server-side batching need one row per track in every output, but all tracks share the times.
-
-    Parameters
-    ----------
-    bundle
-        Bundle to write; its version is the served one. A bundle that was not pushed is served as version 1.
-    models
-        Folder of all models; created if missing.
-
-    Returns
-    -------
-    Path
-        Folder of the version.
+    minute of PCM at 44.1 kHz. A track that is too short or too long, or has samples that are not finite, is rejected
+    with INVALID_ARGUMENT and a sentence that says what to do.
 
     Raises
     ------
@@ -91,7 +62,7 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     target = models / bundle.name / str(bundle.manifest.get("version") or 1)
     if target.exists():
         raise FileExistsError(f"{target}: exists, and may be in use; push the bundle for a new version, or delete it")
-    signatures = _signatures(bundle)
+    signatures = _Served(bundle).signatures()
     # Servers only look for folders named by a whole number, so they ignore the staging folder.
     with temporary_folder(models) as staging:
         # Via another folder, because TensorFlow only accepts names in UTF-8.
@@ -102,24 +73,6 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
         target.parent.mkdir(exist_ok=True)
         staging.rename(target)
     return target
-
-
-def _signatures(bundle: Bundle) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    served = _Served(bundle)
-    pcm = tf.TensorSpec([None, None], tf.float32, name="pcm")
-    # serve_bytes calls this as a function as well, so the graphs are stored only once.
-    analyze = tf.function(served.analyze, input_signature=[pcm])
-
-    def analyze_file(audio: tf.Tensor) -> Tensors:
-        outputs: Tensors = analyze(served.decode(audio)[tf.newaxis])
-        return outputs
-
-    functions = {
-        "serving_default": analyze,
-        "serve_bytes": tf.function(analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
-        "transform": tf.function(served.transform, input_signature=[pcm]),
-    }
-    return {name: function.get_concrete_function() for name, function in functions.items()}
 
 
 class _Served:
@@ -138,7 +91,23 @@ class _Served:
         self._mapping = bundle.mappings.find()
         self._n_parameters = bundle.mappings.n_parameters
 
-    def analyze(self, pcm: tf.Tensor) -> Tensors:
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        pcm = tf.TensorSpec([None, None], tf.float32, name="pcm")
+        # serve_bytes calls this as a function as well, so the graphs are stored only once.
+        analyze = tf.function(self._analyze, input_signature=[pcm])
+
+        def analyze_file(audio: tf.Tensor) -> Tensors:
+            outputs: Tensors = analyze(self._decode(audio)[tf.newaxis])
+            return outputs
+
+        functions = {
+            "serving_default": analyze,
+            "serve_bytes": tf.function(analyze_file, input_signature=[tf.TensorSpec(None, tf.string, name="audio")]),
+            "transform": tf.function(self._transform, input_signature=[pcm]),
+        }
+        return {name: function.get_concrete_function() for name, function in functions.items()}
+
+    def _analyze(self, pcm: tf.Tensor) -> Tensors:
         pcm = self._checked(pcm, max(windows.frames for _, windows, _ in self._encoders))
         n_frames = _n_frames(self._params, tf.shape(pcm)[1])
         times = {info.name: _times(windows, n_frames) for info, windows, _ in self._encoders}
@@ -157,25 +126,18 @@ class _Served:
         spec = {
             "times": tf.TensorSpec([None], tf.float64),
             "parameters": tf.TensorSpec([None, self._n_parameters], tf.float32),
-            **{
-                output_name(kind, info.name): tf.TensorSpec([None, width], tf.float32)
-                for info, _, _ in self._encoders
-                for kind, width in _widths(info).items()
-            },
         }
+        labels = {}
+        for info, _, _ in self._encoders:
+            for kind, width in _widths(info).items():
+                spec[output_name(kind, info.name)] = tf.TensorSpec([None, width], tf.float32)
+            labels[output_name("times", info.name)] = times[info.name]
+            if info.genres:
+                labels[output_name("genre_names", info.name)] = tf.constant(info.genres)
         outputs = tf.map_fn(analyze_track, pcm, parallel_iterations=1, fn_output_signature=spec)
-        return {
-            **outputs,
-            "times": outputs["times"][0],
-            **{output_name("times", name): values for name, values in times.items()},
-            **{
-                output_name("genre_names", info.name): tf.constant(info.genres)
-                for info, _, _ in self._encoders
-                if info.genres
-            },
-        }
+        return {**outputs, "times": outputs["times"][0], **labels}
 
-    def decode(self, audio: tf.Tensor) -> tf.Tensor:
+    def _decode(self, audio: tf.Tensor) -> tf.Tensor:
         """Decode the bytes of one WAV file to mono PCM [shape=(n_samples,)]."""
         file = tf.reshape(_if(tf.size(audio) == 1, "Give the bytes of one file.", audio), [])
         rate = self._params.sample_rate_hz
@@ -185,7 +147,7 @@ class _Served:
         sentence = tf.strings.format(f"The file has {{}} Hz, and nothing is resampled here: {remedy}.", rate_hz)
         return tf.reduce_mean(_if(rate_hz == rate, sentence, channels), axis=1)
 
-    def transform(self, pcm: tf.Tensor) -> Tensors:
+    def _transform(self, pcm: tf.Tensor) -> Tensors:
         p = self._params
         mfcc = tf.map_fn(
             lambda track: mfcc_in_graph(self._frontend, p, track),
@@ -311,27 +273,12 @@ def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) 
 def parameters_in_graph(
     mapping: mappings.Mapping, encodings: Mapping[str, tuple[tf.Tensor, tf.Tensor]]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Compute `tfdeepviz.mapping.mappings.Mapping.parameters` as part of a graph.
-
-    Parameters
-    ----------
-    mapping
-        The mapping.
-    encodings
-        Times [shape=(n,), float64] and values [shape=(n, encoding_size)] of each encoder.
-
-    Returns
-    -------
-    times : tf.Tensor [shape=(n,), dtype=float64]
-    parameters : tf.Tensor [shape=(n, n_parameters), dtype=float64]
-        In [0, 1].
-    """
+    """Compute `Mapping.parameters` in float64 as part of a graph, from the times and values of each encoder."""
     parts = mapping.projection.parts
     given = [encodings[part.encoder] for part in parts]
     steps = tf.stack([_step_seconds(times) for times, _ in given])
     # The first, if several are equally fine.
-    finest = tf.cast(tf.where(steps <= tf.reduce_min(steps))[0, 0], tf.int32)
-    at = tf.switch_case(finest, [lambda times=times: tf.identity(times) for times, _ in given])
+    at = tf.switch_case(tf.argmin(steps, output_type=tf.int32), [lambda t=times: tf.identity(t) for times, _ in given])
     aligned = [
         _interpolate(times, _project(part.steps, values), at)
         for part, (times, values) in zip(parts, given, strict=True)
@@ -341,7 +288,7 @@ def parameters_in_graph(
 
 
 def _step_seconds(times: tf.Tensor) -> tf.Tensor:
-    """Like `tfdeepviz.mapping.mappings.Encodings.step_seconds`."""
+    """Like `Encodings.step_seconds`."""
     n = tf.size(times)
     mean = (times[-1] - times[0]) / tf.cast(tf.maximum(n - 1, 1), tf.float64)
     return tf.where(n > 1, tf.round(mean * 1e9), float("inf"))
@@ -355,15 +302,16 @@ def _project(steps: Sequence[Step], values: tf.Tensor) -> tf.Tensor:
     """Like `tfdeepviz.mapping.projections.project`."""
     x = tf.cast(values, tf.float64)
     for step in steps:
-        if isinstance(step, Select):
-            x = tf.gather(x, step.indices, axis=1)
-        elif isinstance(step, Scale):
-            x = x * _constant(step.gain) + _constant(step.offset)
-        elif isinstance(step, Affine):
-            x = tf.matmul(x, _constant(step.matrix)) + _constant(step.offset)
-        else:
-            distances = [tf.norm(x - _constant(centroid), axis=1) for centroid in step.centroids]
-            x = 1 / tf.maximum(_constant([step.floor]), tf.stack(distances, axis=1))
+        match step:
+            case Select(indices):
+                x = tf.gather(x, indices, axis=1)
+            case Scale(gain, offset):
+                x = x * _constant(gain) + _constant(offset)
+            case Affine(matrix, offset):
+                x = tf.matmul(x, _constant(matrix)) + _constant(offset)
+            case InverseDistance(centroids, floor):
+                distances = [tf.norm(x - _constant(centroid), axis=1) for centroid in centroids]
+                x = 1 / tf.maximum(_constant([floor]), tf.stack(distances, axis=1))
     return x
 
 

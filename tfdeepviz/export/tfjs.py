@@ -41,15 +41,8 @@ def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
 def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) -> dict[str, Any]:
     """Write an encoder's graph, which takes segments time first, and return the manifest's `inputs` and `outputs`.
 
-    Parameters
-    ----------
-    encoder
-        Model that maps unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding`
-        and, for a classifier, the probabilities `genres`.
-    out
-        Folder to create.
-    plan
-        Result of `plan_quantization`.
+    The encoder maps unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding` and,
+    for a classifier, the probabilities `genres`.
     """
     _, n_mfcc, segment_frames, _ = encoder.input_shape
 
@@ -70,14 +63,9 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
 
 @dataclass(frozen=True)
 class QuantizationPlan:
-    """Layers whose kernels are stored with fewer bits, and the resulting error.
+    """Layers whose kernels are stored as `float16` or `uint8`, by name; all others stay float32.
 
-    Attributes
-    ----------
-    dtypes
-        Maps a layer name to `float16` or `uint8`; everything else stays float32.
-    max_error
-        Largest absolute change of an encoding, on the segments used for planning.
+    `max_error` is the largest absolute change of an encoding, on the segments used for planning.
     """
 
     dtypes: dict[str, str]
@@ -93,10 +81,8 @@ def plan_quantization(
 
     Parameters
     ----------
-    encoder
-        Encoder, as `convert_encoder` takes it.
-    segments
-        Segments [shape=(n, n_mfcc, segment_frames, 1)] on which errors are measured.
+    segments : np.ndarray [shape=(n, n_mfcc, segment_frames, 1)]
+        Segments on which errors are measured.
     quantization
         One of `QUANTIZATIONS`; with `uint8`, kernels that are too sensitive for it may still become float16.
     allowed

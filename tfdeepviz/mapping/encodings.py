@@ -18,7 +18,6 @@ from tfdeepviz.models.run import Run
 #: Frames per batch: 256 of the paper's segments, or the same amount of shorter windows.
 _FRAMES_AT_ONCE = 24_576
 
-
 #: Maps unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, if a classifier
 #: provides them, the probabilities `genres` [shape=(n, n_genres)].
 Encode = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[np.float32]]]
@@ -36,17 +35,7 @@ def keras_encode(encoder: keras.Model) -> Encode:
 
 
 def encode_track(encode: Encode, rows: npt.NDArray[np.float32], windows: Windows) -> Encodings:
-    """Encode every complete window of a track.
-
-    Parameters
-    ----------
-    encode
-        The encoder.
-    rows : np.ndarray [shape=(n_frames, width)]
-        Features of the track; at least one window.
-    windows
-        Windows of the encoder.
-    """
+    """Encode every complete window of a track's features [shape=(n_frames, width)], at least one."""
     cut = windows.cut(rows)
     batches = np.array_split(cut, -(-len(cut) * windows.frames // _FRAMES_AT_ONCE))
     outputs = [encode(batch) for batch in batches]
@@ -68,10 +57,6 @@ def encode_run(
 
     Parameters
     ----------
-    run, dataset
-        A finished run, and a dataset with the same features.
-    split
-        Split of the dataset.
     layer
         Encoding layer of a classifier; by default the preset's.
     hop_seconds
@@ -89,7 +74,7 @@ def encode_run(
     Raises
     ------
     FormatError
-        If the run is not finished, or the dataset has other features or contains only selected segments.
+        If the run is not finished, or the dataset has other features or holds only selected segments.
     """
     run.check_features(dataset)
     if dataset.recipe.segments_per_track is not None:

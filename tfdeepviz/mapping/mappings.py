@@ -33,7 +33,7 @@ class Encodings:
         Seconds, strictly increasing.
     values : np.ndarray [shape=(n, encoding_size)]
     loudness : np.ndarray [shape=(n,)], optional
-        Loudness of each encoding's window, in any unit. Used for fitting mappings, not for applying them.
+        Loudness of each encoding's window, in any unit; used only for fitting mappings.
     genres : np.ndarray [shape=(n, n_genres)], optional
         A classifier's probabilities; mappings ignore them.
 
@@ -55,7 +55,7 @@ class Encodings:
                 f"times of shape {times.shape} and values of shape {values.shape}: one for each, at least one"
             )
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise InputError("the times of encodings have to be finite and to rise")
+            raise InputError("times of encodings must be finite and must rise")
         if self.loudness is not None and (self.loudness.shape != times.shape or not np.isfinite(self.loudness).all()):
             raise InputError(f"loudness of shape {self.loudness.shape}: a finite number for each encoding is expected")
         if not np.isfinite(values).all():
@@ -82,7 +82,7 @@ class Part(Struct, frozen=True, omit_defaults=True):
 
 
 class Projection(Struct, frozen=True):
-    """Map from the encodings of all its encoders to unscaled parameters, and the scalings fitted to those."""
+    """Map from the encodings of all its encoders to unscaled parameters, and the scalings fitted to them."""
 
     name: str
     parts: Annotated[tuple[Part, ...], Meta(min_length=1, max_length=16)]
@@ -95,16 +95,14 @@ class Projection(Struct, frozen=True):
             ("scalings: a mode and method", [(scaling.mode, scaling.method) for scaling in self.scalings]),
         ):
             if len(set(keys)) < len(keys):
-                raise InputError(f"{what} is there twice")
+                raise InputError(f"{what} occurs twice")
 
     def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Project a track, on the time axis of the encoder with the smallest step (the first one in case of ties).
 
         Returns
         -------
-        times : np.ndarray [shape=(n,)]
-            Times of that encoder, in seconds.
-        y : np.ndarray [shape=(n, n_parameters)]
+        times, y : np.ndarray [shape=(n,)], [shape=(n, n_parameters)]
             The concatenated parts; those of the other encoders are interpolated linearly.
 
         Raises
@@ -152,13 +150,9 @@ class Mapping:
         """Name of the mapping."""
         return MappingKey(self.projection.name, self.scaling.mode, self.scaling.method)
 
-    def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
-        """Project a track; see `Projection.rows`."""
-        return self.projection.rows(encodings)
-
     def parameters(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Return a track's times [shape=(n,)] and unsmoothed parameters [shape=(n, n_parameters)] in [0, 1]."""
-        times, y = self.rows(encodings)
+        times, y = self.projection.rows(encodings)
         return times, self.scaling.for_track(y, self.projection.moving(encodings)).apply(y)
 
 
@@ -178,20 +172,9 @@ class _File(Struct):
 
 @dataclass(frozen=True)
 class Mappings:
-    """All mappings that a bundle offers.
+    """All mappings that a bundle offers, each of `n_parameters`, with the default motion settings of players.
 
-    Attributes
-    ----------
-    n_parameters
-        Number of parameters of every mapping.
-    default
-        Mapping used unless another one is requested.
-    time
-        Default motion settings of players.
-    projections
-        Projections, with their scalings.
-    left_out
-        After fitting: why the encodings do not allow a projection, by its name. Not stored.
+    After fitting, `left_out` says why the encodings do not allow a projection, by its name; it is not stored.
     """
 
     n_parameters: int
@@ -255,7 +238,7 @@ class Mappings:
             )
             mappings = cls(file.n_parameters, key, file.time, projections)
             if len({projection.name for projection in projections}) < len(projections):
-                raise InputError("projections: a name is there twice")
+                raise InputError("projections: a name occurs twice")
             if key not in mappings.offers:
                 raise InputError(f"default: {key} is not among the projections")
         except InputError as error:
@@ -302,11 +285,9 @@ def fit_mappings(
     projections
         Projections to try; those that an encoder does not allow are omitted, see `Mappings.left_out`.
     default
-        Projection, mode and method. None uses the first possible projection, with standard scaling of each feature.
-    time
-        Motion settings; None uses the defaults of `TimeSettings`.
-    seed
-        See `fit_projection`.
+        Projection, mode and method; by default the first possible projection, with standard scaling of each feature.
+    time, seed
+        Motion settings, by default those of `TimeSettings`; see `fit_projection`.
 
     Raises
     ------
@@ -326,16 +307,11 @@ def fit_mappings(
     if len(set(n_tracks.values())) != 1 or not min(n_tracks.values()):
         raise InputError(f"encodings of {n_tracks} tracks: the same tracks are expected for all encoders")
     tracks = [dict(zip(encodings, track, strict=True)) for track in zip(*encodings.values(), strict=True)]
-    rows = {name: np.concatenate([track[name].values for track in tracks]) for name in encodings}
-    loudness = {name: _loudness([track[name] for track in tracks]) for name in encodings}
 
     fitted, left_out = [], {}
     for name in projections:
         try:
-            parts = tuple(
-                _fit_part(name, encoder, rows[encoder], counts[encoder], seed, loudness[encoder])
-                for encoder in encodings
-            )
+            parts = tuple(_fit_part(name, encoder, one, counts[encoder], seed) for encoder, one in encodings.items())
         except ProjectionError as error:
             left_out[name] = str(error)
             continue
@@ -343,35 +319,22 @@ def fit_mappings(
         y = np.concatenate([projection.rows(track)[1] for track in tracks])
         scalings = (Scaling.fit(y, mode=mode, method=method) for mode in SCALING_MODES for method in SCALING_METHODS)
         fitted.append(replace(projection, scalings=tuple(scalings)))
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
     if not fitted:
-        raise ProjectionError(f"no projection is possible. {_reasons(left_out)}")
-
+        raise ProjectionError(f"no projection is possible. {reasons}")
     default = default or (fitted[0].name, "features", "standard")
     mappings = Mappings(sum(counts.values()), MappingKey(*default), time or TimeSettings(), tuple(fitted), left_out)
     if mappings.default not in mappings.offers:
-        raise ProjectionError(f"default={mappings.default} is not among the mappings. {_reasons(left_out)}")
+        raise ProjectionError(f"default={mappings.default} is not among the mappings. {reasons}")
     return mappings
 
 
-def _loudness(tracks: Sequence[Encodings]) -> npt.NDArray[np.floating[Any]] | None:
+def _fit_part(name: str, encoder: str, tracks: Sequence[Encodings], n_parameters: int, seed: int) -> Part:
+    rows = np.concatenate([track.values for track in tracks])
     known = [track.loudness for track in tracks if track.loudness is not None]
-    return np.concatenate(known) if len(known) == len(tracks) else None
-
-
-def _fit_part(
-    name: str,
-    encoder: str,
-    rows: npt.NDArray[Any],
-    n_parameters: int,
-    seed: int,
-    loudness: npt.NDArray[np.floating[Any]] | None,
-) -> Part:
+    loudness = np.concatenate(known) if len(known) == len(tracks) else None
     try:
         steps = fit_projection(name, rows, n_parameters=n_parameters, seed=seed, loudness=loudness)
     except ProjectionError as error:
         raise ProjectionError(f"{encoder}: {error}") from error
     return Part(encoder, steps, rows.shape[1])
-
-
-def _reasons(left_out: dict[str, str]) -> str:
-    return "; ".join(f"{name}: {reason}" for name, reason in left_out.items())

@@ -34,8 +34,6 @@ class Onsets:
 
     Attributes
     ----------
-    first_seconds, step_seconds
-        Time of the first row, and time between rows.
     values : np.ndarray [shape=(n, 2)]
         Rise of the bands in dB, at least 0, and loudness in dBFS.
     """
@@ -49,21 +47,14 @@ class Onsets:
         """Analyse a track.
 
         The rise is each band's gain over 30 ms, averaged over the bands; losses count as 0 (spectral flux: Bello et al.
-        2005, section III.A.2).
+        2005, section III.A.2). There is one row per frame that is followed by another one 30 ms later.
 
         Parameters
         ----------
-        mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
-            MFCCs of the whole track.
-        pcm : np.ndarray [shape=(n_samples,)]
-            The track itself, mono.
+        mfcc, pcm : np.ndarray [shape=(n_frames, n_mfcc)], [shape=(n_samples,)]
+            MFCCs of the whole track, and the track itself, mono.
         params
             Audio parameters of both.
-
-        Returns
-        -------
-        Onsets
-            One row per frame that is followed by another one 30 ms later.
         """
         n_rise = max(1, math.floor(_RISE_SECONDS / params.frame_seconds + 0.5))
         k, band = np.arange(params.n_mfcc), np.arange(_N_BANDS)[:, None]
@@ -79,14 +70,7 @@ class Onsets:
         return cls(n_rise * params.frame_seconds / 2, params.frame_seconds, np.stack([rises, loudness], axis=1))
 
     def motion(self, n_ticks: int, tick_seconds: float) -> tuple[Floats, Floats]:
-        """Follow the track from onset to onset.
-
-        Parameters
-        ----------
-        n_ticks
-            Number of ticks; the first is at the start of the track.
-        tick_seconds
-            Time between ticks.
+        """Follow the track from onset to onset, tick by tick from its start.
 
         Returns
         -------

@@ -143,8 +143,6 @@ def fit_projection(
     encodings : [shape=(n, encoding_size)]
         Encodings of the training split. If they exceed 50,000 rows or 2**24 numbers, a sample of that size is drawn
         with the seed, and the remaining rows are ignored.
-    n_parameters
-        Size of the result.
     seed
         Seed of the order, the sample and the clusters.
     loudness : [shape=(n,)]

@@ -61,21 +61,9 @@ class TimeSettings(Struct, frozen=True):
 def interpolate(
     times: npt.ArrayLike, rows: npt.ArrayLike, at: npt.ArrayLike, *, interpolation: str = "linear"
 ) -> Floats:
-    """Interpolate rows at other times; the first and last rows hold beyond the ends.
+    """Interpolate rows [shape=(n, k)] at increasing times [shape=(n,)] to rows [shape=(m, k)] at others [shape=(m,)].
 
-    Parameters
-    ----------
-    times : [shape=(n,)]
-        Seconds, increasing.
-    rows : [shape=(n, k)]
-    at : [shape=(m,)]
-        Seconds.
-    interpolation
-        `linear` or `hold`.
-
-    Returns
-    -------
-    np.ndarray [shape=(m, k)]
+    The first and last rows hold beyond the ends.
 
     Raises
     ------
@@ -115,24 +103,19 @@ def play(
 
     Parameters
     ----------
-    times : [shape=(n,)]
-        Times of the rows, in seconds.
-    rows : [shape=(n, n_parameters)]
+    times, rows : [shape=(n,)], [shape=(n, n_parameters)]
         Scaled parameters.
     duration_seconds
         Duration of the track. With a look-ahead, times beyond its start or end show the start or end.
     frames_per_second
         Frame i is shown at i / frames_per_second.
-    settings
-        Interpolation, smoothing and look-ahead.
     onsets
         Onsets of the track. If given, averages run in musical time, as in the web app; otherwise in seconds.
 
     Returns
     -------
-    frame_times : np.ndarray [shape=(n_frames,)]
-        Seconds; all before the end of the track.
-    parameters : np.ndarray [shape=(n_frames, n_parameters)]
+    frame_times, parameters : np.ndarray [shape=(n_frames,)], [shape=(n_frames, n_parameters)]
+        All frames before the end of the track.
 
     Raises
     ------
@@ -140,13 +123,10 @@ def play(
         If the duration or the frame rate is not positive, or there are no rows.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):
-        raise InputError(f"{duration_seconds} s at {frames_per_second} frames a second: both have to be positive")
+        raise InputError(f"{duration_seconds} s at {frames_per_second} frames per second: both have to be positive")
     ticks = np.arange(int(duration_seconds / settings.tick_seconds + _ROUNDING) + 1) * settings.tick_seconds
     at_ticks = interpolate(times, rows, ticks, interpolation=settings.interpolation)
-    if onsets is None:
-        rates = np.full(len(ticks), REST_RATE)
-    else:
-        rates, _ = onsets.motion(len(ticks), settings.tick_seconds)
+    rates = onsets.motion(len(ticks), settings.tick_seconds)[0] if onsets else np.full(len(ticks), REST_RATE)
     averages = smooth(at_ticks, step_seconds=rates[:-1] * settings.tick_seconds, settings=settings)
 
     frame_times = np.arange(math.ceil(duration_seconds * frames_per_second - _ROUNDING)) / frames_per_second
