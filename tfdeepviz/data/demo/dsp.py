@@ -16,7 +16,7 @@ from numpy.random import Generator as Rng
 from scipy import ndimage, signal
 
 Signal = npt.NDArray[np.float64]
-FilterKind = Literal["lowpass", "highpass", "bandpass", "peak", "highshelf", "lowshelf"]
+FilterKind = Literal["lowpass", "highpass", "bandpass", "highshelf", "lowshelf"]
 
 SAMPLE_RATE_HZ = 44_100
 NYQUIST_HZ = SAMPLE_RATE_HZ / 2
@@ -194,21 +194,14 @@ def biquad(kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: flo
         else:
             b = (alpha, 0.0, -alpha)
     else:
+        # A low shelf is a high shelf mirrored at a quarter of the sample rate: the cosine's sign flips.
+        sign = 1.0 if kind == "highshelf" else -1.0
+        cos *= sign
         amplitude = 10 ** (gain_db / 40)
-        if kind == "peak":
-            b = (1 + alpha * amplitude, -2 * cos, 1 - alpha * amplitude)
-            a = (1 + alpha / amplitude, -2 * cos, 1 - alpha / amplitude)
-        else:
-            # A low shelf is a high shelf mirrored at a quarter of the sample rate: the cosine's sign flips.
-            c = cos if kind == "highshelf" else -cos
-            s = 1.0 if kind == "highshelf" else -1.0
-            up, down, root = amplitude + 1, amplitude - 1, 2 * math.sqrt(amplitude) * alpha
-            b = (
-                amplitude * (up + down * c + root),
-                -2 * s * amplitude * (down + up * c),
-                amplitude * (up + down * c - root),
-            )
-            a = (up - down * c + root, 2 * s * (down - up * c), up - down * c - root)
+        up, down, root = amplitude + 1, amplitude - 1, 2 * math.sqrt(amplitude) * alpha
+        middle = -2 * sign * amplitude * (down + up * cos)
+        b = (amplitude * (up + down * cos + root), middle, amplitude * (up + down * cos - root))
+        a = (up - down * cos + root, 2 * sign * (down - up * cos), up - down * cos - root)
     return np.array(b) / a[0], np.array(a) / a[0]
 
 

@@ -38,7 +38,7 @@ def begin(artist: Artist, rng: Rng, duration_seconds: float) -> Sketch:
     """Draw tempo, form and key of a track, and assemble its band."""
     genre = genre_table(artist.genre)
     style = tuple(genre["styles"])[artist.variant % len(genre["styles"])]
-    table = _settle(_overlay(genre, genre["styles"][style]), artist)
+    table = settle(overlay(genre, genre["styles"][style]), artist)
     if "tempo" in table:  # an artist's tracks differ by a few per cent
         slowest, fastest = table["tempo"]
         tempo = between(slowest, fastest, artist.tempo) * rng.uniform(0.965, 1.035)
@@ -81,7 +81,7 @@ def _assemble(table: Table, meter: Meter, sections: Sequence[Section]) -> dict[s
 
 def _entry(table: Table, name: str) -> Table:
     entry = dict(table[name])
-    return dict(_overlay(table[entry.pop("like")], entry)) if "like" in entry else entry
+    return dict(overlay(table[entry.pop("like")], entry)) if "like" in entry else entry
 
 
 def _curve(values: Table, meter: Meter, sections: Sequence[Section]) -> Curve:
@@ -94,14 +94,14 @@ def _curve(values: Table, meter: Meter, sections: Sequence[Section]) -> Curve:
     return tuple(points)
 
 
-def _overlay(base: Any, over: Any) -> Any:
-    """`over`; where both are tables, a table of both."""
+def overlay(base: Any, over: Any) -> Any:
+    """Replace `base` by `over`; tables are merged."""
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
-    return base | {key: _overlay(base.get(key), value) for key, value in over.items()}
+    return base | {key: overlay(base.get(key), value) for key, value in over.items()}
 
 
-def _settle(value: Any, artist: Artist) -> Any:
+def settle(value: Any, artist: Artist) -> Any:
     """Copy of a value in which everything is decided for an artist."""
     match value:
         case {"artist": habits}:
@@ -109,11 +109,11 @@ def _settle(value: Any, artist: Artist) -> Any:
             return between(low, high, getattr(artist, habit))
         case {"choice": choices}:
             ((number, options),) = choices.items()
-            return _settle(artist.choose(int(number), options), artist)
+            return settle(artist.choose(int(number), options), artist)
         case {"sum": terms}:
-            return sum(_settle(term, artist) for term in terms)
+            return sum(settle(term, artist) for term in terms)
         case dict():
-            return {key: _settle(item, artist) for key, item in value.items()}
+            return {key: settle(item, artist) for key, item in value.items()}
         case list():
-            return [_settle(item, artist) for item in value]
+            return [settle(item, artist) for item in value]
     return value
