@@ -3,7 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow  # numba compiles anew what librosa imports
 def test_librosa_can_be_used_where_numba_can_keep_nothing() -> None:
     # As in a read-only container without HOME.
     code = (

@@ -87,7 +87,11 @@ def assert_same(one: Path, several: Path) -> None:
     ("distribute", "environment"),
     [
         ("mirrored", {"KERAS_BACKEND": "tensorflow"}),
-        ("data-parallel", {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}),
+        pytest.param(
+            "data-parallel",
+            {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_losses_equal_those_of_one_device(

@@ -220,6 +220,13 @@ def test_a_training_that_diverges_stops_and_keeps_what_was_good(
     assert spoil.n_steps > 1
     assert spoil.steps == (1 if what == "loss" else spoil.n_steps)
     assert [row["epoch"] for row in Run.load(tmp_path / "run").history()] == [1]
+
+
+def test_a_training_that_diverged_can_end_with_its_good_epochs(
+    dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(DivergedError):
+        train(TINY, dataset, tmp_path / "run", seed=3, progress=_Spoil(patch, "val_loss", epoch=2))
     ended = train(replace(TINY, epochs=1), dataset, tmp_path / "run", seed=3)
     assert ended.is_finished
     assert np.isfinite(ended.metrics()["test"]["mse"])
@@ -263,7 +270,7 @@ from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.tasks import AutoencoderTask
 from tfdeepviz.models.training import EpochProgress, train
 
-preset, dataset, out, killed_in = sys.argv[1:]
+preset, dataset, killed_in, *outs = sys.argv[1:]
 
 class Kill(EpochProgress):
     epoch = steps = 0
@@ -275,23 +282,23 @@ class Kill(EpochProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 dataset = PreparedDataset.load(Path(dataset))
-train(load_preset(preset), dataset, Path(out), seed=3, deterministic=True, progress=Kill())
+for out in outs:
+    train(load_preset(preset), dataset, Path(out), seed=3, deterministic=True, progress=Kill())
 """
 
 
 def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(dataset: PreparedDataset, tmp_path: Path) -> None:
-    """To the bit, with determinism on; each run in processes of its own."""
+    """To the bit, with determinism on."""
     preset = tmp_path / "tiny.json"
     preset.write_text(json.dumps(TINY.to_dict()))
 
-    def run(name: str, killed_in: int) -> int:
-        arguments = map(str, (preset, dataset.path, tmp_path / name, killed_in))
+    def run(killed_in: int, *names: str) -> int:
+        arguments = map(str, (preset, dataset.path, killed_in, *(tmp_path / name for name in names)))
         return subprocess.run([sys.executable, "-c", _TRAIN, *arguments], check=False).returncode
 
-    assert run("whole", 0) == 0
-    assert run("killed", 2) == -signal.SIGKILL
+    assert run(2, "killed") == -signal.SIGKILL
     assert len(Run.load(tmp_path / "killed").history()) == 1
-    assert run("killed", 0) == 0
+    assert run(0, "killed", "whole") == 0
     whole, killed = (Run.load(tmp_path / name) for name in ("whole", "killed"))
     for mine, theirs in zip(killed.load_model().get_weights(), whole.load_model().get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
