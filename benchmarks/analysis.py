@@ -16,8 +16,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from tfdeepviz.data.decode import decode_file
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor

@@ -7,13 +7,10 @@ needed; on a CPU the pipeline also takes its share of the cores that train, whic
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf

@@ -27,8 +27,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import librosa
 import numpy as np
 import numpy.typing as npt
