@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 
 class TfdeepvizError(Exception):
     """An error that the user can fix; the message says what is wrong and what to do.
@@ -18,9 +16,3 @@ class InputError(TfdeepvizError, ValueError):
 
 class DivergedError(TfdeepvizError, ArithmeticError):
     """The training loss is no longer finite; the message says what to change."""
-
-
-def check_choice(name: str, value: object, offers: Collection[str]) -> None:
-    """Raise InputError unless a value is among `offers`."""
-    if value not in offers:
-        raise InputError(f"{name}={value!r}: choose one of {', '.join(offers)}")

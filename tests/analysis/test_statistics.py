@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfdeepviz.analysis.statistics import Statistics, elbow, explained_variance, map_rows, sample
+from tfdeepviz.analysis.statistics import Statistics, elbow, explained_variance, map_rows
+from tfdeepviz.mapping.projections import sample
 
 
 def blobs(n: int, size: int = 6, *, seed: int = 0) -> npt.NDArray[np.float32]:

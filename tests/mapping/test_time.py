@@ -146,10 +146,11 @@ def test_settings_are_read_as_written() -> None:
     ("changes", "message"),
     [
         ({"interpolation": "cubic"}, "interpolation='cubic': choose one of linear, hold"),
-        ({"attack": -0.1}, "attack=-0.1: give a number from 0 to 1"),
-        ({"release": float("nan")}, "release=nan: give a number"),
-        ({"tick_seconds": 0}, "tick_seconds=0.*: give a number from 0.001"),
-        ({"look_ahead_seconds": 11}, "look_ahead_seconds=11.*: give a number from -10 to 10"),
+        ({"attack": -0.1}, "attack.*: expected `float` >= 0.0"),
+        ({"release": float("nan")}, "release.*: expected `float` >= 0.0"),
+        ({"release": "0.5"}, "release.*: expected `float`"),
+        ({"tick_seconds": 0}, "tick_seconds.*: expected `float` >= 0.001"),
+        ({"look_ahead_seconds": 11}, "look_ahead_seconds.*: expected `float` <= 10.0"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -157,8 +158,3 @@ def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) 
         TimeSettings(**changes)
     with pytest.raises(FormatError, match=rf"^mappings.json: {message}"):
         convert(changes, TimeSettings, "mappings.json")
-
-
-def test_texts_for_numbers_are_refused() -> None:
-    with pytest.raises(FormatError, match=r"^time: release: expected `float`, got"):
-        convert({"release": "0.5"}, TimeSettings, "time")

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz import __version__
-from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows, sample
+from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, MappingKey, fit_mappings
-from tfdeepviz.mapping.projections import PROJECTIONS, warning_for
+from tfdeepviz.mapping.projections import PROJECTIONS, sample, warning_for
 from tfdeepviz.models.run import Run
 from tfdeepviz.reports.analysis import (
     ENCODINGS,

@@ -16,7 +16,7 @@ from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, Sound, load_librosa
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.mapping.encodings import encode_track
-from tfdeepviz.mapping.mappings import Mapping, MappingKey
+from tfdeepviz.mapping.mappings import Mapping
 from tfdeepviz.mapping.scaling import N_PARAMETERS, Scaling
 from tfdeepviz.mapping.time import TimeSettings
 
@@ -41,17 +41,7 @@ Kind = Literal["bundle", "original", "baseline"]
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver, which makes one line of the table.
-
-    Attributes
-    ----------
-    name
-        Unique name.
-    note
-        Settings worth knowing.
-    kind
-        `bundle`, `original` for the original's settings, or `baseline`.
-    """
+    """A driver, which makes one line of the table: its unique name, settings worth knowing, and what it is."""
 
     name: str
     note: str
@@ -76,59 +66,43 @@ class Source(Protocol):
 
 
 class BundleSource:
-    """The mappings of a bundle, and the original's settings if it has an encoder like the original's.
+    """The default mapping of a bundle or all of them, and the original's settings if it has an encoder like that.
 
-    Parameters
-    ----------
-    bundle
-        Bundle to play. Its encoders run once per track, whatever the number of mappings.
-    name
-        Name of the bundle in the table.
-    all_mappings
-        Offer all mappings, not only the default one.
+    The encoders run once per track, whatever the number of mappings. `name` is that of the bundle in the table.
     """
 
     def __init__(self, bundle: Bundle, *, name: str, all_mappings: bool = False) -> None:
         mappings = bundle.mappings
         self._extractor = Extractor(bundle)
         self._time = mappings.time
-        offers = mappings.offers if all_mappings else {mappings.default: mappings.offers[mappings.default]}
-        self._mappings = list(offers.values())
+        self._mappings = list(mappings.offers.values()) if all_mappings else [mappings.find()]
         encoders = ", ".join(
             f"{info.name}: {info.window_seconds:.2f} s every {info.step_seconds:.2f} s" for info in bundle.encoders
         )
-        moving = f"{mappings.time.interpolation} interpolation, {_smoothing(mappings.time)}"
+        note = f"{encoders}; {mappings.time.interpolation} interpolation, {_smoothing(mappings.time)}"
         self.drivers = [
-            Driver(
-                f"{name}: {offer}",
-                f"{'default mapping; ' if offer == mappings.default else ''}{encoders}; {moving}",
-                "bundle",
-            )
-            for offer in offers
+            Driver(f"{name}: {key}", f"{'default mapping; ' if key == mappings.default else ''}{note}", "bundle")
+            for key in (mapping.key for mapping in self._mappings)
         ]
-        self._original = _original_mapping(mappings.offers) if _is_like_the_original(bundle) else None
+        self._original = _original_mapping(bundle)
         if self._original is not None:
-            offer = MappingKey(
-                self._original.projection.name, self._original.scaling.mode, self._original.scaling.method
-            )
-            note = f"{offer}, an encoding every 0.96 s, linear interpolation, slider 0.5"
+            note = f"{self._original.key}, an encoding every 0.96 s, linear interpolation, slider 0.5"
             self.drivers.append(Driver(f"{name}: the original's settings", note, "original"))
 
     def play(self, sound: Sound) -> Iterator[Floats]:
         """See `Source.play`."""
         params = self._extractor.bundle.params
         analysis = self._extractor.analyze(sound.at(params.sample_rate_hz))
-        for _, mappings in groupby(self._mappings, key=lambda mapping: mapping.projection.name):
+        for _, mappings in groupby(self._mappings, key=lambda mapping: mapping.key.projection):
             # These share their times, so all of them can be played as quickly as one.
             times, parameters = zip(*(mapping.parameters(analysis.encodings) for mapping in mappings), strict=True)
             played = sound.play(times[0], np.hstack(parameters), self._time, analysis.onsets)
             yield from np.hsplit(played, len(parameters))
         if self._original is not None:
+            encoders = self._extractor.encoders
             sparse = {
                 info.name: encode_track(
-                    self._extractor.encoders[info.name],
-                    analysis.mfcc,
-                    info.windows(params, hop_seconds=_ORIGINAL_SECONDS),
+                    encoders[info.name], analysis.mfcc, info.windows(params, hop_seconds=_ORIGINAL_SECONDS)
                 )
                 for info in self._extractor.bundle.encoders
             }
@@ -148,12 +122,13 @@ def bundle_sources(bundles: Sequence[Bundle], *, all_mappings: bool = False) -> 
     ]
 
 
-def _is_like_the_original(bundle: Bundle) -> bool:
-    return any(abs(info.window_seconds - _ORIGINAL_SECONDS) < _ORIGINAL_TOLERANCE_SECONDS for info in bundle.encoders)
-
-
-def _original_mapping(offers: dict[MappingKey, Mapping]) -> Mapping | None:
-    standard = {offer.projection: mapping for offer, mapping in offers.items() if offer[1:] == ("features", "standard")}
+def _original_mapping(bundle: Bundle) -> Mapping | None:
+    """Return the mapping that comes closest to the original's, if an encoder sees as much as the original's."""
+    seen = [abs(info.window_seconds - _ORIGINAL_SECONDS) for info in bundle.encoders]
+    if min(seen) >= _ORIGINAL_TOLERANCE_SECONDS:
+        return None
+    offers = bundle.mappings.offers.values()
+    standard = {one.key.projection: one for one in offers if one.key[1:] == ("features", "standard")}
     return standard.get("raw", next(iter(standard.values()), None))
 
 
@@ -172,20 +147,9 @@ def _smoothing(time: TimeSettings) -> str:
 
 
 def band_levels(pcm: Pcm, bands_hz: Sequence[tuple[float, float]], *, floor_db: float) -> Floats:
-    """Measure the levels of bands in dB, every 10 ms.
+    """Measure the levels of bands in dB [shape=(n_rows, n_bands)] of sound at `RATE_HZ`, every 10 ms.
 
-    Parameters
-    ----------
-    pcm : [shape=(n_samples,)]
-        Sound at `RATE_HZ`.
-    bands_hz
-        Lower (inclusive) and upper (exclusive) end of each band.
-    floor_db
-        Lowest level; anything quieter is raised to it.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_rows, n_bands)]
+    The upper end of a band does not belong to it. Anything quieter than `floor_db` is raised to it.
     """
     librosa = load_librosa()
     power = np.square(np.abs(librosa.stft(pcm, n_fft=_N_FFT, hop_length=_HOP)))
@@ -239,15 +203,7 @@ class BaselineSource:
 
     @classmethod
     def fit(cls, sounds: Iterable[Sound], *, floor_db: float) -> BaselineSource:
-        """Fit the scaling.
-
-        Parameters
-        ----------
-        sounds
-            Sounds of the training split, at least one; they are read one at a time.
-        floor_db
-            Lowest level; anything quieter is raised to it.
-        """
+        """Fit the scaling to sounds of the training split, at least one, which are read one at a time."""
         rows = [_features(sound, floor_db).astype(np.float32) for sound in sounds]
         return cls(Scaling.fit(np.concatenate(rows), mode="features", method="standard"), floor_db)
 

@@ -43,14 +43,8 @@ Frames = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Heard:
-    """Features of a clip that a picture can follow.
-
-    Attributes
-    ----------
-    onset : np.ndarray [shape=(n_frames,)]
-        Onset strength: how much the sound rises from the previous frame to this one.
-    loudness_db : np.ndarray [shape=(n_seconds,)]
-        RMS of each whole second, in dB of full scale.
+    """What a picture can follow: the onset strength of each frame (how much the sound rises from the previous one to
+    it), and the RMS of each whole second in dB of full scale.
     """
 
     onset: Floats
@@ -63,28 +57,21 @@ class Followed:
 
     Attributes
     ----------
-    onset
-        Spearman correlation of the change from frame to frame with the onset strength, at the best lag within 133 ms.
-    z
-        Its distance from chance; see `quality.Responsiveness`.
-    lag_seconds
-        Delay of the picture.
+    onset, lag_seconds, z
+        Spearman correlation of the change from frame to frame with the onset strength, at the best lag within 133 ms;
+        see `quality.Responsiveness`.
     energy
         Spearman correlation of one-second means of the change with the loudness of the same seconds.
     stillness
         Change in silence divided by the median change in music; 0 for a picture that stands still.
-    visibility
-        How much more than usual the picture changes at strong onsets, in just noticeable differences (CIEDE2000).
-    visibility_ratio
-        The change there, divided by the usual change.
+    visibility, visibility_ratio
+        How much more than usual the picture changes at strong onsets, in just noticeable differences (CIEDE2000); the
+        change there, divided by the usual one.
     flashes
         Largest number within any second, in any cell of the picture; WCAG allows three.
-    change
-        Mean change of colour from frame to frame, in 8-bit steps.
-    luma
-        Mean brightness, 0 to 255.
-    flow
-        Mean length of the optical flow from frame to frame, in thousandths of the picture's width.
+    change, luma, flow
+        Mean change of colour from frame to frame, in 8-bit steps; mean brightness, 0 to 255; mean length of the optical
+        flow from frame to frame, in thousandths of the picture's width.
     """
 
     onset: float
@@ -102,13 +89,9 @@ class Followed:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a picture follows several clips.
+    """Mean over several clips and 95 % bootstrap interval over artists, by the name of each field of `Followed`.
 
-    Attributes
-    ----------
-    means, intervals
-        Mean over the clips and 95 % bootstrap interval over artists, by the name of each field of `Followed`. For the
-        lag it is the median, for flashes the largest number in any clip; neither has an interval.
+    For the lag it is the median, for flashes the largest number in any clip; neither has an interval.
     """
 
     means: dict[str, float]
@@ -116,15 +99,7 @@ class Summary:
 
 
 def hear(pcm: npt.ArrayLike, n_frames: int) -> Heard:
-    """Measure the sound of a clip.
-
-    Parameters
-    ----------
-    pcm : [shape=(n_samples,)]
-        Mono sound at `RATE_HZ`.
-    n_frames
-        Number of frames drawn, the first one at the start of the clip.
-    """
+    """Measure the mono sound of a clip at `RATE_HZ`, to which `n_frames` are drawn, the first one at its start."""
     samples = np.asarray(pcm, np.float32)
     hop = RATE_HZ // FRAMES_PER_SECOND
     # Padded, so that a frame at the very end has an onset strength, too.
@@ -144,8 +119,6 @@ def measure(music: Frames, silence: Frames, heard: Heard) -> Followed:
         Frames in sRGB at `FRAMES_PER_SECOND`, drawn to the clip.
     silence : np.ndarray [shape=(n, height, width, 3)]
         The frames that follow, drawn to digital silence. The first `REST_SECONDS` do not count.
-    heard
-        Features of the clip.
 
     Raises
     ------
@@ -186,13 +159,9 @@ def changes(frames: Frames) -> Floats:
 def energy(change: Floats, loudness_db: Floats) -> float:
     """Spearman correlation of one-second means of `changes` with loudness; 0 if either of them never changes."""
     frame = np.arange(1, len(change) + 1)  # the frame that each change leads to
-    means = np.array(
-        [
-            change[frame // FRAMES_PER_SECOND == second].mean()
-            for second in range((len(change) + 1) // FRAMES_PER_SECOND)
-        ]
-    )[: len(loudness_db)]
-    loudness = loudness_db[: len(means)]
+    n_seconds = min((len(change) + 1) // FRAMES_PER_SECOND, len(loudness_db))
+    means = np.array([change[frame // FRAMES_PER_SECOND == second].mean() for second in range(n_seconds)])
+    loudness = loudness_db[:n_seconds]
     if len(means) < 3 or means.std() < _CONSTANT or loudness.std() < _CONSTANT:
         return 0.0
     return float(spearmanr(means, loudness).statistic)
@@ -247,7 +216,8 @@ def flashes(frames: Frames) -> int:
     A general flash is a rise of relative luminance by a tenth after a fall by as much. A red flash is the same for the
     excess of red over green plus blue, by 20 / 320, where red makes up four fifths of all three.
     """
-    linear = _linear(frames)
+    encoded = np.arange(256) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)[frames]
     light = linear @ _LUMA
     excess = np.maximum(0, linear[..., 0] - linear[..., 1] - linear[..., 2])
     # As in the limiter: nearly saturated colours count in part, so that a hue at the limit is not a flash.
@@ -256,17 +226,7 @@ def flashes(frames: Frames) -> int:
 
 
 def summarize(followed: Sequence[Followed], artists: Sequence[str], seed: int = 0) -> Summary:
-    """Summarise the measurements of a picture over its clips.
-
-    Parameters
-    ----------
-    followed
-        Measurements of at least one clip.
-    artists
-        Artist of each clip; "" if unknown.
-    seed
-        Seed for resampling.
-    """
+    """Summarise the measurements of a picture over its clips, at least one, each by an artist ("" if unknown)."""
     means, intervals = {}, {}
     for name in (field.name for field in fields(Followed)):
         values = [float(getattr(one, name)) for one in followed]
@@ -278,13 +238,6 @@ def summarize(followed: Sequence[Followed], artists: Sequence[str], seed: int = 
             means[name] = float(np.mean(values))
             intervals[name] = interval_of_mean(values, artists, seed) if len(values) > 1 else (values[0], values[0])
     return Summary(means, intervals)
-
-
-def _linear(frames: Frames) -> Floats:
-    encoded = np.arange(256) / 255
-    table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    linear: Floats = table[frames]
-    return linear
 
 
 def _cells(values: Floats) -> Floats:

@@ -30,15 +30,7 @@ Pcm = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sound:
-    """A track's sound.
-
-    Attributes
-    ----------
-    track_id
-        Number of the track; seeds its random baseline.
-    pcm : np.ndarray [shape=(n_samples,)]
-        Mono samples at `RATE_HZ`.
-    """
+    """A track's mono samples at `RATE_HZ` [shape=(n_samples,)]; its number seeds its random baseline."""
 
     track_id: int
     pcm: Pcm
@@ -68,8 +60,8 @@ class Sound:
             y=self.at(_ONSET_RATE_HZ), sr=_ONSET_RATE_HZ, hop_length=_ONSET_HOP
         )
         times = np.arange(len(strength)) * _ONSET_HOP / _ONSET_RATE_HZ
-        as_they_are = TimeSettings(attack=0, release=0)
-        return self.play(times, np.asarray(strength, np.float64)[:, None], as_they_are)[:, 0]
+        unsmoothed = TimeSettings(attack=0, release=0)
+        return self.play(times, np.asarray(strength, np.float64)[:, None], unsmoothed)[:, 0]
 
 
 @functools.cache

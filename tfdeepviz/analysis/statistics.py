@@ -18,8 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from tfdeepviz.errors import InputError
-from tfdeepviz.mapping.scaling import Scaling
+from tfdeepviz.mapping.projections import sample
+from tfdeepviz.mapping.scaling import Floats, Scaling
+from tfdeepviz.params import check_choice
 
 MAP_METHODS = ("t-sne", "pca")
 
@@ -35,7 +36,6 @@ _PERPLEXITY = 30.0
 #: Standard deviation of components in [0, 1] below which only rounding varies.
 _NO_SPREAD = 1e-6
 
-Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32] | Floats
 
 
@@ -60,48 +60,24 @@ class Statistics:
 
 
 def explained_variance(rows: Rows, *, n_components: int, seed: int = 0) -> Floats:
-    """Share of the variance that each of the first principal components explains, the largest first.
+    """Share of the variance of rows [shape=(n, size)] that each of the first principal components explains.
 
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n, size)]
-        Rows to decompose; from more than 50,000 rows or 2**24 numbers, that many are drawn at random.
-    n_components
-        Number of shares; fewer if there are fewer rows or components.
-    seed
-        Seed for the draw.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_components,)]
-        Shares of the variance; all 0 if nothing varies.
+    From more than 50,000 rows or 2**24 numbers, that many are drawn with the seed. The largest share comes first; there
+    are fewer than `n_components` if there are fewer rows or components, and all are 0 if nothing varies.
     """
     x = _to_unit(_sample(rows, *_MAX_DECOMPOSED, seed))
     return _decompose(x, n_components)[1]
 
 
 def elbow(rows: Rows, ks: Sequence[int], *, seed: int = 0) -> list[tuple[int, float]]:
-    """Inertia of k-means, the sum of squared distances to the nearest centroid, for several numbers of clusters.
+    """Inertia of k-means on rows [shape=(n, size)], the sum of squared distances to the nearest centroid, for each k.
 
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n, size)]
-        Rows to cluster; from more than 5,000 rows or 2**22 numbers, that many are drawn at random.
-    ks
-        Numbers of clusters in ascending order.
-    seed
-        Seed for the draw and the clusters.
-
-    Returns
-    -------
-    list of (int, float)
-        Each k with its inertia, up to the largest k for which there are enough distinct rows.
+    From more than 5,000 rows or 2**22 numbers, that many are drawn with the seed. The result ends before the first of
+    the ascending `ks` for which there are not enough distinct rows.
     """
     x = _to_unit(_sample(rows, *_MAX_CLUSTERED, seed))
     curve: list[tuple[int, float]] = []
-    for k in ks:
-        if k > len(x):
-            break
+    for k in (k for k in ks if k <= len(x)):
         # With several threads, the order of summation would depend on timing.
         with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
             warnings.simplefilter("error", ConvergenceWarning)
@@ -113,17 +89,10 @@ def elbow(rows: Rows, ks: Sequence[int], *, seed: int = 0) -> list[tuple[int, fl
 
 
 def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Floats, str]:
-    """Place rows in two dimensions, with similar rows close to each other.
+    """Place at most a few thousand rows [shape=(n, size)] in two dimensions, with similar rows close to each other.
 
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n, size)]
-        Rows to place, at most a few thousand.
-    method
-        `t-sne` (scikit-learn's, from up to 50 principal components) keeps neighbours together; `pca` shows the two
-        directions of largest variance.
-    seed
-        Seed for t-SNE.
+    `t-sne` (scikit-learn's, from up to 50 principal components) keeps neighbours together; `pca` shows the two
+    directions of largest variance.
 
     Returns
     -------
@@ -134,11 +103,10 @@ def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Float
 
     Raises
     ------
-    InputError
+    ParameterError
         If the method is unknown.
     """
-    if method not in MAP_METHODS:
-        raise InputError(f"map={method!r}: choose one of {', '.join(MAP_METHODS)}")
+    check_choice("map", method, MAP_METHODS)
     x = _decompose(_to_unit(rows), _MAP_COMPONENTS)[0]
     if len(x) < _MIN_NEIGHBOURS or x.shape[1] < 2 or x[:, 0].std() < _NO_SPREAD:
         method = "pca"
@@ -148,13 +116,6 @@ def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Float
             x = tsne.fit_transform(x.astype(np.float32)).astype(np.float64)
     xy = np.pad(x, ((0, 0), (0, max(0, 2 - x.shape[1]))))[:, :2]
     return np.clip(_to_unit(xy), 0.0, 1.0), method
-
-
-def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Return indices of all `n` items, or of `most` items drawn with the seed, in ascending order."""
-    if n <= most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _sample(rows: Rows, most: int, most_values: int, seed: int) -> Rows:

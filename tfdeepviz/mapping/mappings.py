@@ -14,11 +14,12 @@ import numpy.typing as npt
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, convert
 from tfdeepviz.mapping.projections import PROJECTIONS, ProjectionError, Step, fit_projection, output_size, project
 from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, SCALING_METHODS, SCALING_MODES, Floats, Scaling
 from tfdeepviz.mapping.time import TimeSettings, interpolate
+from tfdeepviz.params import check_choice
 
 SCHEMA_VERSION = 3
 

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta, Struct
 
-from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.scaling import MAX_PARAMETERS, N_PARAMETERS, Floats, Scaling, Vector
+from tfdeepviz.params import check_choice
 
 PROJECTIONS = ("raw", "random", "pca", "kmeans", "kmeans-pca")
 
@@ -164,10 +165,8 @@ def fit_projection(
     level = np.zeros(n) if loudness is None else np.asarray(loudness, np.float64)
     if level.shape != (n,) or not np.isfinite(level).all():
         raise InputError(f"loudness of shape {level.shape}: a finite number for each of {n} encodings is expected")
-    if n > (most := min(_MAX_ROWS, _MAX_VALUES // size)):
-        sample = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
-        rows, level = rows[sample], level[sample]
-    rows = project((), rows)
+    drawn = sample(n, min(_MAX_ROWS, _MAX_VALUES // size), seed)
+    rows, level = project((), rows[drawn]), level[drawn]
     if name in ("raw", "random"):
         if size != n_parameters:
             raise ProjectionError(
@@ -179,6 +178,11 @@ def fit_projection(
         return (_fit_pca(rows, n_parameters, level),)
     steps = _fit_kmeans(rows, n_parameters, seed)
     return steps if name == "kmeans" else (*steps, _fit_pca(project(steps, rows), n_parameters, level))
+
+
+def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
+    """Return indices of all `n` items, or of `most` items drawn with the seed, in ascending order."""
+    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
 def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:

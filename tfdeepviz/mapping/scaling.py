@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta, Struct
 
-from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.errors import InputError
 from tfdeepviz.files import Finite
+from tfdeepviz.params import check_choice
 
 SCALING_MODES = ("features", "across")
 SCALING_METHODS = ("standard", "minmax", "robust", "per-track")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from tfdeepviz.errors import InputError, check_choice
+from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.motion import REST_RATE, Onsets
+from tfdeepviz.params import check_choice, check_fields
 
 INTERPOLATIONS = ("linear", "hold")
 
@@ -36,26 +38,19 @@ class TimeSettings(Struct, frozen=True):
 
     Raises
     ------
-    InputError
+    ParameterError
         If a value is out of range.
     """
 
     interpolation: str = "linear"
-    attack: float = 0.5
-    release: float = 0.5
-    tick_seconds: float = 0.01
-    look_ahead_seconds: float = 0.0
+    attack: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    release: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    tick_seconds: Annotated[float, Meta(ge=0.001, le=1)] = 0.01
+    look_ahead_seconds: Annotated[float, Meta(ge=-10, le=10)] = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        for name, low, high in (
-            ("attack", 0, 1),
-            ("release", 0, 1),
-            ("tick_seconds", 0.001, 1),
-            ("look_ahead_seconds", -10, 10),
-        ):
-            if not low <= getattr(self, name) <= high:  # also refuses NaN
-                raise InputError(f"{name}={getattr(self, name)}: give a number from {low} to {high}")
 
 
 def interpolate(
