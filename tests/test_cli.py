@@ -53,17 +53,64 @@ def test_serve_passes_its_options_on_and_loads_nothing_heavy() -> None:
     assert result.stdout == "set()\n"
 
 
-def test_extract_refuses_a_file_before_it_loads_tensorflow(tmp_path: Path) -> None:
+#: What takes long to import.
+_HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "librosa")
+#: Inputs that are missing, empty or of another kind, and what is said about them.
+_MISTAKES = {
+    "download --out x --base-url file:///etc": "file:///etc",
+    "demo-corpus x --tracks 0": "--tracks 0",
+    "index --fma-root missing": "--fma-root",
+    "prepare --fma-root missing --out x": "--fma-root",
+    "prepare --fma-root empty --out x --set n_mfcc=many": "n_mfcc",
+    "inspect missing": "tfdeepviz prepare",
+    "train ae --dataset missing --out x": "tfdeepviz prepare",
+    "train missing --dataset missing --out x": "no such preset",
+    "train vgg16 --dataset missing --out x --weights missing.pth": "--weights missing.pth",
+    "distill missing --preset ae --dataset missing --out x": "tfdeepviz train",
+    "evaluate missing --dataset missing": "tfdeepviz train",
+    "batch ae --dataset missing --out x": "tfdeepviz prepare",
+    "tune missing.json --dataset missing --out x --trials 1": "missing.json",
+    "export missing --dataset missing --out x": "tfdeepviz train",
+    "validate missing": "tfdeepviz export",
+    "validate empty --static empty": "make build",
+    "push empty": "tfdeepviz export",
+    "registry list --registry empty": "tfdeepviz push",
+    "serving ./missing x": "tfdeepviz export",
+    "site x --static empty": "make build",
+    "extract missing.mp3 --bundle two-scale --out x.json": "missing.mp3",
+    "extract empty.mp3 --bundle two-scale --out x.json": "empty.mp3: the file is empty",
+    "extract empty.mp3 --bundle one-scale --out x.json": "choose one of two-scale",
+    "quality missing --dataset missing --out x": "tfdeepviz prepare",
+    "analyze missing --dataset missing --out x": "tfdeepviz train",
+    "lineage missing": "missing",
+    "serve --fma-root missing": "--fma-root missing is not a folder",
+}
+
+
+def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").write_bytes(b"")
-    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "3"
-    arguments = ["extract", str(tmp_path / "empty.mp3"), "--bundle", str(bundle), "--out", str(tmp_path / "x.json")]
+    (tmp_path / "empty").mkdir()
     code = (
-        f"import sys, tfdeepviz.cli\nstatus = tfdeepviz.cli.main({arguments!r})\n"
-        "print(status, {'tensorflow', 'keras', 'sklearn'} & set(sys.modules))"
+        "import contextlib, io, json, sys\nfrom tfdeepviz.cli import main\n"
+        "for line in sys.stdin:\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as errors:\n"
+        "        try:\n            status = main(line.split())\n"
+        "        except SystemExit as exit:\n            status = exit.code\n"
+        f"    print(json.dumps([status, errors.getvalue(), [*{{*{_HEAVY}}} & {{*sys.modules}}]]))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "empty.mp3: the file is empty" in result.stderr
-    assert result.stdout == "2 set()\n"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        input="\n".join(_MISTAKES),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for (command, message), line in zip(_MISTAKES.items(), result.stdout.splitlines(), strict=True):
+        status, error, loaded = json.loads(line)
+        assert (status, loaded) == (2, []), command
+        assert message in error, command
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "empty.mp3"}
 
 
 def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,7 +335,10 @@ def test_gates_do_not_depend_on_the_working_directory(
     for command in (["push", "here/name/1"], ["registry", "list"], ["site", "out"]):
         assert main(command) == 2
         assert "is missing: give --" in capsys.readouterr().err
-    assert main(["validate", "here/name/1", "--static", ".", "--registry", "mistyped"]) == 2
+    (tmp_path / "here" / "check").mkdir()
+    (tmp_path / "here" / "check" / "index.html").touch()
+    monkeypatch.setenv("CHROMIUM", sys.executable)
+    assert main(["validate", "here/name/1", "--static", "here", "--registry", "mistyped"]) == 2
     assert "mistyped: not a registry" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"here"}
 

@@ -53,6 +53,40 @@ def _build(source: Path, to: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+_WITHOUT_POSIX = """
+import errno, importlib, os, pkgutil, select, signal, sys
+
+for name in ("fcntl", "grp", "pwd", "resource", "termios", "tensorflow", "keras"):
+    sys.modules[name] = None
+for module, names in (
+    (os, ("O_DIRECTORY", "fork", "geteuid", "getuid")),
+    (select, ("poll",)),
+    (signal, ("SIGKILL", "SIGPIPE")),
+    (errno, ("EDQUOT",)),
+):
+    for name in names:
+        delattr(module, name)
+
+import tfdeepviz
+
+for module in pkgutil.walk_packages(tfdeepviz.__path__, "tfdeepviz."):
+    try:
+        importlib.import_module(module.name)
+        print(module.name)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("tensorflow", "keras"):
+            raise
+"""
+
+
+def test_it_is_imported_where_there_is_no_posix() -> None:
+    """All modules that need no TensorFlow, and those that open inputs are among them."""
+    result = subprocess.run([sys.executable, "-c", _WITHOUT_POSIX], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    opened = ("data.metadata", "data.prepared", "models.presets", "models.run", "export.bundle", "export.extract")
+    assert {"tfdeepviz.cli", *(f"tfdeepviz.{name}" for name in opened)} <= set(result.stdout.split())
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")

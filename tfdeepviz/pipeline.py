@@ -37,8 +37,9 @@ from tfdeepviz.locks import locked
 from tfdeepviz.models.evaluate import evaluate
 from tfdeepviz.models.evaluation import CollapsedEncoderError
 from tfdeepviz.models.presets import Preset, load_preset, override
+from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
-from tfdeepviz.models.training import N_COMPONENTS, EpochProgress, train
+from tfdeepviz.models.training import N_COMPONENTS, train
 from tfdeepviz.params import AUDIO_PRESETS, AudioParams
 from tfdeepviz.provenance import code_digest, code_version
 

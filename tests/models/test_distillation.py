@@ -14,8 +14,9 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.distillation import Targets, fit_targets
 from tfdeepviz.models.presets import load_preset
+from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
-from tfdeepviz.models.training import EpochProgress, train
+from tfdeepviz.models.training import train
 
 STUDENT = replace(TINY, name="student", model={"n_initial_filters": 2, "n_dense": 1}, batch_size=4, epochs=12)
 

@@ -28,9 +28,10 @@ from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
+from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask
-from tfdeepviz.models.training import EpochProgress, train
+from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE
 
 TINY = Preset(
@@ -268,7 +269,8 @@ from pathlib import Path
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.tasks import AutoencoderTask
-from tfdeepviz.models.training import EpochProgress, train
+from tfdeepviz.models.progress import EpochProgress
+from tfdeepviz.models.training import train
 
 preset, dataset, killed_in, *outs = sys.argv[1:]
 

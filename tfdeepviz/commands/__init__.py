@@ -1,1 +1,4 @@
-"""The `tfdeepviz` commands, one module per family. Each imports heavy packages only when it runs."""
+"""The `tfdeepviz` commands, one module per family.
+
+A command checks its arguments and opens its inputs before it imports what takes long: a mistake is answered at once.
+"""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tfdeepviz.commands.common import Add, advance, advance_of, at_least_one, bar, load_bundle
+from tfdeepviz.commands.common import Add, add_dataset, advance, advance_of, at_least_one, bar, load_bundle
+from tfdeepviz.data.fma import SPLITS
+
+_PREPARED_FROM = "(default: the one that the dataset was prepared from)"
 
 
 def register(add: Add) -> None:
@@ -19,11 +22,10 @@ def register(add: Add) -> None:
         "a map of moments to listen to. Writes an HTML page, and the data behind its charts as CSV.",
     )
     analyze.add_argument("run", type=Path, metavar="RUN", help="a finished run")
-    analyze.add_argument("--dataset", type=Path, required=True, help="dataset made by `tfdeepviz prepare`")
+    add_dataset(analyze)
     analyze.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page and the CSV files")
-    splits = ("training", "validation", "test")
-    analyze.add_argument("--fit", default="training", choices=splits, help="split to fit the mappings to")
-    analyze.add_argument("--split", default="test", choices=splits, help="split to describe")
+    analyze.add_argument("--fit", default="training", choices=SPLITS, help="split to fit the mappings to")
+    analyze.add_argument("--split", default="test", choices=SPLITS, help="split to describe")
     analyze.add_argument(
         "--track",
         type=int,
@@ -39,12 +41,7 @@ def register(add: Add) -> None:
     analyze.add_argument(
         "--map", default="t-sne", choices=("t-sne", "pca"), help="method that places moments on the map"
     )
-    analyze.add_argument(
-        "--fma-root",
-        type=Path,
-        metavar="DIR",
-        help="corpus to play from (default: the one the dataset was prepared from)",
-    )
+    analyze.add_argument("--fma-root", type=Path, metavar="DIR", help=f"corpus to play from {_PREPARED_FROM}")
     analyze.add_argument("--seed", type=int, default=0, help="seed for all random choices")
 
     quality = add(
@@ -55,43 +52,30 @@ def register(add: Add) -> None:
         "songs and genres apart, and uses its range. For comparison, the original's settings, plain band energies and "
         "a random walk are measured too. Writes a table, and an HTML page with charts.",
     )
-    quality.add_argument(
-        "bundles",
-        nargs="+",
-        metavar="BUNDLE",
-        help="folder of a bundle, or its name in the shipped registry",
-    )
-    quality.add_argument(
-        "--dataset", type=Path, required=True, help="prepared dataset that lists the tracks to measure"
-    )
+    quality.add_argument("bundles", nargs="+", metavar="BUNDLE", help="bundle, or its name in the shipped registry")
+    add_dataset(quality, "prepared dataset that lists the tracks to measure")
     quality.add_argument(
         "--split",
         nargs="+",
         default=["test"],
-        choices=("training", "validation", "test"),
+        choices=SPLITS,
         help="splits to measure; the tracks of several are pooled",
     )
-    quality.add_argument(
-        "--fma-root",
-        type=Path,
-        metavar="DIR",
-        help="corpus with the audio (default: the one the dataset was prepared from)",
-    )
-    quality.add_argument(
-        "--all-mappings", action="store_true", help="measure every mapping of each bundle, not only the default one"
-    )
+    quality.add_argument("--fma-root", type=Path, metavar="DIR", help=f"corpus with the audio {_PREPARED_FROM}")
+    quality.add_argument("--all-mappings", action="store_true", help="measure every mapping, not only the default one")
     quality.add_argument("--max-tracks", type=int, metavar="N", help="measure N tracks drawn at random (default: all)")
     quality.add_argument("--seed", type=int, default=0, help="seed for all random choices")
     quality.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the table and the page")
 
 
 def _analyze(args: argparse.Namespace) -> None:
-    from tfdeepviz.analysis.analyze import analyze
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.run import Run
+
+    run, dataset = Run.load(args.run), PreparedDataset.load(args.dataset)
+    from tfdeepviz.analysis.analyze import analyze
     from tfdeepviz.reports.analysis import write_analysis
 
-    dataset = PreparedDataset.load(args.dataset)
     with bar(None) as working:
 
         def progress(what: str, done: int, total: int) -> None:
@@ -101,7 +85,7 @@ def _analyze(args: argparse.Namespace) -> None:
             advance(working, done)
 
         analysis = analyze(
-            Run.load(args.run),
+            run,
             dataset,
             fit=args.fit,
             split=args.split,
@@ -118,16 +102,17 @@ def _analyze(args: argparse.Namespace) -> None:
 
 
 def _quality(args: argparse.Namespace) -> None:
-    from tfdeepviz.analysis.drivers import bundle_sources
-    from tfdeepviz.analysis.quality_table import markdown, measure, write
     from tfdeepviz.data.prepared import PreparedDataset
 
     at_least_one("max-tracks", args.max_tracks)
     dataset = PreparedDataset.load(args.dataset)
-    sources = bundle_sources([load_bundle(text) for text in args.bundles], all_mappings=args.all_mappings)
+    bundles = [load_bundle(text) for text in args.bundles]
+    from tfdeepviz.analysis.drivers import bundle_sources
+    from tfdeepviz.analysis.quality_table import markdown, measure, write
+
     with bar(None, unit="track") as measuring:
         table = measure(
-            sources,
+            bundle_sources(bundles, all_mappings=args.all_mappings),
             dataset,
             args.split,
             fma_root=args.fma_root,

@@ -6,9 +6,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tfdeepviz.commands.common import Add, add_place, advance_of, assignments, bar, load_bundle, place
+from tfdeepviz.commands.common import Add, add_dataset, add_places, advance_of, assignments, bar, load_bundle, place
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.errors import InputError
+
+if TYPE_CHECKING:
+    from tfdeepviz.export.bundle import Bundle
 
 
 def register(add: Add) -> None:
@@ -22,8 +27,8 @@ def register(add: Add) -> None:
         "together, each on its own time axis. Runs with a collapsed encoding are refused.",
     )
     export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run made by `tfdeepviz train`")
-    export.add_argument("--dataset", type=Path, required=True, help="dataset to fit the mappings to")
-    export.add_argument("--split", default="training", help="split of the dataset to fit the mappings to")
+    add_dataset(export, "dataset to fit the mappings to")
+    export.add_argument("--split", default="training", choices=SPLITS, help="split to fit the mappings to")
     export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to create")
     export.add_argument(
         "--parameters",
@@ -38,15 +43,9 @@ def register(add: Add) -> None:
         help="mapping that a player starts with, such as pca/features/robust (default: depends on the encoders; see "
         "docs/mapping.md)",
     )
-    export.add_argument(
-        "--quantize",
-        default="float16",
-        choices=("none", "float16", "uint8"),
-        help="storage format of the encoders' kernels",
-    )
-    export.add_argument(
-        "--layer", help="classifier layer to take the encoding from, such as L14 (default: the preset's)"
-    )
+    formats = ("none", "float16", "uint8")
+    export.add_argument("--quantize", default="float16", choices=formats, help="storage format of encoders' kernels")
+    export.add_argument("--layer", help="classifier layer that gives the encoding, such as L14 (default: the preset's)")
     export.add_argument("--note", metavar="TEXT", help="additional remark about the data for the model card")
     export.add_argument("--name", help="name in a registry (default: from the first run's preset)")
     export.add_argument("--title", help="title shown to users (default: the first run's preset title)")
@@ -58,7 +57,7 @@ def register(add: Add) -> None:
         "Check a bundle and write BLESSED or NOT_BLESSED into it, with every figure. The bundle must compute the same "
         "numbers in TensorFlow, as a SavedModel, and in Chromium on WebAssembly, WebGL and WebGPU. Its metrics must "
         "meet the thresholds of its presets and hold up against the version that it would replace. Its size and speed "
-        "must stay within budget. Needs Chromium and a built front end (make build).",
+        "must stay within budget. Needs Chromium.",
     )
     validate.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle made by `tfdeepviz export`")
     validate.add_argument(
@@ -66,21 +65,18 @@ def register(add: Add) -> None:
         metavar="VERSION",
         help="version to compare with (default: the registry's current version of the bundle); `none` skips this",
     )
-    add_place(validate, "registry", "registry that holds the baseline")
-    add_place(validate, "static", "built front end")
+    add_places(validate, "registry", "static")
 
     push = add(
         "push",
         _push,
         "publish a blessed bundle in a registry",
-        "Check a bundle and copy it atomically into a registry, as the next version of its name. Bundles that "
-        "`tfdeepviz validate` has not blessed are refused.",
+        "Check a bundle and copy it atomically into a registry, as the next version of its name. The registry is "
+        "created if it is given and missing. Bundles that `tfdeepviz validate` has not blessed are refused.",
     )
     push.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle made by `tfdeepviz export`")
-    push.add_argument(
-        "--first", action="store_true", help="put it first in the registry, so the playground starts with it"
-    )
-    add_place(push, "registry", "registry folder; created if given and missing")
+    push.add_argument("--first", action="store_true", help="put it first, so that the playground starts with it")
+    add_places(push, "registry")
 
     registry = add(
         "registry",
@@ -103,10 +99,9 @@ def register(add: Add) -> None:
             action.add_argument("name", metavar="NAME", help="name of the bundle")
             action.add_argument("--version", type=int, required=name == "rollback", help=version)
         if name == "prune":
-            action.add_argument(
-                "--keep", type=int, default=1, metavar="N", help="newest versions to keep per bundle (default: 1)"
-            )
-        add_place(action, "registry", "registry folder")
+            keep = "newest versions to keep per bundle (default: 1)"
+            action.add_argument("--keep", type=int, default=1, metavar="N", help=keep)
+        add_places(action, "registry")
 
     serving = add(
         "serving",
@@ -116,10 +111,8 @@ def register(add: Add) -> None:
         "and visual parameters, `serve_bytes` does the same with the bytes of a WAV file, and `transform` returns MFCC "
         "segments.",
     )
-    serving.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle, or its name in the shipped registry")
-    serving.add_argument(
-        "models", type=Path, metavar="MODELS", help="model folder; receives NAME/VERSION/saved_model.pb"
-    )
+    serving.add_argument("bundle", metavar="BUNDLE", help="bundle, or its name in the shipped registry")
+    serving.add_argument("models", type=Path, metavar="MODELS", help="folder; receives NAME/VERSION/saved_model.pb")
 
     site = add(
         "site",
@@ -130,9 +123,7 @@ def register(add: Add) -> None:
     )
     site.add_argument("out", type=Path, metavar="OUT", help="folder to create")
     site.add_argument("--replace", action="store_true", help="replace a site that this command wrote there before")
-    add_place(site, "registry", "registry folder")
-    add_place(site, "tracks", "folder of demo tracks")
-    add_place(site, "static", "built front end")
+    add_places(site, "registry", "tracks", "static")
 
     extract = add(
         "extract",
@@ -148,9 +139,7 @@ def register(add: Add) -> None:
         metavar="TRACK",
         help="audio file, or a folder of audio files: mp3, ogg, flac, wav; with ffmpeg also m4a, aac, webm",
     )
-    extract.add_argument(
-        "--bundle", required=True, help="folder of a bundle, or its name in the shipped registry, such as two-scale"
-    )
+    extract.add_argument("--bundle", required=True, help="bundle, or its name in the shipped registry")
     extract.add_argument(
         "--out",
         type=Path,
@@ -158,15 +147,13 @@ def register(add: Add) -> None:
         metavar="OUT",
         help="file name ending in .json, .npz or .csv; with several tracks a folder, for files such as song.mp3.json",
     )
-    extract.add_argument(
-        "--format", choices=("json", "npz", "csv"), default="json", help="format of the files if OUT is a folder"
-    )
+    formats = ("json", "npz", "csv")
+    extract.add_argument("--format", choices=formats, default="json", help="format of the files if OUT is a folder")
     extract.add_argument("--hop-seconds", type=float, help="time between encodings (default: each encoder's own step)")
     extract.add_argument("--projection", help="projection, such as raw, pca or kmeans (default: the bundle's)")
     extract.add_argument("--mode", help="scaling mode, features or across (default: the bundle's)")
-    extract.add_argument(
-        "--method", help="scaling method: standard, minmax, robust or per-track (default: the bundle's)"
-    )
+    methods = "scaling method: standard, minmax, robust or per-track (default: the bundle's)"
+    extract.add_argument("--method", help=methods)
     extract.add_argument(
         "--fps",
         type=float,
@@ -178,14 +165,15 @@ def register(add: Add) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.export.exporter import export_bundle
     from tfdeepviz.models.run import Run
 
     default = None if args.default is None else tuple(args.default.split("/"))
     if default is not None and len(default) != 3:
         raise InputError(f"--default {args.default}: give PROJECTION/MODE/METHOD, as pca/features/robust")
     counts = None if args.parameters is None else _counts(args.parameters)
-    runs = [Run.load(path) for path in args.runs]
+    runs, dataset = [Run.load(path) for path in args.runs], PreparedDataset.load(args.dataset)
+    from tfdeepviz.export.exporter import export_bundle
+
     with bar(None, desc="encoding", unit="track") as shown:
         advance = advance_of(shown)
 
@@ -195,7 +183,7 @@ def _export(args: argparse.Namespace) -> None:
 
         bundle = export_bundle(
             runs,
-            PreparedDataset.load(args.dataset),
+            dataset,
             args.out,
             **{"name": args.name, "title": args.title, "quantization": args.quantize},
             **{"layer": args.layer, "note": args.note, "split": args.split},
@@ -204,10 +192,14 @@ def _export(args: argparse.Namespace) -> None:
             progress=progress,
         )
     print(f"{bundle.path}: bundle {bundle.label}, {bundle.n_bytes / 1e6:.2f} MB, {args.quantize}")
-    print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
-    print(f"default: {bundle.mappings.default}")
+    _print_mappings(bundle)
     for projection, reason in bundle.manifest["provenance"]["mappings"]["left_out"].items():
         print(f"left out: {projection}: {reason}")
+
+
+def _print_mappings(bundle: Bundle) -> None:
+    print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
+    print(f"default: {bundle.mappings.default}")
 
 
 def _counts(texts: list[str]) -> dict[str, int]:
@@ -219,15 +211,18 @@ def _counts(texts: list[str]) -> dict[str, int]:
 
 
 def _validate(args: argparse.Namespace) -> None:
+    from tfdeepviz.export.browser import find_browser
     from tfdeepviz.export.registry import NotBlessedError
     from tfdeepviz.export.validate import summary, validate
 
     compare = args.baseline != "none"
     if compare and args.baseline is not None and not args.baseline.isdecimal():
         raise InputError(f"--baseline {args.baseline}: give the number of a version, or none")
+    static = place(args, "static")
+    find_browser(static)
     blessing = validate(
         args.bundle,
-        static=place(args, "static"),
+        static=static,
         registry=place(args, "registry") if compare else None,
         compare=compare,
         baseline=int(args.baseline) if compare and args.baseline is not None else None,
@@ -251,9 +246,8 @@ def _serving(args: argparse.Namespace) -> None:
 def _site(args: argparse.Namespace) -> None:
     from tfdeepviz.export.site import write_site
 
-    site = write_site(
-        args.out, **{name: place(args, name) for name in ("static", "registry", "tracks")}, replace=args.replace
-    )
+    places = {name: place(args, name) for name in ("static", "registry", "tracks")}
+    site = write_site(args.out, **places, replace=args.replace)
     serve = shlex.join(["python3", "-m", "http.server", "--directory", str(site)])
     print(f"{site}: put it on any static host; to look at it here: {serve}")
 
@@ -287,8 +281,7 @@ def _registry(args: argparse.Namespace) -> None:
                 f"encoder {encoder.name}: {encoder.encoding_size} components of {encoder.window_seconds:.2f} s, "
                 f"every {encoder.step_seconds:g} s"
             )
-        print(f"mappings: {', '.join(dict.fromkeys(offer.projection for offer in bundle.mappings.offers))}")
-        print(f"default: {bundle.mappings.default}")
+        _print_mappings(bundle)
     elif args.action == "rollback":
         rollback(folder, args.name, args.version)
         print(f"{folder}: readers take {args.name}/{args.version}")
@@ -304,35 +297,27 @@ def _registry(args: argparse.Namespace) -> None:
 
 
 def _extract(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.decode import AudioError, AudioTooShortError, decode_file
+    from tfdeepviz.data.decode import AudioError
     from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
+    from tfdeepviz.export.extract import Extractor
     from tfdeepviz.mapping.projections import warning_for
 
     if args.fps is not None and not 0 < args.fps < float("inf"):
         raise InputError(f"--fps {args.fps}: give a positive number")
     outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
     bundle = load_bundle(args.bundle)
-    mapping = {"projection": args.projection, "mode": args.mode, "method": args.method}
-    used = bundle.mappings.find(**mapping)
+    options = {"projection": args.projection, "mode": args.mode, "method": args.method}
+    used = bundle.mappings.find(**options)
     if args.projection is not None and (warning := warning_for(used.projection.name, used.scaling.mode)):
         print(f"note: {warning}", file=sys.stderr)
-    extractor = None
-    n_failed = 0
-    with bar(len(outputs), desc="analysing", unit="track", disable=len(outputs) == 1) as shown:
+    options |= {"hop_seconds": args.hop_seconds, "max_seconds": args.max_seconds}
+    extractor, n_failed, is_single = Extractor(bundle), 0, len(outputs) == 1
+    with bar(len(outputs), desc="analysing", unit="track", disable=is_single) as shown:
         for track, out in outputs.items():
             try:
-                pcm = decode_file(track, sample_rate_hz=bundle.params.sample_rate_hz, max_seconds=args.max_seconds)
-                if extractor is None:
-                    # TensorFlow takes seconds to import; a file that cannot be decoded is refused before.
-                    from tfdeepviz.export.extract import Extractor
-
-                    extractor = Extractor(bundle)
-                try:
-                    analysis = extractor.analyze(pcm, **mapping, hop_seconds=args.hop_seconds)
-                except AudioTooShortError as error:
-                    raise AudioTooShortError(f"{track}: {error}") from error
+                analysis = extractor.extract(track, **options)
             except AudioError as error:
-                if len(outputs) == 1:
+                if is_single:
                     raise
                 shown.write(f"skipped: {error}", file=sys.stderr)
                 n_failed += 1
@@ -341,12 +326,11 @@ def _extract(args: argparse.Namespace) -> None:
                 shown.update()
             if args.fps is not None:
                 analysis = analysis.played(args.fps, bundle.mappings.time)
-            out.parent.mkdir(parents=True, exist_ok=True)
             write_analysis(analysis, out, bundle=bundle)
-            if len(outputs) == 1:
+            if is_single:
                 encodings = ", ".join(f"{len(one.times)} of {name}" for name, one in analysis.encodings.items())
                 print(f"{out}: {len(analysis.times)} rows of parameters from {encodings} by {bundle.label}")
-    if len(outputs) > 1:
+    if not is_single:
         print(f"{args.out}: {len(outputs) - n_failed} of {len(outputs)} tracks, by {bundle.label}")
     if n_failed:
         raise InputError(f"{n_failed} of {len(outputs)} tracks could not be analysed; the messages above say why")

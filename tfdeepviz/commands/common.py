@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfdeepviz.errors import InputError
+from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.reports.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def advance_of(progress_bar: tqdm[Any]) -> Callable[[int, int], None]:
     return progress
 
 
-class EpochBars:
-    """Implements `EpochProgress`: one bar per epoch, with the time left for all epochs in its description."""
+class EpochBars(EpochProgress):
+    """One bar per epoch, with the time left for all epochs in its description."""
 
     bar: tqdm[Any]
     first = 0
@@ -93,13 +94,23 @@ class EpochBars:
             self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
 
 
-def add_place(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    """Add an option for a folder that comes with tfdeepviz."""
-    parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"{text} (default: the one that tfdeepviz ships)")
+def add_dataset(parser: argparse.ArgumentParser, text: str = "dataset made by `tfdeepviz prepare`") -> None:
+    """Add the option that names a prepared dataset."""
+    parser.add_argument("--dataset", type=Path, required=True, help=text)
+
+
+#: Folders that tfdeepviz ships.
+_PLACES = {"registry": "registry folder", "tracks": "folder of demo tracks", "static": "built front end"}
+
+
+def add_places(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options for folders that tfdeepviz ships: registry, tracks or static."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"{_PLACES[name]} (default: as shipped)")
 
 
 def place(args: argparse.Namespace, name: str, *, writable: bool = False) -> Path:
-    """Resolve an option added by `add_place`.
+    """Resolve an option added by `add_places`.
 
     Raises
     ------

@@ -210,10 +210,10 @@ def _download(args: argparse.Namespace) -> None:
 
 
 def _demo_corpus(args: argparse.Namespace) -> None:
-    from tfdeepviz.data.demo import render_corpus
-
     at_least_one("tracks", args.tracks)
     at_least_one("workers", args.workers)
+    from tfdeepviz.data.demo import render_corpus
+
     started = time.monotonic()
     with bar(args.tracks, unit="track", desc="rendering") as rendering:
         render_corpus(
@@ -255,17 +255,13 @@ def _print_some(lines: list[str], most: int = 10) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    import tensorflow as tf
-
     from tfdeepviz.data.features import Features
+    from tfdeepviz.data.metadata import find_metadata
     from tfdeepviz.data.prepare import prepare
     from tfdeepviz.data.selection import Selection
+    from tfdeepviz.lazy import tf
 
     at_least_one("workers", args.workers)
-    # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed. This can only be
-    # set before TensorFlow's first operation; a caller that has run one keeps its setting and gets the same bytes.
-    with suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
     selection = Selection(
         subset=args.subset,
         splitting=args.split,
@@ -289,6 +285,12 @@ def _prepare(args: argparse.Namespace) -> None:
         "max_seconds": args.max_seconds,
         "n_workers": args.workers,
     }
+    if args.runner is None:
+        find_metadata(_local("fma-root", args.fma_root))
+    # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed. This can only be
+    # set before TensorFlow's first operation; a caller that has run one keeps its setting and gets the same bytes.
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     counters: dict[str, int] = {}
     with bar(None, unit="track", desc="preparing") as preparing:
         options["progress"] = advance_of(preparing)
@@ -349,10 +351,11 @@ def _print_dataset(dataset: PreparedDataset) -> None:
 
 def _inspect(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.reports.dataset import summarize, write_dataset_page
 
     at_least_one("examples", args.examples)
     dataset = PreparedDataset.load(args.dataset)
+    from tfdeepviz.reports.dataset import summarize, write_dataset_page
+
     with bar(None, unit="B", unit_scale=True, desc="checking") as checking:
         dataset.verify(progress=advance_of(checking))
     print(summarize(dataset))

@@ -7,7 +7,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from tfdeepviz.commands.common import INSTALLED, WEBAPP, Add, add_place
+from tfdeepviz.commands.common import INSTALLED, WEBAPP, Add, add_places
 from tfdeepviz.errors import InputError
 
 
@@ -21,9 +21,7 @@ def register(add: Add) -> None:
         "Does the same as `python -m webapp.server`, which only needs Flask and runs without this package.",
     )
     serve.add_argument("--fma-root", type=Path, metavar="DIR", help="FMA folder, as written by `tfdeepviz download`")
-    add_place(serve, "registry", "registry folder")
-    add_place(serve, "tracks", "folder of demo tracks")
-    add_place(serve, "static", "built front end")
+    add_places(serve, "registry", "tracks", "static")
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
     serve.add_argument("--port", help="port to listen on (default: 8000)")
 

@@ -13,6 +13,7 @@ from tfdeepviz.errors import InputError
 if TYPE_CHECKING:
     from tfdeepviz.models.presets import Preset
     from tfdeepviz.models.run import Run
+    from tfdeepviz.models.tuning import Trial
 
 
 def register(add: Add) -> None:
@@ -198,7 +199,9 @@ def _preset(name: str, args: argparse.Namespace) -> Preset:
 
 
 def _train(args: argparse.Namespace) -> None:
-    _run(args, args.preset, weights=args.weights)
+    if args.weights is not None and not args.weights.is_file():
+        raise InputError(f"--weights {args.weights}: no such file")
+    _run(args, weights=args.weights)
 
 
 def _distill(args: argparse.Namespace) -> None:
@@ -206,7 +209,7 @@ def _distill(args: argparse.Namespace) -> None:
     _choose_backend(args)
     from tfdeepviz.models.run import Run
 
-    _run(args, args.preset, teacher=Run.load(args.teacher), n_components=args.components)
+    _run(args, teacher=Run.load(args.teacher), n_components=args.components)
 
 
 def _choose_backend(args: argparse.Namespace) -> None:
@@ -215,19 +218,18 @@ def _choose_backend(args: argparse.Namespace) -> None:
         os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
-def _run(args: argparse.Namespace, name: str, **options: Any) -> None:
+def _run(args: argparse.Namespace, **options: Any) -> None:
     _choose_backend(args)
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.models.training import EpochProgress, train
     from tfdeepviz.notify import notifying
 
-    class Progress(EpochBars, EpochProgress):
-        pass
-
-    preset = _preset(name, args)
+    preset = _preset(args.preset, args)
     options |= {"seed": args.seed, "deterministic": args.deterministic, "distribute": args.distribute}
     with notifying(args.notify, what=f"{args.out.name}: {preset.name}") as lines:
-        run = train(preset, PreparedDataset.load(args.dataset), args.out, progress=Progress(), **options)
+        dataset = PreparedDataset.load(args.dataset)
+        from tfdeepviz.models.training import train
+
+        run = train(preset, dataset, args.out, progress=EpochBars(), **options)
         lines += _table(run).splitlines()
     print("\n".join(lines))
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
@@ -249,15 +251,18 @@ def _table(run: Run) -> str:
 
 def _evaluate(args: argparse.Namespace) -> None:
     from tfdeepviz.data.prepared import PreparedDataset
-    from tfdeepviz.models.evaluate import evaluate
     from tfdeepviz.models.run import Run
 
-    page = evaluate(Run.load(args.run), PreparedDataset.load(args.dataset), args.split, out=args.out)
+    run, dataset = Run.load(args.run), PreparedDataset.load(args.dataset)
+    from tfdeepviz.models.evaluate import evaluate
+
+    page = evaluate(run, dataset, args.split, out=args.out)
     print(f"{page.with_suffix('.json')}: the figures")
     print(f"{page}: open it in a browser")
 
 
 def _batch(args: argparse.Namespace) -> None:
+    from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.batch import find_runs, refuse_failures, run_batch, summarize
     from tfdeepviz.notify import notifying
 
@@ -273,6 +278,7 @@ def _batch(args: argparse.Namespace) -> None:
     extra += ["--deterministic"] if args.deterministic else []
     extra += [text for assignment in args.set for text in ("--set", assignment)]
     with notifying(args.notify, what=f"{args.out.name}: {len(args.presets)} presets") as lines:
+        PreparedDataset.load(args.dataset)  # each run would refuse it, after some seconds
         results = run_batch(args.presets, args.dataset, args.out, extra=extra)
         lines += [f"{result.name}: {result.status} {result.reason}".rstrip() for result in results]
         print(summarize(find_runs(args.out)))
@@ -286,9 +292,8 @@ def _tune(args: argparse.Namespace) -> None:
         raise InputError(f"a search needs Optuna ({error}); pip install 'tfdeepviz[tune]'") from error
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.files import read_record
+    from tfdeepviz.models.progress import TrialProgress
     from tfdeepviz.models.search_space import Space
-    from tfdeepviz.models.tuning import Trial, TrialProgress, tune
-    from tfdeepviz.models.tuning_report import report
     from tfdeepviz.notify import notifying
 
     class Progress(EpochBars, TrialProgress):
@@ -303,6 +308,9 @@ def _tune(args: argparse.Namespace) -> None:
     with notifying(args.notify, what=f"{args.out.name}: search") as lines:
         space = read_record(args.space, Space, max_bytes=1 << 20)
         dataset = PreparedDataset.load(args.dataset)
+        from tfdeepviz.models.tuning import tune
+        from tfdeepviz.models.tuning_report import report
+
         options = {"n_trials": args.trials, "algorithm": args.algorithm, "seed": args.seed}
         search = tune(space, dataset, args.out, progress=Progress(), **options)
         lines += report(search).splitlines()

@@ -70,6 +70,14 @@ MAX_LICENCES = 256
 MAX_LICENCE_CHARACTERS = 200
 
 
+def find_metadata(fma_root: Path) -> Path:
+    """Return the path of `fma_metadata/tracks.csv`; raises FormatError if it is missing."""
+    path = Path(fma_root).absolute() / "fma_metadata" / "tracks.csv"
+    if not path.is_file():
+        raise FormatError(f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_<subset>/")
+    return path
+
+
 @dataclass(frozen=True, eq=False)
 class Metadata:
     """FMA's metadata of all tracks.
@@ -98,12 +106,8 @@ class Metadata:
         FormatError
             If the metadata is missing or not FMA's.
         """
-        root = Path(fma_root).absolute()
-        path, genres = root / "fma_metadata" / "tracks.csv", root / "fma_metadata" / "genres.csv"
-        if not path.is_file():
-            raise FormatError(
-                f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_<subset>/"
-            )
+        path = find_metadata(fma_root)
+        root, genres = path.parents[1], path.with_name("genres.csv")
         tracks = read_table(path, _TYPES, required=_REQUIRED, max_bytes=_MAX_BYTES, index_col=0, header=[0, 1])
         # pandas reads the index name from the third line, whatever that holds. If the name is missing, a track is lost.
         if tracks.index.name != "track_id":

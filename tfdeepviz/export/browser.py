@@ -110,9 +110,7 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
     BrowserError
         If the bundle could not be run.
     """
-    if not (static / _PAGE).is_file():
-        raise BrowserError(f"{static}: holds no built front end ({_PAGE} is missing); run `make build`")
-    program = _find_chromium()
+    program = find_browser(static)
     reports: Queue[bytes] = Queue()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(static, _files(bundle), reports)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -127,7 +125,10 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
             server.shutdown()
 
 
-def _find_chromium() -> str:
+def find_browser(static: Path) -> str:
+    """Return the path of Chromium; raises BrowserError if that or the built page is missing."""
+    if not (static / _PAGE).is_file():
+        raise BrowserError(f"{static}: holds no built front end ({_PAGE} is missing); run `make build`")
     named = os.environ.get("CHROMIUM")
     found = [path for path in map(shutil.which, (named,) if named else _PROGRAMS) if path]
     if not found:
@@ -188,7 +189,7 @@ def _handler(static: Path, files: Mapping[str, Path], reports: Queue[bytes]) -> 
 
 def _open(program: str, address: str, reports: Queue[bytes], timeout_seconds: float) -> bytes:
     # Chromium's sandbox refuses to start as root, and containers usually run as root.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="tfdeepviz-chromium-", ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [program, *_FLAGS, *sandbox, f"--user-data-dir={profile}", address],

@@ -56,9 +56,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
     """
     if out.exists():
         if not replace:
-            raise FileExistsError(
-                f"{out}: exists; give another folder, or --replace where `tfdeepviz site` wrote it before"
-            )
+            raise FileExistsError(f"{out}: exists; give another folder, or --replace if `tfdeepviz site` wrote it")
         _refuse_foreign(out)
     with temporary_folder(out.parent) as staging:
         site, old = staging / "new", staging / "old"
@@ -86,15 +84,15 @@ def _refuse_foreign(out: Path) -> None:
     try:
         values = read_json(out / SITE)
         if out.is_symlink() or values["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"a link, or of another schema_version than {SCHEMA_VERSION}")
+            raise ValueError(f"a link, or not of schema_version {SCHEMA_VERSION}")
         known = {str(name) for name in values["files"]}
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise FileExistsError(f"{out}: is no site that `tfdeepviz site` wrote; give another folder") from error
+        raise FileExistsError(f"{out}: not a site that `tfdeepviz site` wrote; give another folder") from error
     there = {path.relative_to(out).as_posix() for path in _files(out)}
     if foreign := sorted(there - known - {SITE}):
         raise FileExistsError(
-            f"{out}: holds {foreign[0]!r}, which `tfdeepviz site` did not write ({len(foreign)} such files); move them "
-            "away, or give another folder and copy from there"
+            f"{out}: holds {len(foreign)} files that `tfdeepviz site` did not write, such as {foreign[0]!r}; move them "
+            "away, or give another folder"
         )
 
 
@@ -104,7 +102,7 @@ def _copy_static(static: Path, to: Path) -> None:
             raise FormatError(f"{static}: the front end is not built here ({name} is missing); run `make build`")
     for name in (REGISTRY, TRACKS, FMA, SITE):
         if (static / name).exists():
-            raise FormatError(f"{static}: holds {name!r}, so it is no build of the front end; run `make build`")
+            raise FormatError(f"{static}: holds {name!r}, which a build of the front end does not; run `make build`")
     for path in _files(static):
         relative = path.relative_to(static)
         if not any(part.startswith(".") for part in relative.parts):
@@ -132,13 +130,13 @@ def _copy_bundle(registry: Path, bundle: Bundle, to: Path) -> None:
     # The copy is published, so the copy is checked.
     label = Bundle.load(to).label
     if label != f"{to.parent.name}/{to.name}":
-        raise FormatError(f"{bundle.path}: says of itself that it is {label}; delete it and push the bundle again")
+        raise FormatError(f"{bundle.path}: its manifest says {label}; delete it and push the bundle again")
 
 
 def _copy_tracks(tracks: Path, to: Path) -> None:
     index = tracks / "index.json"
     if not index.is_file():
-        raise FormatError(f"{tracks}: no list of tracks (index.json is missing); webapp/tracks has one")
+        raise FormatError(f"{tracks}: index.json is missing; give a folder like webapp/tracks")
     values = read_json(index, max_bytes=1 << 20)
     try:
         if values["schema_version"] != 1:
@@ -160,8 +158,8 @@ def _copy(root: Path, path: Path, to: Path) -> None:
     try:
         file = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-        raise FormatError(f"{path}: missing; add it, or take it off the list") from error
+        raise FormatError(f"{path}: missing; add it, or remove it from the list") from error
     if not file.is_relative_to(root.resolve()) or not file.is_file():
-        raise FormatError(f"{path}: no file of {root}, but a link out of it or something special; put the file there")
+        raise FormatError(f"{path}: not a regular file inside {root}; put the file there")
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, to)

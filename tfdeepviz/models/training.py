@@ -28,6 +28,7 @@ from tfdeepviz.models.distillation import Targets, fit_targets
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import MAY_CHANGE, History, Run, load_model
 from tfdeepviz.models.task import Task
 from tfdeepviz.models.tasks import create_task
@@ -39,19 +40,6 @@ N_COMPONENTS = 10
 #: Preset fields that do not affect training.
 _NOT_LEARNT = ("thresholds", "budget")
 _CHECKPOINTS_KEPT = 2
-
-
-class EpochProgress:
-    """Progress callbacks of a training run; override the ones you need."""
-
-    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
-        """Epoch `epoch` (from 1) of `n_epochs` begins."""
-
-    def step(self, loss: float) -> None:
-        """One batch is done; `loss` is the epoch's mean so far."""
-
-    def end_epoch(self, row: dict[str, float]) -> None:
-        """The epoch is done; `row` is its row of `history.csv`."""
 
 
 def train(

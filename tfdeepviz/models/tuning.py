@@ -27,9 +27,10 @@ from tfdeepviz.files import Finite, FormatError, convert, read_json, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import override
+from tfdeepviz.models.progress import EpochProgress, TrialProgress
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.search_space import OBJECTIVE, Space
-from tfdeepviz.models.training import EpochProgress, train
+from tfdeepviz.models.training import train
 
 ALGORITHMS = ("random", "hyperband", "bayesian")
 
@@ -77,16 +78,6 @@ class Trial:
     seconds: float
     #: Why it failed.
     reason: str
-
-
-class TrialProgress(EpochProgress):
-    """Progress callbacks of a search, beside those of its runs; override the ones you need."""
-
-    def start_trial(self, number: int, values: dict[str, Any], trainable_parameters: int) -> None:
-        """Trial `number` (from 0) begins, or continues."""
-
-    def end_trial(self, trial: Trial) -> None:
-        """A trial finished, failed or was stopped."""
 
 
 def tune(

@@ -1,0 +1,31 @@
+"""What trainings and searches report while they work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfdeepviz.models.tuning import Trial
+
+
+class EpochProgress:
+    """Progress callbacks of a training run; override the ones you need."""
+
+    def start_epoch(self, epoch: int, n_epochs: int, n_steps: int) -> None:
+        """Epoch `epoch` (from 1) of `n_epochs` begins."""
+
+    def step(self, loss: float) -> None:
+        """One batch is done; `loss` is the epoch's mean so far."""
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        """The epoch is done; `row` is its row of `history.csv`."""
+
+
+class TrialProgress(EpochProgress):
+    """Progress callbacks of a search, beside those of its runs; override the ones you need."""
+
+    def start_trial(self, number: int, values: dict[str, Any], trainable_parameters: int) -> None:
+        """Trial `number` (from 0) begins, or continues."""
+
+    def end_trial(self, trial: Trial) -> None:
+        """A trial finished, failed or was stopped."""
