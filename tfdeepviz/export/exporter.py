@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,7 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest
 from tfdeepviz.export.extract import analyze
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, golden_pcm, write_goldens
-from tfdeepviz.export.tfjs import (
-    QUANTIZATIONS,
-    QuantizationPlan,
-    convert_encoder,
-    convert_frontend,
-    plan_quantization,
-)
+from tfdeepviz.export.tfjs import QUANTIZATIONS, QuantizationPlan, convert_encoder, convert_frontend, plan_quantization
 from tfdeepviz.files import FormatError, temporary_folder, write_json
 from tfdeepviz.mapping.encodings import encode_run, keras_encode
 from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
@@ -33,6 +29,7 @@ from tfdeepviz.mapping.scaling import N_PARAMETERS
 from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
+from tfdeepviz.params import check_choice
 from tfdeepviz.provenance import code_version, command
 from tfdeepviz.reports.card import model_card
 from tfdeepviz.reports.measures import MIN_ENCODING_STD
@@ -108,8 +105,7 @@ def export_bundle(
     InputError
         If the quantization is unknown, or the parameters do not fit the encoders.
     """
-    if quantization not in QUANTIZATIONS:
-        raise InputError(f"quantization={quantization!r}: choose one of {', '.join(QUANTIZATIONS)}")
+    check_choice("quantization", quantization, QUANTIZATIONS)
     if out.exists():
         raise FileExistsError(f"{out}: exists; give another --out or delete it")
     record = planned_bundle(
@@ -125,11 +121,12 @@ def export_bundle(
         layer=layer,
         note=note,
     )
-    layers = _choose_layer(runs, layer)
-    by_name = {_encoder_name(run, layers.get(run.path)): run for run in runs}
-    if len(by_name) < len(runs):
+    if layer is not None and (n := sum(run.classifies for run in runs)) != 1:
+        raise InputError(f"layer={layer!r}: is chosen where there is one classifier; here are {n}")
+    encoders = _encoders(runs, layer)
+    if len(encoders) < len(runs):
         raise InputError(
-            f"two of the runs are called {', '.join(sorted(by_name))}; encoders of a bundle differ in name"
+            f"two of the runs are called {', '.join(sorted(encoders))}; encoders of a bundle differ in name"
         )
     for run in runs:
         if (mode := run.config.get("mode", "mfcc")) != "mfcc":
@@ -138,58 +135,42 @@ def export_bundle(
             )
         run.check_features(dataset)
         refuse_collapsed(run.metrics())
-    first, params = runs[0], runs[0].params
-    name = name or next(iter(by_name))
-    encoders = {
-        encoder: (model, run.windows(model, run.preset.step_seconds))
-        for encoder, run in by_name.items()
-        for model in [_exported(run, layers.get(run.path))]
-    }
-    counts = _share_parameters(by_name, parameters)
-    encodings = {
-        encoder: _encode(encoder, run, dataset, split, layers.get(run.path), progress)
-        for encoder, run in by_name.items()
-    }
+    params = runs[0].params
+    counts = _share_parameters(encoders, parameters)
+    encodings = {name: encoder.encode(dataset, split, progress) for name, encoder in encoders.items()}
     mappings = _fit(encodings, encoders, counts, default)
-    frontend = MfccFrontend(params)
-    pcm = golden_pcm(params)
+    frontend, pcm = MfccFrontend(params), golden_pcm(params)
     golden = analyze(
         pcm.astype(np.float32) / SCALE,
         frontend=frontend,
-        encoders={encoder: (keras_encode(model), windows) for encoder, (model, windows) in encoders.items()},
+        encoders={name: (keras_encode(encoder.model), encoder.windows) for name, encoder in encoders.items()},
         mapping=mappings.find(),
     )
 
     with temporary_folder(out.parent) as staging:
-        frontend_tensors = convert_frontend(frontend, staging / FRONTEND)
-        entries, plans = [], {}
-        for encoder, (model, windows) in encoders.items():
-            plans[encoder] = plan_quantization(
-                model,
-                windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
+        plans = {}
+        for encoder_name, encoder in encoders.items():
+            exact = golden.encodings[encoder_name].values.astype(np.float32)
+            allowed = {"encoding": allowed_error(quantization, exact), "genres": TOLERANCES[quantization]["genres"]}
+            plans[encoder_name] = plan_quantization(
+                encoder.model,
+                encoder.windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
                 quantization=quantization,
-                allowed={
-                    "encoding": _QUANTIZATION_SHARE
-                    * allowed_error(quantization, golden.encodings[encoder].values.astype(np.float32)),
-                    "genres": _QUANTIZATION_SHARE * TOLERANCES[quantization]["genres"],
-                },
+                allowed={output: _QUANTIZATION_SHARE * error for output, error in allowed.items()},
             )
-            run = by_name[encoder]
-            entries.append(_write_encoder(encoder, run, layers.get(run.path), model, windows, plans[encoder], staging))
         write_json(staging / MAPPINGS, mappings.to_dict())
         write_goldens(staging / "goldens", pcm, golden, quantization=quantization)
         manifest = {
-            "name": name,
+            "name": record.name,
             "version": None,
-            "title": title or first.preset.title,
+            "title": title or runs[0].preset.title,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "audio": params.to_dict(),
             "frontend": {
-                **frontend_tensors,
-                "pad_samples": params.pad_samples,
-                "overlap_hops": params.overlap_hops,
+                **convert_frontend(frontend, staging / FRONTEND),
+                **{"pad_samples": params.pad_samples, "overlap_hops": params.overlap_hops},
             },
-            "encoders": entries,
+            "encoders": [encoder.write(staging, plans[name]) for name, encoder in encoders.items()],
             "mappings": MAPPINGS,
             "goldens": GOLDENS,
             "card": CARD,
@@ -198,16 +179,7 @@ def export_bundle(
                 "code_version": code_version(),
                 "command": command(),
                 "mappings": {"dataset": describe(dataset), "split": split, "left_out": mappings.left_out},
-                "encoders": {
-                    encoder: {
-                        "run": {"path": str(run.path), "config": {**run.config, **_made_by(run.record)}},
-                        "dataset": _dataset_of(run),
-                        "layer": layers.get(run.path) or run.preset.encoder_layer,
-                        "metrics": run.metrics(),
-                        "quantization": {"dtypes": plans[encoder].dtypes, "max_error": plans[encoder].max_error},
-                    }
-                    for encoder, run in by_name.items()
-                },
+                "encoders": {name: encoder.provenance(plans[name]) for name, encoder in encoders.items()},
             },
         }
         card = model_card({**manifest, "files": list_files(staging)}, note=note)
@@ -235,7 +207,7 @@ def planned_bundle(
     note: str | None = None,
 ) -> Artifact:
     """Return the record of the bundle that `export_bundle` makes of these arguments."""
-    encoders = {_encoder_name(run, layer if run.classifies else None): run for run in runs}
+    encoders = {name: encoder.run for name, encoder in _encoders(runs, layer).items()}
     name = name or next(iter(encoders))
     settings = {
         **{"name": name, "title": title, "parameters": parameters, "default": default, "split": split},
@@ -253,44 +225,83 @@ def planned_bundle(
     return Artifact.planned("bundle", name, settings, [*inputs, mappings])
 
 
-def _share_parameters(runs: Mapping[str, Run], parameters: Mapping[str, int] | None) -> dict[str, int]:
-    """Decide how many parameters each encoder drives; `fit_mappings` checks the numbers themselves."""
-    if parameters is None and len(runs) == 1:
-        return dict.fromkeys(runs, N_PARAMETERS)
-    given = dict(parameters or {})
-    if given.keys() != runs.keys() or sum(given.values()) != N_PARAMETERS:
-        raise InputError(
-            f"parameters={given}: say how many of the {N_PARAMETERS} parameters each of {', '.join(runs)} drives "
-            "(--parameters NAME=COUNT ...)"
+@dataclass(frozen=True)
+class _Encoder:
+    """An encoder of a bundle: the one of a run, or another layer of a classifier."""
+
+    run: Run
+    layer: str | None
+
+    @property
+    def name(self) -> str:
+        name = self.run.preset.name.removesuffix("-compact")
+        return name if self.layer is None else f"{name}-{self.layer.lower()}"
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The finished encoder with named outputs: `encoding`, and for a classifier also `genres`."""
+        encoder = self.run.load_encoder(self.layer)
+        if not self.run.classifies:
+            return keras.Model(encoder.input, {"encoding": encoder.output}, name="encoder")
+        scaled = encoder.get_layer("scaler")(encoder.input)
+        layer = self.layer or self.run.preset.encoder_layer
+        encoding, logits = self.run.load_model().encode_and_classify(scaled, layer)
+        genres = keras.layers.Softmax(name="genres", dtype="float32")(logits)
+        return keras.Model(encoder.input, {"encoding": encoding, "genres": genres}, name="encoder")
+
+    @cached_property
+    def windows(self) -> Windows:
+        return self.run.windows(self.model, self.run.preset.step_seconds)
+
+    def encode(
+        self, dataset: PreparedDataset, split: str, progress: Callable[[str, int, int], None] | None
+    ) -> list[Encodings]:
+        """Encode the tracks to fit mappings to; reject dead components of a chosen layer, which no metrics cover."""
+        advance = None if progress is None else partial(progress, self.name)
+        encodings = encode_run(
+            self.run, dataset, split, layer=self.layer, max_tracks=MAX_FITTED_TRACKS, progress=advance
         )
-    # Keep the order of the runs.
-    return {name: given[name] for name in runs}
+        std = np.concatenate([track.values for track in encodings]).std(axis=0)
+        if self.layer is not None and (n_dead := int((std < MIN_ENCODING_STD).sum())):
+            raise CollapsedEncoderError(
+                f"{self.run.path}: {n_dead} of {len(std)} components of its encodings are dead on the {split} split "
+                f"(standard deviation below {MIN_ENCODING_STD}); train longer, or with --recipe modern (docs/models.md)"
+            )
+        return encodings
+
+    def write(self, bundle: Path, plan: QuantizationPlan) -> dict[str, Any]:
+        """Write the graph and return the encoder's entry in the manifest."""
+        tensors = convert_encoder(self.model, bundle / "encoders" / self.name, plan=plan)
+        windows = self.windows
+        return {
+            "name": self.name,
+            "model": f"encoders/{self.name}/model.json",
+            "layer": self.layer or self.run.preset.encoder_layer or "encoding",
+            **({"genres": self.run.config["genres"]} if self.run.classifies else {}),
+            **tensors,
+            "encoding_size": self.model.output["encoding"].shape[-1],
+            "window_frames": windows.frames,
+            "window_seconds": windows.frames * windows.params.frame_seconds,
+            "step_seconds": self.run.preset.step_seconds,
+            "time_offset_seconds": windows.time_offset_seconds,
+        }
+
+    def provenance(self, plan: QuantizationPlan) -> dict[str, Any]:
+        """Say what the encoder was made of."""
+        run, record = self.run, self.run.record
+        made_by = {"command": record.command, "code_version": record.code_version}
+        return {
+            "run": {"path": str(run.path), "config": {**run.config, **made_by}},
+            "dataset": _dataset_of(run),
+            "layer": self.layer or run.preset.encoder_layer,
+            "metrics": run.metrics(),
+            "quantization": {"dtypes": plan.dtypes, "max_error": plan.max_error},
+        }
 
 
-def _choose_layer(runs: Sequence[Run], layer: str | None) -> dict[Path, str]:
-    """Assign the layer to the only classifier among the runs."""
-    if layer is None:
-        return {}
-    classifiers = [run.path for run in runs if run.classifies]
-    if len(classifiers) != 1:
-        raise InputError(f"layer={layer!r}: is chosen where there is one classifier; here are {len(classifiers)}")
-    return {classifiers[0]: layer}
-
-
-def _encoder_name(run: Run, layer: str | None) -> str:
-    name = run.preset.name.removesuffix("-compact")
-    return name if layer is None else f"{name}-{layer.lower()}"
-
-
-def _exported(run: Run, layer: str | None) -> keras.Model:
-    """Return the finished encoder with named outputs: `encoding`, and for a classifier also `genres`."""
-    encoder = run.load_encoder(layer)
-    if not run.classifies:
-        return keras.Model(encoder.input, {"encoding": encoder.output}, name="encoder")
-    scaled = encoder.get_layer("scaler")(encoder.input)
-    encoding, logits = run.load_model().encode_and_classify(scaled, layer or run.preset.encoder_layer)
-    genres = keras.layers.Softmax(name="genres", dtype="float32")(logits)
-    return keras.Model(encoder.input, {"encoding": encoding, "genres": genres}, name="encoder")
+def _encoders(runs: Sequence[Run], layer: str | None) -> dict[str, _Encoder]:
+    encoders = [_Encoder(run, layer if run.classifies else None) for run in runs]
+    return {encoder.name: encoder for encoder in encoders}
 
 
 def _dataset_of(run: Run) -> dict[str, Any]:
@@ -305,74 +316,30 @@ def _dataset_of(run: Run) -> dict[str, Any]:
     return {**known, "licences": record.facts.get("licences"), "command": record.command}
 
 
-def _made_by(record: Artifact) -> dict[str, str | None]:
-    return {"command": record.command, "code_version": record.code_version}
-
-
-def _encode(
-    name: str,
-    run: Run,
-    dataset: PreparedDataset,
-    split: str,
-    layer: str | None,
-    progress: Callable[[str, int, int], None] | None,
-) -> list[Encodings]:
-    """Encode the tracks to fit mappings to; reject dead components of a chosen layer, which no metrics cover."""
-
-    def advance(done: int, total: int) -> None:
-        if progress is not None:
-            progress(name, done, total)
-
-    encodings = encode_run(run, dataset, split, layer=layer, max_tracks=MAX_FITTED_TRACKS, progress=advance)
-    std = np.concatenate([track.values for track in encodings]).std(axis=0)
-    if layer is not None and (n_dead := int((std < MIN_ENCODING_STD).sum())):
-        raise CollapsedEncoderError(
-            f"{run.path}: {n_dead} of {len(std)} components of its encodings are dead on the {split} split (standard "
-            f"deviation below {MIN_ENCODING_STD}); train longer, or with --recipe modern (docs/models.md)"
+def _share_parameters(encoders: Collection[str], parameters: Mapping[str, int] | None) -> dict[str, int]:
+    """Decide how many parameters each encoder drives, in their order; `fit_mappings` checks the numbers themselves."""
+    if parameters is None and len(encoders) == 1:
+        return dict.fromkeys(encoders, N_PARAMETERS)
+    given = dict(parameters or {})
+    if given.keys() != set(encoders) or sum(given.values()) != N_PARAMETERS:
+        raise InputError(
+            f"parameters={given}: say how many of the {N_PARAMETERS} parameters each of {', '.join(encoders)} drives "
+            "(--parameters NAME=COUNT ...)"
         )
-    return encodings
+    return {name: given[name] for name in encoders}
 
 
 def _fit(
     encodings: Mapping[str, list[Encodings]],
-    encoders: Mapping[str, tuple[keras.Model, Windows]],
+    encoders: Mapping[str, _Encoder],
     counts: Mapping[str, int],
     default: tuple[str, str, str] | None,
 ) -> Mappings:
-    steps = [windows.hop_frames * windows.params.frame_seconds for _, windows in encoders.values()]
-    resolves_beat = min(steps) <= _BEAT_SECONDS
-    segment_at_a_time = len(encoders) == 1 and all(w.frames == w.params.segment_frames for _, w in encoders.values())
+    cuts = [encoder.windows for encoder in encoders.values()]
+    resolves_beat = min(windows.hop_frames * windows.params.frame_seconds for windows in cuts) <= _BEAT_SECONDS
+    segment_at_a_time = len(cuts) == 1 and cuts[0].frames == cuts[0].params.segment_frames
     if default is None and (resolves_beat or not segment_at_a_time):
         is_possible = all(track.values.shape[1] >= counts[name] for name, (track, *_) in encodings.items())
         default = ("pca", "features", "per-track" if resolves_beat else "robust") if is_possible else None
-    return fit_mappings(
-        encodings,
-        n_parameters=counts,
-        default=default,
-        time=_BEAT_TIME if resolves_beat else TimeSettings(),
-    )
-
-
-def _write_encoder(
-    name: str,
-    run: Run,
-    layer: str | None,
-    model: keras.Model,
-    windows: Windows,
-    plan: QuantizationPlan,
-    bundle: Path,
-) -> dict[str, Any]:
-    """Write one encoder's graph and return its entry in the manifest."""
-    tensors = convert_encoder(model, bundle / "encoders" / name, plan=plan)
-    return {
-        "name": name,
-        "model": f"encoders/{name}/model.json",
-        "layer": layer or run.preset.encoder_layer or "encoding",
-        **({"genres": run.config["genres"]} if run.classifies else {}),
-        **tensors,
-        "encoding_size": model.output["encoding"].shape[-1],
-        "window_frames": windows.frames,
-        "window_seconds": windows.frames * windows.params.frame_seconds,
-        "step_seconds": run.preset.step_seconds,
-        "time_offset_seconds": windows.time_offset_seconds,
-    }
+    time = _BEAT_TIME if resolves_beat else TimeSettings()
+    return fit_mappings(encodings, n_parameters=counts, default=default, time=time)
