@@ -69,7 +69,8 @@ def make_run(
             ),
         ]
     )
-    write_json(path / "config.json", {"preset": load_preset(preset).to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"})
+    config = {"preset": load_preset(preset).to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc", "genres": []}
+    write_json(path / "config.json", {**config, "dataset": "ds", "dataset_digest": "", "seed": 0})
     encoder.save(path / "encoder.keras")
     write_json(path / "metrics.json", {})
     return Run.load(path)

@@ -435,7 +435,10 @@ def _run_target(name: str) -> Callable[[Path], Target]:
         from tfdeepviz.models.run import Run
         from tfdeepviz.params import LIVE
 
-        config = {"preset": load_preset("vgg16-compact").to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"}
+        config = {
+            **{"preset": load_preset("vgg16-compact").to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"},
+            **{"genres": ["Rock"], "dataset": "ds", "dataset_digest": "", "seed": 0},
+        }
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "history.csv").write_text("epoch,loss,val_loss\n1.0,0.5,0.6\n2.0,0.4,0.5\n")
         path = folder / name

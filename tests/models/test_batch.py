@@ -89,7 +89,8 @@ def make_run(preset: Callable[..., str]) -> Callable[..., Path]:
     def make(path: Path, metrics: dict[str, Any] | None = None, *, kind: str = "autoencoder", epochs: int = 3) -> Path:
         config = {
             **{"preset": load_preset(preset(path.name, kind)).to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc"},
-            **{"dataset_digest": "0" * 64, "seed": 0, "parameters": {"trainable": 372_403, "to_encoding": 370_498}},
+            **{"genres": [], "dataset": "ds", "dataset_digest": "0" * 64, "seed": 0},
+            "parameters": {"trainable": 372_403, "to_encoding": 370_498, "encoding_size": 10},
         }
         write_json(path / "config.json", config)
         columns = {"epoch": 0, "loss": 0.5, "val_loss": 0.6, "shuffle_rise": 0.1, "min_encoding_std": 0.1, "seconds": 0}

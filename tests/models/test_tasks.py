@@ -119,6 +119,23 @@ def test_a_dataset_with_other_genres_is_measured_on_those_it_shares(two_genres: 
         nothing_shared.evaluate(nothing_shared.build(), "training")
 
 
+def test_examples_are_the_middle_segments_of_a_few_tracks(two_genres: PreparedDataset) -> None:
+    task = AutoencoderTask(load_preset("ae-compact"), two_genres, scaler_of(two_genres, "minmax"))
+    captions, images = task.examples(task.build(), "training")
+    assert captions == [f"track {i}, {'Rock' if i % 2 else 'Folk'}" for i in (2, 4, 6, 7, 9, 11)]
+    assert set(images) == {"original", "reconstruction", "pca", "alone"}
+    for track_id, original in zip((2, 4, 6, 7, 9, 11), images["original"], strict=True):
+        segments = np.concatenate(list(task.segments("training")))[task.track_ids("training") == track_id]
+        np.testing.assert_array_equal(original, segments[len(segments) // 2, ..., 0])
+    shard, *rest = two_genres.shards
+    first, *others = shard["tracks"]
+    tracks = [{**first, "n_segments": first["n_segments"] - 1}, *others]
+    other = replace(two_genres, shards=({**shard, "tracks": tracks}, *rest))  # type: ignore[typeddict-item]
+    task = AutoencoderTask(load_preset("ae-compact"), other, scaler_of(two_genres, "minmax"))
+    with pytest.raises(FormatError, match="the manifest says"):
+        task.examples(task.build(), str(shard["split"]))
+
+
 def test_a_run_refuses_a_dataset_with_other_features(run: Run, two_genres: PreparedDataset) -> None:
     assert run.task(two_genres).watched == "validation"
     other = replace(run, config={**run.config, "mode": "log-mel"})

@@ -75,7 +75,8 @@ class Landscape:
         seed: int = 0,
         progress: EpochProgress | None = None,
     ) -> Run:
-        write_json(out / "config.json", {"preset": preset.to_dict(), "audio": dataset.params.to_dict()})
+        config = {"preset": preset.to_dict(), "audio": dataset.params.to_dict(), "mode": "mfcc", "genres": []}
+        write_json(out / "config.json", {**config, "dataset": "ds", "dataset_digest": "", "seed": seed})
         run = Run.load(out)
         rate = preset.optimizer["learning_rate"]
         distance = (math.log10(rate) + 3) ** 2 + 0.1 * preset.model["n_pools"] + 0.01 * preset.batch_size

@@ -206,20 +206,15 @@ def _train(args: argparse.Namespace) -> None:
 
 def _distill(args: argparse.Namespace) -> None:
     at_least_one("components", args.components)
-    _choose_backend(args)
     from tfdeepviz.models.run import Run
 
     _run(args, teacher=Run.load(args.teacher), n_components=args.components)
 
 
-def _choose_backend(args: argparse.Namespace) -> None:
-    # Keras reads this on import, which happens later.
-    if args.distribute == "data-parallel":
-        os.environ.setdefault("KERAS_BACKEND", "jax")
-
-
 def _run(args: argparse.Namespace, **options: Any) -> None:
-    _choose_backend(args)
+    if args.distribute == "data-parallel":
+        # Keras reads this on import, which happens later.
+        os.environ.setdefault("KERAS_BACKEND", "jax")
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.notify import notifying
 

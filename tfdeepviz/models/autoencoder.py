@@ -180,26 +180,6 @@ class Autoencoder(Bottleneck):
         kernel = keras.initializers.RandomNormal(stddev=(2 / (self.kernel_size**2 * filters)) ** 0.5)
         return self._layer(kind, filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name)
 
-    def build(self, *_: Any) -> None:
-        """Create all weights."""
-        channels = [1, *(conv.filters for conv in self.convolutions)]
-        units = [self._flat, *(dense.units for dense in self.dense)]
-        for i, (conv, mirrored) in enumerate(zip(self.convolutions, self.mirrored_convolutions, strict=True)):
-            conv.build((None, None, None, channels[i]))
-            mirrored.build((None, None, None, channels[i + 1]))
-        for i, (dense, mirrored) in enumerate(zip(self.dense, self.mirrored_dense, strict=True)):
-            dense.build((None, units[i]))
-            mirrored.build((None, units[i + 1]))
-        if self.normalization is not None:
-            self.normalization.build((None, self.encoding_size))
-        for layer in (*self.convolutions, *self.mirrored_convolutions):
-            if layer.name in self.norms:
-                self.norms[layer.name].build((None, None, None, layer.filters))
-        for layer in (*self.dense, *self.mirrored_dense):
-            if layer.name in self.norms:
-                self.norms[layer.name].build((None, layer.units))
-        self.built = True
-
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Return the encoding before normalisation and sigmoid, and the bypass.
 

@@ -23,6 +23,7 @@ from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import Finite, FormatError, atomic_path, convert
 from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
+from tfdeepviz.models.run import Run
 from tfdeepviz.reports.measures import KINDS, Measure, numbers, of_kind
 from tfdeepviz.reports.tables import Cell, Table
 
@@ -68,11 +69,6 @@ class _Row:
 
     result: BatchResult
     values: dict[str, Any] = field(default_factory=dict)
-
-
-class _Parameters(msgspec.Struct):
-    trainable: int
-    to_encoding: int
 
 
 class _Epoch(msgspec.Struct):
@@ -303,14 +299,11 @@ def _finished(result: BatchResult) -> _Row:
 
 
 def _read(path: Path) -> _Row:
-    # Imported here because planning a batch and checking its arguments do not need TensorFlow.
-    from tfdeepviz.models.run import Run
-
     run = Run.load(path)
     row = _Row(BatchResult(path.name, run.preset.kind, path, "not finished"))
     if parameters := run.config.get("parameters"):
-        counts = convert(parameters, _Parameters, path / "config.json")
-        row.values.update(trainable_parameters=counts.trainable, parameters_to_encoding=counts.to_encoding)
+        row.values["trainable_parameters"] = parameters["trainable"]
+        row.values["parameters_to_encoding"] = parameters["to_encoding"]
     epochs = convert(run.history(), list[_Epoch], path / "history.csv")
     row.values["epochs"] = len(epochs)
     if epochs:

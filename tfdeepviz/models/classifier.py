@@ -169,14 +169,6 @@ class GenreClassifier(Network):
             layers.append(self._layer(keras.layers.Dropout, self.dropout, name=f"dropout{i}"))
         return [*layers, self._dense(self.n_genres, "logits", self.dense_initial_std, dtype="float32")]
 
-    def build(self, *_: Any) -> None:
-        """Create all weights."""
-        shape: tuple[int | None, ...] = (None, *self.input_size, 1)
-        for layer in (*self.features, *self.head):
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        self.built = True
-
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Return the logits [shape=(batch, n_genres)] of scaled segments."""
         return _apply((*self.features, *self.head), x, training=training)

@@ -43,8 +43,6 @@ class ContrastiveEncoder(SegmentEncoder):
     Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """
 
-    normalization: keras.layers.BatchNormalization
-
     def __init__(
         self,
         *,
@@ -73,20 +71,6 @@ class ContrastiveEncoder(SegmentEncoder):
         self.hiding = self._layer(keras.layers.Dropout, dropout, name="dropout")
         self.bottleneck = self._layer(keras.layers.Dense, encoding_size, name="bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
-
-    def build(self, *_: Any) -> None:
-        """Create all weights."""
-        n_coefficients, n_frames = self.input_size
-        for convolution, norm, width in zip(
-            self.convolutions, self.norms, (n_coefficients, self.n_filters), strict=True
-        ):
-            convolution.build((None, n_frames, width))
-            norm.build((None, n_frames, self.n_filters))
-        n_statistics = 2 * (n_coefficients + 2 * self.n_filters)
-        self.statistics_norm.build((None, n_statistics))
-        self.bottleneck.build((None, n_statistics))
-        self.normalization.build((None, self.encoding_size))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Encode scaled segments."""

@@ -31,6 +31,12 @@ class Network(Configured, keras.Model):  # type: ignore[misc]
 
     input_size: tuple[int, int]
 
+    def build(self, *_: Any) -> None:
+        """Create all weights."""
+        # A call with a symbolic tensor builds every layer.
+        self.call(keras.Input(batch_shape=(1, *self.input_size, 1)))
+        self.built = True
+
     def _check(self, *counts: str) -> None:
         """Raise ParameterError unless the attributes named are counts and all rules hold."""
         for name in counts:

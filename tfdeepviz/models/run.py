@@ -11,13 +11,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tfdeepviz import artifacts, legacy
 from tfdeepviz.artifacts import ARTIFACT, Artifact, claim, digest_of_files
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, atomic_path, read_json, sha256_file, write_json
+from tfdeepviz.files import FormatError, atomic_path, convert, read_json, read_record, sha256_file, write_json
 from tfdeepviz.lazy import keras
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.params import AudioParams
@@ -33,6 +35,37 @@ MAY_CHANGE = ("preset.epochs", "preset.patience")
 
 #: One row per epoch.
 History = list[dict[str, float]]
+
+
+class _Parameters(msgspec.Struct):
+    trainable: int
+    to_encoding: int
+    encoding_size: int
+
+
+class _TeachersPreset(msgspec.Struct):
+    name: str
+
+
+class _Teacher(msgspec.Struct):
+    path: str
+    sha256: str
+    preset: _TeachersPreset
+    n_components: int
+
+
+class _Config(msgspec.Struct):
+    """What a run's `config.json` has to hold."""
+
+    preset: dict[str, Any]
+    audio: dict[str, Any]
+    mode: str
+    genres: list[str]
+    dataset: str
+    dataset_digest: str
+    seed: int
+    teacher: _Teacher | None = None
+    parameters: _Parameters | None = None
 
 
 @dataclass(frozen=True)
@@ -56,24 +89,20 @@ class Run:
         if not (path / "config.json").is_file():
             raise FormatError(f"{path}: not a training run (config.json is missing); make one with `tfdeepviz train`")
         config = read_json(path / "config.json")
+        convert(config, _Config, path / "config.json")
         try:
             return cls(path, config, Preset.from_dict(config["preset"]), AudioParams.from_dict(config["audio"]))
-        except (KeyError, ValueError, TypeError) as error:
+        except InputError as error:
             raise FormatError(f"{path / 'config.json'}: not a run's configuration ({error})") from error
 
     @classmethod
     def claim(cls, path: Path, record: Artifact, config: dict[str, Any]) -> Run:
-        """Begin a run in a free folder, or go on with the same run, perhaps for more epochs.
-
-        Raises
-        ------
-        FormatError
-            If the folder holds a run with another record, or anything else.
-        """
+        """Begin a run in a free folder, or go on with the same run; raises as `tfdeepviz.artifacts.claim` does."""
         claim(path, record, may_change=MAY_CHANGE)
         if (path / "config.json").exists():
             run = cls.load(path)
-            config |= {name: run.config[name] for name in ("parameters",) if name in run.config}
+            if "parameters" in run.config:
+                config["parameters"] = run.config["parameters"]
             if not (run.is_finished and run.is_trained(Preset.from_dict(config["preset"]))):
                 run._reopen()
         write_json(path / "config.json", config)
@@ -129,13 +158,7 @@ class Run:
 
     @property
     def record(self) -> Artifact:
-        """Record of a finished run.
-
-        Raises
-        ------
-        FormatError
-            If the run is not finished, or its record is broken.
-        """
+        """Record of a finished run; raises FormatError if the run is not finished, or its record is broken."""
         path = self.finished(self.encoder_path).with_name(ARTIFACT)
         if path.is_file():
             return Artifact.read(path)
@@ -168,10 +191,7 @@ class Run:
     def load_encoder(self, layer: str | None = None) -> keras.Model:
         """Load the finished encoder, from unscaled segments to encodings.
 
-        Parameters
-        ----------
-        layer
-            Encoding layer of a classifier; by default the preset's `encoder_layer`.
+        The encoding of a classifier may be that of another `layer` than the preset's `encoder_layer`.
 
         Raises
         ------
@@ -191,36 +211,24 @@ class Run:
         return scaler
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
-        """Return the windows that the finished encoder takes.
+        """Return the windows that an encoder of `load_encoder` takes.
 
-        Parameters
-        ----------
-        encoder
-            From `load_encoder`.
-        hop_seconds
-            Time between windows, rounded to whole frames. By default, windows shorter than a segment use the preset's
-            step; others are adjacent.
+        The hop is rounded to whole frames. By default, windows shorter than a segment use the preset's step; others are
+        adjacent.
         """
         frames = int(encoder.input_shape[2])
         if hop_seconds is None:
-            hop_seconds = (
-                self.preset.step_seconds if frames < self.params.segment_frames else self.params.segment_seconds
-            )
+            is_short = frames < self.params.segment_frames
+            hop_seconds = self.preset.step_seconds if is_short else self.params.segment_seconds
         causal = bool(self.preset.model.get("causal", False))
         return Windows(self.params, frames, self.params.hop_frames(hop_seconds), causal)
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, dict[str, Any]]:
         """Return the metrics of each split, as computed by `Task.evaluate`."""
-        return read_json(self.finished(self.metrics_path))
+        return read_record(self.finished(self.metrics_path), dict[str, dict[str, Any]])
 
     def history(self) -> History:
-        """Return the columns of `history.csv` by epoch.
-
-        Raises
-        ------
-        FormatError
-            If the file is broken.
-        """
+        """Return the columns of `history.csv` by epoch; raises FormatError if the file is broken."""
         path = self.path / "history.csv"
         if not path.is_file():
             return []

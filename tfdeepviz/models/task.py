@@ -104,10 +104,6 @@ class Task(ABC):
         """Number of usable segments of a split."""
         return self.dataset.n_segments(split, labelled_only=self.labelled_only)
 
-    def labelled_segments(self, split: str) -> tf.data.Dataset:
-        """Return the unscaled segments of a split, in order, in batches for evaluation, with what is known of them."""
-        return self.dataset.segments(split, batch_size=MEASURED_BATCH, about=True, labelled_only=self.labelled_only)
-
     def segments(self, split: str) -> Iterator[Segments]:
         """Yield the scaled segments of a split, in order, in batches for evaluation."""
         batches = self.dataset.segments(split, batch_size=MEASURED_BATCH, labelled_only=self.labelled_only)

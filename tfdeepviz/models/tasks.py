@@ -14,7 +14,6 @@ import tensorflow as tf
 from keras import ops
 from scipy.special import log_softmax
 
-from tfdeepviz.data.manifest import UsedTrack
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
@@ -23,10 +22,10 @@ from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder, ContrastiveLoss, contrastive_loss
-from tfdeepviz.models.evaluation import Baselines, Decode, Encode, Segments, describe_encoding, measure_autoencoder
+from tfdeepviz.models.evaluation import Baselines, Decode, Encode, describe_encoding, measure_autoencoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
-from tfdeepviz.models.task import N_CALIBRATION_SEGMENTS, Examples, Task, code_columns
+from tfdeepviz.models.task import MEASURED_BATCH, N_CALIBRATION_SEGMENTS, Examples, Task, code_columns
 
 _N_EXAMPLES = 6
 _LOSS_PASSES = 4
@@ -107,36 +106,28 @@ class AutoencoderTask(Task):
     def examples_with(self, encode: Encode, decode: Decode, split: str, encoding_size: int) -> Examples:
         """Reconstruct examples with any encoder and decoder, and with the PCA."""
         tracks = self.dataset.used(split)
-        n = min(_N_EXAMPLES, len(tracks))
-        chosen = [tracks[round(i * (len(tracks) - 1) / max(1, n - 1))] for i in range(n)]
-        middles = {track["track_id"]: self._middle(track) for track in chosen}
-        found: dict[int, Segments] = {}
-        for segments, about in self.labelled_segments(split).as_numpy_iterator():
-            for segment, track, index in zip(segments, about["track_id"], about["segment_index"], strict=True):
-                if middles.get(track) == index:
-                    found[int(track)] = segment
-        if lost := middles.keys() - found.keys():
+        chosen = np.unique(np.linspace(0, len(tracks) - 1, _N_EXAMPLES).round().astype(int))
+        sizes = np.array([track["n_segments"] for track in tracks])
+        middles = (sizes.cumsum() - sizes + sizes // 2)[chosen]
+        n, found = 0, []
+        for segments in self.segments(split):
+            found += [segments[i - n] for i in middles if n <= i < n + len(segments)]
+            n += len(segments)
+        if n != sizes.sum():
             raise FormatError(
-                f"{self.dataset.path}: track {min(lost)} has other segments than the manifest says; find the file with "
-                "`tfdeepviz inspect`, delete it and run `prepare` again"
+                f"{self.dataset.path}: the {split} split holds {n} segments, the manifest says {sizes.sum()}; find the "
+                "file with `tfdeepviz inspect`, delete it and run `prepare` again"
             )
-        x = self.scaled(np.stack([found[track["track_id"]] for track in chosen]))
+        x = np.stack(found)
         encoding, bypass = encode(x)
         answers = {"original": x, "reconstruction": decode(encoding, bypass)}
         if baselines := self.baselines(encoding_size):
             answers["pca"] = baselines.reconstruct(x)["pca"]
         if bypass:
             answers["alone"] = decode(encoding, {})
-        captions = [
-            f"track {track['track_id']}" + (f", {track['genre']}" if track["genre"] else "") for track in chosen
-        ]
+        about = (tracks[i] for i in chosen)
+        captions = [f"track {track['track_id']}" + (f", {track['genre']}" if track["genre"] else "") for track in about]
         return captions, {name: ops.convert_to_numpy(value)[..., 0] for name, value in answers.items()}
-
-    def _middle(self, track: UsedTrack) -> int:
-        """Return the `segment_index` of a track's middle segment."""
-        recipe = self.dataset.recipe
-        starts = recipe.starts(track["n_frames"], track["track_id"])
-        return int(starts[len(starts) // 2]) // recipe.hop_frames
 
     def baselines(self, n_components: int) -> Baselines | None:
         """Fit the baselines on first use; None if the dataset has no training split."""
@@ -210,7 +201,8 @@ class ClassifierTask(Task):
     def predicted(self, predict: Predict, split: str) -> Predicted:
         """Predict every segment of a split whose genre is known; raises InputError if there are none."""
         parts: list[tuple[npt.NDArray[Any], ...]] = []
-        for segments, about in self.labelled_segments(split).as_numpy_iterator():
+        batches = self.dataset.segments(split, batch_size=MEASURED_BATCH, about=True, labelled_only=True)
+        for segments, about in batches.as_numpy_iterator():
             labels = self._output_of[about["label"]]
             known = labels >= 0
             if known.any():

@@ -46,8 +46,6 @@ class TemporalAutoencoder(Bottleneck):
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
-    normalization: keras.layers.BatchNormalization
-
     def __init__(
         self,
         *,
@@ -90,22 +88,8 @@ class TemporalAutoencoder(Bottleneck):
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
-        n_coefficients, n_frames = self.input_size
-        for layer, shape in (
-            (self.input_norm, (n_frames, n_coefficients)),
-            (self.convolution, (n_frames, n_coefficients)),
-            (self.convolution_norm, (n_frames, self.n_filters)),
-            (self.hidden, (self._flat,)),
-            (self.hidden_norm, (self.dense_units,)),
-            (self.bottleneck, (self.dense_units,)),
-            (self.normalization, (self.encoding_size,)),
-            (self.out_hidden, (self.encoding_size,)),
-            (self.out_flat, (self.dense_units,)),
-            (self.out_convolution, (n_frames, self.n_filters)),
-        ):
-            layer.build((None, *shape))
-        self.picture = self.add_weight(shape=(n_frames, n_coefficients), initializer="zeros", name="picture")
-        self.built = True
+        self.picture = self.add_weight(shape=self.input_size[::-1], initializer="zeros", name="picture")
+        super().build()
 
     def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
         """Make the untrained decoder output the mean segment [shape=input_size]."""

@@ -92,20 +92,6 @@ class TimeResolvedAutoencoder(Bottleneck):
         """Frames that one encoding depends on."""
         return 4 * self.stride_frames + 2
 
-    def build(self, *_: Any) -> None:
-        """Create all weights."""
-        n_coefficients, n_frames = self.input_size
-        widths = (n_coefficients, self.n_filters, self.n_filters)
-        for convolution, norm, width in zip(self.convolutions, self.norms, widths, strict=True):
-            convolution.build((None, None, width))
-            norm.build((None, None, self.n_filters))
-        self.bottleneck.build((None, None, self.n_filters))
-        self.normalization.build((None, None, self.encoding_size))
-        self.out_bottleneck.build((None, self.n_steps, self.encoding_size))
-        self.out_upsampling.build((None, self.n_steps, self.n_filters))
-        self.out_convolution.build((None, n_frames, self.n_filters))
-        self.built = True
-
     def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
         """Return the encodings before normalisation and sigmoid [shape=(batch, n_steps, encoding_size)]."""
         # Padding the input once makes windows at the edge of a segment like all others; zero is the mean.

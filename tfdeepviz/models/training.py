@@ -102,16 +102,7 @@ def train(
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify(only_changed=True)
-    record = planned_run(
-        preset,
-        dataset,
-        out,
-        seed=seed,
-        deterministic=deterministic,
-        weights=weights,
-        teacher=teacher,
-        n_components=n_components,
-    )
+    record = planned_run(preset, dataset, out, seed, deterministic, weights, teacher, n_components)
     begun(out, record, may_change=MAY_CHANGE)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
@@ -125,7 +116,7 @@ def train(
             **{name: record.settings[name] for name in ("seed", "deterministic", "weights")},
             "teacher": teacher
             and {
-                "path": _seen_from(out, teacher.path),
+                "path": record.inputs[-1].path,
                 "sha256": sha256_file(teacher.model_path),
                 "preset": teacher.preset.to_dict(),
                 "n_components": n_components,
@@ -150,8 +141,16 @@ def train(
             synchronize(model)
         _compile(model, task)
         while not run.is_trained(preset):
-            progress.start_epoch(len(history) + 1, preset.epochs, task.n_steps)
-            history.append(_train_epoch(run, task, model, len(history) + 1, seed, progress))
+            epoch = len(history) + 1
+            progress.start_epoch(epoch, preset.epochs, task.n_steps)
+            try:
+                history.append(_train_epoch(task, model, epoch, seed * 1_000_003 + epoch, progress.step))
+            except ArithmeticError as error:
+                end = f", or end this one before that epoch (--epochs {epoch - 1})" if epoch > 1 else ""
+                raise DivergedError(
+                    f"{out}: diverged in epoch {epoch} ({error}); train another run, with a lower learning rate than "
+                    f"{preset.optimizer['learning_rate']:g} (--set optimizer.learning_rate=...){end}"
+                ) from error
             _save_epoch(run, model, history)
             progress.end_epoch(history[-1])
         _finish(run, task)
@@ -162,7 +161,6 @@ def planned_run(
     preset: Preset,
     dataset: PreparedDataset,
     out: Path,
-    *,
     seed: int = 0,
     deterministic: bool = False,
     weights: Path | None = None,
@@ -181,11 +179,6 @@ def planned_run(
         settings["n_components"] = n_components
         inputs.append(Input.at(teacher.path, teacher.record, seen_from=out, role="teacher"))
     return Artifact.planned("run", out.resolve().name, settings, inputs)
-
-
-def _seen_from(run: Path, path: Path) -> str:
-    """Return a path relative to the run's folder, so that both can be moved together."""
-    return Path(os.path.relpath(path.resolve(), run.resolve())).as_posix()
 
 
 def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
@@ -251,33 +244,30 @@ def _dtype_policy(precision: str) -> Iterator[None]:
 
 
 def _train_epoch(
-    run: Run, task: Task, model: keras.Model, epoch: int, seed: int, progress: EpochProgress
+    task: Task, model: keras.Model, epoch: int, seed: int, step: Callable[[float], None]
 ) -> dict[str, float]:
+    """Train and measure an epoch; raises ArithmeticError for a loss or weight that is not finite."""
     started = time.monotonic()
-    epoch_seed = seed * 1_000_003 + epoch
     generators = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for i, state in enumerate(generators):
-        state.assign([epoch_seed % 2**32, i])
+        state.assign([seed % 2**32, i])
     loss = model.fit(
-        own_share(task.batches(epoch_seed), task.preset.batch_size),
+        own_share(task.batches(seed), task.preset.batch_size),
         steps_per_epoch=task.n_steps,
         verbose=0,
         shuffle=False,
-        callbacks=[_StepCallback(progress.step)],
+        callbacks=[_StepCallback(step)],
     ).history["loss"][0]
     if not np.isfinite(loss):
-        raise _diverged(run, epoch, f"the training loss is {loss}")
+        raise ArithmeticError(f"the training loss is {loss}")
     # The last step of an epoch can corrupt the weights after a finite loss.
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise _diverged(run, epoch, "weights are not finite")
-    task.recalibrate_batch_norm(model, epoch_seed)
+        raise ArithmeticError("weights are not finite")
+    task.recalibrate_batch_norm(model, seed)
     trained = time.monotonic()
-    try:
-        measured = task.measure(model)
-    except ArithmeticError as error:
-        raise _diverged(run, epoch, str(error)) from error
+    measured = task.measure(model)
     if not np.isfinite(measured["val_loss"]):
-        raise _diverged(run, epoch, f"the validation loss is {measured['val_loss']}")
+        raise ArithmeticError(f"the validation loss is {measured['val_loss']}")
     return {
         **{"epoch": epoch, "loss": float(loss), **measured},
         **{"train_seconds": round(trained - started, 2), "seconds": round(time.monotonic() - started, 2)},
@@ -295,14 +285,6 @@ class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
         # The loss is a running mean: once not finite, it stays so.
         if not np.isfinite(loss):
             self.model.stop_training = True
-
-
-def _diverged(run: Run, epoch: int, what: str) -> DivergedError:
-    end = f", or end this one before that epoch (--epochs {epoch - 1})" if epoch > 1 else ""
-    return DivergedError(
-        f"{run.path}: diverged in epoch {epoch} ({what}); train another run, with a lower learning rate than "
-        f"{run.preset.optimizer['learning_rate']:g} (--set optimizer.learning_rate=...){end}"
-    )
 
 
 def _save_epoch(run: Run, model: keras.Model, history: History) -> None:
