@@ -27,7 +27,7 @@ RATE_HZ = 44_100
 _HERE = Path(__file__).parent
 
 #: What takes longest: it begins first, so that no worker waits for another one at the end.
-_LONGEST = ("test_walk.py", "export", "test_pipeline.py", "models", "data", "analysis")
+_LONGEST = ("test_walk.py", "export", "test_pipeline.py", "test_package.py", "models", "data", "analysis")
 #: Folders whose files share what takes long to make.
 _TOGETHER = ("export",)
 

@@ -17,6 +17,7 @@ import soundfile as sf
 
 from tests.commands import REPOSITORY
 from tests.conftest import RATE_HZ, music
+from tfdeepviz.provenance import code_digest
 
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _STATIC = REPOSITORY / "webapp" / "static"
@@ -142,6 +143,14 @@ def test_the_wheel_holds_the_package_and_what_it_serves(wheel: Path) -> None:
         if not path.name.startswith("."):
             expected.add(f"tfdeepviz/{path.relative_to(REPOSITORY).as_posix()}")
     assert names == expected
+
+
+@needs_front_end
+def test_records_do_not_tell_a_wheel_from_its_checkout(installed: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [installed / "python", "-c"]
+    command.append("from tfdeepviz.provenance import code_digest; print(code_digest())")
+    result = subprocess.run(command, cwd=tmp_path, env=_environment(), capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == code_digest()
 
 
 def test_no_wheel_is_built_without_the_front_end(tmp_path: Path) -> None:

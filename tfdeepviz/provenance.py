@@ -42,12 +42,16 @@ def code_version() -> str:
 
 @cache
 def code_digest() -> str:
-    """Return the SHA-256 of the package's files, which tells states of the code apart even without a commit."""
+    """Return the SHA-256 of the package's files, which tells states of the code apart even without a commit.
+
+    It excludes `webapp`, which an installed package holds and a checkout has beside the package.
+    """
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+        name = path.relative_to(_PACKAGE).as_posix()
+        if path.is_file() and path.suffix != ".pyc" and not name.startswith("webapp/"):
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(content)}\n".encode())
+            digest.update(f"{name} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()
 

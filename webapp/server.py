@@ -297,12 +297,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m webapp.server", description="Serve the tfdeepviz playground.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (default: 8000)")
-    parser.add_argument("--registry", type=Path, default=HERE / "registry", help="folder of pushed bundles")
-    parser.add_argument("--tracks", type=Path, default=HERE / "tracks", help="folder of demo tracks")
-    parser.add_argument("--static", type=Path, default=HERE / "static", help="build of the front end")
-    parser.add_argument(
-        "--fma-root", type=Path, help="folder with fma_metadata/tracks.csv and fma_<subset>/NNN/NNNNNN.mp3"
-    )
+    for name, text in {
+        "registry": "registry folder",
+        "tracks": "folder of demo tracks",
+        "static": "built page",
+    }.items():
+        shown = f"{text} (default: as shipped)"
+        parser.add_argument(f"--{name}", type=Path, default=HERE / name, metavar="DIR", help=shown)
+    fma = "FMA folder to search and play: fma_metadata/tracks.csv and fma_<subset>/NNN/NNNNNN.mp3"
+    parser.add_argument("--fma-root", type=Path, metavar="DIR", help=fma)
     options = parser.parse_args(arguments)
     if options.fma_root is not None and not options.fma_root.is_dir():
         print(f"error: --fma-root {options.fma_root} is not a folder", file=sys.stderr)
