@@ -252,9 +252,9 @@ def digest_of(values: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()}"
 
 
-def digest_of_files(folder: Path, names: Iterable[str]) -> str:
-    """SHA-256 of the names and contents of files."""
-    return digest_of({name: sha256_file(folder / name) for name in names})
+def digest_of_files(*paths: Path) -> str:
+    """SHA-256 of the names and contents of files in one folder."""
+    return digest_of({path.name: sha256_file(path) for path in paths})
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

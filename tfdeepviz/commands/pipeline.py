@@ -34,7 +34,8 @@ def register(add: Add) -> None:
 
 
 def _pipeline(args: argparse.Namespace) -> None:
-    from tfdeepviz.pipeline import Config, PipelineProgress, run_pipeline
+    from tfdeepviz.pipeline import PipelineProgress, run_pipeline
+    from tfdeepviz.pipeline_config import Config
 
     class Progress(EpochBars, PipelineProgress):
         working: tqdm[Any] | None = None

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.artifacts import Artifact, Input, beside
+from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
 from tfdeepviz.export.browser import Backend, check_in_browser
 from tfdeepviz.export.bundle import BLESSED, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, golden_pcm, read_goldens
 from tfdeepviz.export.registry import INDEX, entries, find
 from tfdeepviz.export.serving import output_name, write_serving
-from tfdeepviz.files import FormatError, sha256_file
+from tfdeepviz.files import FormatError
 from tfdeepviz.lazy import tf
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.provenance import code_version
@@ -110,7 +110,7 @@ def validate(
     )
     written = blessing.write(path)
     if blessing.is_blessed:
-        record.finished(f"sha256:{sha256_file(written)}").write(beside(written))
+        record.finished(digest_of_files(written)).write(beside(written))
     return blessing
 
 

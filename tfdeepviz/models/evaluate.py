@@ -78,7 +78,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     write_json(out / f"{split}.json", evaluation)
     page = out / f"{split}.html"
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
-    record.finished(digest_of_files(out, [f"{split}.json", page.name]), **numbers).write(beside(page))
+    record.finished(digest_of_files(page), **numbers).write(beside(page))
     return page
 
 

@@ -153,8 +153,7 @@ class Run:
     @property
     def digest(self) -> str:
         """SHA-256 of the files of a finished run that others use."""
-        self.finished(self.encoder_path)
-        return digest_of_files(self.path, ("encoder.keras", "model.keras", "metrics.json"))
+        return digest_of_files(self.finished(self.encoder_path), self.model_path, self.metrics_path)
 
     @property
     def record(self) -> Artifact:

@@ -150,7 +150,7 @@ def write_dataset_page(
     settings = {"n_examples": n_examples, "seed": seed, "players": fma_root is not None}
     source = Input.at(dataset.path, dataset.record, seen_from=out.parent)
     record = Artifact.planned("report", f"{dataset.name}, {out.name}", settings, [source])
-    record.finished(digest_of_files(out.parent, [out.name])).write(beside(out))
+    record.finished(digest_of_files(out)).write(beside(out))
 
 
 # --- counts ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,307 @@
+"""What a pipeline does: its TOML file, read and checked."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field, structs
+
+from tfdeepviz.artifacts import flat
+from tfdeepviz.data.features import Features
+from tfdeepviz.data.selection import Selection
+from tfdeepviz.errors import InputError
+from tfdeepviz.files import FormatError, convert, read_json
+from tfdeepviz.models.presets import Preset, load_preset, override
+from tfdeepviz.params import AUDIO_PRESETS, AudioParams
+
+_MAX_BYTES = 1 << 20
+_MAX_TEXT = 4_096
+
+_Text = Annotated[str, Meta(min_length=1, max_length=_MAX_TEXT)]
+_Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
+_Seed = Annotated[int, Meta(ge=0, lt=1 << 32)]
+_Count = Annotated[int, Meta(ge=1)]
+_Length = Annotated[float, Meta(ge=0)]
+
+
+class _NameOrFile(str):
+    """A name, or the path of a .json file."""
+
+
+class _Table(Struct, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A table of the file; names are those of the single commands' options."""
+
+    def _given(self, *names: str, **renamed: str) -> dict[str, Any]:
+        """Arguments that the file gives, perhaps by other names than the file's."""
+        values = {new: getattr(self, old) for old, new in {**dict(zip(names, names, strict=True)), **renamed}.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class DemoTable(_Table):
+    """A corpus to render."""
+
+    tracks: Annotated[int, Meta(ge=1, le=999_998)] | None = None
+    seconds: Annotated[float, Meta(ge=1, le=600)] | None = None
+    seed: _Seed | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `render_corpus`."""
+        return self._given("seed", tracks="n_tracks", seconds="duration_seconds")
+
+
+class CorpusTable(_Table):
+    """Where the music is."""
+
+    fma_root: Path | None = None
+    subset: Literal["small", "medium", "large", "full"] = "small"
+    demo: DemoTable | None = None
+
+    def __post_init__(self) -> None:
+        if (self.fma_root is None) == (self.demo is None) or (self.demo and self.subset != "small"):
+            raise ValueError(
+                "not one corpus; give fma-root (a folder in FMA's layout) or demo = { tracks = 64 }, which is rendered"
+            )
+
+
+class PrepareTable(_Table):
+    """How the dataset is prepared."""
+
+    split: Literal["fma", "random", "random-by-artist"] | None = None
+    fractions: tuple[float, float, float] | None = None
+    genre: tuple[_Text, ...] | None = None
+    artist: tuple[_Text, ...] | None = None
+    licence: tuple[_Text, ...] | None = None
+    min_duration: _Length | None = None
+    max_duration: _Length | None = None
+    max_tracks: _Count | None = None
+    balanced: bool | None = None
+    max_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    seed: _Seed | None = None
+    params: _NameOrFile = _NameOrFile("live")
+    changes: dict[str, Any] = field(default_factory=dict, name="set")
+    mode: Literal["mfcc", "log-mel", "raw"] = "mfcc"
+    hop_seconds: Annotated[float, Meta(gt=0, le=60)] | None = None
+    segments_per_track: _Count | None = None
+    storage: Literal["float32", "float16"] | None = None
+    tracks_per_shard: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+    def __post_init__(self) -> None:
+        self.arguments("small")
+
+    def arguments(self, subset: str) -> dict[str, Any]:
+        """Arguments of `prepare`; raises InputError if they are impossible."""
+        names = {"split": "splitting", "genre": "genres", "artist": "artists", "licence": "licences"}
+        lengths = {"min_duration": "min_seconds", "max_duration": "max_seconds"}
+        chosen = self._given("fractions", "seed", "balanced", "max_tracks", **names, **lengths)
+        return {
+            "selection": Selection(subset=subset, **chosen),
+            "features": Features(self._params(), self.mode),
+            **self._given("hop_seconds", "segments_per_track", "storage", "tracks_per_shard", "max_seconds"),
+        }
+
+    def _params(self) -> AudioParams:
+        if self.params in AUDIO_PRESETS:
+            values = AUDIO_PRESETS[self.params].to_dict()
+        elif self.params.endswith(".json"):
+            values = read_json(Path(self.params))
+        else:
+            raise InputError(f"params={str(self.params)!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
+        changes = _changes(self.changes)
+        return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
+
+
+class TrainTable(_Table):
+    """A run to train, or to distill from another one."""
+
+    name: _Name
+    preset: _NameOrFile
+    recipe: Literal["paper", "modern"] | None = None
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    changes: dict[str, Any] = field(default_factory=dict, name="set")
+    seed: _Seed = 0
+    teacher: _Name | None = None
+    components: _Count | None = None
+
+    def __post_init__(self) -> None:
+        self.load_preset()
+        if self.components is not None and self.teacher is None:
+            raise ValueError("'teacher' is needed for 'components'")
+
+    def load_preset(self) -> Preset:
+        """Return the preset with all changes; raises InputError if there is none, or a change is impossible."""
+        changes = {**_changes(self.changes), **self._given("epochs")}
+        return override(load_preset(str(self.preset), recipe=self.recipe), changes)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `train` apart from the preset and the teacher."""
+        return self._given("seed", components="n_components")
+
+
+class BundleTable(_Table):
+    """A bundle to export."""
+
+    name: _Name
+    runs: Annotated[list[_Name], Meta(min_length=1, max_length=16)]
+    title: _Text | None = None
+    layer: _Text | None = None
+    parameters: dict[str, _Count] | None = None
+    default: Annotated[str, Meta(pattern="^[^/]+/[^/]+/[^/]+$")] | None = None
+    quantize: Literal["none", "float16", "uint8"] | None = None
+    note: _Text | None = None
+    split: Literal["training", "validation", "test"] | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `export_bundle`."""
+        names = ("name", "title", "layer", "parameters", "note", "split")
+        default = {} if self.default is None else {"default": tuple(self.default.split("/"))}
+        return {**self._given(*names, quantize="quantization"), **default}
+
+
+class ValidateTable(_Table):
+    """How bundles are judged."""
+
+    static: Path
+    baseline: _Count | Literal["none"] | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `validate` apart from the registry."""
+        is_compared = self.baseline != "none"
+        return {"static": self.static, "baseline": self.baseline if is_compared else None, "compare": is_compared}
+
+
+class PushTable(_Table):
+    """Where bundles are pushed to, and which one comes first there."""
+
+    registry: Path
+    first: _Name | None = None
+
+
+class Config(_Table):
+    """What a pipeline does. Everything is made in the folder `work`, in the order of the file."""
+
+    work: Path
+    corpus: CorpusTable
+    prepare: PrepareTable = field(default_factory=PrepareTable)
+    train: Annotated[list[TrainTable], Meta(max_length=100)] = field(default_factory=list)
+    bundle: Annotated[list[BundleTable], Meta(max_length=100)] = field(default_factory=list)
+    validate: ValidateTable | None = None
+    push: PushTable | None = None
+
+    def __post_init__(self) -> None:
+        runs: list[str] = []
+        for run in self.train:
+            if run.name in runs:
+                raise ValueError(f"train.{run.name}: the name is there twice; runs differ in name")
+            if run.teacher is not None and run.teacher not in runs:
+                raise ValueError(
+                    f"train.{run.name}.teacher: no run before it is called {run.teacher!r}; a teacher comes first"
+                )
+            runs.append(run.name)
+        bundles: list[str] = []
+        for bundle in self.bundle:
+            if bundle.name in bundles:
+                raise ValueError(f"bundle.{bundle.name}: the name is there twice; bundles differ in name")
+            if unknown := [name for name in bundle.runs if name not in runs]:
+                raise ValueError(
+                    f"bundle.{bundle.name}.runs: no run is called {', '.join(unknown)}; "
+                    f"choose of {', '.join(runs) or 'runs that [[train]] makes'}"
+                )
+            bundles.append(bundle.name)
+        if bundles and self.validate is None:
+            raise ValueError("'validate' is needed for 'bundle'")
+        if self.push is not None and self.push.first not in (None, *bundles):
+            raise ValueError(f"push.first: no bundle is called {self.push.first!r}; choose of {', '.join(bundles)}")
+
+    @property
+    def fma_root(self) -> Path:
+        """Folder of the corpus."""
+        return self.corpus.fma_root or self.work / "corpus"
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps, in their order."""
+        return (
+            *(("index", "prepare") if self.corpus.demo is None else ("demo-corpus", "index", "prepare")),
+            *(f"{step} {run.name}" for run in self.train for step in ("train", "evaluate")),
+            *(
+                f"{step} {bundle.name}"
+                for bundle in self.bundle
+                for step in ("export", "validate", *(("push",) if self.push else ()))
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """Read a configuration; paths in it are relative to its folder.
+
+        Raises
+        ------
+        FormatError
+            If it is missing or broken; the message names the key.
+        """
+        home = path.absolute().parent
+
+        def at_home(kind: type, value: object) -> Any:
+            if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
+                raise ValueError(f"a text of 1 to {_MAX_TEXT} characters is expected, not {value!r:.100}")
+            if kind is _NameOrFile and not value.endswith(".json"):
+                return _NameOrFile(value)
+            return kind((home / value).resolve())
+
+        try:
+            if path.stat().st_size > _MAX_BYTES:
+                raise FormatError(f"{path}: larger than {_MAX_BYTES} bytes; this is not a configuration")
+            values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
+        except FileNotFoundError as error:
+            raise FormatError(f"{path}: missing; configs/demo.toml shows how a pipeline is written") from error
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(f"{path}: not valid TOML ({error})") from error
+        try:
+            return convert(values, cls, path, dec_hook=at_home)
+        except FormatError as error:
+            raise FormatError(_in_words(str(error), values)) from error
+
+
+_TABLES: dict[str, type[_Table]] = {
+    **{"": Config, "corpus": CorpusTable, "corpus.demo": DemoTable, "prepare": PrepareTable, "train": TrainTable},
+    **{"bundle": BundleTable, "validate": ValidateTable, "push": PushTable},
+}
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise InputError(f"{text} is not a finite number")
+    return value
+
+
+def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of `set` by dotted names, which TOML reads as tables in tables."""
+    changes = dict(flat(values))
+    for name, value in changes.items():
+        if not isinstance(value, str | int | float | list | dict):
+            raise InputError(f"set.{name}: {value}: give numbers, texts, true or false, or lists of them")
+    return changes
+
+
+def _in_words(message: str, values: Mapping[str, Any]) -> str:
+    """Call runs and bundles by their names, and tell what a table knows."""
+    if unknown := re.fullmatch(r"(.*?: )(?:(\S+): )?object contains unknown field `(.*)`", message):
+        fields = structs.fields(_TABLES[re.sub(r"\[\d+\]", "", unknown[2] or "")])
+        known = ", ".join(one.encode_name for one in fields)
+        message = f"{unknown[1]}{unknown[2] or 'configuration'}: unknown: {unknown[3]}; it knows {known}"
+    message = re.sub(r": (train|bundle): expected `array`.*", r": \1: write [[\1]], in two brackets", message)
+
+    def named(match: re.Match[str]) -> str:
+        entry = values[match[1]][int(match[2])]
+        name = entry.get("name") if isinstance(entry, dict) else None
+        return f": {match[1]}.{name or f'number {int(match[2]) + 1}'}"
+
+    return re.sub(r": (train|bundle)\[(\d+)\]", named, message)
