@@ -227,7 +227,8 @@ class Steps:
     def _copy(self, name: str, out: Path, planned: Artifact) -> None:
         made = self.finished / "work" / name
         shutil.copytree(made, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("evaluation", "*BLESSED*"))
-        planned.finished(Artifact.read(made / ARTIFACT).digest).write(out / ARTIFACT)
+        record = Artifact.read(made / ARTIFACT)
+        planned.finished(record.digest, **record.facts).write(out / ARTIFACT)
 
     def _wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **options: Any) -> Any:

@@ -1,173 +1,87 @@
-"""Records of what version 0.1.0 made, which wrote no `artifact.json`."""
+"""Records of what version 0.1.0 made, which wrote no `artifact.json`, from the files that it wrote instead."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from tfdeepviz.artifacts import Artifact, Digest, Input, digest_of, figures
-from tfdeepviz.files import FormatError, convert, read_record
-
-_VERSION = "0.1.0"
-
-
-class _Origin(msgspec.Struct):
-    """A dataset's `origin.json`."""
-
-    fma_root: str
-    licences: dict[str, int] | None = None
-    command: str | None = None
-    code_version: str = _VERSION
+from tfdeepviz.artifacts import Artifact, digest_of, figures
+from tfdeepviz.files import FormatError, convert, read_json
 
 
 def dataset_record(folder: Path, name: str, digest: str) -> Artifact:
-    """Return the record of a dataset, from `origin.json` if it has one.
-
-    Raises
-    ------
-    FormatError
-        If `origin.json` is broken.
-    """
+    """Return the record of a dataset; raises FormatError if its `origin.json` is broken."""
     path = folder / "origin.json"
-    if not path.is_file():
-        return Artifact(kind="dataset", name=name, digest=digest, code_version=_VERSION)
-    try:
-        origin = read_record(path, _Origin, max_bytes=1 << 20)
-    except FormatError as error:
-        raise FormatError(f"{error}; run `tfdeepviz prepare` again") from error
-    corpus = Artifact(kind="corpus", name=Path(origin.fma_root).name)
-    return Artifact(
-        kind="dataset",
-        name=name,
-        digest=digest,
-        inputs=(Input("corpus", origin.fma_root, corpus),),
-        facts={} if origin.licences is None else {"licences": origin.licences},
-        command=origin.command,
-        code_version=origin.code_version,
-    )
-
-
-class _Preset(msgspec.Struct):
-    title: str
-    kind: str
-
-
-class _Teacher(msgspec.Struct):
-    path: str
-    sha256: str
-    preset: _Preset
-
-
-class _Config(msgspec.Struct):
-    """A run's `config.json`."""
-
-    preset: _Preset
-    dataset: str
-    dataset_digest: Digest
-    seed: int
-    dataset_path: str | None = None
-    teacher: _Teacher | None = None
-    command: str | None = None
-    code_version: str = _VERSION
+    with _reading(path, "prepare it again"):
+        origin = read_json(path) if path.is_file() else {}
+        return convert(_dataset({**origin, "name": name, "digest": digest}), Artifact, path)
 
 
 def run_record(name: str, config: dict[str, Any], metrics: dict[str, Any], where: object) -> Artifact:
-    """Return the record of a finished run, from its `config.json` and `metrics.json`.
-
-    Raises
-    ------
-    FormatError
-        If one is broken; the message names `where` they come from.
-    """
-    run = convert(config, _Config, where)
-    measured = convert(metrics, dict[str, dict[str, Any]], where)
-    dataset = Artifact(kind="dataset", name=run.dataset, digest=run.dataset_digest)
-    inputs = [Input("dataset", run.dataset_path, dataset)]
-    if run.teacher is not None:
-        model = Artifact(kind="run", name=Path(run.teacher.path).name, digest=f"sha256:{run.teacher.sha256}")
-        inputs.append(Input("teacher", run.teacher.path, model))
-    incidental = ("command", "code_version", "dataset_path")
-    settings = {name: value for name, value in config.items() if name not in incidental}
-    return Artifact(
-        kind="run",
-        name=name,
-        digest=digest_of({"config": settings, "metrics": metrics}),
-        settings={"preset": config["preset"], "seed": run.seed},
-        inputs=tuple(inputs),
-        facts={"title": run.preset.title, "model": run.preset.kind, **figures(measured)},
-        command=run.command,
-        code_version=run.code_version,
-    )
-
-
-class _Dataset(msgspec.Struct):
-    """What a bundle's manifest says of a dataset."""
-
-    name: str
-    digest: Digest
-    path: str | None = None
-    licences: dict[str, int] | None = None
-    command: str | None = None
-
-    def record(self) -> Artifact:
-        facts = {} if self.licences is None else {"licences": self.licences}
-        return Artifact(kind="dataset", name=self.name, digest=self.digest, facts=facts, command=self.command)
-
-
-class _Run(msgspec.Struct):
-    path: str
-    config: dict[str, Any]
-
-
-class _Encoder(msgspec.Struct):
-    run: _Run
-    dataset: _Dataset
-    metrics: dict[str, Any]
-
-
-class _Mappings(msgspec.Struct):
-    dataset: _Dataset
-
-
-class _Provenance(msgspec.Struct):
-    encoders: dict[str, _Encoder]
-    mappings: _Mappings
-    command: str | None = None
-    code_version: str = _VERSION
-
-
-class _Manifest(msgspec.Struct):
-    name: str
-    title: str
-    created: str
-    provenance: _Provenance
+    """Return the record of a run; raises FormatError, naming `where` the values are from, if they are broken."""
+    with _reading(where, "train it again"):
+        return convert(_run(name, config, metrics), Artifact, where)
 
 
 def bundle_record(manifest: dict[str, Any], digest: str, where: object) -> Artifact:
-    """Return the record of a bundle, from its manifest.
+    """Return the record of a bundle from its manifest; raises FormatError if that is broken."""
+    with _reading(where, "export it again"):
+        provenance, inputs = manifest["provenance"], []
+        for name, one in provenance["encoders"].items():
+            run = _run(Path(one["run"]["path"]).name, one["run"]["config"], one["metrics"], one["dataset"])
+            # Relative paths were those of the command line.
+            path = str(Path(one["run"]["path"]).absolute())
+            inputs.append({"role": f"encoder {name}", "path": path, "artifact": run})
+        mappings = provenance["mappings"]["dataset"]
+        inputs.append({"role": "mappings", "path": mappings.get("path"), "artifact": _dataset(mappings)})
+        known = {"name": manifest["name"], "created": manifest["created"], "facts": {"title": manifest["title"]}}
+        values = {**_known(provenance), **known, "kind": "bundle", "digest": digest, "inputs": inputs}
+        return convert(values, Artifact, where)
 
-    Raises
-    ------
-    FormatError
-        If the manifest is broken; the message names `where` it comes from.
-    """
-    known = convert(manifest, _Manifest, where)
-    inputs = []
-    for name, encoder in known.provenance.encoders.items():
-        run = run_record(Path(encoder.run.path).name, encoder.run.config, encoder.metrics, f"{where}: encoder {name}")
-        dataset = msgspec.structs.replace(run.inputs[0], artifact=encoder.dataset.record())
-        run = msgspec.structs.replace(run, inputs=(dataset, *run.inputs[1:]))
-        inputs.append(Input(f"encoder {name}", encoder.run.path, run))
-    mappings = known.provenance.mappings.dataset
-    return Artifact(
-        kind="bundle",
-        name=known.name,
-        digest=digest,
-        inputs=(*inputs, Input("mappings", mappings.path, mappings.record())),
-        facts={"title": known.title},
-        command=known.provenance.command,
-        code_version=known.provenance.code_version,
-        created=known.created,
-    )
+
+@contextmanager
+def _reading(where: object, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        flaw = str(error) if isinstance(error, FormatError) else f"{where}: a field is missing or broken ({error!r})"
+        raise FormatError(f"{flaw}; {remedy}") from error
+
+
+def _run(
+    name: str, config: dict[str, Any], metrics: dict[str, Any], dataset: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    preset, teacher = config["preset"], config.get("teacher")
+    known = {"name": config["dataset"], "digest": config["dataset_digest"], **(dataset or {})}
+    if known["digest"] != config["dataset_digest"]:
+        raise ValueError(f"{known['digest']} is not the dataset of the run")
+    inputs = [{"role": "dataset", "path": config.get("dataset_path"), "artifact": _dataset(known)}]
+    if teacher:
+        model = {"kind": "run", "name": Path(teacher["path"]).name, "digest": f"sha256:{teacher['sha256']}"}
+        inputs.append({"role": "teacher", "path": teacher["path"], "artifact": model})
+    incidental = ("command", "code_version", "dataset_path")
+    settings = {name: value for name, value in config.items() if name not in incidental}
+    return {
+        **_known(config),
+        **{"kind": "run", "name": name, "inputs": inputs, "settings": {"preset": preset, "seed": config["seed"]}},
+        "digest": digest_of({"config": settings, "metrics": metrics}) if metrics else None,
+        "facts": {"title": preset["title"], **figures(metrics)},
+    }
+
+
+def _dataset(known: dict[str, Any]) -> dict[str, Any]:
+    root = known.get("fma_root")
+    corpus = {"kind": "corpus", "name": Path(root).name} if isinstance(root, str) else None
+    return {
+        **_known(known),
+        **{"kind": "dataset", "name": known["name"], "digest": known["digest"]},
+        "inputs": [{"role": "corpus", "path": root, "artifact": corpus}] if root is not None else [],
+        "facts": {"licences": known.get("licences")},
+    }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {name: values[name] for name in ("command", "code_version") if name in values}
+    return {"code_version": "0.1.0", **known}

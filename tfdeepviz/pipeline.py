@@ -40,8 +40,6 @@ from tfdeepviz.provenance import code_digest
 OLD_RECORD = "pipeline.json"
 
 _MAX_NAMED_CHANGES = 4
-# A run is evaluated on the first of these that it has.
-_EVALUATED = ("test", "validation", "training")
 _CORES = os.cpu_count() or 1
 
 
@@ -229,7 +227,7 @@ class _Pipeline:
     def _evaluate(self, table: TrainTable, made: Mapping[str, Artifact | None]) -> None:
         name, path = f"run {table.name}", self._run_folder(table.name)
         run = made[name]
-        split, out = run.facts["split"] if run else "test", path / "evaluation"
+        split, out = str(run.facts.get("split")) if run else "test", path / "evaluation"
 
         def make() -> str:
             evaluate(Run.load(path), self._dataset(), split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
+from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files, figures
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import write_json
@@ -77,8 +77,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     write_run_page(evaluation, examples, out / f"{split}.html")
     write_json(out / f"{split}.json", evaluation)
     page = out / f"{split}.html"
-    numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
-    record.finished(digest_of_files(page), **numbers).write(beside(page))
+    record.finished(digest_of_files(page), **figures({split: scores})).write(beside(page))
     return page
 
 
