@@ -270,8 +270,9 @@ class _Graph:
         draft.labels.add(record.name)
         if place is not None:
             draft.recorded[place] = None
-            if record.kind == "corpus" and place.is_dir():
-                draft.found[place] = None
+            with suppress(OSError):  # out of reach, which is as good as gone
+                if record.kind == "corpus" and place.is_dir():
+                    draft.found[place] = None
         for one in record.inputs:
             there = None if home is None else one.place(home)
             self._edges[Edge(self._add(one.artifact, there, there, told_by), key, one.role)] = None
