@@ -13,7 +13,7 @@ from tests.conftest import make_fma
 from tests.export.conftest import alive
 from tfdeepviz.analysis.analyze import analyze
 from tfdeepviz.analysis.drivers import bundle_sources
-from tfdeepviz.analysis.quality_table import markdown, measure
+from tfdeepviz.analysis.quality import measure
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
@@ -27,6 +27,7 @@ from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE
+from tfdeepviz.reports.quality import markdown
 
 TINY = Preset(
     name="tiny",

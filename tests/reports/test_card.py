@@ -121,7 +121,7 @@ def test_an_autoencoder() -> None:
     assert "ae-time (tracks: 29 training, 29 validation, 29 test)" in made.text
     assert made.row("Mean squared error") == ["0.00250", "0.00250", "0.00250 (0.00237 to 0.00265)"]
     assert made.row("Error of a PCA") == ["0.00636"] * 3
-    assert made.row("Rise of the error when encodings are exchanged")[2] == "+39.4% (+28.3% to +51.8%)"
+    assert made.row("Error increase with exchanged encodings")[2] == "+39.4% (+28.3% to +51.8%)"
     assert made.row("Smallest spread of a component") == ["0.148"] * 3
     assert "from the encoding alone" not in made.text
     assert "validation loss chose the epoch" in made.text

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.signal import lfilter
@@ -19,6 +19,7 @@ from tfdeepviz.mapping.encodings import encode_track
 from tfdeepviz.mapping.mappings import Mapping
 from tfdeepviz.mapping.scaling import N_PARAMETERS, Scaling
 from tfdeepviz.mapping.time import TimeSettings
+from tfdeepviz.reports.quality import Driver
 
 # Frames of 25 ms, one every 10 ms.
 _N_FFT, _HOP = 1_102, 441
@@ -35,17 +36,6 @@ _ORIGINAL_SECONDS = 0.96
 _ORIGINAL_TOLERANCE_SECONDS = 0.02
 #: Smoothing of the original with its slider in the middle.
 _ORIGINAL_TIME = TimeSettings(interpolation="linear", attack=0.5, release=0.5, tick_seconds=0.01)
-
-Kind = Literal["bundle", "original", "baseline"]
-
-
-@dataclass(frozen=True)
-class Driver:
-    """A driver, which makes one line of the table: its unique name, settings worth knowing, and what it is."""
-
-    name: str
-    note: str
-    kind: Kind
 
 
 class Source(Protocol):

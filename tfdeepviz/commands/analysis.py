@@ -108,7 +108,8 @@ def _quality(args: argparse.Namespace) -> None:
     dataset = PreparedDataset.load(args.dataset)
     bundles = [load_bundle(text) for text in args.bundles]
     from tfdeepviz.analysis.drivers import bundle_sources
-    from tfdeepviz.analysis.quality_table import markdown, measure, write
+    from tfdeepviz.analysis.quality import measure
+    from tfdeepviz.reports.quality import markdown, write_quality
 
     with bar(None, unit="track") as measuring:
         table = measure(
@@ -121,6 +122,6 @@ def _quality(args: argparse.Namespace) -> None:
             progress=advance_of(measuring),
         )
     print(markdown(table))
-    write(table, args.out)
+    page = write_quality(table, args.out)
     print(f"{args.out}: quality.csv, quality.json, quality.md")
-    print(f"{args.out / 'quality.html'}: open it in a browser")
+    print(f"{page}: open it in a browser")

@@ -193,7 +193,7 @@ def _genres(dataset: PreparedDataset, used: Mapping[str, Sequence[_Entry]]) -> l
 
 @dataclass(frozen=True)
 class _GenreRow:
-    """Tracks of one genre: in each split their number, share of the split and length of a bar in percent; in all."""
+    """Tracks of one genre: in each split their number, share of the split, and that relative to the largest; in all."""
 
     title: str
     cells: list[tuple[str, int, float, float]]
@@ -209,7 +209,7 @@ def _genre_rows(genres: Sequence[str], used: Mapping[str, Sequence[_Entry]]) -> 
         cells = []
         for split in SPLITS:
             share = shares[split].get(genre, 0.0)
-            cells.append((split, counts[split][genre], share, round(100 * share / longest, 2)))
+            cells.append((split, counts[split][genre], share, share / longest))
         rows.append(_GenreRow(genre, cells, sum(counts[split][genre] for split in SPLITS)))
     return rows
 
