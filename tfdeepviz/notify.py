@@ -21,21 +21,13 @@ if TYPE_CHECKING:
 
 _MAX_ERROR_CHARACTERS = 500
 
-# Matches only URLs whose host is unambiguous. In others, a password with an unescaped `@`, `/` or `?` could pass part
-# of itself off as the host.
-_UNAMBIGUOUS = re.compile(
-    r"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([a-z0-9.-]+)(?::\d+)?"
-    r"(?:/[^@?#]*)?(?:\?[^=&@]+=[^&]*(?:&[^=&@]+=[^&]*)*)?",
-    re.IGNORECASE,
-)
-
 
 @contextmanager
 def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
     """Notify `urls` when the block ends, whether it succeeds or fails.
 
     If a notification cannot be sent, this prints a warning to standard error; the block's result or error stands.
-    Warnings and errors show only a URL's scheme and host, because the rest may be secret.
+    Warnings and errors show only the number and the scheme of a URL, because the rest may be secret.
 
     Parameters
     ----------
@@ -55,15 +47,16 @@ def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
     InputError
         Before the block starts, if Apprise is not installed or cannot use one of the URLs.
     """
-    services = [(_service(url, number), url) for number, url in enumerate(urls, 1)]
+    names = [f"notification URL {number} ({_scheme(url)})" for number, url in enumerate(urls, 1)]
+    services = [(_service(url, name), name) for url, name in zip(urls, names, strict=True)]
     lines: list[str] = []
     started = time.monotonic()
 
     def tell(ending: str, *details: str) -> None:
         elapsed = timedelta(seconds=round(time.monotonic() - started))
         where = f"After {elapsed} (hours:minutes:seconds) on {platform.node()}, in {Path.cwd()}."
-        for service, url in services:
-            _send(service, url, f"tfdeepviz: {what} {ending}", "\n".join([where, "", *details, *lines]))
+        for service, name in services:
+            _send(service, name, f"tfdeepviz: {what} {ending}", "\n".join([where, "", *details, *lines]))
 
     try:
         yield lines
@@ -71,13 +64,17 @@ def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
         tell("was interrupted")
         raise
     except BaseException as error:
-        message = shorten(f"{type(error).__name__}: {error}", _MAX_ERROR_CHARACTERS, placeholder="...")
-        tell("failed", message)
+        tell("failed", shorten(f"{type(error).__name__}: {error}", _MAX_ERROR_CHARACTERS, placeholder="..."))
         raise
     tell("is done")
 
 
-def _service(url: str, number: int) -> NotifyBase:
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    return f"{scheme}://***" if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) else "***"
+
+
+def _service(url: str, name: str) -> NotifyBase:
     try:
         from apprise import Apprise, AppriseAsset
     except ImportError as error:
@@ -87,14 +84,13 @@ def _service(url: str, number: int) -> NotifyBase:
     # Apprise silently drops recipients that it cannot parse, so the message would reach nobody.
     if service is None or complaints:
         raise InputError(
-            f"notification URL {number} ({_masked(url)}): Apprise cannot use it as it is; "
-            "https://appriseit.com/services/ has the form for each service, and a password's special characters "
-            "have to be percent-encoded"
+            f"{name}: Apprise cannot use it as it is; https://appriseit.com/services/ has the form for each service, "
+            "and a password's special characters have to be percent-encoded"
         )
     return service
 
 
-def _send(service: NotifyBase, url: str, title: str, body: str) -> None:
+def _send(service: NotifyBase, name: str, title: str, body: str) -> None:
     from apprise import Apprise, NotifyFormat
 
     sender = Apprise(asset=service.asset)
@@ -106,11 +102,7 @@ def _send(service: NotifyBase, url: str, title: str, body: str) -> None:
     except (Exception, KeyboardInterrupt) as error:
         reason = f"not sent, {type(error).__name__}"
     if reason:
-        print(
-            f"tfdeepviz: warning: notification by {service.service_name} ({_masked(url)}) {reason}; "
-            "`apprise -vv --body test URL` tells why",
-            file=sys.stderr,
-        )
+        print(f"tfdeepviz: warning: {name}: {reason}; `apprise -vv --body test URL` tells why", file=sys.stderr)
 
 
 @contextmanager
@@ -131,23 +123,3 @@ def _captured_log() -> Iterator[list[str]]:
     finally:
         logger.handlers, logger.propagate = before[:2]
         logger.setLevel(before[2])
-
-
-def _masked(url: str) -> str:
-    """URL reduced to its scheme and, if unambiguous, its host."""
-    scheme, separator, _ = url.partition("://")
-    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
-        return "***"
-    host = _UNAMBIGUOUS.fullmatch(url)
-    return f"{scheme}://{host[1]}/***" if host and _names_a_host(scheme) else f"{scheme}://***"
-
-
-def _names_a_host(scheme: str) -> bool:
-    """Whether this service's URLs always start with a host; others, such as `slack://`, start with a token."""
-    from apprise import NotificationManager
-
-    manager = NotificationManager()  # type: ignore[no-untyped-call]
-    if scheme.lower() not in manager:
-        return False
-    templates = [template.split("/")[2] for template in manager[scheme.lower()].templates]
-    return all("{host}" in template for template in templates)

@@ -11,10 +11,11 @@ from tests.conftest import make_fma
 from tfdeepviz.data.audio_files import AudioFiles
 from tfdeepviz.data.features import MODES, Features, Recipe
 from tfdeepviz.data.metadata import Metadata
-from tfdeepviz.data.prepare import prepare, prepare_track
+from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.source import SegmentSource
+from tfdeepviz.data.tracks import prepare_track
 from tfdeepviz.errors import InputError
 from tfdeepviz.params import LIVE, PAPER, AudioParams, ParameterError
 

@@ -252,7 +252,7 @@ def test_junk_before_an_mp3_is_no_damage(
 def test_what_ffmpeg_reads_in_part_either_is_refused(write_sound: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = joined_mp3(RATE_HZ, RATE_HZ)(write_sound)
     monkeypatch.setattr(shutil, "which", lambda name: name)
-    monkeypatch.setattr(decode, "_read_ffmpeg", lambda _, wanted: decode._read_libsndfile(wanted)[0])
+    monkeypatch.setattr(decode, "_read_ffmpeg", lambda _, wanted: (decode._read_libsndfile(wanted)[0], ""))
     with pytest.raises(CorruptAudioError, match=r"only the first 2\.0 s can be read .*ffmpeg: stops there, too"):
         decode_file(path, sample_rate_hz=RATE_HZ)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tfdeepviz.data.fma import PUBLISHED_BAD, Track, published_flaw
+from tfdeepviz.data.fma import PUBLISHED_BAD, SUBSETS, Track, audio_path, published_flaw
+from webapp import fma
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,9 @@ def test_published_flaws(track_id: int, duration: float | None, decoded: float, 
 
 def test_all_published_flaws_are_known() -> None:
     assert Counter(PUBLISHED_BAD.values()) == {"no audio": 3, "too short or mis-timed": 18}
+
+
+def test_the_server_which_has_to_run_without_the_package_knows_the_same() -> None:
+    assert fma.SUBSETS == SUBSETS
+    assert PUBLISHED_BAD.keys() == fma.PUBLISHED_BAD
+    assert audio_path(Path("r"), "medium", 1_234) == Path("r") / fma.audio_name("medium", 1_234)

@@ -22,6 +22,7 @@ from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import cut_segments
 from tfdeepviz.data.selection import Selection
+from tfdeepviz.data.tracks import prepare_track
 from tfdeepviz.files import FormatError, sha256_file
 from tfdeepviz.params import LIVE, PAPER
 
@@ -137,7 +138,7 @@ def test_interrupted_and_other_worker_counts_give_the_same_bytes(
     fma_root: Path, prepared: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[int] = []
-    real = module.prepare_track
+    real = prepare_track
 
     def failing(track: Any, *arguments: Any, **options: Any) -> Any:
         if len(done) == 6:

@@ -6,11 +6,12 @@ import argparse
 import logging
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfdeepviz.commands.common import Add, advance, advance_of, assignments, at_least_one, bar
+from tfdeepviz.data.fma import SPLITS, SUBSETS
 from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,57 +20,65 @@ if TYPE_CHECKING:
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.params import AudioParams
 
-# Choices are repeated here: importing their definitions would load pandas or TensorFlow just for a help text.
-_SUBSETS = ("small", "medium", "large", "full")
+_CORES = os.cpu_count() or 1
 
 
 def register(add: Add) -> None:
     """Add the commands."""
-    cores = os.cpu_count() or 1
-    download = add(
+    _add_download(add)
+    _add_demo_corpus(add)
+    _add_index(add)
+    _add_prepare(add)
+    _add_inspect(add)
+
+
+def _add_download(add: Add) -> None:
+    parser = add(
         "download",
         _download,
         "fetch a subset of FMA",
         "Download FMA's metadata and one subset (small 7 GB, medium 22 GB, large 93 GB, full 879 GB), verify their "
         "SHA-1 checksums and unpack them. Run the command again to resume; nothing is fetched twice.",
     )
-    download.add_argument("--subset", default="small", choices=_SUBSETS, help="subset of FMA")
-    download.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder that receives fma_metadata/ and fma_SUBSET/"
-    )
-    download.add_argument("--keep-archives", action="store_true", help="keep the archives after unpacking them")
-    download.add_argument("--base-url", metavar="URL", help="URL of a mirror (default: FMA's own host)")
+    option = parser.add_argument
+    option("--subset", default="small", choices=SUBSETS, help="subset of FMA")
+    option("--out", type=Path, required=True, metavar="DIR", help="folder for fma_metadata/ and fma_SUBSET/")
+    option("--keep-archives", action="store_true", help="keep the archives after unpacking them")
+    option("--base-url", metavar="URL", help="URL of a mirror (default: FMA's own host)")
 
-    demo = add(
+
+def _add_demo_corpus(add: Add) -> None:
+    parser = add(
         "demo-corpus",
         _demo_corpus,
         "compose and render a small corpus in FMA's layout",
         "Compose and render synthetic music in FMA's layout: eight genres with several artists each, all drawn from a "
         "seed.",
     )
-    demo.add_argument("out", type=Path, metavar="DIR", help="folder to create; an unfinished one is resumed")
-    demo.add_argument("--tracks", type=int, default=64, help="number of tracks")
-    demo.add_argument("--seconds", type=float, default=30.0, help="length of each track in seconds")
-    demo.add_argument("--seed", type=int, default=0, help="seed for the music")
-    demo.add_argument("--workers", type=int, default=cores, help="number of rendering processes")
+    option = parser.add_argument
+    option("out", type=Path, metavar="DIR", help="folder to create; an unfinished one is resumed")
+    option("--tracks", type=int, default=64, help="number of tracks")
+    option("--seconds", type=float, default=30.0, help="length of each track in seconds")
+    option("--seed", type=int, default=0, help="seed for the music")
+    option("--workers", type=int, default=_CORES, help="number of rendering processes")
 
-    index = add(
+
+def _add_index(add: Add) -> None:
+    parser = add(
         "index",
         _index,
         "check a corpus file by file",
         "Decode and hash every file that a subset should contain. Reports files that are missing, unexpected, broken, "
         "changed (where FMA's own list of checksums lies beside the audio) or published by FMA as bad.",
     )
-    _add_corpus(index)
-    index.add_argument(
-        "--out",
-        type=Path,
-        metavar="INDEX.jsonl",
-        help="file for the index; if it exists, only changed files are read again",
-    )
-    index.add_argument("--workers", type=int, default=cores, help="number of threads that read and decode")
+    _add_corpus(parser)
+    text = "file for the index; if it exists, only changed files are read again"
+    parser.add_argument("--out", type=Path, metavar="INDEX.jsonl", help=text)
+    parser.add_argument("--workers", type=int, default=_CORES, help="number of threads that read and decode")
 
-    prepare = add(
+
+def _add_prepare(add: Add) -> None:
+    parser = add(
         "prepare",
         _prepare,
         "decode FMA into a prepared dataset",
@@ -77,106 +86,66 @@ def register(add: Add) -> None:
         "files are skipped and listed with the reason. Run the command again to resume. With --runner, Apache Beam "
         "does the work and receives all options that are not listed here.",
     )
-    _add_corpus(prepare, kind=str)
-    prepare.add_argument(
-        "--out",
-        required=True,
-        metavar="DATASET",
-        help="folder for the dataset; with --runner also a URL such as gs://...",
-    )
-    tracks = prepare.add_argument_group("track selection")
-    tracks.add_argument(
-        "--split",
-        default="fma",
-        choices=("fma", "random", "random-by-artist"),
-        help="fma: FMA's own artist-disjoint split; random: by track, as in the paper; random-by-artist: keeps all "
-        "tracks of an artist in one split",
-    )
-    tracks.add_argument(
-        "--fractions",
-        type=float,
-        nargs=3,
-        default=[0.9, 0.05, 0.05],
-        metavar=("TRAIN", "VALID", "TEST"),
-        help="shares of the three splits if they are random",
-    )
-    tracks.add_argument(
-        "--genre", action="append", default=[], help="include this genre and its sub-genres; repeatable (default: all)"
-    )
-    tracks.add_argument("--artist", action="append", default=[], help="include this artist; repeatable (default: all)")
-    tracks.add_argument(
-        "--licence", action="append", default=[], help="include this licence; repeatable (default: all)"
-    )
-    tracks.add_argument(
-        "--min-duration", type=float, metavar="SECONDS", help="shortest full recording, according to the metadata"
-    )
-    tracks.add_argument(
-        "--max-duration", type=float, metavar="SECONDS", help="longest full recording, according to the metadata"
-    )
-    tracks.add_argument("--max-tracks", type=int, metavar="N", help="draw N tracks at random (default: use all)")
-    tracks.add_argument("--balanced", action="store_true", help="with --max-tracks: draw evenly from all genres")
-    tracks.add_argument("--max-seconds", type=float, default=1_800.0, help="skip files with more audio than this")
-    tracks.add_argument("--seed", type=int, default=0, help="seed for random splits and draws")
-    kept = prepare.add_argument_group("features")
-    kept.add_argument(
-        "--params",
-        default="live",
-        metavar="live|paper|FILE.json",
-        help="audio parameters: `live` has a fixed level floor, `paper` a floor 80 dB below each track's peak",
-    )
-    kept.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="override one audio parameter; repeatable"
-    )
-    kept.add_argument(
-        "--mode", default="mfcc", choices=("mfcc", "log-mel", "raw"), help="feature type; raw keeps the samples"
-    )
-    kept.add_argument("--hop-seconds", type=float, help="time between segments (default: no overlap)")
-    kept.add_argument(
-        "--segments-per-track", type=int, metavar="N", help="draw N segments of each track (default: all)"
-    )
-    kept.add_argument(
-        "--storage", default="float32", choices=("float32", "float16"), help="number format; float16 halves the size"
-    )
-    work = prepare.add_argument_group("execution")
-    work.add_argument("--workers", type=int, default=2 * cores, help="decoding threads (DirectRunner: processes)")
-    work.add_argument(
-        "--tracks-per-shard",
-        type=int,
-        default=32,
-        metavar="N",
-        help="tracks per shard file; resuming redoes unfinished shards",
-    )
-    work.add_argument(
-        "--runner",
-        metavar="RUNNER",
-        help="run on Apache Beam with DirectRunner, DaskRunner, FlinkRunner, SparkRunner or DataflowRunner (default: "
-        "without Beam; see docs/data.md)",
-    )
+    _add_corpus(parser, kind=str)
+    text = "folder for the dataset; with --runner also a URL such as gs://..."
+    parser.add_argument("--out", required=True, metavar="DATASET", help=text)
 
-    inspect = add(
+    option = parser.add_argument_group("track selection").add_argument
+    text = "FMA's own artist-disjoint split, by track as in the paper, or all tracks of an artist in one split"
+    option("--split", default="fma", choices=("fma", "random", "random-by-artist"), help=text)
+    shares: Any = {"nargs": 3, "metavar": ("TRAIN", "VALID", "TEST"), "default": [0.9, 0.05, 0.05]}
+    option("--fractions", type=float, **shares, help="shares of the three splits if they are random")
+    repeatable: Any = {"action": "append", "default": []}
+    option("--genre", **repeatable, help="include this genre and its sub-genres; repeatable (default: all)")
+    option("--artist", **repeatable, help="include this artist; repeatable (default: all)")
+    option("--licence", **repeatable, help="include this licence; repeatable (default: all)")
+    seconds: Any = {"type": float, "metavar": "SECONDS"}
+    option("--min-duration", **seconds, help="shortest full recording, according to the metadata")
+    option("--max-duration", **seconds, help="longest full recording, according to the metadata")
+    option("--max-tracks", type=int, metavar="N", help="draw N tracks at random (default: use all)")
+    option("--balanced", action="store_true", help="with --max-tracks: draw evenly from all genres")
+    option("--max-seconds", **seconds, default=1_800.0, help="skip files with more audio than this")
+    option("--seed", type=int, default=0, help="seed for random splits and draws")
+
+    option = parser.add_argument_group("features").add_argument
+    text = "audio parameters: `live` has a fixed level floor, `paper` a floor 80 dB below each track's peak"
+    option("--params", default="live", metavar="live|paper|FILE.json", help=text)
+    option("--set", **repeatable, metavar="NAME=VALUE", help="override one audio parameter; repeatable")
+    option("--mode", default="mfcc", choices=("mfcc", "log-mel", "raw"), help="feature type; raw keeps the samples")
+    option("--hop-seconds", **seconds, help="time between segments (default: no overlap)")
+    option("--segments-per-track", type=int, metavar="N", help="draw N segments of each track (default: all)")
+    text = "number format; float16 halves the size"
+    option("--storage", default="float32", choices=("float32", "float16"), help=text)
+
+    option = parser.add_argument_group("execution").add_argument
+    option("--workers", type=int, default=2 * _CORES, help="decoding threads (DirectRunner: processes)")
+    text = "tracks per shard file; resuming redoes unfinished shards"
+    option("--tracks-per-shard", type=int, default=32, metavar="N", help=text)
+    text = "DirectRunner, DaskRunner, FlinkRunner, SparkRunner or DataflowRunner (default: none; see docs/data.md)"
+    option("--runner", metavar="RUNNER", help=f"Apache Beam runner: {text}")
+
+
+def _add_inspect(add: Add) -> None:
+    parser = add(
         "inspect",
         _inspect,
         "check and describe a prepared dataset",
         "Check a dataset's files, print a summary and write an HTML page: genres and splits, durations and levels, "
         "pictures of segments with audio players, and the files that were skipped.",
     )
-    inspect.add_argument("dataset", type=Path, metavar="DATASET", help="dataset made by `tfdeepviz prepare`")
-    inspect.add_argument("--out", type=Path, metavar="PAGE.html", help="page to write (default: DATASET/report.html)")
-    inspect.add_argument(
-        "--fma-root",
-        type=Path,
-        metavar="DIR",
-        help="corpus to play from (default: the one the dataset was prepared from)",
-    )
-    inspect.add_argument("--examples", type=int, default=6, metavar="N", help="segments to show per genre")
-    inspect.add_argument("--seed", type=int, default=0, help="seed for the choice of segments")
+    option = parser.add_argument
+    option("dataset", type=Path, metavar="DATASET", help="dataset made by `tfdeepviz prepare`")
+    option("--out", type=Path, metavar="PAGE.html", help="page to write (default: DATASET/report.html)")
+    text = "corpus to play from (default: the one the dataset was prepared from)"
+    option("--fma-root", type=Path, metavar="DIR", help=text)
+    option("--examples", type=int, default=6, metavar="N", help="segments to show per genre")
+    option("--seed", type=int, default=0, help="seed for the choice of segments")
 
 
 def _add_corpus(parser: argparse.ArgumentParser, kind: type = Path) -> None:
-    parser.add_argument(
-        "--fma-root", type=kind, required=True, metavar="DIR", help="folder with fma_metadata/ and fma_SUBSET/"
-    )
-    parser.add_argument("--subset", default="small", choices=_SUBSETS, help="subset of FMA")
+    text = "folder with fma_metadata/ and fma_SUBSET/"
+    parser.add_argument("--fma-root", type=kind, required=True, metavar="DIR", help=text)
+    parser.add_argument("--subset", default="small", choices=SUBSETS, help="subset of FMA")
 
 
 def _download(args: argparse.Namespace) -> None:
@@ -184,28 +153,18 @@ def _download(args: argparse.Namespace) -> None:
 
     from tfdeepviz.data.download import FMA_URL, download
 
-    current: tqdm[Any] | None = None
+    bars: dict[str, tqdm[Any]] = {}
+    with ExitStack() as stack, logging_redirect_tqdm():
 
-    def progress(what: str, n_done: int, n_bytes: int) -> None:
-        nonlocal current
-        if current is None or current.desc != what:
-            if current is not None:
-                current.close()
-            current = bar(n_bytes, desc=what, unit="B", unit_scale=True, unit_divisor=1024, initial=n_done)
-        advance(current, n_done)
+        def progress(step: str, n_done: int, n_bytes: int) -> None:
+            if step not in bars:
+                stack.close()
+                options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "initial": n_done}
+                bars[step] = stack.enter_context(bar(n_bytes, desc=step, **options))
+            advance(bars[step], n_done)
 
-    try:
-        with logging_redirect_tqdm():
-            download(
-                args.subset,
-                args.out,
-                base_url=args.base_url or FMA_URL,
-                keep_archives=args.keep_archives,
-                progress=progress,
-            )
-    finally:
-        if current is not None:
-            current.close()
+        options = {"base_url": args.base_url or FMA_URL, "keep_archives": args.keep_archives}
+        download(args.subset, args.out, **options, progress=progress)
     print(f"{args.out}: fma_metadata and fma_{args.subset} are there; `tfdeepviz index` checks every file")
 
 
@@ -340,8 +299,6 @@ def _audio_params(name: str, changes: dict[str, Any]) -> AudioParams:
 
 
 def _print_dataset(dataset: PreparedDataset) -> None:
-    from tfdeepviz.data.fma import SPLITS
-
     for split in SPLITS:
         print(f"{split:>10}: {dataset.n_tracks(split):6d} tracks, {dataset.n_segments(split):8d} segments")
     if skipped := dataset.skipped:

@@ -15,11 +15,11 @@ import numpy as np
 from tfdeepviz.data.decode import MAX_SECONDS, check_max_seconds
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
-from tfdeepviz.data.prepare import PreparedTrack, prepare_track
 from tfdeepviz.data.source import N_CALLS, SegmentSource
 from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.data.tracks import PreparedTrack, prepare_track
 from tfdeepviz.lazy import tf, tfio
-from tfdeepviz.params import ParameterError
+from tfdeepviz.params import ParameterError, check_choice
 
 #: `libsndfile` reads everything that `decode_file` reads. `tensorflow-io` decodes mp3 inside the graph, without Python,
 #: and is correct only for intact mp3 files at the params' rate (docs/decisions/0001-decoding.md).
@@ -37,26 +37,20 @@ class AudioFiles(SegmentSource):
 
     Attributes
     ----------
-    recipe
-        Defines what to keep of each track.
     files
-        The tracks; unusable ones are left out and recorded in `skipped`.
+        The tracks; unusable ones are omitted and recorded in `skipped`.
     decoder
         One of `DECODERS`.
     cache
         Keep each track's rows after their first use: in memory if True, or in files with this prefix.
         Without a cache, every epoch decodes all tracks again.
-    max_seconds
-        Longer tracks are skipped.
     skipped
         Tracks found unusable so far, by track id. The `tensorflow-io` decoder cannot name them; it logs a warning.
 
     Raises
     ------
-    ParameterError
-        If the decoder is unknown or does not support the recipe.
     InputError
-        If `max_seconds` is out of range.
+        If the decoder is unknown or does not support the recipe, or `max_seconds` is out of range.
     """
 
     recipe: Recipe
@@ -69,8 +63,7 @@ class AudioFiles(SegmentSource):
     _cached: dict[str, tf.data.Dataset] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        if self.decoder not in DECODERS:
-            raise ParameterError(f"decoder={self.decoder!r}: choose one of {', '.join(DECODERS)}")
+        check_choice("decoder", self.decoder, DECODERS)
         if self.decoder == "tensorflow-io" and self.recipe.segments_per_track is not None:
             raise ParameterError("segments_per_track: not with the decoder tensorflow-io; choose libsndfile")
         check_max_seconds(self.max_seconds)
@@ -120,17 +113,17 @@ class AudioFiles(SegmentSource):
                         if prepared.rows is None:
                             self.skipped[prepared.track.track_id] = prepared
                             continue
-                        yield {
-                            **{"track_id": prepared.track.track_id, "label": self.recipe.label(prepared.track.genre)},
-                            **{"starts": prepared.starts, "rows": prepared.rows.astype(np.float32)},
-                        }
+                        label = self.recipe.label(prepared.track.genre)
+                        about = {"track_id": prepared.track.track_id, "label": label, "starts": prepared.starts}
+                        yield {**about, "rows": prepared.rows.astype(np.float32)}
                 finally:
                     # If the consumer stops early, drop the tracks that have not started.
                     pool.shutdown(cancel_futures=True)
 
         signature = {
-            **{name: tf.TensorSpec([], tf.int64) for name in ("track_id", "label")},
-            **{"starts": tf.TensorSpec([None], tf.int64)},
+            "track_id": tf.TensorSpec([], tf.int64),
+            "label": tf.TensorSpec([], tf.int64),
+            "starts": tf.TensorSpec([None], tf.int64),
             "rows": tf.TensorSpec([None, self.features.width], tf.float32),
         }
         return tf.data.Dataset.from_generator(generate, output_signature=signature)
@@ -150,10 +143,7 @@ class AudioFiles(SegmentSource):
             pcm = tf.reduce_mean(channels, axis=1)
             rows = extract(tf.cond(tf.size(pcm) <= longest, lambda: pcm, lambda: pcm[:0]))
             rows = tf.cast(tf.cast(rows, self.recipe.storage), tf.float32)
-            return {
-                **{"track_id": ids[index], "label": labels[index]},
-                **{"starts": tf.zeros([0], tf.int64), "rows": rows},
-            }
+            return {"track_id": ids[index], "label": labels[index], "starts": tf.zeros([0], tf.int64), "rows": rows}
 
         return decode
 

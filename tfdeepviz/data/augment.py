@@ -32,11 +32,6 @@ class Augmentation:
         Number of runs of coefficients or bands to replace by their mean, and their maximum width.
     n_time_masks, max_time_mask
         Number of runs of frames to replace by their mean, and their maximum width.
-
-    Raises
-    ------
-    ParameterError
-        If a value is impossible.
     """
 
     max_gain_db: Annotated[float, Meta(ge=0, le=60)] = 6.0
@@ -53,12 +48,8 @@ class Augmentation:
 class Augmenter:
     """Applies an `Augmentation` to unscaled segments inside a `tf.data` pipeline.
 
-    Attributes
-    ----------
-    augmentation, features
-        The limits, and the layout of the segments.
-    mean : np.ndarray [shape=Features.scaler_shape]
-        Mean of the training split. Masks are filled with it, so that they carry no information after any scaling.
+    Masks are filled with the mean of the training split [shape=Features.scaler_shape], so that they carry no
+    information after any scaling.
     """
 
     augmentation: Augmentation

@@ -25,8 +25,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, reopen
 from tfdeepviz.data.corpus import corpus_record
-from tfdeepviz.data.prepare import Extract, Job, Progress, Shard, finish, plan, prepare_shard
+from tfdeepviz.data.prepare import Job, Progress, Shard, finish, plan, prepare_shard
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.tracks import Extract
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError
 from tfdeepviz.provenance import without_user
@@ -45,7 +46,6 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "DaskRunner": ("--dask_partition_size=1",),
 }
 
-
 # Otherwise workers log every connection. Failures still arrive as exceptions.
 _QUIET = "--default_sdk_harness_log_level=ERROR"
 
@@ -53,12 +53,7 @@ _QUIET = "--default_sdk_harness_log_level=ERROR"
 class PrepareShards(beam.DoFn):  # type: ignore[misc]
     """Writes shards, yields their names, and counts tracks, segments and reasons for skipping.
 
-    Parameters
-    ----------
-    job
-        The job; its track paths are below `job.fma_root`, which need not exist on the workers.
-    fma_root, out
-        Actual locations of corpus and dataset.
+    `fma_root` and `out` are the actual locations of corpus and dataset; those in the job need not exist on the workers.
     """
 
     def __init__(self, job: Job, fma_root: str, out: str) -> None:
@@ -105,18 +100,14 @@ def prepare_on_beam(
 
     Parameters
     ----------
-    fma_root, out
-        See `prepare.plan`; may also be URLs that Beam supports.
-    runner
-        `DirectRunner`, `DaskRunner`, `FlinkRunner`, `SparkRunner`, `DataflowRunner` or another Beam runner.
-    pipeline_options
-        Beam's own command-line options.
+    fma_root, out, **options
+        See `prepare.plan`; corpus and dataset may also be URLs that Beam supports.
+    runner, pipeline_options
+        Name of a Beam runner, such as `DirectRunner`, and Beam's own command-line options.
     n_workers
         Worker processes of `DirectRunner`; other runners have their own options.
     progress
         Called with (tracks in finished shards, total tracks).
-    **options
-        See `prepare.plan`.
 
     Returns
     -------

@@ -180,15 +180,6 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
     A truncated file yields the sound before the break. Without ffmpeg, a file that can only be read in part is rejected
     if the rest is known to be sound; if the rest may be sound, a warning is logged.
 
-    Parameters
-    ----------
-    path
-        The file.
-    sample_rate_hz
-        Rate of the result; soxr resamples other rates.
-    max_seconds
-        Reject longer tracks.
-
     Returns
     -------
     np.ndarray [shape=(n_samples,), dtype=float32]
@@ -227,13 +218,7 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
 
 
 def check_max_seconds(max_seconds: float) -> None:
-    """Check a length limit.
-
-    Raises
-    ------
-    InputError
-        Unless it is above 0 and at most 1,000,000 s, about 12 days.
-    """
+    """Raise an InputError unless a length limit is above 0 and at most 1,000,000 s, about 12 days."""
     if not 0 < max_seconds <= _LONGEST_SECONDS:
         raise InputError(f"max_seconds={max_seconds}: give a number of seconds above 0, at most {_LONGEST_SECONDS}")
 
@@ -246,18 +231,10 @@ def _read(wanted: _Wanted) -> _Mixer:
     if mixer is not None and missing is None:
         return mixer
     ffmpeg = shutil.which("ffmpeg")
-    refusal = "stops there, too"
-    if ffmpeg is not None:
-        try:
-            whole = _read_ffmpeg(ffmpeg, wanted)
-        except _FfmpegError as error:
-            refusal = str(error)
-        else:
-            if mixer is None or missing is None or whole.seconds > mixer.seconds:
-                return whole
-            if whole.seconds == mixer.seconds:
-                mixer = whole  # matches browsers
+    whole, refusal = (None, "") if ffmpeg is None else _read_ffmpeg(ffmpeg, wanted)
     if mixer is None or missing is None:
+        if whole is not None:
+            return whole
         if ffmpeg is None:
             what = f"{kind}, which cannot be read" if kind else "not an audio file that can be read"
             raise UnsupportedAudioError(
@@ -268,13 +245,19 @@ def _read(wanted: _Wanted) -> _Mixer:
         raise UnsupportedAudioError(
             f"{path}: not an audio file that can be read ({refusal}); give mp3, ogg, flac, wav or m4a"
         )
+    if whole is not None and whole.seconds >= mixer.seconds:
+        if whole.seconds > mixer.seconds:
+            return whole
+        mixer = whole  # matches browsers
     if missing.is_certain:
         what = f"only the first {mixer.seconds:.1f} s can be read" if mixer.n_frames else "no sound can be read"
         if ffmpeg is None:
             raise UnsupportedAudioError(
                 f"{path}: {what} without ffmpeg ({missing.what}); install ffmpeg or encode the file again"
             )
-        raise CorruptAudioError(f"{path}: {what} ({missing.what}; ffmpeg: {refusal}); encode the file again")
+        raise CorruptAudioError(
+            f"{path}: {what} ({missing.what}; ffmpeg: {refusal or 'stops there, too'}); encode the file again"
+        )
     if mixer.n_frames == 0:
         raise CorruptAudioError(f"{path}: broken from its start ({missing.what}); copy or encode it again")
     if missing.what:
@@ -368,11 +351,8 @@ def _missing(path: Path, file: sf.SoundFile, mixer: _Mixer, broken: str) -> _Mis
     return None
 
 
-class _FfmpegError(Exception):
-    """ffmpeg cannot read the file; the message is ffmpeg's own."""
-
-
-def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> _Mixer:
+def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> tuple[_Mixer | None, str]:
+    """Read with ffmpeg; the mixer is None if it cannot, and the text its message."""
     path = wanted.path
     command = [
         *(ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"),
@@ -407,8 +387,8 @@ def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> _Mixer:
         if mixer is None or mixer.n_frames == 0:
             errors.seek(0)
             lines = errors.read(_HEADER_BYTES).decode(errors="replace").strip().splitlines()
-            raise _FfmpegError(lines[-1].removeprefix(f"file:{path}: ") if lines else "no sound in it")
-    return mixer
+            return None, lines[-1].removeprefix(f"file:{path}: ") if lines else "no sound in it"
+    return mixer, ""
 
 
 def _mix_au(stream: IO[bytes], wanted: _Wanted, stated_seconds: float) -> _Mixer | None:

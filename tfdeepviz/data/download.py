@@ -25,6 +25,7 @@ from urllib3.util import Retry
 from tfdeepviz.data.fma import SUBSETS
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import FormatError, atomic_path, read_json, write_json
+from tfdeepviz.params import check_choice
 
 #: Where FMA's authors host the archives.
 FMA_URL = "https://os.unil.cloud.switch.ch/fma/"
@@ -108,8 +109,6 @@ def download(
 
     Parameters
     ----------
-    subset
-        One of `SUBSETS`.
     out
         Folder to create, called `--fma-root` elsewhere.
     base_url
@@ -127,15 +126,11 @@ def download(
     ------
     InputError
         If the subset is unknown or `base_url` is not an http(s) address.
-    DiskSpaceError
-        If the disk is too small; checked before the download starts.
-    ChecksumError, ArchiveError
-        If the archive is not FMA's or cannot be unpacked.
     DownloadError
-        If the host refuses, or fails repeatedly.
+        If the host refuses or fails repeatedly, the archive is not FMA's, or the disk is too small, which is checked
+        before the download starts.
     """
-    if subset not in SUBSETS:
-        raise InputError(f"subset={subset!r}: choose one of {', '.join(SUBSETS)}")
+    check_choice("subset", subset, SUBSETS)
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
         raise InputError(f"base_url={base_url!r}: give an http:// or https:// address, as {FMA_URL}")
     progress = progress or (lambda what, n_done, n_bytes: None)

@@ -107,7 +107,6 @@ class Recipe:
         Data type of the stored rows, one of `STORAGES`.
     genres
         Top-level genres in the order of their labels.
-
     """
 
     features: Features

@@ -41,12 +41,9 @@ class Mp3Frames:
 
 
 def mp3_frames(path: Path) -> Mp3Frames | None:
-    """Measure an mp3 file from its frame headers; skips junk and handles joined files, even with mixed sample rates.
+    """Measure an mp3 file from its frame headers; None if it has no frame of known length.
 
-    Returns
-    -------
-    Mp3Frames or None
-        None if the file has no frame of known length.
+    This skips junk and handles joined files, even with mixed sample rates.
     """
     with path.open("rb") as file:
         start = id3_bytes(file)

@@ -126,16 +126,7 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         return tf.maximum(log_mel, floor_db)
 
     def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pad a track with zeros so that its frames are centred, as `graph` expects.
-
-        Parameters
-        ----------
-        pcm : np.ndarray [shape=(n_samples,)]
-
-        Returns
-        -------
-        np.ndarray [shape=((n_frames + overlap_hops) * hop_length,)]
-        """
+        """Pad a track with zeros to [shape=((n_frames + overlap_hops) * hop_length,)], as `graph` expects: centred."""
         return self._run(pcm, 0, self.params.n_frames(pcm.size))
 
     def _run(self, pcm: npt.NDArray[np.float32], first: int, count: int) -> npt.NDArray[np.float32]:
@@ -160,34 +151,16 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         return p.floor_db if p.top_db is None else max(p.floor_db, max(peaks_db) - p.top_db)
 
     def mfcc(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """MFCC of a whole track.
+        """MFCC [shape=(n_frames, n_mfcc)] of a whole track: mono samples in [-1, 1] at the params' rate.
 
-        Parameters
-        ----------
-        pcm : np.ndarray [shape=(n_samples,)]
-            Mono, at the params' rate, in [-1, 1].
-
-        Returns
-        -------
-        np.ndarray [shape=(n_frames, n_mfcc), dtype=float32]
-            Time first; the transpose of what librosa returns.
+        Time comes first: this is the transpose of what librosa returns.
         """
         pcm = np.asarray(pcm, np.float32)
         floor_db = self._floor_db(float(tf.reduce_max(self._log_mel_graph(block))) for block in self._blocks(pcm))
         return np.concatenate([self.graph(block, floor_db)["mfcc"].numpy() for block in self._blocks(pcm)])
 
     def log_mel(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Log-mel spectrum of a whole track in dB, with the same floor as its MFCC.
-
-        Parameters
-        ----------
-        pcm : np.ndarray [shape=(n_samples,)]
-            Mono, at the params' rate, in [-1, 1].
-
-        Returns
-        -------
-        np.ndarray [shape=(n_frames, n_mels), dtype=float32]
-        """
+        """Log-mel spectrum [shape=(n_frames, n_mels)] of a whole track in dB, with the same floor as its MFCC."""
         pcm = np.asarray(pcm, np.float32)
         log_mel = np.concatenate([self._log_mel_graph(block).numpy() for block in self._blocks(pcm)])
         floored: npt.NDArray[np.float32] = np.maximum(log_mel, np.float32(self._floor_db([float(log_mel.max())])))

@@ -11,11 +11,17 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Self
 
-from tfdeepviz.data.tables import ids, read_table, texts
+from tfdeepviz.data.tables import Converter, ids, read_table, texts
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError
 
-_COLUMNS = {"genre_id": ids, "title": texts, "parent": ids, "top_level": ids, "#tracks": ids}
+_COLUMNS: dict[str, Converter] = {
+    "genre_id": ids,
+    "title": texts,
+    "parent": ids,
+    "top_level": ids,
+    "#tracks": ids,
+}
 _MAX_BYTES = 1 << 20
 
 

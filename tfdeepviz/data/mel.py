@@ -17,16 +17,9 @@ _LOG_STEP = float(np.log(6.4)) / 27
 
 
 def mel_filter_bank(params: AudioParams) -> npt.NDArray[np.float32]:
-    """Triangular filters of equal area on Slaney's mel scale, identical bit for bit to `librosa.filters.mel`.
+    """Triangular filters of equal area on Slaney's mel scale [shape=(n_mels, n_bins)], equal to `librosa.filters.mel`.
 
-    Parameters
-    ----------
-    params
-        Provides the sample rate, FFT length, number of filters and frequency range.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_mels, n_bins), dtype=float32]
+    The values are identical bit for bit.
     """
     p = params
     bins_hz = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate_hz)

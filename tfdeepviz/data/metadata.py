@@ -11,18 +11,7 @@ from typing import Any, Self
 
 from tfdeepviz.data.fma import SPLITS, SUBSETS, Track
 from tfdeepviz.data.genres import GenreTree
-from tfdeepviz.data.tables import (
-    Converter,
-    categories,
-    dates,
-    ids,
-    lists_of,
-    numbers,
-    one_of,
-    read_table,
-    texts,
-    whole_numbers,
-)
+from tfdeepviz.data.tables import Converter, dates, ids, lists_of, numbers, one_of, read_table, texts, whole_numbers
 from tfdeepviz.files import FormatError
 from tfdeepviz.lazy import pd
 
@@ -55,7 +44,7 @@ _TYPES: dict[Column | str, Converter] = {
     SUBSET: one_of(SUBSETS, ordered=True),
     ARTIST_ID: ids,
     **dict.fromkeys((TITLE, ARTIST), texts),
-    **dict.fromkeys((GENRE_TOP, LICENCE, ("album", "type")), categories),
+    **dict.fromkeys((GENRE_TOP, LICENCE, ("album", "type")), lambda values: values.astype("category")),
     **dict.fromkeys((("track", "genres"), GENRES_ALL), lists_of(int)),
     **{(group, "tags"): lists_of(str) for group in ("track", "album", "artist")},
     **{(group, name): whole_numbers for group, names in _COUNTS.items() for name in names},

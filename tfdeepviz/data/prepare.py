@@ -7,105 +7,48 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tfdeepviz import artifacts
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, claim, reopen
 from tfdeepviz.data.corpus import corpus_record
-from tfdeepviz.data.decode import MAX_SECONDS, AudioError, AudioTooShortError, decode_file
-from tfdeepviz.data.features import Features, Recipe, Rows
-from tfdeepviz.data.fma import SPLITS, Track, published_flaw
-from tfdeepviz.data.manifest import SCHEMA_VERSION, ShardEntry, UsedTrack, check_shard, shard_sizes
+from tfdeepviz.data.decode import MAX_SECONDS
+from tfdeepviz.data.features import Features, Recipe
+from tfdeepviz.data.fma import SPLITS, Track
+from tfdeepviz.data.manifest import (
+    SCHEMA_VERSION,
+    ShardEntry,
+    UsedTrack,
+    check_shard,
+    shard_sizes,
+)
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.data.tracks import Extract, PreparedTrack, prepare_track
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, atomic_path, read_record, remove_leftovers, sha256_file, write_json
+from tfdeepviz.files import (
+    FormatError,
+    atomic_path,
+    read_record,
+    remove_leftovers,
+    sha256_file,
+    write_json,
+    write_jsonl,
+)
 from tfdeepviz.lazy import tf
 from tfdeepviz.locks import locked
 
 TRACKS_PER_SHARD = 32
 
-#: Level of silence, dB re full scale.
-_SILENCE_DB = -120.0
-
 Progress = Callable[[int, int], None]
-Extract = Callable[[Rows], Rows]
-
-
-@dataclass(frozen=True)
-class PreparedTrack:
-    """Result of preparing one track.
-
-    Attributes
-    ----------
-    track
-        The source track.
-    rows : np.ndarray [shape=(n_rows, width)] or None
-        All frames, or the frames of the chosen segments, concatenated; None if the track was skipped.
-    starts : np.ndarray [shape=(n_segments,)]
-        First frames of its segments.
-    n_frames, seconds, level_db
-        Number of frames, duration and mean power of the whole track, the latter in dB re full scale.
-    reason, message
-        Why it was skipped: a short stable word, and a sentence for people.
-    """
-
-    track: Track
-    rows: npt.NDArray[Any] | None = None
-    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    n_frames: int = 0
-    seconds: float = 0.0
-    level_db: float = _SILENCE_DB
-    reason: str = ""
-    message: str = ""
-
-
-def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds: float = MAX_SECONDS) -> PreparedTrack:
-    """Decode one track and keep what the recipe says; an unusable file yields a reason, not an exception.
-
-    Parameters
-    ----------
-    track
-        The track; its path names the audio file.
-    recipe
-        Defines what to keep.
-    extract
-        Result of `recipe.features.extractor()`.
-    max_seconds
-        Skip longer tracks.
-    """
-    params = recipe.features.params
-    try:
-        pcm = decode_file(track.path, sample_rate_hz=params.sample_rate_hz, max_seconds=max_seconds)
-        seconds = pcm.size / params.sample_rate_hz
-        if flaw := published_flaw(track, seconds):
-            return PreparedTrack(track, reason="known-bad", message=f"{track.path}: {flaw}; {seconds:.2f} s of sound")
-        n_frames = recipe.features.n_frames(pcm.size)
-        if n_frames < params.segment_frames:
-            raise AudioTooShortError(
-                f"{track.path}: {seconds:.2f} s of sound is less than one segment ({params.segment_seconds:.2f} s)"
-            )
-    except AudioError as error:
-        known = published_flaw(track, 0.0) is not None
-        return PreparedTrack(track, reason="known-bad" if known else error.reason, message=str(error))
-    except (FileNotFoundError, NotADirectoryError):
-        return PreparedTrack(track, reason="missing", message=f"{track.path}: no such audio file")
-    except OSError as error:
-        return PreparedTrack(track, reason="unreadable", message=f"{track.path}: cannot be read ({error.strerror})")
-    starts = recipe.starts(n_frames, track.track_id)
-    rows = recipe.keep(extract(pcm), starts)
-    power = float(np.mean(np.square(pcm)))
-    level_db = max(_SILENCE_DB, 10 * np.log10(max(power, 1e-12)))
-    return PreparedTrack(track, rows, starts, n_frames, seconds, level_db)
 
 
 @dataclass(frozen=True)
@@ -130,7 +73,7 @@ class Job:
     max_seconds
         Longer tracks are skipped.
     settings
-        Everything that determines the result; an unfinished dataset resumes only with equal settings.
+        Everything that determines the result.
     shards
         All shards, in manifest order.
     """
@@ -150,7 +93,27 @@ class Job:
     def unfinished(self, sizes: Mapping[str, int] | None = None) -> list[Shard]:
         """Shards still to be written, given the sizes of existing shards (by default, those in `out`)."""
         sizes = shard_sizes(self.out) if sizes is None else sizes
-        return [shard for shard in self.shards if _entry(self, shard, sizes) is None]
+        return [shard for shard in self.shards if self.entry(shard, sizes) is None]
+
+    def entry(self, shard: Shard, sizes: Mapping[str, int]) -> ShardEntry | None:
+        """Manifest entry of a complete shard; None if the shard is missing or damaged."""
+        note = self.note_path(shard)
+        try:
+            entry = read_record(note, ShardEntry)
+            check_shard(self.out, entry, self.recipe, sizes, listed_in=note)
+            if shard.split == "training" and entry["tracks"]:
+                SegmentStatistics.load(self.statistics_path(shard))
+        except FormatError:
+            return None
+        return entry if (entry["file"], entry["split"]) == (shard.file, shard.split) else None
+
+    def note_path(self, shard: Shard) -> Path:
+        """Path of a shard's manifest entry, written last, until the manifest itself is written."""
+        return self.out / "shards" / f"{shard.file}.json"
+
+    def statistics_path(self, shard: Shard) -> Path:
+        """Path of the scaler statistics of a shard of training tracks."""
+        return self.out / "shards" / f"{shard.file}.npz"
 
 
 def planned_dataset(
@@ -170,10 +133,8 @@ def planned_dataset(
     ----------
     corpus
         The corpus, seen from the dataset's folder.
-    selection
-        Which tracks to use, and their splits.
-    features
-        Features to keep.
+    selection, features
+        Which tracks to use, their splits, and what to keep of them.
     hop_seconds
         Time between segment starts; by default segments do not overlap.
     segments_per_track
@@ -221,10 +182,8 @@ def plan(
 
     Parameters
     ----------
-    fma_root
-        Folder in FMA's layout.
-    out
-        Folder of the dataset; created if missing.
+    fma_root, out
+        Folder in FMA's layout, and folder of the dataset, created if missing.
     corpus
         Where the corpus is, if `fma_root` only holds a copy of its tables.
     selection, features, **options
@@ -241,22 +200,20 @@ def plan(
     corpus = corpus or Input.at(fma_root, corpus_record(fma_root, selection.subset), seen_from=out)
     record = planned_dataset(corpus, selection=selection, features=features, **options)
     tracks = selection.tracks(metadata)
-    names = ("hop_frames", "segments_per_track", "storage")
     recipe = Recipe(
         features=features,
         seed=selection.seed,
         genres=tuple(sorted({track.genre for track in tracks} - {""})),
-        **{name: record.settings[name] for name in names},
+        **{name: record.settings[name] for name in ("hop_frames", "segments_per_track", "storage")},
     )
     shards = []
-    tracks_per_shard = record.settings["tracks_per_shard"]
+    size = record.settings["tracks_per_shard"]
     for split in SPLITS:
-        members = [track for track in tracks if track.split == split]
-        groups = [members[i : i + tracks_per_shard] for i in range(0, len(members), tracks_per_shard)]
+        members = tuple(track for track in tracks if track.split == split)
+        groups = [members[i : i + size] for i in range(0, len(members), size)]
         for index, group in enumerate(groups):
-            shards.append(
-                Shard(f"{record.name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}", split, tuple(group))
-            )
+            file = f"{record.name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}"
+            shards.append(Shard(file, split, group))
     ids = json.dumps([(track.track_id, track.split, track.genre) for track in tracks])
     settings = {
         "schema_version": SCHEMA_VERSION,
@@ -264,7 +221,7 @@ def plan(
         "selection": selection.to_dict(),
         "recipe": recipe.to_dict(),
         "max_seconds": record.settings["max_seconds"],
-        "tracks_per_shard": tracks_per_shard,
+        "tracks_per_shard": size,
         "tracks_sha256": hashlib.sha256(ids.encode()).hexdigest(),
     }
     facts = {"licences": metadata.licences(tracks), "tracks_sha256": settings["tracks_sha256"]}
@@ -299,15 +256,19 @@ def prepare(
     """
     job = plan(fma_root, out, **options)
     with locked(out):
-        return _prepare(job, n_workers, progress)
+        if shards := job.unfinished():
+            # The manifest marks the dataset as complete, so remove it until all shards are written.
+            (out / "manifest.json").unlink(missing_ok=True)
+            reopen(out)
+        _write_shards(job, shards, n_workers, progress or (lambda done, total: None))
+        return finish(job)
 
 
-def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDataset:
-    shards = job.unfinished()
-    if shards:
-        # The manifest marks the dataset as complete, so remove it until all shards are written.
-        (job.out / "manifest.json").unlink(missing_ok=True)
-        reopen(job.out)
+class _StoppedError(Exception):
+    """Another thread failed, or the user stopped."""
+
+
+def _write_shards(job: Job, shards: list[Shard], n_workers: int, progress: Progress) -> None:
     extract = job.recipe.features.extractor()
     done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
     lock, stop = Lock(), Event()
@@ -318,11 +279,9 @@ def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDat
             raise _StoppedError
         with lock:
             done += 1
-            if progress is not None:
-                progress(done, job.n_tracks)
+            progress(done, job.n_tracks)
 
-    if progress is not None:
-        progress(done, job.n_tracks)
+    progress(done, job.n_tracks)
     with ThreadPoolExecutor(n_workers) as pool:
         try:
             for _ in pool.map(lambda shard: prepare_shard(shard, job, extract, on_track=on_track), shards):
@@ -332,31 +291,14 @@ def _prepare(job: Job, n_workers: int, progress: Progress | None) -> PreparedDat
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return finish(job)
-
-
-class _StoppedError(Exception):
-    """Another thread failed, or the user stopped."""
 
 
 def prepare_shard(
     shard: Shard, job: Job, extract: Extract, *, on_track: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
-    """Write one shard: the unit of work of every runner.
+    """Write one shard: the unit of work of every runner. `job.shards` may be empty.
 
-    Parameters
-    ----------
-    shard
-        One of the job's shards; `job.shards` itself may be empty.
-    extract
-        Result of `job.recipe.features.extractor()`.
-    on_track
-        Called after each track.
-
-    Returns
-    -------
-    dict
-        The shard's manifest entry: file, split, size, hash, used and skipped tracks.
+    `extract` is the result of `job.recipe.features.extractor()`; `on_track` is called after each track.
     """
     recipe = job.recipe
     used, skipped = [], []
@@ -384,9 +326,8 @@ def prepare_shard(
             **{"sha256": sha256_file(temporary), "tracks": used, "skipped": skipped},
         }
     if statistics:
-        SegmentStatistics.merge(statistics).save(_statistics_path(job.out, shard.file))
-    # The JSON entry comes last: it marks the shard as complete.
-    write_json(_note_path(job.out, shard.file), entry)
+        SegmentStatistics.merge(statistics).save(job.statistics_path(shard))
+    write_json(job.note_path(shard), entry)
     return entry
 
 
@@ -402,12 +343,13 @@ def _source_sha256(path: Path) -> str | None:
 def _example(prepared: PreparedTrack, recipe: Recipe) -> bytes:
     assert prepared.rows is not None
     rows = prepared.rows.astype(prepared.rows.dtype.newbyteorder("<"))
-    starts = [] if recipe.segments_per_track is None else prepared.starts.tolist()
-    label = recipe.label(prepared.track.genre)
+    integers = {
+        "track_id": [prepared.track.track_id],
+        "label": [recipe.label(prepared.track.genre)],
+        "starts": [] if recipe.segments_per_track is None else prepared.starts.tolist(),
+    }
     features = {
-        "track_id": tf.train.Feature(int64_list=tf.train.Int64List(value=[prepared.track.track_id])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        "starts": tf.train.Feature(int64_list=tf.train.Int64List(value=starts)),
+        **{name: tf.train.Feature(int64_list=tf.train.Int64List(value=values)) for name, values in integers.items()},
         "rows": tf.train.Feature(bytes_list=tf.train.BytesList(value=[rows.tobytes()])),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
@@ -415,36 +357,10 @@ def _example(prepared: PreparedTrack, recipe: Recipe) -> bytes:
     return serialized
 
 
-def _note_path(out: Path, shard: str) -> Path:
-    return out / "shards" / f"{shard}.json"
-
-
-def _statistics_path(out: Path, shard: str) -> Path:
-    return out / "shards" / f"{shard}.npz"
-
-
-def _entry(job: Job, shard: Shard, sizes: Mapping[str, int]) -> ShardEntry | None:
-    """The entry of a complete shard; None if the shard is missing or damaged."""
-    note = _note_path(job.out, shard.file)
-    try:
-        entry = read_record(note, ShardEntry)
-        check_shard(job.out, entry, job.recipe, sizes, listed_in=note)
-        if shard.split == "training" and entry["tracks"]:
-            SegmentStatistics.load(_statistics_path(job.out, shard.file))
-    except FormatError:
-        return None
-    return entry if (entry["file"], entry["split"]) == (shard.file, shard.split) else None
-
-
 def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     """Combine all shards: write the scaler, the list of skipped files and, last, the manifest.
 
-    Parameters
-    ----------
-    job
-        The job; all its shards have to be complete.
-    sizes
-        Size of each shard in bytes, if the shards are not in `job.out` itself.
+    `sizes` are the sizes of the shards in bytes, if they are not in `job.out` itself.
 
     Raises
     ------
@@ -456,7 +372,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
     for shard in job.shards:
-        entry = _entry(job, shard, sizes)
+        entry = job.entry(shard, sizes)
         if entry is None:
             raise FormatError(f"{job.out / shard.file}: missing or incomplete; run `tfdeepviz prepare` again")
         entries.append(entry)
@@ -471,12 +387,11 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     scaler = job.out / "scaler.npz"
     if needed:
         SegmentStatistics.merge(
-            SegmentStatistics.load(_statistics_path(job.out, entry["file"]))
-            for entry in entries
-            if entry["split"] == needed and entry["tracks"]
+            SegmentStatistics.load(job.statistics_path(shard))
+            for shard, entry in zip(job.shards, entries, strict=True)
+            if shard.split == needed and entry["tracks"]
         ).save(scaler)
-    with atomic_path(job.out / "skipped.jsonl") as temporary:
-        temporary.write_text("".join(json.dumps(skip) + "\n" for skip in skipped), encoding="utf-8")
+    write_jsonl(job.out / "skipped.jsonl", skipped)
     manifest = {
         **job.settings,
         "statistics": {split: _summary(entries, split) for split in SPLITS},
@@ -487,7 +402,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     for folder in (job.out, job.out / "shards"):
         remove_leftovers(folder)
     dataset = PreparedDataset.load(job.out, sizes)
-    used = [track for split in SPLITS for track in dataset.used(split)]
+    used = [track for entry in entries for track in entry["tracks"]]
     artifacts.finish(
         job.out,
         dataset.identity,

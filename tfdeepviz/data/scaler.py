@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from tfdeepviz.data.statistics import SegmentStatistics
-from tfdeepviz.errors import InputError
+from tfdeepviz.params import check_choice
 
 SCALER_KINDS = ("minmax", "standard", "coefficients")
 
@@ -31,8 +31,7 @@ class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if kind not in SCALER_KINDS:
-            raise InputError(f"scaler={kind!r}: choose one of {', '.join(SCALER_KINDS)}")
+        check_choice("scaler", kind, SCALER_KINDS)
         self.kind = kind
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -17,15 +17,7 @@ def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> np
 
 
 def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.float32]:
-    """Cut a track's frames into segments.
-
-    Parameters
-    ----------
-    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
-    segment_frames
-        Frames per segment.
-    hop_frames
-        Frames between segment starts; smaller than `segment_frames` for overlap.
+    """Cut a track's frames [shape=(n_frames, n_mfcc)] into segments that start every `hop_frames`.
 
     Returns
     -------
@@ -41,30 +33,15 @@ def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_fram
 def windows_at(
     rows: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64], *, segment_frames: int
 ) -> npt.NDArray[np.floating[Any]]:
-    """Windows of a track's rows [shape=(n_frames, width)] that start at the given frames.
-
-    Returns
-    -------
-    np.ndarray [shape=(len(starts), segment_frames, width)]
-        A copy.
-    """
+    """Copy the windows of a track's rows that start at given frames [shape=(len(starts), segment_frames, width)]."""
     return rows[starts[:, np.newaxis] + np.arange(segment_frames)]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """An encoder's windows on a track's frames, and the time of each encoding.
+    """An encoder's windows of `frames` frames on a track's frames, `hop_frames` apart, and the time of each encoding.
 
-    Attributes
-    ----------
-    params
-        Parameters of the frames.
-    frames
-        Frames per window.
-    hop_frames
-        Frames between window starts.
-    causal
-        Whether an encoding is timed at its window's last frame, as in encoders of live input, or at its middle.
+    An encoding is timed at its window's middle; or at its last frame if it is causal, as in encoders of live input.
     """
 
     params: AudioParams

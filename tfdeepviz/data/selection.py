@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from typing import Annotated, Any, Self
 
 from msgspec import Meta
@@ -200,12 +201,11 @@ def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Tr
         order = [track for track in order if track.genre]
         if not order:
             raise InputError("balanced=True: no track has a top-level genre; omit it")
-        turns: Counter[str] = Counter()
-        turn: dict[int, int] = {}
+        by_genre = defaultdict(list)
         for track in order:
-            turn[track.track_id] = turns[track.genre]
-            turns[track.genre] += 1
-        order.sort(key=lambda track: (turn[track.track_id], track.genre))
+            by_genre[track.genre].append(track)
+        turns = zip_longest(*(by_genre[genre] for genre in sorted(by_genre)))
+        order = [track for turn in turns for track in turn if track is not None]
     return order[:n_tracks]
 
 

@@ -41,14 +41,9 @@ class SegmentStatistics:
 
     @classmethod
     def merge(cls, parts: Iterable[SegmentStatistics]) -> SegmentStatistics:
-        """Combine the statistics of all parts, in the order given.
+        """Combine the statistics of all parts, in the order given; raises an InputError if there are none.
 
         Uses the parallel update of Chan, Golub and LeVeque (1983), which is stable for any division into parts.
-
-        Raises
-        ------
-        InputError
-            If there are no parts.
         """
         total: SegmentStatistics | None = None
         for part in parts:
@@ -83,13 +78,7 @@ class SegmentStatistics:
 
     @classmethod
     def load(cls, path: Path) -> SegmentStatistics:
-        """Inverse of `save`.
-
-        Raises
-        ------
-        FormatError
-            If the file is not what `save` writes.
-        """
+        """Inverse of `save`; raises a FormatError if the file is not what `save` writes."""
         arrays = read_npz(path)
         if set(arrays) != {"count", *_NAMES}:
             raise FormatError(f"{path}: not the scaler of a prepared dataset; run `prepare` again")

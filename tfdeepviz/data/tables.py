@@ -71,13 +71,8 @@ def texts(values: pd.Series[str]) -> pd.Series[str]:
     return values.fillna("")
 
 
-def categories(values: pd.Series[str]) -> pd.Series[Any]:
-    """Categories."""
-    return values.astype("category")
-
-
 def numbers(values: pd.Series[str]) -> pd.Series[Any]:
-    """Numbers."""
+    """Numbers, with fractions."""
     return pd.to_numeric(values)
 
 
