@@ -83,12 +83,15 @@ _MISTAKES = {
     "quality missing --dataset missing --out x": "tfdeepviz prepare",
     "analyze missing --dataset missing --out x": "tfdeepviz train",
     "lineage missing": "missing",
+    "pipeline missing.toml": "missing.toml",
+    "pipeline empty.toml": "empty.toml",
     "serve --fma-root missing": "--fma-root missing is not a folder",
 }
 
 
 def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "empty.mp3").write_bytes(b"")
+    for name in ("empty.mp3", "empty.toml"):
+        (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
     code = (
         "import contextlib, io, json, sys\nfrom tfdeepviz.cli import main\n"
@@ -110,7 +113,7 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -
         status, error, loaded = json.loads(line)
         assert (status, loaded) == (2, []), command
         assert message in error, command
-    assert {path.name for path in tmp_path.iterdir()} == {"empty", "empty.mp3"}
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "empty.mp3", "empty.toml"}
 
 
 def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,8 +34,10 @@ def register(add: Add) -> None:
 
 
 def _pipeline(args: argparse.Namespace) -> None:
-    from tfdeepviz.pipeline import PipelineProgress, run_pipeline
     from tfdeepviz.pipeline_config import Config
+
+    config = Config.load(args.config)
+    from tfdeepviz.pipeline import PipelineProgress, run_pipeline
 
     class Progress(EpochBars, PipelineProgress):
         working: tqdm[Any] | None = None
@@ -79,7 +81,7 @@ def _pipeline(args: argparse.Namespace) -> None:
                 self.working.close()
             self.working = None
 
-    run_pipeline(Config.load(args.config), redo=args.redo, dry_run=args.dry_run, progress=Progress())
+    run_pipeline(config, redo=args.redo, dry_run=args.dry_run, progress=Progress())
 
 
 def _shown(path: Path) -> Path:
