@@ -281,10 +281,7 @@ def _plot_song(song: Song, key: Key, path: Path) -> None:
 
 
 def _address(out: Path, fma_root: Path | None, track: Track) -> str:
-    """Where the page finds a track's sound, relative to itself; "" if it is not in the corpus.
-
-    Manifests come from other people: nothing outside the corpus is referred to.
-    """
+    """Where the page finds a track's sound; "" if the manifest, which is not ours, refers outside the corpus."""
     if fma_root is None:
         return ""
     try:
@@ -393,10 +390,10 @@ def _name(analysis: Analysis, group: Group) -> str:
     if group.kind == "genre":
         n = sum(track["genre"] == group.name for track in analysis.tracks)
         return f"{group.name}, {n:,} track{'s' * (n != 1)}"
-    if group.kind == "track":
-        track = analysis.tracks[analysis.track(int(group.name))]
-        return f"{_title(track)} ({track['genre'] or _NO_GENRE}, {group.name})"
-    return ""
+    if group.kind == "all":
+        return ""
+    track = analysis.tracks[analysis.track(int(group.name))]
+    return f"{_title(track)} ({track['genre'] or _NO_GENRE}, {group.name})"
 
 
 def _variance_charts(analysis: Analysis) -> list[_Titled]:
@@ -437,10 +434,8 @@ class _Colours:
 
     def legend(self) -> list[tuple[str, str, int]]:
         """List colours in use with their genres and numbers of tracks."""
-        texts = {colour: genre for genre, colour in self.by_genre.items()} | {
-            "other": "other genres",
-            "none": _NO_GENRE,
-        }
+        texts = {colour: genre for genre, colour in self.by_genre.items()}
+        texts.update(other="other genres", none=_NO_GENRE)
         counts = Counter(self.by_track)
         return [(colour, texts[colour], counts[colour]) for colour in texts if counts[colour]]
 
