@@ -133,7 +133,7 @@ def test_look_ahead_shifts_the_picture_within_the_track(frames: int) -> None:
 
 @pytest.mark.parametrize(("duration", "rate"), [(0, 30), (-1, 30), (5, 0), (float("nan"), 30), (float("inf"), 30)])
 def test_impossible_films_are_refused(duration: float, rate: float) -> None:
-    with pytest.raises(ValueError, match="both have to be positive"):
+    with pytest.raises(ValueError, match="both must be positive"):
         show(TimeSettings(), duration_seconds=duration, frames_per_second=rate)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -20,7 +23,6 @@ from msgspec import Struct
 
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.export.bundle import FRONTEND, FRONTENDS, MANIFEST, Bundle
-from tfdeepviz.files import FormatError, inside
 
 BACKENDS = ("wasm", "webgl", "webgpu")
 
@@ -50,13 +52,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-}
+# As a system's own table of types may have them otherwise.
+_TYPES = {".js": "text/javascript", ".wasm": "application/wasm"}
 
 
 class BrowserError(TfdeepvizError, RuntimeError):
@@ -96,14 +93,7 @@ class Report(Struct):
 def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 300.0) -> Report:
     """Run a bundle in headless Chromium.
 
-    Parameters
-    ----------
-    bundle
-        The bundle, served as it is on disk.
-    static
-        Build of the front end (`make build`).
-    timeout_seconds
-        Time limit for all backends together.
+    `static` is a build of the front end (`make build`); the time limit is for all backends together.
 
     Raises
     ------
@@ -150,41 +140,32 @@ def _files(bundle: Bundle) -> dict[str, Path]:
     }
 
 
-def _handler(static: Path, files: Mapping[str, Path], reports: Queue[bytes]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler(static: Path, files: Mapping[str, Path], reports: Queue[bytes]) -> Callable[..., BaseHTTPRequestHandler]:
+    class Handler(SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        extensions_map = SimpleHTTPRequestHandler.extensions_map | _TYPES
 
-        def do_GET(self) -> None:
-            path = urlsplit(self.path).path
-            try:
-                file = files.get(path) or inside(static, path.removeprefix("/"))
-                content = file.read_bytes()
-            except (FormatError, OSError):
-                self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
-                return
-            self._answer(HTTPStatus.OK, content, _TYPES.get(file.suffix, "application/octet-stream"))
+        def translate_path(self, path: str) -> str:
+            return str(files.get(urlsplit(path).path) or super().translate_path(path))
+
+        def end_headers(self) -> None:
+            for name, value in _HEADERS.items():
+                self.send_header(name, value)
+            super().end_headers()
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            if urlsplit(self.path).path != "/report" or not 0 < length <= _MAX_REPORT_BYTES:
-                self._answer(HTTPStatus.BAD_REQUEST, b"", "text/plain")
-                return
-            reports.put(self.rfile.read(length))
-            self._answer(HTTPStatus.NO_CONTENT, b"", "text/plain")
-
-        def _answer(self, status: HTTPStatus, content: bytes, content_type: str) -> None:
-            self.send_response(status)
-            for name, value in _HEADERS.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(content)))
+            is_report = urlsplit(self.path).path == "/report" and 0 < length <= _MAX_REPORT_BYTES
+            if is_report:
+                reports.put(self.rfile.read(length))
+            self.send_response(HTTPStatus.NO_CONTENT if is_report else HTTPStatus.BAD_REQUEST)
+            self.send_header("Content-Length", "0")
             self.end_headers()
-            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             """Log nothing: the report tells what went wrong."""
 
-    return Handler
+    return partial(Handler, directory=str(static))
 
 
 def _open(program: str, address: str, reports: Queue[bytes], timeout_seconds: float) -> bytes:
@@ -198,12 +179,9 @@ def _open(program: str, address: str, reports: Queue[bytes], timeout_seconds: fl
             stderr=subprocess.DEVNULL,
         )
         try:
-            waited = 0.0
-            while waited < timeout_seconds:
-                try:
+            for _ in range(math.ceil(timeout_seconds / 0.5)):
+                with suppress(Empty):
                     return reports.get(timeout=0.5)
-                except Empty:
-                    waited += 0.5
                 if process.poll() is not None:
                     raise BrowserError(f"{program} ended by itself with status {process.returncode}; does it start?")
             raise BrowserError(f"{program} did not report within {timeout_seconds:g} s")

@@ -20,7 +20,7 @@ from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import Finite, FormatError, convert, inside, read_json, read_record, sha256_file, write_json
 from tfdeepviz.mapping.mappings import SCHEMA_VERSION, Mappings
-from tfdeepviz.params import AudioParams, ParameterError
+from tfdeepviz.params import AudioParams
 
 MANIFEST = "manifest.json"
 MAPPINGS = "mappings.json"
@@ -75,19 +75,24 @@ class EncoderInfo(Struct, frozen=True):
 
     def check_times(self, params: AudioParams) -> None:
         """Raise InputError unless the times agree with the frames."""
+        where = f"encoders: {self.name}: "
         if abs(self.window_seconds - self.window_frames * params.frame_seconds) > 1e-6:
-            raise InputError(f"window_seconds={self.window_seconds}: {self.window_frames} frames do not last that long")
+            raise InputError(
+                f"{where}window_seconds={self.window_seconds}: {self.window_frames} frames do not last that long"
+            )
         # An encoding's time is always the middle or the end of its window.
         known = [self.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
         if min(abs(self.time_offset_seconds - offset) for offset in known) >= 1e-6:
-            raise InputError(f"time_offset_seconds={self.time_offset_seconds}: neither the window's middle nor its end")
+            raise InputError(
+                f"{where}time_offset_seconds={self.time_offset_seconds}: neither the window's middle nor its end"
+            )
 
 
 class Check(Struct, frozen=True):
     """One figure by which a bundle was judged.
 
-    `value` is None if there is no figure, or if it is not finite; `limit` says in words what it must be. If it is not,
-    `reason` says why and how to fix it.
+    `value` is None if there is no figure, or if it is not finite; `limit` is the requirement in words. If the check did
+    not pass, `reason` says why and how to fix it.
     """
 
     name: str
@@ -144,7 +149,7 @@ class _Frontend(Struct):
         if self.path not in (FRONTEND, f"../../{FRONTENDS}/{digest}/"):
             raise InputError(f"path={self.path!r}: neither in the bundle nor where a registry has it")
         if FRONTEND_MODEL not in self.files:
-            raise InputError(f"files: {FRONTEND_MODEL} has to be listed")
+            raise InputError(f"files: {FRONTEND_MODEL} must be listed")
 
 
 class _Manifest(Struct):
@@ -160,6 +165,9 @@ class _Manifest(Struct):
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        params = AudioParams.from_dict(self.audio)
+        for encoder in self.encoders:
+            encoder.check_times(params)
         if len({encoder.name for encoder in self.encoders}) < len(self.encoders):
             raise InputError("encoders: a name occurs twice")
         if missing := {MAPPINGS, CARD, GOLDENS, *(encoder.model for encoder in self.encoders)} - self.files.keys():
@@ -194,18 +202,10 @@ class Bundle:
                 f"{where}: schema_version={version!r}, this version reads {SCHEMA_VERSION}; export the bundle again"
             )
         manifest = convert(values, _Manifest, where)
-        try:
-            params = AudioParams.from_dict(manifest.audio)
-            for encoder in manifest.encoders:
-                encoder.check_times(params)
-        except ParameterError as error:
-            raise FormatError(f"{where}: audio: {error}") from error
-        except InputError as error:
-            raise FormatError(f"{where}: encoders: {encoder.name}: {error}") from error
-        check_files(path, values["files"])
         frontend = path / manifest.frontend.path
+        check_files(path, values["files"])
         check_files(frontend, values["frontend"]["files"])
-        bundle = cls(path, values, params, manifest.encoders, frontend)
+        bundle = cls(path, values, AudioParams.from_dict(manifest.audio), manifest.encoders, frontend)
         _ = bundle.mappings  # reads and checks them
         return bundle
 

@@ -94,16 +94,12 @@ def export_bundle(
 
     Raises
     ------
-    CollapsedEncoderError
-        If a run's encoding is dead or unused.
     FileExistsError
         If `out` exists.
-    FormatError
-        If the runs and the dataset do not fit each other.
-    ProjectionError
-        If the encodings allow no mapping, or not the default one.
     InputError
-        If the quantization is unknown, or the parameters do not fit the encoders.
+        If the arguments, the runs and the dataset do not fit each other.
+    CollapsedEncoderError, ProjectionError
+        If an encoding is dead or unused; if the encodings allow no mapping, or not the default one.
     """
     check_choice("quantization", quantization, QUANTIZATIONS)
     if out.exists():

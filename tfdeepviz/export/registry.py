@@ -234,14 +234,14 @@ def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
             try:
                 bundle = Bundle.load(registry / entry.name / str(version))
                 _ = bundle.record  # reads and checks it
-                yield label, None if bundle.label == label else f"says of itself that it is {bundle.label}"
+                yield label, None if bundle.label == label else f"its manifest says {bundle.label}"
             except FormatError as error:
                 yield label, str(error)
     there = {home.name: versions for home in _homes(registry) if (versions := _versions(home))}
     known = {entry.name: entry.versions for entry in listed}
     lost = {entry.name for entry in listed if entry.latest not in entry.versions}
     wrong = sorted(lost | {name for name in there | known if there.get(name) != known.get(name)})
-    yield INDEX, f"does not list what is there of {', '.join(wrong)}; push a bundle to write it anew" if wrong else None
+    yield INDEX, f"does not match the versions of {', '.join(wrong)}; push a bundle to rewrite it" if wrong else None
 
 
 def _homes(registry: Path) -> list[Path]:

@@ -58,8 +58,6 @@ def validate(
 
     Parameters
     ----------
-    path
-        The bundle; a broken one is rejected before anything is judged.
     static
         Build of the front end (`make build`), which the browser needs.
     registry, baseline
@@ -168,9 +166,9 @@ class _Parity:
         yield _bounded("goldens: tolerances", float(len(stale)), "<=", 0, reason, " other than this version's")
         pcm = golden_pcm(self._bundle.params)
         difference = _difference(self._goldens.pcm.astype(np.float64), pcm.astype(np.float64))
-        yield _bounded("goldens: PCM", difference, "<=", 0, f"is another sound; {again}")
+        yield _bounded("goldens: PCM", difference, "<=", 0, f"differs from this version's test sound; {again}")
         mfcc = Extractor(self._bundle).frontend.mfcc(pcm.astype(np.float32) / SCALE)
-        reason = f"stale: this version makes other MFCC of the same audio parameters; {again}"
+        reason = f"stale: this version computes other MFCC with the same audio parameters; {again}"
         difference = _difference(mfcc, self._goldens.mfcc)
         yield _bounded("front end: this version's", difference, "<=", self._limits["mfcc"], reason)
 
@@ -212,7 +210,7 @@ class _Parity:
             return
         found = backend.differences
         differences = _stages(found.mfcc, found.encodings, found.genres, found.parameters)
-        reason = "this backend computes something else than Python; see the bundle on the page /check/"
+        reason = "its numbers differ from those of Python; see the bundle on the page /check/"
         for stage, limit in self._limits.items():
             yield _bounded(f"{where}: {stage}", differences.get(stage), "<=", limit, reason)
 
@@ -256,7 +254,7 @@ def _check_metrics(bundle: Bundle) -> Iterator[Check]:
             reason = (
                 f"was not measured; train on data with a {SPLIT} split"
                 if value is None or limit is None
-                else "not as good as its preset asks; train longer, or on more data"
+                else "worse than its preset requires; train longer, or on more data"
             )
             note = f" ({wanted})" if isinstance(wanted, str) else ""
             yield _bounded(f"{name}: {metric} ({SPLIT})", value, sign, limit, reason, note)
@@ -265,7 +263,7 @@ def _check_metrics(bundle: Bundle) -> Iterator[Check]:
 def _check_against(bundle: Bundle, replaced: Bundle) -> Iterator[Check]:
     """Check every encoder against the one of the same name in the version to be replaced."""
     before, now = (one.manifest["provenance"]["encoders"] for one in (replaced, bundle))
-    remedy = "say --baseline none if that is meant"
+    remedy = "pass --baseline none if that is intended"
     if not before.keys() & now.keys():
         reason = f"{replaced.label} has {', '.join(before)}: there is nothing to compare; {remedy}"
         yield Check(f"encoders of {replaced.label}", None, "one of the same name", False, reason)

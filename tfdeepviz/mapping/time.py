@@ -118,7 +118,7 @@ def play(
         If the duration or the frame rate is not positive, or there are no rows.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):
-        raise InputError(f"{duration_seconds} s at {frames_per_second} frames per second: both have to be positive")
+        raise InputError(f"{duration_seconds} s at {frames_per_second} frames per second: both must be positive")
     ticks = np.arange(int(duration_seconds / settings.tick_seconds + _ROUNDING) + 1) * settings.tick_seconds
     at_ticks = interpolate(times, rows, ticks, interpolation=settings.interpolation)
     rates = onsets.motion(len(ticks), settings.tick_seconds)[0] if onsets else np.full(len(ticks), REST_RATE)

@@ -378,9 +378,8 @@ def _interval(numerators: Floats, denominators: Floats) -> Interval:
 
 def _rank(probabilities: Floats, labels: Integers) -> Integers:
     """Count the genres that rank before the right one; among equally probable genres, the first ranks first."""
-    right = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    before = np.arange(probabilities.shape[1]) < labels[:, None]
-    rank: Integers = np.count_nonzero((probabilities > right) | ((probabilities == right) & before), axis=1)
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    rank: Integers = (order == labels[:, None]).argmax(axis=1)
     return rank
 
 
