@@ -12,6 +12,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tfdeepviz import __version__
 from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, serve, training
@@ -81,11 +82,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         args.command(args)
     except KeyboardInterrupt:
-        print(
-            "\ntfdeepviz: stopped; `download`, `prepare`, `train` and `pipeline` go on where they were when you run "
-            "them again",
-            file=sys.stderr,
-        )
+        resumable = "`download`, `prepare`, `train`, `tune` and `pipeline` resume when you run them again"
+        print(f"\ntfdeepviz: stopped; {resumable}", file=sys.stderr)
         return 130
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _without_reader():
@@ -147,17 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(
-        name: str, command: Callable[[argparse.Namespace], None], text: str, details: str, /
+        name: str, command: Callable[[argparse.Namespace], None], text: str, details: str
     ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name,
-            help=text,
-            description=details,
-            formatter_class=_HelpFormatter,
-            allow_abbrev=False,  # `prepare` passes unknown options on to Beam; they must not match ours
-        )
-        sub.set_defaults(command=command)
-        return sub
+        # `prepare` passes unknown options on to Beam; as abbreviations, they might match ours.
+        options: dict[str, Any] = {"formatter_class": _HelpFormatter, "allow_abbrev": False}
+        parser = commands.add_parser(name, help=text, description=details, **options)
+        parser.set_defaults(command=command)
+        return parser
 
     for family in (data, training, bundles, analysis, lineage, pipeline, serve):
         family.register(add)

@@ -26,15 +26,8 @@ def register(add: Add) -> None:
     analyze.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the page and the CSV files")
     analyze.add_argument("--fit", default="training", choices=SPLITS, help="split to fit the mappings to")
     analyze.add_argument("--split", default="test", choices=SPLITS, help="split to describe")
-    analyze.add_argument(
-        "--track",
-        type=int,
-        action="append",
-        default=[],
-        metavar="ID",
-        help="describe this track of the split; repeatable, up to four times. The first one is shown over time "
-        "(default: tracks of different genres)",
-    )
+    track = "track of the split to describe, up to four; the first is shown over time (default: of different genres)"
+    analyze.add_argument("--track", type=int, action="append", default=[], metavar="ID", help=track)
     analyze.add_argument(
         "--genres", type=int, default=4, metavar="N", help="describe the N largest genres, at most four"
     )
@@ -54,13 +47,8 @@ def register(add: Add) -> None:
     )
     quality.add_argument("bundles", nargs="+", metavar="BUNDLE", help="bundle, or its name in the shipped registry")
     add_dataset(quality, "prepared dataset that lists the tracks to measure")
-    quality.add_argument(
-        "--split",
-        nargs="+",
-        default=["test"],
-        choices=SPLITS,
-        help="splits to measure; the tracks of several are pooled",
-    )
+    pooled = "splits to measure; the tracks of several are pooled"
+    quality.add_argument("--split", nargs="+", default=["test"], choices=SPLITS, help=pooled)
     quality.add_argument("--fma-root", type=Path, metavar="DIR", help=f"corpus with the audio {_PREPARED_FROM}")
     quality.add_argument("--all-mappings", action="store_true", help="measure every mapping, not only the default one")
     quality.add_argument("--max-tracks", type=int, metavar="N", help="measure N tracks drawn at random (default: all)")

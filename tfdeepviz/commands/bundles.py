@@ -30,19 +30,10 @@ def register(add: Add) -> None:
     add_dataset(export, "dataset to fit the mappings to")
     export.add_argument("--split", default="training", choices=SPLITS, help="split to fit the mappings to")
     export.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder to create")
-    export.add_argument(
-        "--parameters",
-        nargs="+",
-        metavar="NAME=COUNT",
-        help="how many of the ten visual parameters each run drives, such as ae-time=6 song=4; required with "
-        "several runs",
-    )
-    export.add_argument(
-        "--default",
-        metavar="PROJECTION/MODE/METHOD",
-        help="mapping that a player starts with, such as pca/features/robust (default: depends on the encoders; see "
-        "docs/mapping.md)",
-    )
+    counts = "visual parameters that each run drives, such as ae-time=6 song=4; required with several runs"
+    export.add_argument("--parameters", nargs="+", metavar="NAME=COUNT", help=counts)
+    start = "mapping that a player starts with, such as pca/features/robust (default: see docs/mapping.md)"
+    export.add_argument("--default", metavar="PROJECTION/MODE/METHOD", help=start)
     formats = ("none", "float16", "uint8")
     export.add_argument("--quantize", default="float16", choices=formats, help="storage format of encoders' kernels")
     export.add_argument("--layer", help="classifier layer that gives the encoding, such as L14 (default: the preset's)")
@@ -60,11 +51,8 @@ def register(add: Add) -> None:
         "must stay within budget. Needs Chromium.",
     )
     validate.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle made by `tfdeepviz export`")
-    validate.add_argument(
-        "--baseline",
-        metavar="VERSION",
-        help="version to compare with (default: the registry's current version of the bundle); `none` skips this",
-    )
+    baseline = "version to compare with (default: the registry's current version of the bundle); `none` skips this"
+    validate.add_argument("--baseline", metavar="VERSION", help=baseline)
     add_places(validate, "registry", "static")
 
     push = add(
@@ -132,21 +120,11 @@ def register(add: Add) -> None:
         "Run a bundle on audio files and write times, encodings and the ten visual parameters, as the browser computes "
         "them. With several tracks, those that cannot be analysed are reported and skipped.",
     )
-    extract.add_argument(
-        "tracks",
-        nargs="+",
-        type=Path,
-        metavar="TRACK",
-        help="audio file, or a folder of audio files: mp3, ogg, flac, wav; with ffmpeg also m4a, aac, webm",
-    )
+    audio = "audio file, or a folder of audio files: mp3, ogg, flac, wav; with ffmpeg also m4a, aac, webm"
+    extract.add_argument("tracks", nargs="+", type=Path, metavar="TRACK", help=audio)
     extract.add_argument("--bundle", required=True, help="bundle, or its name in the shipped registry")
-    extract.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="file name ending in .json, .npz or .csv; with several tracks a folder, for files such as song.mp3.json",
-    )
+    out = "file that ends in .json, .npz or .csv; with several tracks a folder, for files such as song.mp3.json"
+    extract.add_argument("--out", type=Path, required=True, metavar="OUT", help=out)
     formats = ("json", "npz", "csv")
     extract.add_argument("--format", choices=formats, default="json", help="format of the files if OUT is a folder")
     extract.add_argument("--hop-seconds", type=float, help="time between encodings (default: each encoder's own step)")
@@ -154,12 +132,8 @@ def register(add: Add) -> None:
     extract.add_argument("--mode", help="scaling mode, features or across (default: the bundle's)")
     methods = "scaling method: standard, minmax, robust or per-track (default: the bundle's)"
     extract.add_argument("--method", help=methods)
-    extract.add_argument(
-        "--fps",
-        type=float,
-        help="frames per second: interpolate and smooth the parameters as the player does (default: unsmoothed, at the "
-        "times of the encodings)",
-    )
+    fps = "frames per second, smoothed as the player does (default: unsmoothed, at the times of the encodings)"
+    extract.add_argument("--fps", type=float, help=fps)
     extract.add_argument("--max-seconds", type=float, default=1_800.0, help="reject tracks longer than this")
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tfdeepviz.errors import InputError
 from tfdeepviz.models.progress import EpochProgress
@@ -27,13 +27,8 @@ INSTALLED = (_PACKAGE / "webapp").is_dir()
 WEBAPP = (_PACKAGE if INSTALLED else _PACKAGE.parent) / "webapp"
 
 
-class Add(Protocol):
-    """Adds a command to the parser, given its name, function, one-line summary and description."""
-
-    def __call__(
-        self, name: str, command: Callable[[argparse.Namespace], None], text: str, details: str, /
-    ) -> argparse.ArgumentParser:
-        """Return the command's parser, to which its arguments are added."""
+#: Adds a command: its name, its function, a line about it and a description; returns its parser.
+Add = Callable[[str, Callable[[argparse.Namespace], None], str, str], argparse.ArgumentParser]
 
 
 def bar(total: int | None, **options: Any) -> tqdm[Any]:
