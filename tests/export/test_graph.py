@@ -79,6 +79,10 @@ def _grow(values: dict[str, Any]) -> None:
     values["weightsManifest"][0]["weights"][-1]["shape"] = [1 << 40]
 
 
+def _overflow(values: dict[str, Any]) -> None:
+    values["weightsManifest"][0]["weights"][-1]["shape"] = [1 << 40, 1 << 40]
+
+
 def _turn(values: dict[str, Any]) -> None:
     values["weightsManifest"][0]["weights"][0]["shape"] = [-1]
 
@@ -100,6 +104,7 @@ def _strange_output(values: dict[str, Any]) -> None:
         (_rename_weight, "KeyError"),
         (_shrink, "bytes of weights"),
         (_grow, "buffer"),
+        (_overflow, "too large"),
         (_turn, "shape"),
         (_store, "string"),
         (_strange_output, "nowhere"),

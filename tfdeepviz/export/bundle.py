@@ -67,6 +67,11 @@ class EncoderInfo(Struct, frozen=True):
         if self.genres and (len(set(self.genres)) < len(self.genres) or "genres" not in self.outputs):
             raise InputError("genres: different names are expected, and an output of the graph")
 
+    @property
+    def output_sizes(self) -> dict[str, int]:
+        """Sizes of the graph's outputs, by name."""
+        return {"encoding": self.encoding_size} | ({"genres": len(self.genres)} if self.genres else {})
+
     def windows(self, params: AudioParams, *, hop_seconds: float | None = None, causal: bool | None = None) -> Windows:
         """Windows that the encoder looks at, by default at its own step."""
         if causal is None:

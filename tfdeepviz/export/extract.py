@@ -159,7 +159,7 @@ def load_encoder(bundle: Bundle, info: EncoderInfo) -> Graph:
         If the graph cannot be loaded or does not fit the manifest.
     """
     windows = np.zeros((1, info.window_frames, bundle.params.n_mfcc), np.float32)
-    shapes = {"encoding": (1, info.encoding_size), **({"genres": (1, len(info.genres))} if info.genres else {})}
+    shapes = {output: (1, size) for output, size in info.output_sizes.items()}
     return load_checked(bundle.path / info.model, {"segments": windows}, shapes)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta, Struct
@@ -63,7 +64,7 @@ class Goldens:
 class _Array(Struct):
     file: str
     dtype: str
-    shape: tuple[Annotated[int, Meta(ge=0)], ...]
+    shape: tuple[Annotated[int, Meta(ge=0, le=1 << 31)], ...]
 
 
 class _Stages(Struct):
@@ -125,28 +126,18 @@ def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, 
     """Write `goldens.json` and one binary file per stage into `folder`, the `goldens/` of a bundle."""
     folder.mkdir(parents=True)
 
-    def write(name: str, array: npt.NDArray[Any]) -> dict[str, Any]:
+    def write(name: str, array: npt.NDArray[Any]) -> _Array:
         (folder / f"{name}.bin").write_bytes(array.tobytes())
-        return {"file": f"goldens/{name}.bin", "dtype": array.dtype.name, "shape": list(array.shape)}
+        return _Array(f"goldens/{name}.bin", array.dtype.name, array.shape)
 
-    write_json(
-        folder / "goldens.json",
-        {
-            "schema_version": SCHEMA_VERSION,
-            "stages": {
-                "pcm": write("pcm", pcm.astype("<i2")),
-                "mfcc": write("mfcc", analysis.mfcc.astype("<f4")),
-                "parameters": write("parameters", analysis.parameters.astype("<f4")),
-            },
-            "encodings": {
-                name: write(f"encoding-{name}", encodings.values.astype("<f4"))
-                for name, encodings in analysis.encodings.items()
-            },
-            "genres": {
-                name: write(f"genres-{name}", encodings.genres.astype("<f4"))
-                for name, encodings in analysis.encodings.items()
-                if encodings.genres is not None
-            },
-            "tolerance": TOLERANCES[quantization],
-        },
+    stages = _Stages(
+        pcm=write("pcm", pcm.astype("<i2")),
+        mfcc=write("mfcc", analysis.mfcc.astype("<f4")),
+        parameters=write("parameters", analysis.parameters.astype("<f4")),
     )
+    file = _File(SCHEMA_VERSION, stages, {}, {}, TOLERANCES[quantization])
+    for name, encodings in analysis.encodings.items():
+        file.encodings[name] = write(f"encoding-{name}", encodings.values.astype("<f4"))
+        if encodings.genres is not None:
+            file.genres[name] = write(f"genres-{name}", encodings.genres.astype("<f4"))
+    write_json(folder / "goldens.json", msgspec.to_builtins(file))

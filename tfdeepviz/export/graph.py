@@ -84,7 +84,7 @@ def load_graph(model: Path) -> Graph:
             {name: str(info["name"]) for name, info in signature[kind].items()} for kind in ("inputs", "outputs")
         )
         return Graph(definition, inputs, outputs)
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, tf.errors.OpError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError, tf.errors.OpError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"{model}: not a graph that can be loaded ({error!r}); export the bundle again") from error

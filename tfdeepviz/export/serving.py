@@ -129,7 +129,7 @@ class _Served:
         }
         labels = {}
         for info, _, _ in self._encoders:
-            for kind, width in _widths(info).items():
+            for kind, width in info.output_sizes.items():
                 spec[output_name(kind, info.name)] = tf.TensorSpec([None, width], tf.float32)
             labels[output_name("times", info.name)] = times[info.name]
             if info.genres:
@@ -242,11 +242,6 @@ def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Te
     return _in_chunks(mfcc, n_frames, _BLOCK_FRAMES, {"mfcc": params.n_mfcc})["mfcc"]
 
 
-def _widths(info: EncoderInfo) -> dict[str, int]:
-    """Return the sizes of the outputs of an encoder's graph, by name."""
-    return {"encoding": info.encoding_size} | ({"genres": len(info.genres)} if info.genres else {})
-
-
 def _count(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
     return 1 + (n_frames - windows.frames) // windows.hop_frames
 
@@ -259,7 +254,7 @@ def _times(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
 
 def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) -> Tensors:
     """Like `tfdeepviz.mapping.encodings.encode_track`, without times."""
-    widths = _widths(info)
+    widths = info.output_sizes
 
     def encode(first: tf.Tensor, count: tf.Tensor) -> Tensors:
         starts = (first + tf.range(count)) * windows.hop_frames
