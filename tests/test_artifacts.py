@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from tfdeepviz import artifacts
-from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, begun, beside, claim, figures, finish, reopen
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, begun, beside, claim, figures, finish, record_report, reopen
 from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.locks import locked
 
@@ -128,3 +129,21 @@ def test_the_split_that_says_most_is_noted() -> None:
     metrics = {"training": {"mse": 0.1}, "test": {"mse": 0.2, "n_tracks": 3, "genres": ["Rock"], "intervals": {}}}
     assert figures(metrics) == {"split": "test", "mse": 0.2, "n_tracks": 3}
     assert figures({}) == {"split": None}
+
+
+@dataclass
+class Known:
+    path: Path
+    record: Artifact
+
+
+def test_a_page_tells_what_it_was_made_from(tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "quality.html"
+    page.parent.mkdir()
+    page.write_text("<p>")
+    record_report(page, {"seed": 1}, {"dataset": Known(tmp_path / "ds", known())})
+    record = Artifact.read(page.with_name("quality.artifact.json"))
+    assert (record.kind, record.settings, record.input("dataset").path) == ("report", {"seed": 1}, "../ds")
+    assert record.digest == artifacts.digest_of_files(page)
+    with pytest.raises(FormatError, match="names no run"):
+        record.input("run")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -36,37 +36,19 @@ Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """A record.
-
-    Attributes
-    ----------
-    kind, name
-        What was made, and its name for people.
-    digest
-        Identifies the content; None while it is unfinished, and for a corpus elsewhere.
-    settings
-        Everything but the inputs that determines the content.
-    inputs
-        What it was made from; roles differ.
-    facts
-        What is worth showing: metrics, numbers of tracks, licences.
-    command, code_version, code_digest, created
-        What began it, and when; None if unknown.
-    step_schema
-        Number in `STEP_SCHEMAS` of the code that made it; 0 for what other programs or version 0.1.0 made.
-    """
+    """A record of what was made, by which command and code. Settings and inputs determine the content."""
 
     kind: Kind
-    name: _Name
-    digest: Digest | None = None
+    name: _Name  # for people
+    digest: Digest | None = None  # of the content; None while it is unfinished, and for a corpus elsewhere
     settings: dict[str, Any] = {}
-    inputs: tuple[Input, ...] = ()
-    facts: dict[str, Any] = {}
+    inputs: tuple[Input, ...] = ()  # roles differ
+    facts: dict[str, Any] = {}  # to show: metrics, numbers of tracks, licences
     command: _Text | None = None
     code_version: _Name | None = None
     code_digest: _Name | None = None
     created: _Name | None = None
-    step_schema: int = 0
+    step_schema: int = 0  # of `STEP_SCHEMAS`; 0 for what other programs or version 0.1.0 made
     schema_version: Literal[1] = 1
 
     @classmethod
@@ -86,13 +68,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, path: Path) -> Artifact:
-        """Read a record.
-
-        Raises
-        ------
-        FormatError
-            If it is missing or broken.
-        """
+        """Read a record; raises FormatError if it is missing or broken."""
         try:
             return read_record(path, cls, max_bytes=_MAX_BYTES)
         except RecursionError as error:
@@ -124,27 +100,22 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     def changed_settings(self, before: Artifact) -> list[str]:
         """Dotted names of settings that differ."""
-        old, new = dict(flat(before.settings)), dict(flat(self.settings))
-        return [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
+        return _changed(dict(flat(before.settings)), dict(flat(self.settings)))
 
     def changed_inputs(self, before: Artifact) -> list[str]:
         """Roles of inputs that differ in content."""
-        old, new = ({one.role: one.artifact.digest for one in record.inputs} for record in (before, self))
-        return [role for role in {**old, **new} if role not in old or role not in new or old[role] != new[role]]
+        return _changed(*({one.role: one.artifact.digest for one in record.inputs} for record in (before, self)))
+
+    def changes(self, before: Artifact) -> list[str]:
+        """Names of settings and roles of inputs that differ."""
+        return [*self.changed_settings(before), *self.changed_inputs(before)]
 
 
 class Input(msgspec.Struct, frozen=True):
-    """What something was made from.
+    """What something was made from: its role, its path, and its record at that time.
 
-    Attributes
-    ----------
-    role
-        What it was used for.
-    path
-        Where it was: relative to the folder of the record that names it if both share a folder, so that they can move
-        together; otherwise absolute; or a URL. None if unknown.
-    artifact
-        Its record at that time, which remains when it is deleted.
+    The path is relative to the folder of the record that names it, so that both can move together; absolute where they
+    share no folder; a URL; or None if it is unknown.
     """
 
     role: _Name
@@ -159,11 +130,28 @@ class Input(msgspec.Struct, frozen=True):
         path = Path(os.path.relpath(there, here)) if has_shared else there
         return cls(role or artifact.kind, path.as_posix(), artifact)
 
+    @classmethod
+    def of(cls, thing: Recorded, *, seen_from: Path, role: str | None = None) -> Input:
+        """Return a dataset, run or bundle as an input, see `at`."""
+        return cls.at(thing.path, thing.record, seen_from=seen_from, role=role)
+
     def place(self, seen_from: Path) -> Path | None:
         """Where it was, given the folder of the record; None if unknown, or if that is a URL."""
         if self.path is None or "://" in self.path or "\0" in self.path:
             return None
         return Path(os.path.normpath(seen_from.resolve() / self.path))
+
+
+class Recorded(Protocol):
+    """A dataset, run or bundle on disk."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+
+    @property
+    def record(self) -> Artifact:
+        """Its record."""
 
 
 def beside(file: Path) -> Path:
@@ -177,13 +165,7 @@ def is_free(folder: Path) -> bool:
 
 
 def begun(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -> Artifact | None:
-    """Return the record of an artifact that was begun in a folder; None if the folder is free.
-
-    Raises
-    ------
-    FormatError
-        See `claim`.
-    """
+    """Return the record of an artifact that was begun in a folder; None if the folder is free. See `claim`."""
     path = folder / ARTIFACT
     if not path.exists():
         if is_free(folder):
@@ -194,8 +176,7 @@ def begun(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -
     before = Artifact.read(path)
     if before.kind != wanted.kind:
         raise FormatError(f"{folder}: holds a {before.kind}, not a {wanted.kind}; give another folder")
-    changed = [*wanted.changed_settings(before), *wanted.changed_inputs(before)]
-    if changed := [name for name in changed if name not in may_change]:
+    if changed := [name for name in wanted.changes(before) if name not in may_change]:
         raise FormatError(
             f"{folder}: holds a {wanted.kind} with another {', '.join(changed)}; give another folder to make it anew"
         )
@@ -222,8 +203,7 @@ def claim(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -
     before = begun(folder, wanted, may_change=may_change)
     record = wanted
     if before is not None:
-        is_same = not wanted.changed_settings(before) and not wanted.changed_inputs(before)
-        digest = before.digest if is_same else None
+        digest = before.digest if not wanted.changes(before) else None
         record = msgspec.structs.replace(before, settings=wanted.settings, inputs=wanted.inputs, digest=digest)
     if record != before:
         record.write(folder / ARTIFACT)
@@ -238,6 +218,13 @@ def finish(folder: Path, digest: str, **facts: Any) -> None:
 def reopen(folder: Path) -> None:
     """Note in a claimed folder that its content is about to change."""
     Artifact.read(folder / ARTIFACT).finished(None).write(folder / ARTIFACT)
+
+
+def record_report(page: Path, settings: Mapping[str, Any], inputs: Mapping[str, Recorded]) -> None:
+    """Write the record of a page, which was made from things with these roles."""
+    seen = [Input.of(thing, seen_from=page.parent, role=role) for role, thing in inputs.items()]
+    record = Artifact.planned("report", page.name, settings, seen)
+    record.finished(digest_of_files(page)).write(beside(page))
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,6 +242,11 @@ def digest_of(values: Mapping[str, Any]) -> str:
 def digest_of_files(*paths: Path) -> str:
     """SHA-256 of the names and contents of files in one folder."""
     return digest_of({path.name: sha256_file(path) for path in paths})
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    names = {**old, **new}
+    return [name for name in names if name not in old or name not in new or old[name] != new[name]]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

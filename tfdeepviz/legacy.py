@@ -26,17 +26,22 @@ def run_record(name: str, config: dict[str, Any], metrics: dict[str, Any], where
 
 
 def bundle_record(manifest: dict[str, Any], digest: str, where: object) -> Artifact:
-    """Return the record of a bundle from its manifest; raises FormatError if that is broken."""
+    """Return the record of a bundle from its manifest, as far as that tells; raises FormatError if it is broken."""
     with _reading(where, "export it again"):
-        provenance, inputs = manifest["provenance"], []
-        for name, one in provenance["encoders"].items():
+        provenance, inputs = manifest.get("provenance", {}), []
+        for name, one in provenance.get("encoders", {}).items():
             run = _run(Path(one["run"]["path"]).name, one["run"]["config"], one["metrics"], one["dataset"])
             # Relative paths were those of the command line.
             path = str(Path(one["run"]["path"]).absolute())
             inputs.append({"role": f"encoder {name}", "path": path, "artifact": run})
-        mappings = provenance["mappings"]["dataset"]
-        inputs.append({"role": "mappings", "path": mappings.get("path"), "artifact": _dataset(mappings)})
-        known = {"name": manifest["name"], "created": manifest["created"], "facts": {"title": manifest["title"]}}
+        if "mappings" in provenance:
+            dataset = provenance["mappings"]["dataset"]
+            inputs.append({"role": "mappings", "path": dataset.get("path"), "artifact": _dataset(dataset)})
+        known = {
+            "name": manifest["name"],
+            "created": manifest.get("created"),
+            "facts": {"title": manifest.get("title")},
+        }
         values = {**_known(provenance), **known, "kind": "bundle", "digest": digest, "inputs": inputs}
         return convert(values, Artifact, where)
 

@@ -49,22 +49,15 @@ _PLAIN_ROLES = ("corpus", "dataset", "run")
 class Node:
     """One artifact. Equal content is one artifact, however many copies there are.
 
-    Attributes
-    ----------
-    record, label
-        What is recorded of it, and its name for people.
-    state, note
-        `here`: on disk as it was; `changed`: something else is in its place; `gone`: not found; and what has become of
-        it. What is not here is described from the records of what was made from it.
-    paths
-        Where it is or, if it is not here, where it was.
+    It is `here`, on disk as it was; `changed`, if something else is in its place; or `gone`. What is not here is
+    described from the records of what was made from it.
     """
 
     record: Artifact
-    label: str
+    label: str  # name for people
     state: State
-    note: str
-    paths: tuple[str, ...]
+    note: str  # what has become of what is not here
+    paths: tuple[str, ...]  # where it is or, if it is not here, where it was
 
     @property
     def heading(self) -> str:
@@ -108,27 +101,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What one artifact was made from and what was made from it.
-
-    Attributes
-    ----------
-    start
-        Key of the node that was asked for.
-    before
-        Keys of what its folder held when other things were made from it.
-    nodes
-        Origins and results of `start`, and results of `before`, by key.
-    edges
-        Edges between the nodes.
-    unread
-        Paths that are ours but could not be read, with the reason; they may belong here as well.
-    """
+    """What one artifact was made from and what was made from it; nodes are named by keys."""
 
     start: str
-    before: tuple[str, ...]
-    nodes: Mapping[str, Node]
+    before: tuple[str, ...]  # what the folder of `start` held when other things were made from it
+    nodes: Mapping[str, Node]  # `start`, its origins and results, and results of `before`
     edges: tuple[Edge, ...]
-    unread: Mapping[str, str]
+    unread: Mapping[str, str]  # paths that could not be read, with the reason; they may belong here as well
 
     def to_dict(self) -> Any:
         """Everything as JSON values."""
@@ -283,6 +262,7 @@ class _Graph:
         waiting = deque([(root, 0)])
         while waiting and self._n_entries < _MAX_ENTRIES:
             folder, depth = waiting.popleft()
+            names: list[str] = []
             with self._noting(folder):
                 self.read(folder)
             with self._noting(folder), os.scandir(folder) as entries:
@@ -336,15 +316,14 @@ class _Graph:
         return Lineage(start, tuple(before), nodes, edges, dict(sorted(self._unread.items())))
 
     def _reached(self, starts: list[str], *, backward: bool) -> set[str]:
-        beyond: dict[str, list[str]] = {}
+        beyond: dict[str, set[str]] = {}
         for edge in self._edges:
             here, there = (edge.target, edge.source) if backward else (edge.source, edge.target)
-            beyond.setdefault(here, []).append(there)
-        reached, waiting = set(starts), list(starts)
-        while waiting:
-            new = set(beyond.get(waiting.pop(), [])) - reached
+            beyond.setdefault(here, set()).add(there)
+        reached, new = set[str](), set(starts)
+        while new:
             reached |= new
-            waiting.extend(new)
+            new = set().union(*(beyond.get(key, ()) for key in new)) - reached
         return reached
 
     def _node(self, draft: _Draft) -> Node:
@@ -361,7 +340,7 @@ class _Graph:
             other = self._at.get(place)
             if other is None or (record := self.drafts[other].record).kind != draft.record.kind:
                 continue
-            changed = [*record.changed_settings(draft.record), *record.changed_inputs(draft.record)]
+            changed = record.changes(draft.record)
             how = f"holds another {record.kind} now (other {', '.join(changed)})" if changed else "was made again"
             return "changed", f"{_shown(place)} {how}; {told}"
         where = ", ".join(map(_shown, draft.recorded))

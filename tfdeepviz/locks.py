@@ -22,17 +22,7 @@ class BusyError(TfdeepvizError, RuntimeError):
 def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock an existing folder for this process, until the block or the process ends.
 
-    Parameters
-    ----------
-    folder
-        The folder.
-    wait
-        Wait for the lock instead of raising an error.
-
-    Raises
-    ------
-    BusyError
-        If another process holds the lock.
+    Raises BusyError if another process holds the lock, or waits for it.
     """
     lock = FileLock(folder / LOCK, timeout=-1 if wait else 0)
     try:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,7 @@ def run_pipeline(
     The records of the results say what is done, wherever the folder is moved. Other code alone makes no step run again;
     progress is told which code made a result. What a step made before, such as `runs/x`, is renamed to `runs/x.old-1`.
 
-    Parameters
-    ----------
-    config
-        What to make.
-    redo
-        Steps to run again in any case, such as `train x`.
-    dry_run
-        Only tell what would be done.
-    progress
-        Receives progress callbacks.
+    `redo` names steps to run again in any case, such as `train x`; a dry run only tells what would be done.
 
     Raises
     ------
@@ -148,8 +140,6 @@ class _Pipeline:
         if refused:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
             raise PipelineError(f"{len(refused)} of {len(self.config.bundle)} bundles are not good enough: {reasons}")
-
-    # --- the steps ---------------------------------------------------------------------------------------------------
 
     def _corpus(self) -> Artifact | None:
         root, subset, demo = self.config.fma_root, self.config.corpus.subset, self.config.corpus.demo
@@ -326,8 +316,6 @@ class _Pipeline:
             summary = f"pushed as {published.parent.name}/{published.name}"
             self.progress.end(step, time.monotonic() - started, summary, published)
 
-    # --- where things are --------------------------------------------------------------------------------------------
-
     def _corpus_of(self, folder: Path) -> Input:
         root = self.config.fma_root
         return Input.at(root, corpus_record(root, self.config.corpus.subset), seen_from=folder)
@@ -340,8 +328,6 @@ class _Pipeline:
 
     def _bundle_folder(self, name: str) -> Path:
         return self.config.work / "bundles" / name
-
-    # --- doing and skipping ------------------------------------------------------------------------------------------
 
     def _advance(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self.progress.advance(what, done, total)
@@ -357,28 +343,19 @@ class _Pipeline:
         make: Callable[[], str],
         digest: Callable[[], str] | None = None,
     ) -> Artifact | None:
-        """Run a step, unless it is done.
+        """Run a step, unless it is done; returns the record of its result, None where a dry run cannot know.
 
         Parameters
         ----------
-        name
-            Name of the step.
-        place
-            The file or folder that it makes. A folder is made in one go, or goes on where it was killed; one that is
-            to be made again is renamed first. A file is replaced.
+        name, place
+            The step, and what it makes: a file, which is replaced, or a folder, which is renamed before it is made
+            again. A folder is made in one go, or goes on where it was killed.
         inputs
             Records of what it is made from; None where a dry run cannot know.
-        planned
-            Returns the record that `make` would write.
-        make
-            Makes it, with its record, and returns a line for people.
+        planned, make
+            Return the record that is to be written, and make the result with its record and return a line for people.
         digest
-            Returns the digest of the folder; raises FormatError if it is broken.
-
-        Returns
-        -------
-        Artifact or None
-            The record of what it made, None where a dry run cannot know.
+            Returns the digest of the folder, or raises FormatError if it is broken; None for a file.
         """
         if new := [role for role, record in inputs.items() if record is None]:
             self.progress.begin(name, f"{' and '.join(new)} will be new")
@@ -393,7 +370,8 @@ class _Pipeline:
             return before
         goes_on = before is not None and before.digest is None and not reason
         if not (is_file or goes_on or is_free(place)):
-            if before.digest not in (None, found) if before else not (self.config.work / OLD_RECORD).exists():
+            is_ours = before.digest in (None, found) if before else (self.config.work / OLD_RECORD).exists()
+            if not is_ours:
                 raise PipelineError(
                     f"{place}: not as a pipeline left it; delete it to have it made anew, or give the pipeline another "
                     "work"
@@ -420,11 +398,8 @@ class _Pipeline:
         """Rename a former result."""
         if self.dry_run:
             return
-        prefix = f"{path.name}.old-"
-        numbers = [old.name.removeprefix(prefix) for old in path.parent.iterdir() if old.name.startswith(prefix)]
-        old = path.with_name(f"{prefix}{max((int(number) for number in numbers if number.isdecimal()), default=0) + 1}")
-        path.rename(old)
-        self.progress.keep(step, old)
+        names = (path.with_name(f"{path.name}.old-{number}") for number in count(1))
+        self.progress.keep(step, path.rename(next(old for old in names if not old.exists())))
 
 
 def _read(path: Path) -> Artifact | None:

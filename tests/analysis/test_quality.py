@@ -170,7 +170,7 @@ def test_command(bundle: Bundle, dataset: PreparedDataset, tmp_path: Path, capsy
     assert f"| {bundle.label}: the original's settings" in printed
     assert "2 tracks (test, validation) of" in printed
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        f"quality.{suffix}" for suffix in ("csv", "html", "json", "md")
+        f"quality.{suffix}" for suffix in ("artifact.json", "csv", "html", "json", "md")
     ]
     assert main([*arguments, "--fma-root", str(tmp_path)]) == 2
     assert "--fma-root" in capsys.readouterr().err

@@ -57,6 +57,7 @@ def register(add: Add) -> None:
 
 
 def _analyze(args: argparse.Namespace) -> None:
+    from tfdeepviz.artifacts import record_report
     from tfdeepviz.data.prepared import PreparedDataset
     from tfdeepviz.models.run import Run
 
@@ -86,10 +87,13 @@ def _analyze(args: argparse.Namespace) -> None:
     for name, reason in analysis.left_out.items():
         print(f"left out: {name} ({reason})")
     page = write_analysis(analysis, args.out, fma_root=args.fma_root or dataset.origin)
+    names = ("fit", "split", "track", "genres", "map", "seed")
+    record_report(page, {name: getattr(args, name) for name in names}, {"run": run, "dataset": dataset})
     print(f"{page}: open it in a browser")
 
 
 def _quality(args: argparse.Namespace) -> None:
+    from tfdeepviz.artifacts import record_report
     from tfdeepviz.data.prepared import PreparedDataset
 
     at_least_one("max-tracks", args.max_tracks)
@@ -111,5 +115,8 @@ def _quality(args: argparse.Namespace) -> None:
         )
     print(markdown(table))
     page = write_quality(table, args.out)
+    settings = {name: getattr(args, name) for name in ("split", "all_mappings", "max_tracks", "seed")}
+    sources = {f"bundle {bundle.label}": bundle for bundle in bundles}
+    record_report(page, settings, {**sources, "dataset": dataset})
     print(f"{args.out}: quality.csv, quality.json, quality.md")
     print(f"{page}: open it in a browser")

@@ -214,10 +214,8 @@ def planned_bundle(
             for encoder, run in encoders.items()
         },
     }
-    inputs = [
-        Input.at(run.path, run.record, seen_from=out, role=f"encoder {encoder}") for encoder, run in encoders.items()
-    ]
-    mappings = Input.at(dataset.path, dataset.record, seen_from=out, role="mappings")
+    inputs = [Input.of(run, seen_from=out, role=f"encoder {encoder}") for encoder, run in encoders.items()]
+    mappings = Input.of(dataset, seen_from=out, role="mappings")
     return Artifact.planned("bundle", name, settings, [*inputs, mappings])
 
 

@@ -83,8 +83,5 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
 
 def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:
     """Return the record of what `evaluate` writes."""
-    inputs = [
-        Input.at(run.path, run.record, seen_from=out, role="run"),
-        Input.at(dataset.path, dataset.record, seen_from=out),
-    ]
+    inputs = [Input.of(run, seen_from=out), Input.of(dataset, seen_from=out)]
     return Artifact.planned("evaluation", f"{run.path.resolve().name}, {split} split", {"split": split}, inputs)

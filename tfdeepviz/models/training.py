@@ -174,10 +174,10 @@ def planned_run(
         "deterministic": deterministic,
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
     }
-    inputs = [Input.at(dataset.path, dataset.record, seen_from=out)]
+    inputs = [Input.of(dataset, seen_from=out)]
     if teacher is not None:
         settings["n_components"] = n_components
-        inputs.append(Input.at(teacher.path, teacher.record, seen_from=out, role="teacher"))
+        inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
     return Artifact.planned("run", out.resolve().name, settings, inputs)
 
 

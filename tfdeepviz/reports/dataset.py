@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile as sf
 from matplotlib.ticker import MaxNLocator
 
-from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
+from tfdeepviz.artifacts import record_report
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
@@ -148,9 +148,7 @@ def write_dataset_page(
         unlabelled=_UNLABELLED,
     )
     settings = {"n_examples": n_examples, "seed": seed, "players": fma_root is not None}
-    source = Input.at(dataset.path, dataset.record, seen_from=out.parent)
-    record = Artifact.planned("report", f"{dataset.name}, {out.name}", settings, [source])
-    record.finished(digest_of_files(out)).write(beside(out))
+    record_report(out, settings, {"dataset": dataset})
 
 
 # --- counts ------------------------------------------------------------------------------------------------------
