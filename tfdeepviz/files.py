@@ -101,13 +101,7 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
 
 
 def read_text(path: Path, *, max_bytes: int, errors: str = "strict") -> str:
-    """Read a UTF-8 text file of bounded size; `errors` as in `bytes.decode`.
-
-    Raises
-    ------
-    FormatError
-        If the file is missing, too large, unreadable or not UTF-8.
-    """
+    """Read a UTF-8 text file, at most `max_bytes` long, or raise a FormatError; `errors` as in `bytes.decode`."""
     try:
         if path.stat().st_size > max_bytes:
             raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
@@ -121,13 +115,7 @@ def read_text(path: Path, *, max_bytes: int, errors: str = "strict") -> str:
 
 
 def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
-    """Read a JSON object of bounded size; NaN and Infinity are refused.
-
-    Raises
-    ------
-    FormatError
-        If the file is missing, too large, or not a JSON object.
-    """
+    """Read a JSON object of bounded size, or raise a FormatError; NaN and Infinity are refused."""
     return _json_object(read_text(path, max_bytes=max_bytes), path)
 
 
@@ -198,13 +186,7 @@ def _flaw(values: Any, message: str) -> str:
 
 
 def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[Any]]:
-    """Read all arrays of an `.npz` file of bounded size; never unpickles.
-
-    Raises
-    ------
-    FormatError
-        If the file is missing, too large or broken.
-    """
+    """Read all arrays of an `.npz` file of bounded size, or raise a FormatError; never unpickles."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -255,14 +237,9 @@ def _refuse_constant(name: str) -> float:
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """Resolve a relative path from an untrusted file against a folder.
+    """Resolve a relative path from an untrusted file against a folder; raises a FormatError if it leads out.
 
     Symbolic links are followed: they are the user's own, and large corpora often consist of them.
-
-    Raises
-    ------
-    FormatError
-        If the path leads out of the folder.
     """
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or "\0" in relative:

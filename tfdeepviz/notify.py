@@ -84,8 +84,8 @@ def _service(url: str, name: str) -> NotifyBase:
     # Apprise silently drops recipients that it cannot parse, so the message would reach nobody.
     if service is None or complaints:
         raise InputError(
-            f"{name}: Apprise cannot use it as it is; https://appriseit.com/services/ has the form for each service, "
-            "and a password's special characters have to be percent-encoded"
+            f"{name}: Apprise rejects it; https://appriseit.com/services/ shows the form for each service, "
+            "and special characters in passwords have to be percent-encoded"
         )
     return service
 

@@ -427,7 +427,7 @@ def test_a_corpus_without_training_tracks_is_a_dataset_for_measuring(tmp_path: P
     dataset.verify()
     assert not (dataset.path / "scaler.npz").exists()
     for refused in (dataset.statistics, dataset.require_training):
-        with pytest.raises(InputError, match="no training tracks; it is for measuring"):
+        with pytest.raises(InputError, match="no training tracks, so it only suits the evaluation"):
             refused()
     assert prepare(root, tmp_path / "ds", **OPTIONS).digest == dataset.digest
     assert dataset.identity in summarize(dataset)

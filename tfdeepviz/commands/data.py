@@ -237,13 +237,10 @@ def _prepare(args: argparse.Namespace) -> None:
     options: dict[str, Any] = {
         "selection": selection,
         "features": Features(_audio_params(args.params, assignments(args.set)), args.mode),
-        "hop_seconds": args.hop_seconds,
-        "segments_per_track": args.segments_per_track,
-        "storage": args.storage,
-        "tracks_per_shard": args.tracks_per_shard,
-        "max_seconds": args.max_seconds,
         "n_workers": args.workers,
     }
+    for name in ("hop_seconds", "segments_per_track", "storage", "tracks_per_shard", "max_seconds"):
+        options[name] = getattr(args, name)
     if args.runner is None:
         find_metadata(_local("fma-root", args.fma_root))
     # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed. This can only be

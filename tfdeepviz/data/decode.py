@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -261,7 +262,7 @@ def _read(wanted: _Wanted) -> _Mixer:
     if mixer.n_frames == 0:
         raise CorruptAudioError(f"{path}: broken from its start ({missing.what}); copy or encode it again")
     if missing.what:
-        _logger.warning("%s: broken after %.1f s (%s); what follows is left out", path, mixer.seconds, missing.what)
+        _logger.warning("%s: broken after %.1f s (%s); the rest is omitted", path, mixer.seconds, missing.what)
     return mixer
 
 
@@ -321,16 +322,9 @@ def _read_libsndfile(wanted: _Wanted) -> tuple[_Mixer | None, _Missing | None]:
                 mixer.add(block)
         except sf.LibsndfileError as error:
             broken = error.error_string.strip().removeprefix("Error : ").rstrip(".")
-            mixer.add(buffer[: _n_read(file) - mixer.n_frames])
+            with suppress(sf.LibsndfileError):  # the number of frames read is unknown
+                mixer.add(buffer[: int(file.tell()) - mixer.n_frames])
         return mixer, _missing(wanted.path, file, mixer, broken)
-
-
-def _n_read(file: sf.SoundFile) -> int:
-    """Number of frames read before the stream broke."""
-    try:
-        return int(file.tell())
-    except sf.LibsndfileError:
-        return 0
 
 
 def _missing(path: Path, file: sf.SoundFile, mixer: _Mixer, broken: str) -> _Missing | None:

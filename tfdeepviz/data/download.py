@@ -109,18 +109,14 @@ def download(
 
     Parameters
     ----------
-    out
-        Folder to create, called `--fma-root` elsewhere.
     base_url
         Address of the folder with the archives, for mirrors; http or https.
     keep_archives
         Whether to keep `out/fma_<subset>.zip` after unpacking.
     progress
         Called often; restarts at 0 if the download has to start over.
-    archives
-        Checksum and sizes of each archive.
-    sleep
-        Called with the seconds to wait between two attempts.
+    archives, sleep
+        Checksum and sizes of each archive, and what waits between two attempts, for tests.
 
     Raises
     ------
@@ -148,9 +144,7 @@ def download(
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise DiskSpaceError(
-                f"{out}: the disk is full; free space and run the same command, which goes on where it stopped"
-            ) from error
+            raise DiskSpaceError(f"{out}: the disk is full; free space and run the same command to resume") from error
         if not keep_archives:
             path.unlink()
 
@@ -224,8 +218,8 @@ def _fetch(url: str, path: Path, archive: Archive, *, progress: Progress, sleep:
             n_failures += 1
             if n_failures == _MAX_FAILURES:
                 raise DownloadError(
-                    f"{url}: given up after {n_failures} failures in a row ({error}); {_text(_size(part))} are kept, "
-                    "run the same command later to go on from there"
+                    f"{url}: gave up after {n_failures} failures in a row ({error}) and keeps {_text(_size(part))}; "
+                    "run the same command later to resume"
                 ) from error
             wait_seconds = min(2.0 ** (n_failures - 1), _MAX_BACKOFF_SECONDS)
             if isinstance(error, _PassingError) and error.wait_seconds is not None:
@@ -235,7 +229,7 @@ def _fetch(url: str, path: Path, archive: Archive, *, progress: Progress, sleep:
             raise DownloadError(f"{url}: {error}; check the address") from error
         sleep(wait_seconds)
     try:
-        _check_sum(part, archive, progress, remedy=f"run the same command to fetch it anew from {url}")
+        _check_sum(part, archive, progress, remedy=f"run the same command to download it again from {url}")
     except ChecksumError:
         _discard(path)
         raise

@@ -125,10 +125,6 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         floor_db = p.floor_db if p.top_db is None else tf.maximum(p.floor_db, tf.reduce_max(log_mel) - p.top_db)
         return tf.maximum(log_mel, floor_db)
 
-    def pad(self, pcm: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pad a track with zeros to [shape=((n_frames + overlap_hops) * hop_length,)], as `graph` expects: centred."""
-        return self._run(pcm, 0, self.params.n_frames(pcm.size))
-
     def _run(self, pcm: npt.NDArray[np.float32], first: int, count: int) -> npt.NDArray[np.float32]:
         """Samples under `count` frames from frame `first` on, with zeros beyond the track's ends."""
         p = self.params

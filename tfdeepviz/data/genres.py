@@ -40,10 +40,8 @@ class Genre:
 class GenreTree:
     """All genres, in any order.
 
-    Raises
-    ------
-    InputError
-        If an id occurs twice, a parent is missing, the hierarchy has a cycle, or a top-level id is wrong.
+    An InputError is raised if an id occurs twice, a parent is missing, the hierarchy has a cycle, or a top-level id is
+    wrong.
     """
 
     genres: tuple[Genre, ...]
@@ -65,13 +63,7 @@ class GenreTree:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read FMA's `genres.csv`.
-
-        Raises
-        ------
-        FormatError
-            If it is missing or not what FMA publishes.
-        """
+        """Read FMA's `genres.csv`; raises a FormatError if it is missing or not what FMA publishes."""
         table = read_table(path, _COLUMNS, required=tuple(_COLUMNS), max_bytes=_MAX_BYTES)
         rows = zip(*(table[name].tolist() for name in _COLUMNS), strict=True)
         try:
@@ -85,16 +77,8 @@ class GenreTree:
         return {genre.genre_id: genre for genre in self.genres}
 
     @cached_property
-    def roots(self) -> tuple[int, ...]:
-        """Ids of the top-level genres, ascending."""
-        return self._children.get(None, ())
-
-    def children(self, genre_id: int) -> tuple[int, ...]:
-        """Ids of a genre's direct children, ascending."""
-        return self._children.get(genre_id, ())
-
-    @cached_property
-    def _children(self) -> dict[int | None, tuple[int, ...]]:
+    def children(self) -> dict[int | None, tuple[int, ...]]:
+        """Ids of a genre's direct children, ascending; None has the top-level genres."""
         children: dict[int | None, tuple[int, ...]] = defaultdict(tuple)
         for genre_id, genre in sorted(self.by_id.items()):
             children[genre.parent_id] += (genre_id,)
@@ -102,22 +86,15 @@ class GenreTree:
 
     def descendants(self, genre_id: int) -> frozenset[int]:
         """Ids of a genre and all its descendants."""
-        found = {genre_id}
-        pending = [genre_id]
+        found, pending = {genre_id}, [genre_id]
         while pending:
-            children = self.children(pending.pop())
+            children = self.children[pending.pop()]
             found.update(children)
             pending += children
         return frozenset(found)
 
     def find(self, name: str) -> tuple[int, ...]:
-        """Ids of all genres with this title (case-insensitive) or this id as text.
-
-        Raises
-        ------
-        InputError
-            If there is none; the message suggests the nearest titles.
-        """
+        """Ids of all genres with this title (case-insensitive) or this id as text; raises an InputError if none."""
         wanted = name.casefold()
         found = [i for i, genre in sorted(self.by_id.items()) if wanted in (genre.title.casefold(), str(i))]
         if not found:

@@ -130,25 +130,16 @@ def index_files(
     """Read and decode every file that a subset should hold, and look for unexpected files.
 
     Problems with a file never raise an error here; they become its status. If the folder of the subset has FMA's
-    `checksums`, files are compared with it.
+    `checksums`, files are compared with it; a FormatError is raised if that is not FMA's.
 
     Parameters
     ----------
-    metadata, subset
-        The corpus, and one of `tfdeepviz.data.fma.SUBSETS`.
     n_workers
         Number of threads; does not affect the index.
     known
         An earlier index; files with the same size and modification time are not read again.
     progress
         Called with (files done, total files).
-
-    Raises
-    ------
-    InputError
-        If the subset is unknown or empty.
-    FormatError
-        If `checksums` exists but is not FMA's.
     """
     tracks = Selection(subset=subset).tracks(metadata)
     folder = metadata.root / f"fma_{subset}"

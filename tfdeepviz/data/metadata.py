@@ -88,13 +88,7 @@ class Metadata:
 
     @classmethod
     def load(cls, fma_root: Path) -> Self:
-        """Read `fma_metadata/tracks.csv`, and `genres.csv` if present.
-
-        Raises
-        ------
-        FormatError
-            If the metadata is missing or not FMA's.
-        """
+        """Read `fma_metadata/tracks.csv`, and `genres.csv` if present; raises a FormatError if they are not FMA's."""
         path = find_metadata(fma_root)
         root, genres = path.parents[1], path.with_name("genres.csv")
         tracks = read_table(path, _TYPES, required=_REQUIRED, max_bytes=_MAX_BYTES, index_col=0, header=[0, 1])
@@ -106,13 +100,7 @@ class Metadata:
         return cls(root, tracks.sort_index(), GenreTree.load(genres) if genres.exists() else None)
 
     def column(self, column: Column) -> pd.Series[Any]:
-        """One column of `tracks`.
-
-        Raises
-        ------
-        FormatError
-            If the metadata lacks it.
-        """
+        """One column of `tracks`; raises a FormatError if the metadata lacks it."""
         if column not in self.tracks:
             raise FormatError(f"{self.root}: fma_metadata/tracks.csv lacks {'.'.join(column)}; do not filter by it")
         return self.tracks[column]

@@ -64,18 +64,7 @@ class Shard:
 class Job:
     """A dataset to prepare.
 
-    Attributes
-    ----------
-    fma_root, out
-        Folders of the corpus and of the dataset.
-    recipe
-        Defines what to keep of each track.
-    max_seconds
-        Longer tracks are skipped.
-    settings
-        Everything that determines the result.
-    shards
-        All shards, in manifest order.
+    Its manifest lists the shards in this order; `settings` are all else that determines the result.
     """
 
     fma_root: Path
@@ -127,14 +116,12 @@ def planned_dataset(
     tracks_per_shard: int = TRACKS_PER_SHARD,
     max_seconds: float = MAX_SECONDS,
 ) -> Artifact:
-    """Return the record of a dataset before it is made.
+    """Return the record of a dataset before it is made; raises an InputError if a value is impossible.
 
     Parameters
     ----------
     corpus
         The corpus, seen from the dataset's folder.
-    selection, features
-        Which tracks to use, their splits, and what to keep of them.
     hop_seconds
         Time between segment starts; by default segments do not overlap.
     segments_per_track
@@ -145,11 +132,6 @@ def planned_dataset(
         Tracks per file: the unit of resuming, and of work across machines.
     max_seconds
         Skip longer tracks.
-
-    Raises
-    ------
-    InputError
-        If a value is impossible.
     """
     if not 1 <= tracks_per_shard <= 100_000:
         raise InputError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
@@ -180,14 +162,8 @@ def plan(
 ) -> Job:
     """Plan the contents of a dataset, and claim its folder.
 
-    Parameters
-    ----------
-    fma_root, out
-        Folder in FMA's layout, and folder of the dataset, created if missing.
-    corpus
-        Where the corpus is, if `fma_root` only holds a copy of its tables.
-    selection, features, **options
-        See `planned_dataset`.
+    `corpus` tells where the corpus is if `fma_root` only holds a copy of its tables; for the other options see
+    `planned_dataset`.
 
     Raises
     ------
@@ -228,7 +204,7 @@ def plan(
     # A corpus may be mended while a dataset is made from it; but the selected tracks have to stay the same.
     begun = claim(out, record, may_change=["corpus"])
     if begun.facts.get("tracks_sha256", facts["tracks_sha256"]) != facts["tracks_sha256"]:
-        raise FormatError(f"{out}: was begun with other tracks; give another --out or delete it")
+        raise FormatError(f"{out}: was started with other tracks; give another --out or delete it")
     begun.finished(begun.digest, **facts).write(out / ARTIFACT)
     return Job(metadata.root, out, recipe, record.settings["max_seconds"], settings, tuple(shards))
 
@@ -240,12 +216,12 @@ def prepare(
 
     Parameters
     ----------
-    fma_root, out, **options
-        See `plan` and `planned_dataset`.
     n_workers
         Number of threads, each preparing one shard at a time; does not affect the result.
     progress
         Called with (tracks done, total tracks), from any thread.
+    **options
+        See `planned_dataset`.
 
     Raises
     ------

@@ -46,10 +46,6 @@ class PreparedDataset(SegmentSource):
 
     Attributes
     ----------
-    path
-        Folder of the dataset.
-    name, recipe
-        Its name, and the settings it was made with.
     identity
         Identifies the dataset in runs, bundles and everything else made from it: SHA-256 of the request and of the
         audio files' content, the same on every machine (see `identity_of`).
@@ -72,14 +68,9 @@ class PreparedDataset(SegmentSource):
 
     @classmethod
     def load(cls, path: Path, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
-        """Read and check a dataset's manifest.
+        """Read and check a dataset's manifest; raises a FormatError if it or a shard is not as `prepare` left it.
 
         `sizes` are the sizes of the shards in bytes, if they are stored elsewhere.
-
-        Raises
-        ------
-        FormatError
-            If the manifest is missing, broken or of an unsupported schema, or a shard is missing or has another size.
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.is_file():
@@ -95,7 +86,7 @@ class PreparedDataset(SegmentSource):
         return cls(path, manifest.name, recipe, *described, scaler_sha256)
 
     def verify(self, *, progress: Callable[[int, int], None] | None = None, only_changed: bool = False) -> None:
-        """Compare every file with its SHA-256 in the manifest.
+        """Compare every file with its SHA-256 in the manifest; raises a FormatError for the first that differs.
 
         Parameters
         ----------
@@ -104,11 +95,6 @@ class PreparedDataset(SegmentSource):
         only_changed
             Skip files that were verified before and whose size, modification time and inode are still the same.
             `verified.json` in the dataset's folder records these, if the folder is writable.
-
-        Raises
-        ------
-        FormatError
-            For the first file that differs.
         """
         files = {shard["file"]: (shard["sha256"], shard["bytes"]) for shard in self.shards}
         if self._scaler_sha256 is not None:
@@ -136,13 +122,7 @@ class PreparedDataset(SegmentSource):
 
     @property
     def record(self) -> Artifact:
-        """Its record, which is not part of the dataset.
-
-        Raises
-        ------
-        FormatError
-            If the record is broken.
-        """
+        """Its record, which is not part of the dataset; raises a FormatError if it is broken."""
         path = self.path / ARTIFACT
         if path.is_file():
             return Artifact.read(path).finished(self.identity)
@@ -178,20 +158,12 @@ class PreparedDataset(SegmentSource):
         """Raise an InputError if the dataset has no training tracks and so only suits evaluation."""
         if self._scaler_sha256 is None:
             raise InputError(
-                f"{self.path}: has no training tracks; it is for measuring models that were trained on another "
-                "dataset, which scale it by their own norms"
+                f"{self.path}: has no training tracks, so it only suits the evaluation of models trained on "
+                "another dataset, which bring their own scaler"
             )
 
     def statistics(self) -> SegmentStatistics:
-        """Scaler statistics of the training split's segments.
-
-        Raises
-        ------
-        FormatError
-            If the file is missing, broken or for another grid.
-        InputError
-            If the dataset has no training tracks.
-        """
+        """Scaler statistics of the training split's segments; needs training tracks."""
         self.require_training()
         statistics = SegmentStatistics.load(self.path / "scaler.npz")
         if statistics.mean.shape != self.features.scaler_shape:
@@ -201,10 +173,7 @@ class PreparedDataset(SegmentSource):
     def tracks(self, split: str) -> Iterator[tuple[int, Rows]]:
         """Every usable track's id and rows [shape=(n_rows, width), dtype=float32], in order.
 
-        Raises
-        ------
-        FormatError
-            If a record is damaged.
+        Raises a FormatError if a record is damaged.
         """
         tracks = self._tracks(split, None).as_numpy_iterator()
         try:
@@ -269,17 +238,12 @@ class PreparedDataset(SegmentSource):
 
 
 def describe(dataset: PreparedDataset) -> dict[str, Any]:
-    """Describe a dataset for the manifests of whatever is made from it.
+    """Describe a dataset for the manifests of whatever is made from it; raises a FormatError if its record is broken.
 
     Returns
     -------
     dict
         JSON values: `name`, `digest` (the identity), `path`; and `licences` and `command`, None if not recorded.
-
-    Raises
-    ------
-    FormatError
-        If its record is broken.
     """
     record = dataset.record
     return {

@@ -30,7 +30,7 @@ _Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which tracks of a corpus to use, and how to split them; reproducible for equal metadata.
+    """Which tracks of a corpus to use, and how to split them; impossible values raise an InputError.
 
     Attributes
     ----------
@@ -56,11 +56,6 @@ class Selection:
         Keep at most this many tracks, chosen at random before splitting.
     balanced
         Balance the choice of `max_tracks` across top-level genres; tracks without one are omitted.
-
-    Raises
-    ------
-    InputError
-        If a value is impossible.
     """
 
     subset: str = "small"
@@ -92,13 +87,7 @@ class Selection:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`.
-
-        Raises
-        ------
-        InputError
-            For unknown or missing names and impossible values.
-        """
+        """Inverse of `to_dict`; raises an InputError for unknown or missing names and impossible values."""
         check_names(values, cls)
         arguments: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
@@ -106,12 +95,7 @@ class Selection:
         return cls(**arguments)
 
     def tracks(self, metadata: Metadata) -> list[Track]:
-        """Choose and split tracks; random choices depend only on the seed and the ids, not on the order of rows.
-
-        Returns
-        -------
-        list of Track
-            In ascending order of id.
+        """Choose and split tracks, in ascending order of id; all depends only on the seed and the ids.
 
         Raises
         ------
@@ -147,7 +131,7 @@ def _of_genres(metadata: Metadata, names: Sequence[str]) -> pd.Series[bool]:
     if tree is None:
         return tops.isin(_known("genre", names, {title: {title.casefold()} for title in tops.cat.categories}))
     ids = frozenset().union(*(tree.descendants(i) for name in names for i in tree.find(name)))
-    chosen = tops.isin({tree.by_id[i].title for i in ids.intersection(tree.roots)})
+    chosen = tops.isin({tree.by_id[i].title for i in ids.intersection(tree.children[None])})
     if columns.GENRES_ALL in metadata.tracks:
         chosen |= metadata.tracks[columns.GENRES_ALL].map(lambda all_ids: not ids.isdisjoint(all_ids))
     return chosen

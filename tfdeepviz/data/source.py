@@ -59,8 +59,6 @@ class SegmentSource(ABC):
         ----------
         split
             One of `tfdeepviz.data.fma.SPLITS`.
-        batch_size
-            Segments per batch; the last batch may be smaller.
         hop_frames
             Frames between segments of a track, by default the recipe's. A dataset that holds chosen segments only
             supports no other hop.

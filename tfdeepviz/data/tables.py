@@ -23,9 +23,7 @@ Converter = Callable[["pd.Series[str]"], "pd.Series[Any]"]
 def read_table(
     path: Path, types: Mapping[Any, Converter], *, required: Sequence[Any], max_bytes: int, **options: Any
 ) -> pd.DataFrame:
-    """Read a table, and convert the columns that `types` names; the others stay strings.
-
-    `options` are those of `pandas.read_csv`.
+    """Read a table with `pandas.read_csv`, and convert the columns that `types` names; the others stay strings.
 
     Raises
     ------
