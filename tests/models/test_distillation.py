@@ -12,7 +12,7 @@ from tests.models.test_tasks import TINY_VGG, encodings_of
 from tests.models.test_training import TINY
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.files import FormatError
-from tfdeepviz.models.distillation import Targets, fit_targets
+from tfdeepviz.models.distillation import Targets, fit_targets, task_of
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
@@ -89,15 +89,14 @@ def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: Prep
 
 
 def test_an_autoencoders_student_learns_every_component(autoencoder: Run, two_genres: PreparedDataset) -> None:
-    task = autoencoder.teaching_task(two_genres)
-    assert fit_targets(task, autoencoder.load_model(), n_components=4).scale.shape == (10,)
+    assert fit_targets(autoencoder, two_genres, n_components=4).scale.shape == (10,)
 
 
 def test_a_run_names_its_teacher(student: Run, autoencoder: Run, two_genres: PreparedDataset) -> None:
     teacher = student.config["teacher"]
     assert (student.path / teacher["path"]).resolve() == autoencoder.path.resolve()
     assert not Path(teacher["path"]).is_absolute()
-    metrics = student.task(two_genres).evaluate(student.load_model(), "training")
+    metrics = task_of(student, two_genres).evaluate(student.load_model(), "training")
     assert metrics["correlation"] == pytest.approx(student.metrics()["training"]["correlation"], abs=1e-3)
 
 
@@ -111,7 +110,7 @@ def test_teacher_and_student_can_be_moved_together(
     moved = home.rename(tmp_path / "elsewhere")
     student = Run.load(moved / "students" / "small")
     assert student.find_teacher().path == moved / "teachers" / "big"
-    student.task(two_genres)
+    task_of(student, two_genres)
     longer = replace(preset, epochs=2)
     resumed = train(longer, two_genres, student.path, teacher=Run.load(moved / "teachers" / "big"))
     assert len(resumed.history()) == 2

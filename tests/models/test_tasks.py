@@ -12,6 +12,7 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.distillation import task_of
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predicted
@@ -137,10 +138,10 @@ def test_examples_are_the_middle_segments_of_a_few_tracks(two_genres: PreparedDa
 
 
 def test_a_run_refuses_a_dataset_with_other_features(run: Run, two_genres: PreparedDataset) -> None:
-    assert run.task(two_genres).watched == "validation"
+    assert task_of(run, two_genres).watched == "validation"
     other = replace(run, config={**run.config, "mode": "log-mel"})
     with pytest.raises(ValueError, match="other features"):
-        other.task(two_genres)
+        task_of(other, two_genres)
 
 
 def test_early_stopping_keeps_the_best_epochs_weights(two_genres: PreparedDataset, tmp_path: Path) -> None:

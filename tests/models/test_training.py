@@ -26,6 +26,7 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError, atomic_path
+from tfdeepviz.models.distillation import task_of
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
 from tfdeepviz.models.progress import EpochProgress
@@ -159,7 +160,7 @@ def test_a_finished_run_that_is_extended_is_not_finished_until_all_is_new(
     again = train(longer, dataset, run.path, seed=3)
     assert again.is_finished
     assert [row["epoch"] for row in again.history()] == [1, 2, 3, 4]
-    measured = again.task(dataset).evaluate(again.load_model(), "validation")
+    measured = task_of(again, dataset).evaluate(again.load_model(), "validation")
     assert again.metrics()["validation"]["mse"] == pytest.approx(measured["mse"], rel=1e-5)
     assert measured["mse"] == pytest.approx(min(row["val_loss"] for row in again.history()), rel=1e-4)
 

@@ -31,8 +31,6 @@ class Autoencoder(Bottleneck):
     ----------
     input_size
         Coefficients and frames of one segment; both divisible by `2**n_pools`.
-    encoding_size
-        Components of the encoding.
     n_initial_filters, n_pools, n_dense, dense_scale_down, kernel_size
         Shape of the network, as above.
     decoder
@@ -55,11 +53,6 @@ class Autoencoder(Bottleneck):
         without skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
     skip_dropout
         Share decoded without skipped values, if different from `bypass_dropout`.
-
-    Raises
-    ------
-    ParameterError
-        If the options are incompatible; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """

@@ -60,11 +60,6 @@ class GenreClassifier(Network):
     dropout
         Share of the hidden dense layers' outputs dropped in training.
 
-    Raises
-    ------
-    ParameterError
-        If a value is invalid or the values are incompatible; the message names the rule.
-
     The input has the shape (batch, *input_size, 1), scaled to zero mean and unit variance. The output is logits
     [shape=(batch, n_genres)], float32 under any dtype policy.
 

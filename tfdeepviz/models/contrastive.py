@@ -26,19 +26,10 @@ class ContrastiveEncoder(SegmentEncoder):
 
     Parameters
     ----------
-    input_size
-        Coefficients and frames of one segment.
-    encoding_size
-        Components of the encoding.
     n_filters, kernel_frames
         Filters per convolution, and frames per kernel.
     dropout
         Share of the statistics dropped in training.
-
-    Raises
-    ------
-    ParameterError
-        If a value is invalid.
 
     Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """

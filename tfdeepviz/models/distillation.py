@@ -24,10 +24,11 @@ from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.build import build_model
 from tfdeepviz.models.classifier import GenreClassifier
-from tfdeepviz.models.evaluation import Encode, describe_encoding
+from tfdeepviz.models.evaluation import Decode, Encode, describe_encoding
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.run import Run
 from tfdeepviz.models.task import Examples, Task, code_columns
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predict
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predict, create_task
 
 #: Softens the teacher's probabilities, so that the student learns which genres the teacher finds similar.
 TEMPERATURE = 2.0
@@ -95,21 +96,14 @@ class Targets:
 
 
 class DistillationTask(Task):
-    """Imitate a teacher, given its task on the same dataset, the trained model, and the components to learn.
+    """Imitate the model of a finished run; the teacher's scaling applies."""
 
-    The teacher's scaling applies.
-    """
-
-    def __init__(
-        self,
-        preset: Preset,
-        dataset: PreparedDataset,
-        *,
-        teacher: AutoencoderTask | ClassifierTask,
-        teacher_model: keras.Model,
-        targets: Targets,
-    ) -> None:
-        super().__init__(preset, dataset, teacher.scaler)
+    def __init__(self, preset: Preset, dataset: PreparedDataset, teacher: Run, targets: Targets) -> None:
+        self.teacher = teaching_task(teacher, dataset)
+        self.targets = targets
+        self._teacher_model = teacher.load_model()
+        self._teach = teaching_model(self.teacher, self._teacher_model)
+        super().__init__(preset, dataset, self.teacher.scaler)
         if preset.scaler == "coefficients":
             raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
         if preset.kind != teacher.preset.kind:
@@ -117,10 +111,6 @@ class DistillationTask(Task):
                 f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "
                 f"{teacher.preset.kind}; choose a student of the teacher's kind"
             )
-        self.teacher = teacher
-        self.targets = targets
-        self._teacher_model = teacher_model
-        self._teach = teaching_model(teacher, teacher_model)
 
     def build(self) -> keras.Model:
         """Build the student: scaled segments to standardised components and, for classifiers, softened logits."""
@@ -172,8 +162,7 @@ class DistillationTask(Task):
             "correlation": _correlations(self._in_teachers_units(theirs), encodings),
         }
         if isinstance(self.teacher, AutoencoderTask):
-            encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
-            metrics |= self.teacher.evaluate_with(encode, decode, split, encodings.shape[1])
+            metrics |= self.teacher.evaluate_with(*self._reconstruction(model), split, encodings.shape[1])
         elif split in self.teacher.splits():
             metrics |= self.teacher.score(self.teacher.predicted(self._classify(model), split))
         return {**metrics, **describe_encoding(encodings)}
@@ -182,8 +171,7 @@ class DistillationTask(Task):
         """Reconstruct some segments with the teacher's decoder."""
         if not isinstance(self.teacher, AutoencoderTask):
             return None
-        encode, decode = self._encode_for_teacher(model), self._teacher_model.decode
-        return self.teacher.examples_with(encode, decode, split, len(self.targets.scale))
+        return self.teacher.examples_with(*self._reconstruction(model), split, len(self.targets.scale))
 
     def encoder(self, model: keras.Model) -> keras.Model:
         """Build the student's encoder, in the teacher's units."""
@@ -206,12 +194,14 @@ class DistillationTask(Task):
         values = code * self.targets.scale + self.targets.offset
         return 1 / (1 + np.exp(-values)) if isinstance(self.teacher, AutoencoderTask) else values
 
-    def _encode_for_teacher(self, model: keras.Model) -> Encode:
+    def _reconstruction(self, model: keras.Model) -> tuple[Encode, Decode]:
+        """Return the student as an encoder for the teacher's decoder, and that."""
+
         def encode(segments: Any) -> tuple[Any, Bypass]:
             code = model.predict_on_batch(segments)["code"]
             return self._in_teachers_units(code), self._teacher_model.encode(segments)[1]
 
-        return encode
+        return encode, self._teacher_model.decode
 
     def _classify(self, model: keras.Model) -> Predict:
         def predict(segments: Any) -> tuple[Any, Any]:
@@ -219,6 +209,30 @@ class DistillationTask(Task):
             return answer["code"], answer["logits"] * TEMPERATURE
 
         return predict
+
+
+def task_of(run: Run, dataset: PreparedDataset) -> Task:
+    """Create the task of a finished run on a dataset: its own, or another one with the same features.
+
+    Raises
+    ------
+    FormatError
+        If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
+    """
+    run.check_features(dataset)
+    if run.config.get("teacher"):
+        return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.targets_path))
+    return create_task(run.preset, dataset, run.load_scaler(), run.config["genres"])
+
+
+def teaching_task(run: Run, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
+    """Create a finished run's task for distillation; raises InputError if the run cannot be a teacher."""
+    task = task_of(run, dataset)
+    if isinstance(task, DistillationTask):
+        raise InputError(f"{run.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
+    if not isinstance(task, AutoencoderTask | ClassifierTask) or run.preset.scaler == "coefficients":
+        raise InputError(f"{run.path}: {run.preset.name} is small already; train it itself")
+    return task
 
 
 def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -> keras.Model:
@@ -230,11 +244,12 @@ def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -
     return keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
 
 
-def fit_targets(task: AutoencoderTask | ClassifierTask, model: keras.Model, n_components: int) -> Targets:
-    """Fit the student's targets to the teacher's encodings of the training split, or of a sample if it is large."""
-    teach = teaching_model(task, model)
+def fit_targets(teacher: Run, dataset: PreparedDataset, n_components: int) -> Targets:
+    """Fit targets to the teacher's encodings of the training split, or of a sample if it is large."""
+    task, model = teaching_task(teacher, dataset), teacher.load_model()
     if isinstance(task, AutoencoderTask):
         n_components = model.encoding_size  # its decoder needs them all
+    teach = teaching_model(task, model)
     encodings = [teach.predict_on_batch(segments)["code"] for segments in task.pca_sample()]
     return Targets.fit(np.concatenate(encodings), n_components)
 

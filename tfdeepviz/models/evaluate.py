@@ -8,6 +8,7 @@ from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files, figure
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import write_json
+from tfdeepviz.models.distillation import task_of
 from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.tasks import AutoencoderTask
@@ -18,17 +19,8 @@ from tfdeepviz.reports.run import write_run_page
 def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
     """Measure a finished run on a split of a dataset; write the figures as JSON, and a page beside them.
 
-    Parameters
-    ----------
-    run
-        A finished run.
-    dataset
-        The run's own dataset, or another one with the same features; genres that the run does not know are ignored.
-    split
-        One of `tfdeepviz.data.fma.SPLITS`.
-    out
-        Folder for `SPLIT.json`, `SPLIT.html` and, for a classifier, `SPLIT-confusion.png`; by default the run's
-        `evaluation`.
+    The dataset is the run's own, or another one with the same features; genres that the run does not know are ignored.
+    By default, `SPLIT.json`, `SPLIT.html` and, for a classifier, `SPLIT-confusion.png` go to the run's `evaluation`.
 
     Returns
     -------
@@ -43,7 +35,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
         If the split holds nothing of use.
     """
     dataset.verify(only_changed=True)
-    task = run.task(dataset)
+    task = task_of(run, dataset)
     if split not in task.splits():
         raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
     model = run.load_model()

@@ -21,12 +21,9 @@ class Configured:
 
 
 class Network(Configured, keras.Model):  # type: ignore[misc]
-    """Model of scaled segments [shape=(batch, *input_size, 1)].
+    """Model of scaled segments [shape=(batch, *input_size, 1)], of `input_size` coefficients and frames each.
 
-    Attributes
-    ----------
-    input_size
-        Coefficients and frames of one segment.
+    Constructors raise `ParameterError` for impossible or incompatible arguments; the message names the rule.
     """
 
     input_size: tuple[int, int]

@@ -26,9 +26,6 @@ from tfdeepviz.params import AudioParams
 
 if TYPE_CHECKING:
     from tfdeepviz.data.scaler import SegmentScaler
-    from tfdeepviz.models.distillation import DistillationTask, Targets
-    from tfdeepviz.models.task import Task
-    from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
 
 #: Settings that may change when a run is resumed.
 MAY_CHANGE = ("preset.epochs", "preset.patience")
@@ -279,41 +276,6 @@ class Run:
                 f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
                 "--params and --mode"
             )
-
-    def task(self, dataset: PreparedDataset) -> Task:
-        """Create the finished run's task on a dataset: its own, or another one with the same features.
-
-        Raises
-        ------
-        FormatError
-            If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
-        """
-        from tfdeepviz.models.distillation import Targets
-        from tfdeepviz.models.tasks import create_task
-
-        self.check_features(dataset)
-        if self.config.get("teacher"):
-            return self.find_teacher().student_task(self.preset, dataset, Targets.load(self.targets_path))
-        return create_task(self.preset, dataset, self.load_scaler(), self.config["genres"])
-
-    def teaching_task(self, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
-        """Create the finished run's task for distillation; raises InputError if the run cannot be a teacher."""
-        from tfdeepviz.models.distillation import DistillationTask
-        from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
-
-        task = self.task(dataset)
-        if isinstance(task, DistillationTask):
-            raise InputError(f"{self.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
-        if not isinstance(task, AutoencoderTask | ClassifierTask) or self.preset.scaler == "coefficients":
-            raise InputError(f"{self.path}: {self.preset.name} is small already; train it itself")
-        return task
-
-    def student_task(self, preset: Preset, dataset: PreparedDataset, targets: Targets) -> DistillationTask:
-        """Create the task of a student of this run."""
-        from tfdeepviz.models.distillation import DistillationTask
-
-        task = self.teaching_task(dataset)
-        return DistillationTask(preset, dataset, teacher=task, teacher_model=self.load_model(), targets=targets)
 
     def find_teacher(self) -> Run:
         """Find the finished run that this one was distilled from, at its recorded relative path or next to this run.

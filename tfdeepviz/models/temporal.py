@@ -29,19 +29,12 @@ class TemporalAutoencoder(Bottleneck):
     ----------
     input_size
         Coefficients and frames of one segment; frames divisible by `pool_frames`.
-    encoding_size
-        Components of the encoding.
     n_filters, kernel_frames
         Filters of the convolution, and frames per kernel.
     pool_frames
         Frames per pooling window.
     dense_units
         Size of the hidden dense layers.
-
-    Raises
-    ------
-    ParameterError
-        If the sizes are incompatible; the message names the rule.
 
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """

@@ -36,11 +36,6 @@ class TimeResolvedAutoencoder(Bottleneck):
     causal
         Restrict each encoding to its own frames and earlier ones, for live input. Otherwise windows are centred.
 
-    Raises
-    ------
-    ParameterError
-        If the sizes are incompatible; the message names the rule.
-
     Input and output have the shape (batch, *input_size, 1), each coefficient scaled to zero mean and unit variance.
     """
 

@@ -24,7 +24,7 @@ from tfdeepviz.files import atomic_path, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import counts_of
 from tfdeepviz.models.classifier import GenreClassifier
-from tfdeepviz.models.distillation import Targets, fit_targets
+from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
@@ -188,8 +188,8 @@ def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
         return create_task(run.preset, dataset, scaler, dataset.recipe.genres)
     if not run.targets_path.is_file():
         n_components = run.config["teacher"]["n_components"]
-        fit_targets(teacher.teaching_task(dataset), teacher.load_model(), n_components).save(run.targets_path)
-    return teacher.student_task(run.preset, dataset, Targets.load(run.targets_path))
+        fit_targets(teacher, dataset, n_components).save(run.targets_path)
+    return DistillationTask(run.preset, dataset, teacher, Targets.load(run.targets_path))
 
 
 def _restore(run: Run) -> tuple[keras.Model | None, History]:
