@@ -25,13 +25,7 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 
 
 def check_fields(settings: Any) -> None:
-    """Check a dataclass's values against its annotations, which may hold msgspec's constraints.
-
-    Raises
-    ------
-    ParameterError
-        For the first impossible value.
-    """
+    """Raise a ParameterError unless a dataclass's values fit its annotations, which may hold msgspec's constraints."""
     for name, kind in get_type_hints(type(settings), include_extras=True).items():
         value = getattr(settings, name)
         try:
@@ -76,11 +70,6 @@ class AudioParams:
         None keeps every frame independent of the rest of its track.
     segment_frames
         Frames per segment.
-
-    Raises
-    ------
-    ParameterError
-        If a value is impossible.
     """
 
     preset: str
@@ -148,13 +137,7 @@ class AudioParams:
         return 1 + n_samples // self.hop_length
 
     def hop_frames(self, hop_seconds: float) -> int:
-        """Convert a hop from seconds to frames, rounded, at least one.
-
-        Raises
-        ------
-        ParameterError
-            If the hop is not positive and at most 60 s.
-        """
+        """Convert a hop from seconds to frames, rounded, at least one; raises a ParameterError above 60 s."""
         if not 0 < hop_seconds <= 60:
             raise ParameterError(f"hop_seconds={hop_seconds}: give a value in (0, 60]")
         return max(1, round(hop_seconds / self.frame_seconds))

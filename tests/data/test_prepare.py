@@ -130,7 +130,7 @@ def test_licences_that_are_none_are_refused(undisturbed: PreparedDataset, tmp_pa
         describe(moved)
 
 
-@pytest.mark.parametrize("change", [{"fma_root": None}, {"command": ["tfdeepviz"]}, {"code_version": 1}])
+@pytest.mark.parametrize("change", [{"command": ["tfdeepviz"]}, {"code_version": 1}])
 def test_origins_of_version_0_1_are_read_or_refused(
     undisturbed: PreparedDataset, tmp_path: Path, change: dict[str, Any]
 ) -> None:

@@ -25,14 +25,6 @@ _CORES = os.cpu_count() or 1
 
 def register(add: Add) -> None:
     """Add the commands."""
-    _add_download(add)
-    _add_demo_corpus(add)
-    _add_index(add)
-    _add_prepare(add)
-    _add_inspect(add)
-
-
-def _add_download(add: Add) -> None:
     parser = add(
         "download",
         _download,
@@ -46,8 +38,6 @@ def _add_download(add: Add) -> None:
     option("--keep-archives", action="store_true", help="keep the archives after unpacking them")
     option("--base-url", metavar="URL", help="URL of a mirror (default: FMA's own host)")
 
-
-def _add_demo_corpus(add: Add) -> None:
     parser = add(
         "demo-corpus",
         _demo_corpus,
@@ -62,8 +52,6 @@ def _add_demo_corpus(add: Add) -> None:
     option("--seed", type=int, default=0, help="seed for the music")
     option("--workers", type=int, default=_CORES, help="number of rendering processes")
 
-
-def _add_index(add: Add) -> None:
     parser = add(
         "index",
         _index,
@@ -76,8 +64,6 @@ def _add_index(add: Add) -> None:
     parser.add_argument("--out", type=Path, metavar="INDEX.jsonl", help=text)
     parser.add_argument("--workers", type=int, default=_CORES, help="number of threads that read and decode")
 
-
-def _add_prepare(add: Add) -> None:
     parser = add(
         "prepare",
         _prepare,
@@ -124,8 +110,6 @@ def _add_prepare(add: Add) -> None:
     text = "DirectRunner, DaskRunner, FlinkRunner, SparkRunner or DataflowRunner (default: none; see docs/data.md)"
     option("--runner", metavar="RUNNER", help=f"Apache Beam runner: {text}")
 
-
-def _add_inspect(add: Add) -> None:
     parser = add(
         "inspect",
         _inspect,

@@ -5,42 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
-from tfdeepviz.files import FormatError
+from tfdeepviz.data.metadata import find_metadata
 
 
 def corpus_digest(fma_root: Path, subset: str) -> str:
     """SHA-256 of the names, sizes and modification times of a corpus's tables and of a subset's files.
 
     A demo corpus is rendered, not edited: its modification times do not count, so that copies are the same corpus.
-
-    Raises
-    ------
-    FormatError
-        If there is no corpus.
+    A FormatError is raised if there is no corpus.
     """
-    metadata = fma_root / "fma_metadata"
-    if not (metadata / "tracks.csv").is_file():
-        raise FormatError(
-            f"{metadata / 'tracks.csv'}: missing; --fma-root and corpus.fma-root name the folder that holds "
-            "fma_metadata/ and fma_<subset>/"
-        )
-    folder, is_rendered = fma_root / f"fma_{subset}", (fma_root / ARTIFACT).is_file()
+    tables = find_metadata(fma_root)
+    root, is_rendered = tables.parents[1], (fma_root / ARTIFACT).is_file()
+    folder = root / f"fma_{subset}"
     files = {}
-    for path in (metadata / "tracks.csv", metadata / "genres.csv", *folder.glob("*"), *folder.glob("*/*")):
+    for path in (tables, tables.with_name("genres.csv"), *folder.glob("*"), *folder.glob("*/*")):
         if path.is_file():
             status = path.stat()
-            files[path.relative_to(fma_root).as_posix()] = [status.st_size, 0 if is_rendered else status.st_mtime_ns]
+            files[path.relative_to(root).as_posix()] = [status.st_size, 0 if is_rendered else status.st_mtime_ns]
     return digest_of(files)
 
 
 def corpus_record(fma_root: Path, subset: str) -> Artifact:
-    """Return the record of a corpus: its own, if `tfdeepviz demo-corpus` rendered it.
-
-    Raises
-    ------
-    FormatError
-        If there is no corpus, or its record is broken.
-    """
+    """Return the record of a corpus: its own, if `tfdeepviz demo-corpus` rendered it."""
     if (fma_root / ARTIFACT).is_file():
         return Artifact.read(fma_root / ARTIFACT)
     digest = corpus_digest(fma_root, subset)

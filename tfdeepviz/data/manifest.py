@@ -93,11 +93,6 @@ def identity_of(manifest: dict[str, Any]) -> str:
     whether it was used or why it was skipped. It excludes computed values, which may round differently on other
     processors or library versions, and the division of tracks into shards. For datasets of version 0.1, the identity
     is the digest: the SHA-256 of the manifest.
-
-    Raises
-    ------
-    KeyError, TypeError
-        If `manifest` is not the manifest of a prepared dataset.
     """
     if manifest["schema_version"] == WITHOUT_SOURCES:
         return digest_of(manifest)
@@ -117,23 +112,14 @@ class _Facts(msgspec.Struct):
 
 
 def licences_of(record: Artifact, where: object) -> dict[str, int] | None:
-    """Number of selected tracks per licence, as the corpus's metadata states it; None if it states none.
-
-    Raises
-    ------
-    FormatError
-        If the record of the dataset was not written by `prepare`.
-    """
+    """Number of selected tracks per licence, as the corpus's metadata states it; None if it states none."""
     return convert(record.facts, _Facts, f"{where}: facts").licences
 
 
 def read_manifest(path: Path) -> tuple[Manifest, Recipe, dict[str, Any]]:
-    """Read and check a manifest; also returns its recipe, and its plain values for `identity_of` and `digest_of`.
+    """Read a manifest, its recipe, and its plain values for `identity_of` and `digest_of`.
 
-    Raises
-    ------
-    FormatError
-        If it is broken or of an unsupported schema.
+    Raises a FormatError if it is broken or of an unsupported schema.
     """
     values = read_json(path, max_bytes=_MAX_BYTES)
     manifest = convert(values, Manifest, path, remedy="prepare the dataset again")
@@ -149,13 +135,7 @@ def shard_sizes(folder: Path) -> dict[str, int]:
 
 
 def check_shard(folder: Path, shard: ShardEntry, recipe: Recipe, sizes: Mapping[str, int], *, listed_in: Path) -> None:
-    """Check a shard's size, and that the tracks listed fit into it.
-
-    Raises
-    ------
-    FormatError
-        If the shard is missing or the entry differs from what `prepare` writes.
-    """
+    """Raise a FormatError unless a shard has the size that is listed, and the tracks listed fit into it."""
     name, n_bytes = shard["file"], shard["bytes"]
     if sizes.get(name) != n_bytes:
         raise FormatError(f"{folder / name}: missing or not {n_bytes} bytes long; run `prepare` again")

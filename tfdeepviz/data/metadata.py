@@ -63,7 +63,8 @@ def find_metadata(fma_root: Path) -> Path:
     """Return the path of `fma_metadata/tracks.csv`; raises FormatError if it is missing."""
     path = Path(fma_root).absolute() / "fma_metadata" / "tracks.csv"
     if not path.is_file():
-        raise FormatError(f"{path}: missing; --fma-root names the folder that holds fma_metadata/ and fma_<subset>/")
+        remedy = "--fma-root (corpus.fma-root of a pipeline) names the folder with fma_metadata/ and fma_<subset>/"
+        raise FormatError(f"{path}: missing; {remedy}")
     return path
 
 
