@@ -82,7 +82,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         args.command(args)
     except KeyboardInterrupt:
-        resumable = "`download`, `prepare`, `train`, `tune` and `pipeline` resume when you run them again"
+        resumable = "download, demo-corpus, prepare, train, batch, tune and pipeline resume when you run them again"
         print(f"\ntfdeepviz: stopped; {resumable}", file=sys.stderr)
         return 130
     except Exception as error:

@@ -181,3 +181,11 @@ def test_a_start_from_imagenet_is_part_of_what_a_run_is(
     weights.write_bytes(b"others")
     with pytest.raises(FormatError, match="another weights"):
         train(replace(preset, epochs=2), two_genres, tmp_path / "run", weights=weights)
+
+
+def test_bad_weights_leave_no_run(two_genres: PreparedDataset, tmp_path: Path) -> None:
+    weights = tmp_path / "text.pth"
+    weights.write_text("no weights")
+    with pytest.raises(FormatError, match=r"text\.pth"):
+        train(TINY_VGG, two_genres, tmp_path / "run", weights=weights)
+    assert not list((tmp_path / "run").glob("*.json"))

@@ -15,6 +15,9 @@ from tfdeepviz.errors import InputError
 if TYPE_CHECKING:
     from tfdeepviz.export.bundle import Bundle
 
+#: Frames per second of `extract`; more would fill the memory.
+_MAX_FPS = 1_000
+
 
 def register(add: Add) -> None:
     """Add the commands."""
@@ -276,8 +279,8 @@ def _extract(args: argparse.Namespace) -> None:
     from tfdeepviz.export.extract import Extractor
     from tfdeepviz.mapping.projections import warning_for
 
-    if args.fps is not None and not 0 < args.fps < float("inf"):
-        raise InputError(f"--fps {args.fps}: give a positive number")
+    if args.fps is not None and not 0 < args.fps <= _MAX_FPS:
+        raise InputError(f"--fps {args.fps:g}: give a positive number, at most {_MAX_FPS}")
     outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
     bundle = load_bundle(args.bundle)
     options = {"projection": args.projection, "mode": args.mode, "method": args.method}

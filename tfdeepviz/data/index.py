@@ -108,6 +108,8 @@ class FileIndex:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Inverse of `save`; raises a FormatError if the file is missing, too large or not an index."""
+        if path.is_dir():
+            raise FormatError(f"{path}: is a folder; give the index, which is a file")
         try:
             entries = read_jsonl(path, FileEntry, max_bytes=_MAX_INDEX_BYTES)
             if any(before.path >= after.path for before, after in pairwise(entries)):

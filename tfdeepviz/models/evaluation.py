@@ -189,11 +189,12 @@ def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
         raise CollapsedEncoderError(
             f"{len(dead)} of {len(measured['encoding_std'])} components of the encoding are dead on the {split} split "
             f"(standard deviation below {MIN_ENCODING_STD}): {', '.join(map(str, dead[:10]))}"
-            f"{' ...' if len(dead) > 10 else ''}; train longer, or with --recipe modern (docs/models.md)"
+            f"{' ...' if len(dead) > 10 else ''}; train longer, on more tracks, or by the modern recipe "
+            "(docs/models.md)"
         )
     if measured.get("shuffle_rise", np.inf) < MIN_SHUFFLE_RISE:
         raise CollapsedEncoderError(
             f"the decoder does not use the encoding: exchanging it raises the loss on the {split} split by only "
-            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, or with "
-            "--recipe modern (docs/models.md)"
+            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, on "
+            "more tracks, or by the modern recipe (docs/models.md)"
         )

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdeepviz.artifacts import Artifact, Input, begun
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, begun
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.errors import DivergedError, InputError
+from tfdeepviz.errors import DivergedError, InputError, TfdeepvizError
 from tfdeepviz.files import atomic_path, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import counts_of
@@ -134,7 +134,13 @@ def train(
             model = task.build()
             if weights is not None:
                 assert isinstance(model, GenreClassifier)
-                load_imagenet_start(model, weights)
+                try:
+                    load_imagenet_start(model, weights)
+                except (TfdeepvizError, OSError):
+                    # Nothing has been trained: the same folder may be used with other weights.
+                    for name in (ARTIFACT, "config.json"):
+                        (run.path / name).unlink()
+                    raise
         run.config["parameters"] = asdict(counts_of(model, task.encoder(model)))
         write_json(run.path / "config.json", run.config)
         if distribute == "mirrored":
