@@ -9,7 +9,7 @@ import pytest
 
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.errors import DivergedError
+from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import task_of
@@ -186,6 +186,6 @@ def test_a_start_from_imagenet_is_part_of_what_a_run_is(
 def test_bad_weights_leave_no_run(two_genres: PreparedDataset, tmp_path: Path) -> None:
     weights = tmp_path / "text.pth"
     weights.write_text("no weights")
-    with pytest.raises(FormatError, match=r"text\.pth"):
+    with pytest.raises(InputError):
         train(TINY_VGG, two_genres, tmp_path / "run", weights=weights)
     assert not list((tmp_path / "run").glob("*.json"))
