@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,92 +28,58 @@ class Autoencoder(Bottleneck):
     | NET-AE-SHARED | `shared` | False |
     | NET-AE-SKIP | `shared` | True |
 
-    Parameters
-    ----------
-    input_size
-        Coefficients and frames of one segment; both divisible by `2**n_pools`.
-    n_initial_filters, n_pools, n_dense, dense_scale_down, kernel_size
-        Shape of the network, as above.
-    decoder
-        `shared` uses the encoder's kernels transposed, with its own biases; `own` has its own kernels.
-    skip
-        Add each convolution's output to the input of its mirror image (ReLU after the sum). Requires the shared
-        decoder.
-    unpooling
-        `remembered` returns values to the positions of the maxima, which tell the decoder more than the encoding does;
-        `fixed` spreads them evenly, so that the encoding must carry everything.
-    batch_norm
-        Batch-normalise the output of every convolution and hidden dense layer before its ReLU, except in the decoder's
-        last layer.
-    dense_initial_std
-        Standard deviation of the dense kernels' initial values; 0.01 in the paper, None uses He initialisation.
-    normalize_encoding
-        Batch-normalise the encoding (no trainable parameters) before its sigmoid, which keeps every component alive.
-    bypass_dropout
-        Share of the training segments decoded without positions (unpooled evenly instead) and, drawn independently,
-        without skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
-    skip_dropout
-        Share decoded without skipped values, if different from `bypass_dropout`.
-
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
-    def __init__(
-        self,
-        *,
-        input_size: tuple[int, int] = (64, 96),
-        encoding_size: int = 10,
-        n_initial_filters: int = 32,
-        n_pools: int = 4,
-        n_dense: int = 2,
-        dense_scale_down: int = 2,
-        kernel_size: int = 3,
-        decoder: str = "shared",
-        skip: bool = False,
-        unpooling: str = "remembered",
-        batch_norm: bool = False,
-        dense_initial_std: float | None = 0.01,
-        normalize_encoding: bool = False,
-        bypass_dropout: float = 0.0,
-        skip_dropout: float | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.input_size = (input_size[0], input_size[1])
-        self.encoding_size = encoding_size
-        self.n_initial_filters = n_initial_filters
-        self.n_pools = n_pools
-        self.n_dense = n_dense
-        self.dense_scale_down = dense_scale_down
-        self.kernel_size = kernel_size
-        self.decoder = decoder
-        self.skip = skip
-        self.unpooling = unpooling
-        self.batch_norm = batch_norm
-        self.dense_initial_std = dense_initial_std
-        self.normalize_encoding = normalize_encoding
-        self.bypass_dropout = bypass_dropout
-        self.skip_dropout = skip_dropout
-        self._check(*("encoding_size", "n_initial_filters", "n_pools", "n_dense", "dense_scale_down", "kernel_size"))
+    #: Components of the encoding.
+    encoding_size: int = 10
+    #: Filters of the first block.
+    n_initial_filters: int = 32
+    #: Blocks; both sides of a segment are divisible by `2**n_pools`.
+    n_pools: int = 4
+    n_dense: int = 2
+    dense_scale_down: int = 2
+    kernel_size: int = 3
+    #: `shared` uses the encoder's kernels transposed, with its own biases; `own` has its own kernels.
+    decoder: str = "shared"
+    #: Add each convolution's output to the input of its mirror image (ReLU after the sum). Requires the shared decoder.
+    skip: bool = False
+    #: `remembered` returns values to the positions of the maxima, which tell the decoder more than the encoding does;
+    #: `fixed` spreads them evenly, so that the encoding must carry everything.
+    unpooling: str = "remembered"
+    #: Batch-normalise the output of every convolution and hidden dense layer before its ReLU, except in the decoder's
+    #: last layer.
+    batch_norm: bool = False
+    #: Standard deviation of the dense kernels' initial values; 0.01 in the paper, None uses He initialisation.
+    dense_initial_std: float | None = 0.01
+    #: Batch-normalise the encoding (no trainable parameters) before its sigmoid, which keeps every component alive.
+    normalize_encoding: bool = False
+    #: Share of the training segments decoded without positions (unpooled evenly instead) and, drawn independently,
+    #: without skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
+    bypass_dropout: float = 0.0
+    #: Share decoded without skipped values, if different from `bypass_dropout`.
+    skip_dropout: float | None = None
+
+    def _create(self) -> None:
         self.seed_generator = keras.random.SeedGenerator()
 
-        filters = [n_initial_filters * 2**block for block in range(n_pools) for _ in (1, 2)]
-        self._bottom = (self.input_size[0] // 2**n_pools, self.input_size[1] // 2**n_pools, filters[-1])
-        self._flat = flat = self._bottom[0] * self._bottom[1] * self._bottom[2]
-        units = [flat // dense_scale_down**i for i in range(1, n_dense)] + [encoding_size]
-        names = [f"conv{i // 2 + 1}_{i % 2 + 1}" for i in range(2 * n_pools)]
-        std = dense_initial_std
+        filters = [self.n_initial_filters * 2**block for block in range(self.n_pools) for _ in (1, 2)]
+        self._bottom = (*(side // 2**self.n_pools for side in self.input_size), filters[-1])
+        self._flat = flat = math.prod(self._bottom)
+        units = [flat // self.dense_scale_down**i for i in range(1, self.n_dense)] + [self.encoding_size]
+        names = [f"conv{i // 2 + 1}_{i % 2 + 1}" for i in range(2 * self.n_pools)]
+        std = self.dense_initial_std
 
         self.convolutions = [
             self._convolution(keras.layers.Conv2D, n, name) for n, name in zip(filters, names, strict=True)
         ]
         self.dense = [self._dense(n, f"dense{i}", std) for i, n in enumerate(units, 1)]
-        self.normalization = self._norm("encoding_norm", affine=False) if normalize_encoding else None
+        self.normalization = self._norm("encoding_norm", affine=False) if self.normalize_encoding else None
 
         # Decoder layers are listed in the order of the layers they mirror.
         mirrored_units = list(enumerate([flat, *units[:-1]], 1))
         mirrored_filters = list(zip([1, *filters[:-1]], names, strict=True))
-        if decoder == "shared":
+        if self.decoder == "shared":
             self.mirrored_dense = [self._layer(TiedDense, n, name=f"tied_dense{i}") for i, n in mirrored_units]
             self.mirrored_convolutions = [
                 self._layer(TiedConv2DTranspose, n, name=f"tied_{name}") for n, name in mirrored_filters
@@ -124,7 +91,7 @@ class Autoencoder(Bottleneck):
             ]
         # Layers followed by a ReLU.
         normed = [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
-        self.norms = {layer.name: self._norm(f"{layer.name}_norm") for layer in normed} if batch_norm else {}
+        self.norms = {layer.name: self._norm(f"{layer.name}_norm") for layer in normed} if self.batch_norm else {}
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         for name, most in (("n_pools", 16), ("n_dense", 16), ("kernel_size", 2 * min(self.input_size) - 1)):

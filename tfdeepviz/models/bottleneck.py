@@ -83,7 +83,7 @@ class Bottleneck(SegmentEncoder):
         Encodings per segment. If more than one, encodings have the shape (batch, n_steps, encoding_size).
     """
 
-    n_steps: int = 1
+    n_steps = 1
 
     @abstractmethod
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:

@@ -37,29 +37,6 @@ class GenreClassifier(Network):
     a stride of one coefficient and two frames. The head is new: two hidden dense layers with ReLU and dropout, then
     the logits.
 
-    Parameters
-    ----------
-    architecture
-        One of `ARCHITECTURES`.
-    n_genres
-        Number of logits.
-    input_size
-        Coefficients and frames of one segment: at least 21 and 35 for AlexNet, 32 and 32 for VGG.
-    batch_norm
-        Batch-normalise every convolution (VGG only, as in the paper).
-    width
-        Factor applied to every number of filters, then rounded.
-    dense_units
-        Size of both hidden dense layers.
-    dense_initial_std
-        Standard deviation of the dense kernels' initial values; 0.01 in torchvision, None uses He initialisation,
-        which narrow layers need.
-    normalize_encoding
-        Batch-normalise the layers used as encodings (the hidden dense layers and VGG's last convolution) before their
-        ReLU, without trainable parameters. This keeps every component alive.
-    dropout
-        Share of the hidden dense layers' outputs dropped in training.
-
     The input has the shape (batch, *input_size, 1), scaled to zero mean and unit variance. The output is logits
     [shape=(batch, n_genres)], float32 under any dtype policy.
 
@@ -67,39 +44,33 @@ class GenreClassifier(Network):
     uses the same initialisation instead of PyTorch's default uniform distribution.
     """
 
-    def __init__(
-        self,
-        *,
-        architecture: str,
-        n_genres: int = 16,
-        input_size: tuple[int, int] = (64, 96),
-        batch_norm: bool = False,
-        width: float = 1.0,
-        dense_units: int = 4096,
-        dense_initial_std: float | None = 0.01,
-        normalize_encoding: bool = False,
-        dropout: float = 0.5,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.architecture = architecture
-        self.n_genres = n_genres
-        self.input_size = tuple(input_size)  # type: ignore[assignment]  # checked below
-        self.batch_norm = batch_norm
-        self.width = width
-        self.dense_units = dense_units
-        self.dense_initial_std = dense_initial_std
-        self.normalize_encoding = normalize_encoding
-        self.dropout = dropout
-        self._check("n_genres", "dense_units")
-        self.features = self._alexnet() if architecture == "alexnet" else self._vgg()
+    #: One of `ARCHITECTURES`.
+    architecture: str = "alexnet"
+    #: Number of logits.
+    n_genres: int = 16
+    #: Batch-normalise every convolution (VGG only, as in the paper).
+    batch_norm: bool = False
+    #: Factor applied to every number of filters, then rounded.
+    width: float = 1.0
+    #: Size of both hidden dense layers.
+    dense_units: int = 4096
+    #: Standard deviation of the dense kernels' initial values; 0.01 in torchvision, None uses He initialisation, which
+    #: narrow layers need.
+    dense_initial_std: float | None = 0.01
+    #: Batch-normalise the layers used as encodings (the hidden dense layers and VGG's last convolution) before their
+    #: ReLU, without trainable parameters. This keeps every component alive.
+    normalize_encoding: bool = False
+    #: Share of the hidden dense layers' outputs dropped in training.
+    dropout: float = 0.5
+
+    def _create(self) -> None:
+        self.features = self._alexnet() if self.architecture == "alexnet" else self._vgg()
         self.head = self._head()
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         name, sides = self.architecture, self.input_size
         yield name in ARCHITECTURES, f"architecture={name!r}: choose one of {', '.join(ARCHITECTURES)}"
         yield self.n_genres > 1, f"n_genres={self.n_genres}: give at least 2"
-        yield isinstance(self.batch_norm, bool), f"batch_norm={self.batch_norm!r}: give true or false"
         yield (
             name != "alexnet" or not self.batch_norm,
             "batch_norm=True: only VGG has it; give batch_norm=False for alexnet",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
 from tfdeepviz.models.bottleneck import Bypass, SegmentEncoder
-from tfdeepviz.models.network import Configured
-from tfdeepviz.params import ParameterError
 
 #: Keeps the square root of the variance differentiable at zero.
 _LEAST_VARIANCE = 1e-3
@@ -24,43 +23,29 @@ class ContrastiveEncoder(SegmentEncoder):
     segment. The encoding is batch-normalised without trainable parameters before its sigmoid, which keeps every
     component alive.
 
-    Parameters
-    ----------
-    n_filters, kernel_frames
-        Filters per convolution, and frames per kernel.
-    dropout
-        Share of the statistics dropped in training.
-
     Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """
 
-    def __init__(
-        self,
-        *,
-        input_size: tuple[int, int] = (64, 96),
-        encoding_size: int = 10,
-        n_filters: int = 32,
-        kernel_frames: int = 5,
-        dropout: float = 0.5,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.input_size = (input_size[0], input_size[1])
-        self.encoding_size = encoding_size
-        self.n_filters = n_filters
-        self.kernel_frames = kernel_frames
-        self.dropout = dropout
-        self._check("encoding_size", "n_filters", "kernel_frames")
-        if not 0 <= dropout < 1:
-            raise ParameterError(f"dropout={dropout!r}: give a value in [0, 1)")
+    #: Components of the encoding.
+    encoding_size: int = 10
+    #: Filters per convolution, and frames per kernel.
+    n_filters: int = 32
+    kernel_frames: int = 5
+    #: Share of the statistics dropped in training.
+    dropout: float = 0.5
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        yield 0 <= self.dropout < 1, f"dropout={self.dropout!r}: give a share in [0, 1)"
+
+    def _create(self) -> None:
         self.convolutions = [
-            self._conv1d(n_filters, kernel_frames, f"conv{i}", strides=strides, padding="same", use_bias=False)
-            for i, strides in ((1, 1), (2, 2))
+            self._conv1d(self.n_filters, self.kernel_frames, f"conv{i}", strides=i, padding="same", use_bias=False)
+            for i in (1, 2)
         ]
         self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2)]
         self.statistics_norm = self._norm("statistics_norm")
-        self.hiding = self._layer(keras.layers.Dropout, dropout, name="dropout")
-        self.bottleneck = self._layer(keras.layers.Dense, encoding_size, name="bottleneck")
+        self.hiding = self._layer(keras.layers.Dropout, self.dropout, name="dropout")
+        self.bottleneck = self._layer(keras.layers.Dense, self.encoding_size, name="bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
 
     def call(self, x: Any, training: bool | None = False) -> Any:
@@ -117,7 +102,7 @@ def contrastive_loss(encodings: Any, temperature: float) -> Any:
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class ContrastiveLoss(Configured, keras.losses.Loss):  # type: ignore[misc]
+class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
     """`contrastive_loss` as a Keras loss; ignores `y_true`."""
 
     def __init__(self, temperature: float, **kwargs: Any) -> None:
@@ -127,3 +112,7 @@ class ContrastiveLoss(Configured, keras.losses.Loss):  # type: ignore[misc]
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss [shape=(n_songs,)] of encodings `y_pred` [shape=(n_songs, n_moments, encoding_size)]."""
         return contrastive_loss(y_pred, self.temperature)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "temperature": self.temperature}

@@ -7,8 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfdeepviz.models.network import Configured
-
 
 def pool_positions(x: Any) -> Any:
     """Return the position of the maximum of each 2x2 window, as a one-hot tensor for `unpool`.
@@ -46,7 +44,7 @@ def unpool_evenly(x: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class TiedDense(Configured, keras.layers.Layer):  # type: ignore[misc]
+class TiedDense(keras.layers.Layer):  # type: ignore[misc]
     """Dense layer that uses the transposed kernel of another layer and owns only its bias.
 
     Call with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
@@ -64,9 +62,13 @@ class TiedDense(Configured, keras.layers.Layer):  # type: ignore[misc]
         """Return `inputs @ kernel.T + bias`."""
         return ops.matmul(inputs, ops.transpose(ops.cast(kernel, inputs.dtype))) + self.bias
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "units": self.units}
+
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class TiedConv2DTranspose(Configured, keras.layers.Layer):  # type: ignore[misc]
+class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
     """Transposed convolution ('same', stride 1) that uses a convolution's kernel and owns only its bias.
 
     Call with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
@@ -83,3 +85,7 @@ class TiedConv2DTranspose(Configured, keras.layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any, kernel: Any) -> Any:
         """Return the transposed convolution [shape=(batch, height, width, filters)]."""
         return ops.conv_transpose(inputs, ops.cast(kernel, inputs.dtype), strides=1, padding="same") + self.bias
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "filters": self.filters}

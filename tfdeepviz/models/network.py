@@ -1,4 +1,4 @@
-"""What the networks share: their configuration, checks, and layers that follow the model's dtype policy."""
+"""Base class of the networks: their arguments, and layers that follow the model's dtype policy."""
 
 from __future__ import annotations
 
@@ -10,23 +10,57 @@ import keras
 
 from tfdeepviz.params import ParameterError
 
+_VALID: dict[str, tuple[str, Any]] = {
+    "int": ("a whole number from 1 to 1000000", lambda value: type(value) is int and 1 <= value <= 1_000_000),
+    "float": ("a number", lambda value: type(value) in (int, float)),
+    "bool": ("true or false", lambda value: type(value) is bool),
+}
 
-class Configured:
-    """Mix-in for Keras objects whose constructor's arguments are attributes of the same name."""
+
+class Network(keras.Model):  # type: ignore[misc]
+    """Model of scaled segments [shape=(batch, *input_size, 1)].
+
+    As in a dataclass, a network declares the arguments of its constructor as annotated attributes with defaults; they
+    are also its configuration. `_create` makes its layers.
+
+    Raises
+    ------
+    ParameterError
+        If arguments are invalid or incompatible; the message names the rule.
+    """
+
+    #: Coefficients and frames of one segment.
+    input_size: tuple[int, int] = (64, 96)
+
+    def __init__(self, **arguments: Any) -> None:
+        own = self.arguments()
+        super().__init__(**{name: value for name, value in arguments.items() if name not in own})
+        for name, (kind, default) in own.items():
+            value = arguments.get(name, default)
+            text, is_valid = _VALID.get(kind, ("", lambda _: True))
+            if not is_valid(value):
+                raise ParameterError(f"{name}={value!r}: give {text}")
+            # JSON has no tuples.
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
+        for holds, rule in self._rules():
+            if not holds:
+                raise ParameterError(rule)
+        self._create()
+
+    @classmethod
+    def arguments(cls) -> dict[str, tuple[str, Any]]:
+        """Return the type and the default of each argument."""
+        networks = [base for base in reversed(cls.__mro__) if issubclass(base, Network)]
+        return {
+            name: (kind, vars(base)[name])
+            for base in networks
+            for name, kind in inspect.get_annotations(base).items()
+            if name in vars(base)
+        }
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name not in ("self", "kwargs")]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}  # type: ignore[misc]
-
-
-class Network(Configured, keras.Model):  # type: ignore[misc]
-    """Model of scaled segments [shape=(batch, *input_size, 1)], of `input_size` coefficients and frames each.
-
-    Constructors raise `ParameterError` for impossible or incompatible arguments; the message names the rule.
-    """
-
-    input_size: tuple[int, int]
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments()}}
 
     def build(self, *_: Any) -> None:
         """Create all weights."""
@@ -34,19 +68,12 @@ class Network(Configured, keras.Model):  # type: ignore[misc]
         self.call(keras.Input(batch_shape=(1, *self.input_size, 1)))
         self.built = True
 
-    def _check(self, *counts: str) -> None:
-        """Raise ParameterError unless the attributes named are counts and all rules hold."""
-        for name in counts:
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= 1_000_000:
-                raise ParameterError(f"{name}={value!r}: give a whole number from 1 to 1000000")
-        for holds, rule in self._rules():
-            if not holds:
-                raise ParameterError(rule)
-
     def _rules(self) -> Iterator[tuple[bool, str]]:
         """Yield whether each rule about the arguments holds, and what to say if it does not."""
         yield from ()
+
+    def _create(self) -> None:
+        """Create the layers."""
 
     def _layer(self, kind: type[keras.layers.Layer], *arguments: Any, **options: Any) -> keras.layers.Layer:
         return kind(*arguments, **{"dtype": self.dtype_policy, **options})

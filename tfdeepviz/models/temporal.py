@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,7 +11,6 @@ import numpy.typing as npt
 from keras import ops
 
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
-from tfdeepviz.params import ParameterError
 
 # Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
 _EPSILON = 1e-5
@@ -25,58 +25,42 @@ class TemporalAutoencoder(Bottleneck):
     learnt segment (`picture`), initialised with the mean of the training split, so the encoding only has to describe
     deviations from the mean, from the first step on.
 
-    Parameters
-    ----------
-    input_size
-        Coefficients and frames of one segment; frames divisible by `pool_frames`.
-    n_filters, kernel_frames
-        Filters of the convolution, and frames per kernel.
-    pool_frames
-        Frames per pooling window.
-    dense_units
-        Size of the hidden dense layers.
-
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
-    def __init__(
-        self,
-        *,
-        input_size: tuple[int, int] = (64, 96),
-        encoding_size: int = 10,
-        n_filters: int = 64,
-        kernel_frames: int = 9,
-        pool_frames: int = 8,
-        dense_units: int = 512,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.input_size = n_coefficients, n_frames = (input_size[0], input_size[1])
-        self.encoding_size = encoding_size
-        self.n_filters = n_filters
-        self.kernel_frames = kernel_frames
-        self.pool_frames = pool_frames
-        self.dense_units = dense_units
-        self._check("encoding_size", "n_filters", "kernel_frames", "pool_frames", "dense_units")
-        if n_frames % pool_frames:
-            raise ParameterError(
-                f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {pool_frames}"
-            )
-        self._flat = n_frames // pool_frames * n_filters
+    #: Components of the encoding.
+    encoding_size: int = 10
+    #: Filters of the convolution, and frames per kernel.
+    n_filters: int = 64
+    kernel_frames: int = 9
+    #: Frames per pooling window; the frames of a segment are divisible by it.
+    pool_frames: int = 8
+    #: Size of the hidden dense layers.
+    dense_units: int = 512
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.input_size[1] % self.pool_frames == 0,
+            f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {self.pool_frames}",
+        )
+
+    def _create(self) -> None:
+        n_coefficients, n_frames = self.input_size
+        self._flat = n_frames // self.pool_frames * self.n_filters
 
         self.input_norm = self._norm("input_norm", affine=False, epsilon=_EPSILON)
-        self.convolution = self._conv1d(n_filters, kernel_frames, "conv", padding="same")
+        self.convolution = self._conv1d(self.n_filters, self.kernel_frames, "conv", padding="same")
         self.convolution_norm = self._norm("conv_norm", epsilon=_EPSILON)
-        self.hidden = self._dense(dense_units, "dense1")
+        self.hidden = self._dense(self.dense_units, "dense1")
         self.hidden_norm = self._norm("dense1_norm", epsilon=_EPSILON)
-        self.bottleneck = self._dense(encoding_size, "dense2")
+        self.bottleneck = self._dense(self.encoding_size, "dense2")
         self.normalization = self._norm("encoding_norm", affine=False, epsilon=_EPSILON)
-        self.out_hidden = self._dense(dense_units, "out_dense2")
+        self.out_hidden = self._dense(self.dense_units, "out_dense2")
         self.out_flat = self._dense(self._flat, "out_dense1")
         # Small, so that the initial output is the learnt segment alone.
         small = keras.initializers.RandomNormal(stddev=0.01)
         self.out_convolution = self._conv1d(
-            n_coefficients, kernel_frames, "out_conv", padding="same", kernel_initializer=small
+            n_coefficients, self.kernel_frames, "out_conv", padding="same", kernel_initializer=small
         )
 
     def build(self, *_: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -12,7 +12,6 @@ from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.bottleneck import Bottleneck, Bypass
-from tfdeepviz.params import ParameterError
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
@@ -23,59 +22,44 @@ class TimeResolvedAutoencoder(Bottleneck):
     at each step; the decoder mirrors it. Each encoding depends on exactly `window_frames` frames, so the encoder of a
     single window (`encoder`) gives the same result as the whole model at that step.
 
-    Parameters
-    ----------
-    input_size
-        Coefficients and frames of one segment; frames divisible by `stride_frames`.
-    encoding_size
-        Components of each encoding.
-    n_filters
-        Filters of every convolution.
-    stride_frames
-        Frames from one encoding to the next, an even number: 2 gives 50 encodings per second, 4 gives 25.
-    causal
-        Restrict each encoding to its own frames and earlier ones, for live input. Otherwise windows are centred.
-
     Input and output have the shape (batch, *input_size, 1), each coefficient scaled to zero mean and unit variance.
     """
 
     normalization: keras.layers.BatchNormalization
 
-    def __init__(
-        self,
-        *,
-        input_size: tuple[int, int] = (64, 96),
-        encoding_size: int = 10,
-        n_filters: int = 64,
-        stride_frames: int = 2,
-        causal: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.input_size = n_coefficients, n_frames = (input_size[0], input_size[1])
-        self.encoding_size = encoding_size
-        self.n_filters = n_filters
-        self.stride_frames = stride_frames
-        self.causal = causal
-        self._check("encoding_size", "n_filters", "stride_frames")
-        if stride_frames % 2 or n_frames % stride_frames:
-            raise ParameterError(
-                f"stride_frames={stride_frames}: give an even number that divides the segment's {n_frames} frames"
-            )
-        self.n_steps = n_frames // stride_frames
+    #: Components of each encoding.
+    encoding_size: int = 10
+    #: Filters of every convolution.
+    n_filters: int = 64
+    #: Frames from one encoding to the next, an even number: 2 gives 50 encodings per second, 4 gives 25. The frames of
+    #: a segment are divisible by it.
+    stride_frames: int = 2
+    #: Restrict each encoding to its own frames and earlier ones, for live input. Otherwise windows are centred.
+    causal: bool = False
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        n_frames, stride = self.input_size[1], self.stride_frames
+        yield (
+            stride % 2 == 0 == n_frames % stride,
+            f"stride_frames={stride}: give an even number that divides the segment's {n_frames} frames",
+        )
+
+    def _create(self) -> None:
+        n_coefficients, n_frames = self.input_size
+        self.n_steps = n_frames // self.stride_frames
         self.convolutions = [
-            self._conv1d(n_filters, size, f"conv{i}", strides=strides, use_bias=False)
-            for i, size, strides in ((1, 3, 1), (2, 2 * stride_frames, stride_frames), (3, 3, 1))
+            self._conv1d(self.n_filters, size, f"conv{i}", strides=strides, use_bias=False)
+            for i, size, strides in ((1, 3, 1), (2, 2 * self.stride_frames, self.stride_frames), (3, 3, 1))
         ]
         self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2, 3)]
-        self.bottleneck = self._dense(encoding_size, "bottleneck")
+        self.bottleneck = self._dense(self.encoding_size, "bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
-        self.out_bottleneck = self._conv1d(n_filters, 3, "out_bottleneck", padding="same")
+        self.out_bottleneck = self._conv1d(self.n_filters, 3, "out_bottleneck", padding="same")
         self.out_upsampling = self._layer(
             keras.layers.Conv1DTranspose,
-            n_filters,
-            2 * stride_frames,
-            strides=stride_frames,
+            self.n_filters,
+            2 * self.stride_frames,
+            strides=self.stride_frames,
             padding="same",
             kernel_initializer="he_normal",
             name="out_upsampling",
