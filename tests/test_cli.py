@@ -283,6 +283,17 @@ def test_a_full_disk_is_told_in_one_line(
     assert line == f"tfdeepviz: error: {place}: the disk is full; make room and run the same command again"
 
 
+def test_errors_of_the_system_name_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "README.md")
+
+    monkeypatch.setattr("tfdeepviz.data.demo.render_corpus", refused)
+    assert main(["demo-corpus", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "tfdeepviz: error: README.md: not a directory; give another path\n"
+
+
 def test_a_file_that_cannot_be_finished_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(OSError, match=r"No space left on device: '.*/index\.jsonl'"),

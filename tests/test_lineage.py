@@ -383,9 +383,7 @@ def test_by_default_the_usual_folders_are_searched(workshop: Workshop) -> None:
     assert {one.record.kind for one in found.nodes.values()} == {"corpus", "dataset", "run", "bundle"}
     with pytest.raises(FormatError, match="nowhere: not a folder that could be searched"):
         trace(bundle, [Path("nowhere")])
-    with pytest.raises(
-        FormatError, match="nowhere: not a bundle, run, prepared dataset or corpus, and nothing that was found"
-    ):
+    with pytest.raises(FormatError, match="nowhere: no such folder, and nothing that was found"):
         trace(Path("nowhere"))
 
 

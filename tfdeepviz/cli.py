@@ -113,7 +113,11 @@ def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
             place = next((place for place in (*named, *given) if place), "output")
             return f"{place}: the disk is full; make room and run the same command again"
         cause = cause.__cause__ or cause.__context__
-    return str(error) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    # Our own messages have no number; the system's would begin with one.
+    has_number = error.errno is not None and error.filename is not None
+    return f"{error.filename}: {(error.strerror or '').lower()}; give another path" if has_number else str(error)
 
 
 def _without_reader() -> list[int]:

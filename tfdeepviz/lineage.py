@@ -184,9 +184,10 @@ def trace(start: Path, among: Iterable[Path] | None = None) -> Lineage:
     if key is None:
         # A corpus, or something that is gone.
         if not others:
+            what = "not a bundle, run, prepared dataset or corpus" if start.exists() else "no such folder"
             raise FormatError(
-                f"{start}: not a bundle, run, prepared dataset or corpus, and nothing that was found was made from it; "
-                "give a folder that `tfdeepviz export`, `train` or `prepare` made"
+                f"{start}: {what}, and nothing that was found was made from it; give a folder that `tfdeepviz export`, "
+                "`train`, `prepare` or `demo-corpus` made"
             )
         key = others.pop(0)
     return graph.around(key, [other for other in others if not graph.drafts[other].found])
