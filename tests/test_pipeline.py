@@ -373,6 +373,7 @@ def test_what_version_0_1_made_is_renamed_and_made_again(home: Path, steps: Step
     (home / "work" / OLD_RECORD).write_text("{}")
     log = run(home)
     assert log.done == list(STEPS[1:-1])  # the bundle is the published one to the bit
+    assert log.reasons["train tiny"] == "made by version 0.1.0"
     assert {path.name for path in log.kept.values()} == {"dataset.old-1", "tiny.old-1", "pipeline.json.old-1"}
     assert Run.load(home / "work" / "runs" / "tiny.old-1").metrics()
     assert run(home).done == []

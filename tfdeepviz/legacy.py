@@ -82,7 +82,7 @@ def _dataset(known: dict[str, Any]) -> dict[str, Any]:
     return {
         **_known(known),
         **{"kind": "dataset", "name": known["name"], "digest": known["digest"]},
-        "inputs": [{"role": "corpus", "path": root, "artifact": corpus}] if root is not None else [],
+        "inputs": [{"role": "corpus", "path": root, "artifact": corpus}] if "fma_root" in known else [],
         "facts": {"licences": known.get("licences")},
     }
 

@@ -376,6 +376,7 @@ class _Pipeline:
                     f"{place}: not as a pipeline left it; delete it to have it made anew, or give the pipeline another "
                     "work"
                 )
+            reason = reason if before else "made by version 0.1.0"
             self.set_aside(name, place)
         self.progress.begin(name, reason or ("was not finished" if goes_on else "what it made is gone"))
         if self.dry_run:

@@ -141,7 +141,7 @@ def test_origins_of_version_0_1_are_read_or_refused(
     assert (moved.record.inputs[0].artifact.name, moved.origin) == (tmp_path.name, tmp_path)
     assert describe(moved)["licences"] == {"CC0": 3}
     write_json(tmp_path / "origin.json", {**origin, **change})
-    with pytest.raises(FormatError, match=rf"origin\.json: {next(iter(change))}.*again"):
+    with pytest.raises(FormatError, match=r"origin\.json: .*again"):
         describe(moved)
 
 
