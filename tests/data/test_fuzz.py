@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[2]
 # A process for each reader would spend most of a short run on importing TensorFlow.
 _TOGETHER = (
     ("mp3", "ogg", "flac", "wav", "tracks", "genres", "index", "checksums"),
-    ("manifest", "settings", "note", "statistics", "scaler", "records", "crafted"),
+    ("manifest", "record", "note", "statistics", "scaler", "records", "crafted"),
     ("pth", "hdf5", "targets", "config", "history"),
 )
 
