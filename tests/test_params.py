@@ -57,3 +57,8 @@ def test_dict_round_trip_and_strictness() -> None:
         AudioParams.from_dict({**PAPER.to_dict(), "surprise": 1})
     with pytest.raises(ParameterError, match="floor_db"):
         AudioParams.from_dict({**PAPER.to_dict(), "floor_db": "low"})
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(ParameterError, match="preset="):
+        AudioParams(preset="\ud800")

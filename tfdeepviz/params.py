@@ -31,7 +31,7 @@ def check_fields(settings: Any) -> None:
         try:
             if msgspec.convert(value, kind) != value:
                 raise msgspec.ValidationError("Expected a tuple, not a list")
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for halves of surrogate pairs
             text = str(error)
             raise ParameterError(f"{name}={short_repr(value)}: {text[:1].lower()}{text[1:]}") from error
 
