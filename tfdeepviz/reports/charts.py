@@ -60,13 +60,20 @@ class Spread(Protocol):
     """Statistics of some components, each of shape (n,)."""
 
     @property
-    def mean(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    def mean(self) -> npt.NDArray[Any]:
+        """Means."""
+
     @property
-    def minimum(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    def minimum(self) -> npt.NDArray[Any]:
+        """Smallest values."""
+
     @property
-    def maximum(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    def maximum(self) -> npt.NDArray[Any]:
+        """Largest values."""
+
     @property
-    def std(self) -> npt.NDArray[Any]: ...  # noqa: D102
+    def std(self) -> npt.NDArray[Any]:
+        """Standard deviations."""
 
 
 def lines(
