@@ -170,7 +170,7 @@ def test_a_bundle_tells_everything_that_it_was_made_of(workshop: Workshop) -> No
     assert list(node(lineage, "run", "small").facts()) == ["The small", "MSE / PCA's 0.500 (test)"]
     assert node(lineage, "run", "small").paths == (str(runs[1]),)
     ds = node(lineage, "dataset", "ds")
-    assert list(ds.facts()) == ["mfcc (live)", "10 tracks, 2.0 hours", "CC BY 4.0: 7, CC0 1.0: 3"]
+    assert list(ds.facts()) == ["mfcc (live)", "10 tracks, 2.00 hours", "CC BY 4.0: 7, CC0 1.0: 3"]
     assert node(lineage, "bundle", "two").record.command == "tfdeepviz export --out build/two"
     assert lineage.unread == {}
 
@@ -288,7 +288,7 @@ def test_a_pushed_bundle_is_the_one_that_was_exported(workshop: Workshop) -> Non
 def test_identities_of_datasets_are_those_that_runs_note(two_genres: PreparedDataset) -> None:
     lineage = trace(two_genres.path, [])
     assert lineage.nodes[lineage.start].record.digest == two_genres.identity
-    assert list(lineage.nodes[lineage.start].facts()) == ["mfcc (live)", "14 tracks, 0.0 hours"]
+    assert list(lineage.nodes[lineage.start].facts()) == ["mfcc (live)", "14 tracks, 0.02 hours"]
     assert lineage.nodes[lineage.start].label == two_genres.name
 
 
@@ -429,7 +429,7 @@ def test_a_tree_that_people_can_read(workshop: Workshop) -> None:
         "│  └─ dataset ds",
         "│     │  data/ds",
         "│     │  mfcc (live)",
-        "│     │  10 tracks, 2.0 hours",
+        "│     │  10 tracks, 2.00 hours",
         "│     │  CC BY 4.0: 7, CC0 1.0: 3",
         "│     │  sha256:DATASET, 0.2.0+g1234567, 2026-11-30T00:00:00Z",
         "│     │  $ tfdeepviz prepare --out data/ds",
@@ -437,7 +437,7 @@ def test_a_tree_that_people_can_read(workshop: Workshop) -> None:
         "│           music",
         "└─ mappings: dataset ds, as above",
     ]
-    assert max(len(line) for line in lineage.to_text(60).splitlines()) <= 60 + len(str(workshop.root))
+    assert max(len(line) for line in lineage.to_text().splitlines()) <= 80 + len(str(workshop.root))
 
 
 @given(

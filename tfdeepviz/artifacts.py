@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, get_args
 
 import msgspec
 
@@ -23,10 +23,7 @@ Kind = Literal["corpus", "index", "dataset", "run", "evaluation", "bundle", "jud
 
 #: What the code of each step makes of the same settings and inputs. Raise a number when that changes, and only then:
 #: `tfdeepviz pipeline` makes results of another number again.
-STEP_SCHEMAS: dict[Kind, int] = {
-    **{"corpus": 1, "index": 1, "dataset": 1, "run": 1},
-    **{"evaluation": 1, "bundle": 1, "judgement": 1, "report": 1},
-}
+STEP_SCHEMAS: dict[Kind, int] = dict.fromkeys(get_args(Kind), 1)
 
 _MAX_BYTES = 16 << 20
 
@@ -98,17 +95,13 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
         )
         return msgspec.structs.replace(self, inputs=tuple(inputs))
 
-    def changed_settings(self, before: Artifact) -> list[str]:
-        """Dotted names of settings that differ."""
-        return _changed(dict(flat(before.settings)), dict(flat(self.settings)))
-
-    def changed_inputs(self, before: Artifact) -> list[str]:
-        """Roles of inputs that differ in content."""
-        return _changed(*({one.role: one.artifact.digest for one in record.inputs} for record in (before, self)))
-
     def changes(self, before: Artifact) -> list[str]:
-        """Names of settings and roles of inputs that differ."""
-        return [*self.changed_settings(before), *self.changed_inputs(before)]
+        """Dotted names of settings that differ, and roles of inputs whose content does."""
+        old, new = (
+            {**dict(flat(record.settings)), **{one.role: one.artifact.digest for one in record.inputs}}
+            for record in (before, self)
+        )
+        return [name for name in {**old, **new} if name not in old or name not in new or old[name] != new[name]]
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -242,11 +235,6 @@ def digest_of(values: Mapping[str, Any]) -> str:
 def digest_of_files(*paths: Path) -> str:
     """SHA-256 of the names and contents of files in one folder."""
     return digest_of({path.name: sha256_file(path) for path in paths})
-
-
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    names = {**old, **new}
-    return [name for name in names if name not in old or name not in new or old[name] != new[name]]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,16 +13,16 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from reprlib import repr as short_repr
 from textwrap import shorten
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import inspect
 
 from tfdeepviz.errors import InputError
 
@@ -34,6 +34,8 @@ TEMPORARY = ".tfdeepviz-"
 Finite = Annotated[float, msgspec.Meta(ge=-1e38, le=1e38)]
 
 T = TypeVar("T")
+
+_DAMAGED = "restore or correct it, or make it again"
 
 # Enough for every format here, and short enough for any file system.
 _MAX_SUFFIX_CHARACTERS = 8
@@ -111,22 +113,26 @@ def read_text(path: Path, *, max_bytes: int, errors: str = "strict") -> str:
     except OSError as error:
         raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        raise FormatError(f"{path}: not UTF-8 text (byte {error.start}); {_DAMAGED}") from error
 
 
-def read_json(path: Path, *, max_bytes: int = 64 << 20) -> dict[str, Any]:
+def read_json(path: Path, *, max_bytes: int = 64 << 20, remedy: str = "") -> dict[str, Any]:
     """Read a JSON object of bounded size, or raise a FormatError; NaN and Infinity are refused."""
-    return _json_object(read_text(path, max_bytes=max_bytes), path)
+    return _json_object(read_text(path, max_bytes=max_bytes), path, remedy)
 
 
-def _json_object(text: str, where: object) -> dict[str, Any]:
+def _json_object(text: str, where: object, remedy: str = "") -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where}: not valid JSON ({error})") from error
+        raise FormatError(f"{where}: not valid JSON ({error}); {remedy or _DAMAGED}") from error
     if not isinstance(value, dict):
-        raise FormatError(f"{where}: a JSON object was expected, not {type(value).__name__}")
+        raise FormatError(f"{where}: must be a JSON object, but is {_shown(value)}; {remedy or _DAMAGED}")
     return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
 
 
 def read_jsonl(path: Path, kind: type[T], *, max_bytes: int) -> list[T]:
@@ -138,7 +144,7 @@ def read_jsonl(path: Path, kind: type[T], *, max_bytes: int) -> list[T]:
 
 def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20, remedy: str = "") -> T:
     """Read a JSON object of bounded size and `convert` it."""
-    return convert(read_json(path, max_bytes=max_bytes), kind, path, remedy=remedy)
+    return convert(read_json(path, max_bytes=max_bytes, remedy=remedy), kind, path, remedy=remedy)
 
 
 def convert(
@@ -161,28 +167,86 @@ def convert(
     """
     try:
         return msgspec.convert(values, kind, dec_hook=dec_hook)
-    except msgspec.ValidationError as error:
-        raise FormatError(f"{where}: {_flaw(values, str(error))}{'; ' if remedy else ''}{remedy}") from error
-    except UnicodeEncodeError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        flaw = explain(error, values, kind)
+        raise FormatError(f"{where}: {flaw}{'; ' if remedy else ''}{remedy}") from error
+
+
+_FLAW = re.compile(r"(.*?)(?: - at `(key` in `)?\$\.?(.*)`)?", re.DOTALL)
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+_WRONG_VALUE = re.compile(r"Expected `|Invalid (enum )?value |Number out of range|Integer value out of range")
+_WORDS = {
+    **{"IntType": "a whole number", "FloatType": "a number", "StrType": "text", "BoolType": "true or false"},
+    **dict.fromkeys(("ListType", "VarTupleType", "TupleType"), "a list"),
+    **dict.fromkeys(("DictType", "StructType", "TypedDictType", "DataclassType"), "an object"),
+}
+_BOUNDS = {
+    **{"ge": "at least {:,}", "gt": "above {:,}", "le": "at most {:,}", "lt": "below {:,}", "pattern": "matching {}"},
+    **{"min_length": "at least {:,} long", "max_length": "at most {:,} long"},
+}
+
+
+def explain(error: Exception, values: Any, kind: Any) -> str:
+    """Say in plain words which of the values msgspec refuses to convert to a type, and what it must be."""
+    if isinstance(error, UnicodeEncodeError):
         # JSON can hold half of a surrogate pair, which msgspec does not compare with names.
-        raise FormatError(f"{where}: {error.object!r} is not a name that is known here") from error
+        return f"{error.object!r} is not a name that is known here"
+    match = _FLAW.fullmatch(str(error))
+    assert match is not None  # it fits any text
+    problem, is_key, path = match.groups("")
+    types, steps = _parts(inspect.type_info(kind)), re.findall(r"\.{3}|[^.\[\]]+", path)
+    for step in steps:
+        types = [part for one in types for part in _parts(one, step)]
+    if field := _FIELD.fullmatch(problem):
+        name = f"{path}.{field[2]}".removeprefix(".")
+        if field[1] != "contains unknown":
+            return f"{name} is missing"
+        known = [one.encode_name for node in types for one in getattr(node, "fields", ())]
+        return shorten(f"{name} is unknown; choose one of {', '.join(known)}", 1_000, placeholder="...")
+    if is_key:
+        types = [part for one in types if isinstance(one, inspect.DictType) for part in _parts(one.key_type)]
+    wanted = " or ".join(filter(None, dict.fromkeys(map(_words, types))))
+    if not wanted or not _WRONG_VALUE.match(problem):
+        return f"{path}{': ' if path else ''}{shorten(problem, 500, placeholder='...')}"
+    if is_key:
+        return f"{path}: each name must be {wanted}"
+    if "..." not in steps:  # msgspec does not tell the key of a dict
+        for step in steps:
+            values = values[int(step) if isinstance(values, list | tuple) else step]
+        wanted += f", but is {_shown(values)}"
+    return f"{path} must be {wanted}".strip()
 
 
-_FLAW = re.compile(r"(.*) - at `(?:key` in `)?\$\.?(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
+def _parts(node: inspect.Type, name: str | None = None) -> Sequence[inspect.Type]:
+    """Types that a field or item of a type may have; without a name, those that the type itself combines."""
+    part: inspect.Type | None = node
+    if name is not None and name == getattr(node, "tag_field", None):
+        part = inspect.LiteralType((node.tag,))  # type: ignore[attr-defined]
+    elif name is not None:
+        fields = {field.encode_name: field.type for field in getattr(node, "fields", ())}
+        items = dict(enumerate(getattr(node, "item_types", ())))
+        part = getattr(node, "item_type", None) or getattr(node, "value_type", None) or fields.get(name)
+        part = items.get(int(name)) if items and name.isdecimal() else part
+    return () if part is None else getattr(part, "types", (part,))
 
 
-def _flaw(values: Any, message: str) -> str:
-    """Turn msgspec's `Expected x - at $.field` into `field: expected x, got value`."""
-    problem, path = match.groups() if (match := _FLAW.fullmatch(message)) else (message, "")
-    if missing := _MISSING.fullmatch(problem):
-        problem, path = "missing", f"{path}.{missing[1]}".removeprefix(".")
-    elif problem.startswith("Expected ") and "[...]" not in path:  # msgspec does not tell the keys of a dict
-        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-            values = values[int(index) if index else name]
-        problem = f"{problem.split(', got ')[0]}, got {short_repr(values)}"
-    problem = shorten(problem[0].lower() + problem[1:], 200, placeholder="...")
-    return f"{path}: {problem}" if path else problem
+def _words(node: inspect.Type) -> str:
+    """Describe a type; empty for null and anything else that goes without saying."""
+    if isinstance(node, inspect.LiteralType):
+        return f"{'one of ' if len(node.values) > 1 else ''}{', '.join(map(str, node.values))}"
+    bounds = [text.format(value) for name, text in _BOUNDS.items() if (value := getattr(node, name, None)) is not None]
+    if isinstance(node, inspect.TupleType):
+        bounds = [f"{len(node.item_types)} long"]
+    word = _WORDS.get(type(node).__name__, "")
+    return f"{word}, {' and '.join(bounds)}" if word and bounds else word
+
+
+def _shown(value: object) -> str:
+    """Show a value of JSON or TOML in a message; large ones only by their size."""
+    if isinstance(value, list | tuple | dict):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def read_npz(path: Path, *, max_bytes: int = 4 << 30) -> dict[str, npt.NDArray[Any]]:
@@ -230,10 +294,6 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray
     if math.prod(shape) != values.size:
         raise ValueError(f"{entry.filename!r} has {values.size} values; its shape is {shape}")
     return values.reshape(shape, order="F" if header[2] == b"True" else "C").copy()
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 def inside(folder: Path, relative: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,11 +30,11 @@ _MAX_DEPTH = 6
 _MAX_ENTRIES = 200_000
 _MAX_FOLLOWED = 10_000
 _MAX_TEXT = 2_000
-_MAX_SHOWN_DEPTH = 12
-_MIN_COLUMNS = 24
+_WIDTH = 80
+_MIN_WIDTH = 44
 _SHOWN_LICENCES = 4
 _NUMBERS = {
-    ("n_tracks", "hours"): "{:,.0f} tracks, {:.1f} hours",
+    ("n_tracks", "hours"): "{:,.0f} tracks, {:,.2f} hours",
     ("trainable_parameters",): "{:,.0f} trainable parameters",
     ("megabytes",): "{:.2f} MB",
 }
@@ -65,6 +64,11 @@ class Node:
         return f"{self.record.kind} {self.label}"
 
     @property
+    def heading_and_state(self) -> str:
+        """Its heading, and what has become of it if it is not here."""
+        return self.heading if self.state == "here" else f"{self.heading} ({self.state})"
+
+    @property
     def identity(self) -> str:
         """As much of its digest as tells things apart, the code that made it, and when."""
         digest = self.record.digest if self.record.kind != "corpus" else None
@@ -84,10 +88,16 @@ class Node:
             yield f"{', '.join(verdicts)} ({facts.get('split')})"
         licences = numbers(facts["licences"]) if isinstance(facts.get("licences"), dict) else {}
         common = sorted(licences.items(), key=lambda item: (-item[1], item[0]))
-        shown = [f"{name}: {n:,.0f}" for name, n in common[:_SHOWN_LICENCES]]
         if rest := common[_SHOWN_LICENCES:]:
-            shown.append(f"{len(rest)} other licences: {sum(n for _, n in rest):,.0f}")
-        yield from filter(None, [", ".join(shown)])
+            common[_SHOWN_LICENCES:] = [(f"{len(rest)} other licences", sum(n for _, n in rest))]
+        if common:
+            yield ", ".join(f"{name}: {n:,.0f}" for name, n in common)
+
+    def details(self, width: int) -> list[str]:
+        """All that is known of it, as lines."""
+        places = [self.note] if self.note else [_shown(Path(path)) for path in self.paths]
+        lines = [*places, *self.facts(), self.identity, self.record.command and f"$ {self.record.command}"]
+        return [row for line in lines if line for row in _wrapped(line, width)]
 
 
 @dataclass(frozen=True)
@@ -113,46 +123,43 @@ class Lineage:
         """Everything as JSON values."""
         return to_builtins(self)
 
-    def to_text(self, width: int = 80) -> str:
+    def to_text(self) -> str:
         """Trees of what it comes from and of what was made from it."""
         start = self.nodes[self.start]
-        lines = [*_wrapped("", "  ", _headline(start), width), *_details("  ", start, width)]
+        lines = [*_wrapped(start.heading_and_state), *(f"  {line}" for line in start.details(_WIDTH - 2))]
         for title, roots, backward in (
             ("comes from", (self.start,), True),
             ("was made into", (self.start,), False),
             ("what was here before was made into", self.before, False),
         ):
             shown: set[str] = set()
-            tree = [line for root in roots for line in self._tree(root, "", width, shown, backward=backward)]
+            tree = [line for root in roots for line in self._tree(root, shown, _WIDTH, backward=backward)]
             lines += ["", title, *tree] if tree else []
         if self.unread:
             lines += ["", "could not be read, and may belong here"]
-            lines += [row for reason in self.unread.values() for row in _wrapped("  ", "    ", reason, width)]
+            lines += [f"  {row}" for reason in self.unread.values() for row in _wrapped(reason, _WIDTH - 2)]
         return "\n".join(lines)
 
-    def _tree(
-        self, key: str, prefix: str, width: int, shown: set[str], *, backward: bool, depth: int = 1
-    ) -> Iterator[str]:
-        near = self._near(key, backward=backward)
+    def _tree(self, key: str, shown: set[str], width: int, *, backward: bool) -> list[str]:
+        """Draw what is next to an artifact, with all that is behind; each artifact in full only once."""
+        near = [edge for edge in self.edges if (edge.target if backward else edge.source) == key]
+        if near and width < _MIN_WIDTH:
+            return ["└─ ..."]
+        tree: list[str] = []
         for edge in near:
             other = edge.source if backward else edge.target
-            node = self.nodes[other]
-            is_last, is_known = edge is near[-1], other in shown
-            shown.add(other)
-            below = prefix + ("   " if is_last else "│  ")
-            role = "" if edge.role in _PLAIN_ROLES else edge.role if backward else f"as {edge.role}"
-            headline = _headline(node, role) + (", as above" if is_known else "")
-            yield from _wrapped(prefix + ("└─ " if is_last else "├─ "), f"{below}    ", headline, width)
-            if not is_known:
-                has_more = bool(self._near(other, backward=backward))
-                yield from _details(below + ("│  " if has_more else "   "), node, width)
-                if has_more and depth >= _MAX_SHOWN_DEPTH:
-                    yield f"{below}└─ ..."
-                elif has_more:
-                    yield from self._tree(other, below, width, shown, backward=backward, depth=depth + 1)
-
-    def _near(self, key: str, *, backward: bool) -> list[Edge]:
-        return [edge for edge in self.edges if (edge.target if backward else edge.source) == key]
+            node, role = self.nodes[other], edge.role if backward else f"as {edge.role}"
+            title = node.heading_and_state if edge.role in _PLAIN_ROLES else f"{role}: {node.heading_and_state}"
+            if other in shown:
+                lines = _wrapped(f"{title}, as above", width - 3)
+            else:
+                shown.add(other)
+                behind = self._tree(other, shown, width - 3, backward=backward)
+                details = (f"{'│' if behind else ' '}  {line}" for line in node.details(width - 6))
+                lines = [*_wrapped(title, width - 3), *details, *behind]
+            first, others = ("└─ ", "   ") if edge is near[-1] else ("├─ ", "│  ")
+            tree += [f"{others if number else first}{line}" for number, line in enumerate(lines)]
+        return tree
 
 
 def trace(start: Path, among: Iterable[Path] | None = None) -> Lineage:
@@ -213,7 +220,6 @@ class _Graph:
         self._unread: dict[str, str] = {}
         # Key of what a folder holds, None if that is nothing of ours.
         self._at: dict[Path, str | None] = {}
-        self._n_entries = 0
 
     def read(self, folder: Path) -> str | None:
         """Read what a folder holds; returns its key, None if it is nothing of ours.
@@ -260,29 +266,25 @@ class _Graph:
 
     def search(self, root: Path) -> None:
         """Read everything of ours below a folder, whatever else is there."""
-        waiting = deque([(root, 0)])
-        while waiting and self._n_entries < _MAX_ENTRIES:
-            folder, depth = waiting.popleft()
-            names: list[str] = []
+        n_entries = 0
+        for place, folders, names in os.walk(root, onerror=self._note):
+            folder = Path(place)
             with self._noting(folder):
                 self.read(folder)
-            with self._noting(folder), os.scandir(folder) as entries:
-                listed = sorted(islice(entries, _MAX_ENTRIES - self._n_entries), key=lambda entry: entry.name)
-                self._n_entries += len(listed)
-                names = [entry.name for entry in listed if not entry.is_symlink()]
-                # A corpus holds nothing of ours; hidden folders are unfinished, or other programs'.
-                if depth < _MAX_DEPTH and "fma_metadata" not in names:
-                    folders = [entry.name for entry in listed if entry.is_dir(follow_symlinks=False)]
-                    waiting.extend((folder / name, depth + 1) for name in folders if not name.startswith("."))
-            for path in [folder / name for name in names if name.endswith(f".{ARTIFACT}")]:
+            for path in [folder / name for name in sorted(names) if name.endswith(f".{ARTIFACT}")]:
                 with self._noting(path):
-                    if (record := Artifact.read(path)).kind != "judgement":
+                    if not path.is_symlink() and (record := Artifact.read(path)).kind != "judgement":
                         self._found(record, _place(path), _place(folder))
-        if waiting:
-            self._unread[str(_place(root))] = (
-                f"{_shown(_place(root))}: only its first {_MAX_ENTRIES:,} files were looked at; give smaller folders "
-                "with --among"
-            )
+            n_entries += len(folders) + len(names)
+            if n_entries > _MAX_ENTRIES:
+                self._unread[str(_place(root))] = (
+                    f"{_shown(_place(root))}: only its first {_MAX_ENTRIES:,} files were looked at; give smaller "
+                    "folders with --among"
+                )
+                return
+            # A corpus holds nothing of ours; hidden folders are unfinished, or other programs'.
+            is_bottom = "fma_metadata" in folders or len(folder.relative_to(root).parts) == _MAX_DEPTH
+            folders[:] = [] if is_bottom else sorted(name for name in folders if not name.startswith("."))
 
     @contextmanager
     def _noting(self, path: Path) -> Iterator[None]:
@@ -291,6 +293,9 @@ class _Graph:
             yield
         except (FormatError, OSError) as error:
             self._unread[str(_place(path))] = clean(str(error), _MAX_TEXT)
+
+    def _note(self, error: OSError) -> None:
+        self._unread[str(_place(error.filename))] = clean(str(error), _MAX_TEXT)
 
     def follow(self) -> None:
         """Look where records say that inputs were."""
@@ -317,35 +322,28 @@ class _Graph:
         return Lineage(start, tuple(before), nodes, edges, dict(sorted(self._unread.items())))
 
     def _reached(self, starts: list[str], *, backward: bool) -> set[str]:
-        beyond: dict[str, set[str]] = {}
-        for edge in self._edges:
-            here, there = (edge.target, edge.source) if backward else (edge.source, edge.target)
-            beyond.setdefault(here, set()).add(there)
+        ends = [(edge.target, edge.source) if backward else (edge.source, edge.target) for edge in self._edges]
         reached, new = set[str](), set(starts)
         while new:
             reached |= new
-            new = set().union(*(beyond.get(key, ()) for key in new)) - reached
+            new = {there for here, there in ends if here in new} - reached
         return reached
 
     def _node(self, draft: _Draft) -> Node:
         # A pushed bundle is what it was before, when it had no version.
         labels = {label for label in draft.labels if "/" in label} or draft.labels
-        paths = tuple(str(place) for place in draft.found or draft.recorded)
-        return Node(draft.record, ", ".join(sorted(labels)), *self._fate(draft), paths)
-
-    def _fate(self, draft: _Draft) -> tuple[State, str]:
-        if draft.found:
-            return "here", ""
-        told = f"told from {draft.told_by}"
+        places = draft.found or draft.recorded
+        state: State = "here" if draft.found else "gone"
+        note = f"no longer at {', '.join(map(_shown, places))}" if places else "not found"
         for place in draft.recorded:
             other = self._at.get(place)
-            if other is None or (record := self.drafts[other].record).kind != draft.record.kind:
-                continue
-            changed = record.changes(draft.record)
-            how = f"holds another {record.kind} now (other {', '.join(changed)})" if changed else "was made again"
-            return "changed", f"{_shown(place)} {how}; {told}"
-        where = ", ".join(map(_shown, draft.recorded))
-        return "gone", f"{f'no longer at {where}' if where else 'not found'}; {told}"
+            record = None if other is None else self.drafts[other].record
+            if state == "gone" and record is not None and record.kind == draft.record.kind:
+                changed = ", ".join(record.changes(draft.record))
+                how = f"holds another {record.kind} now (other {changed})" if changed else "was made again"
+                state, note = "changed", f"{_shown(place)} {how}"
+        note = "" if state == "here" else f"{note}; told from {draft.told_by}"
+        return Node(draft.record, ", ".join(sorted(labels)), state, note, tuple(map(str, places)))
 
 
 def _record_in(folder: Path) -> Artifact | None:
@@ -380,28 +378,13 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _place(path: Path) -> Path:
+def _place(path: str | Path) -> Path:
     """Return an absolute path without links."""
     return Path(os.path.realpath(path))
 
 
-def _headline(node: Node, role: str = "") -> str:
-    state = "" if node.state == "here" else f" ({node.state})"
-    return f"{role and role + ': '}{node.heading}{state}"
-
-
-def _details(prefix: str, node: Node, width: int) -> list[str]:
-    lines = [node.note] if node.note else [_shown(Path(path)) for path in node.paths]
-    command = node.record.command and f"$ {node.record.command}"
-    lines += [line for line in (*node.facts(), node.identity, command) if line]
-    return [row for line in lines for row in _wrapped(prefix, f"{prefix}  ", line, width)]
-
-
-def _wrapped(first: str, others: str, text: str, width: int) -> list[str]:
-    # Deep in a tree lines become longer rather than slivers.
-    width = max(width, len(others) + _MIN_COLUMNS)
-    text = clean(text, _MAX_TEXT)
-    return wrap(text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+def _wrapped(text: str, width: int = _WIDTH) -> list[str]:
+    return wrap(clean(text, _MAX_TEXT), width, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _shown(place: Path) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from tfdeepviz.errors import InputError
 
 if TYPE_CHECKING:
-    from apprise import NotifyBase
+    from apprise import Apprise
 
 _MAX_ERROR_CHARACTERS = 500
 
@@ -47,16 +48,17 @@ def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
     InputError
         Before the block starts, if Apprise is not installed or cannot use one of the URLs.
     """
-    names = [f"notification URL {number} ({_scheme(url)})" for number, url in enumerate(urls, 1)]
-    services = [(_service(url, name), name) for url, name in zip(urls, names, strict=True)]
+    schemes = [re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url) for url in urls]
+    names = [f"notification URL {i} ({scheme[0] if scheme else ''}***)" for i, scheme in enumerate(schemes, 1)]
+    senders = {name: _sender(url, name) for name, url in zip(names, urls, strict=True)}
     lines: list[str] = []
     started = time.monotonic()
 
     def tell(ending: str, *details: str) -> None:
         elapsed = timedelta(seconds=round(time.monotonic() - started))
         where = f"After {elapsed} (hours:minutes:seconds) on {platform.node()}, in {Path.cwd()}."
-        for service, name in services:
-            _send(service, name, f"tfdeepviz: {what} {ending}", "\n".join([where, "", *details, *lines]))
+        for name, sender in senders.items():
+            _send(sender, name, f"tfdeepviz: {what} {ending}", "\n".join([where, "", *details, *lines]))
 
     try:
         yield lines
@@ -69,35 +71,27 @@ def notifying(urls: Sequence[str], what: str) -> Iterator[list[str]]:
     tell("is done")
 
 
-def _scheme(url: str) -> str:
-    scheme, separator, _ = url.partition("://")
-    return f"{scheme}://***" if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) else "***"
-
-
-def _service(url: str, name: str) -> NotifyBase:
+def _sender(url: str, name: str) -> Apprise:
     try:
         from apprise import Apprise, AppriseAsset
     except ImportError as error:
         raise InputError(f"notifications need Apprise ({error}); pip install 'tfdeepviz[notify]'") from error
+    sender = Apprise(asset=AppriseAsset(app_id="tfdeepviz", async_mode=False))
     with _captured_log() as complaints:
-        service = Apprise.instantiate(url, asset=AppriseAsset(app_id="tfdeepviz", async_mode=False))
+        is_usable = sender.add([url])
     # Apprise silently drops recipients that it cannot parse, so the message would reach nobody.
-    if service is None or complaints:
+    if not is_usable or complaints:
         raise InputError(
             f"{name}: Apprise rejects it; https://appriseit.com/services/ shows the form for each service, "
             "and special characters in passwords have to be percent-encoded"
         )
-    return service
+    return sender
 
 
-def _send(service: NotifyBase, name: str, title: str, body: str) -> None:
-    from apprise import Apprise, NotifyFormat
-
-    sender = Apprise(asset=service.asset)
-    sender.add(service)
+def _send(sender: Apprise, name: str, title: str, body: str) -> None:
     try:
         with _captured_log():
-            reason = "" if sender.notify(body, title, body_format=NotifyFormat.TEXT) else "not sent"
+            reason = "" if sender.notify(body, title, body_format="text") else "not sent"
     # Neither a failed message nor Ctrl-C during sending may hide the outcome of the job.
     except (Exception, KeyboardInterrupt) as error:
         reason = f"not sent, {type(error).__name__}"
@@ -106,20 +100,14 @@ def _send(service: NotifyBase, name: str, title: str, body: str) -> None:
 
 
 @contextmanager
-def _captured_log() -> Iterator[list[str]]:
+def _captured_log() -> Iterator[list[logging.LogRecord]]:
     """Keep Apprise's log off all handlers, because it may quote parts of a URL; yields its warnings and errors."""
-    logger = logging.getLogger("apprise")
-    messages: list[str] = []
-
-    class Capture(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
+    logger, capture = logging.getLogger("apprise"), BufferingHandler(1_000)
     before = (logger.handlers, logger.propagate, logger.level)
-    logger.handlers, logger.propagate = [Capture(logging.WARNING)], False
+    logger.handlers, logger.propagate = [capture], False
     logger.setLevel(logging.WARNING)
     try:
-        yield messages
+        yield capture.buffer
     finally:
         logger.handlers, logger.propagate = before[:2]
         logger.setLevel(before[2])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from reprlib import repr as short_repr
 from typing import Annotated, Any, Self, get_type_hints
 
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tfdeepviz.errors import InputError
+from tfdeepviz.files import explain, read_json
 
 
 class ParameterError(InputError):
@@ -24,16 +26,17 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ParameterError(f"{name}={short_repr(value)}: choose one of {', '.join(choices)}")
 
 
-def check_fields(settings: Any) -> None:
+def check_fields(settings: object) -> None:
     """Raise a ParameterError unless a dataclass's values fit its annotations, which may hold msgspec's constraints."""
-    for name, kind in get_type_hints(type(settings), include_extras=True).items():
-        value = getattr(settings, name)
-        try:
-            if msgspec.convert(value, kind) != value:
-                raise msgspec.ValidationError("Expected a tuple, not a list")
-        except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for halves of surrogate pairs
-            text = str(error)
-            raise ParameterError(f"{name}={short_repr(value)}: {text[:1].lower()}{text[1:]}") from error
+    hints = get_type_hints(type(settings), include_extras=True)
+    values = {name: getattr(settings, name) for name in hints}
+    kind = msgspec.defstruct(type(settings).__name__, list(hints.items()))
+    try:
+        checked = msgspec.structs.asdict(msgspec.convert(values, kind))
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for halves of surrogate pairs
+        raise ParameterError(explain(error, values, kind)) from error
+    if changed := [name for name, value in checked.items() if value != values[name]]:
+        raise ParameterError(f"{', '.join(changed)}: give tuples, not lists")
 
 
 def check_names(names: Iterable[str], kind: type) -> None:
@@ -151,6 +154,14 @@ class AudioParams:
         """Inverse of `to_dict`; rejects unknown and missing names."""
         check_names(values, cls)
         return cls(**values)
+
+    @classmethod
+    def load(cls, name: str, changes: Mapping[str, Any]) -> Self:
+        """Take a preset, or a JSON file, and change values by their names; raises an InputError if that is wrong."""
+        if name not in AUDIO_PRESETS and not name.endswith(".json"):
+            raise ParameterError(f"params={name!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
+        values = AUDIO_PRESETS[name].to_dict() if name in AUDIO_PRESETS else read_json(Path(name))
+        return cls.from_dict({**values, "preset": "custom", **changes} if changes else values)
 
 
 #: The paper's front end, clipped 80 dB below the track's maximum.

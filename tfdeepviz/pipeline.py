@@ -419,14 +419,10 @@ def _changes(before: Artifact | None, wanted: Artifact) -> str:
     """Why a step has to run again; empty if nothing has changed."""
     if before is None:
         return "first time"
-    reasons = []
-    if changed := wanted.changed_settings(before):
+    if changed := wanted.changes(before):
         more = ", ..." if len(changed) > _MAX_NAMED_CHANGES else ""
-        reasons.append(f"settings changed ({', '.join(changed[:_MAX_NAMED_CHANGES])}{more})")
-    reasons += [f"{role} changed" for role in wanted.changed_inputs(before)]
-    if wanted.step_schema != before.step_schema:
-        reasons.append("tfdeepviz makes something else of them now")
-    return ", ".join(reasons)
+        return f"changed: {', '.join(changed[:_MAX_NAMED_CHANGES])}{more}"
+    return "" if wanted.step_schema == before.step_schema else "this version of tfdeepviz makes something else of it"
 
 
 def _listed(registry: Path) -> list[str]:

@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field, structs
+from msgspec import Meta, Struct, field
 
 from tfdeepviz.artifacts import flat
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, convert, read_json
+from tfdeepviz.export.bundle import check_name
+from tfdeepviz.files import FormatError, convert, read_text
 from tfdeepviz.models.presets import Preset, load_preset, override
-from tfdeepviz.params import AUDIO_PRESETS, AudioParams
+from tfdeepviz.params import AudioParams
 
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 4_096
 
 _Text = Annotated[str, Meta(min_length=1, max_length=_MAX_TEXT)]
-_Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
 _Seed = Annotated[int, Meta(ge=0, lt=1 << 32)]
 _Count = Annotated[int, Meta(ge=1)]
 _Length = Annotated[float, Meta(ge=0)]
@@ -100,37 +100,28 @@ class PrepareTable(_Table):
         chosen = self._given("fractions", "seed", "balanced", "max_tracks", **names, **lengths)
         return {
             "selection": Selection(subset=subset, **chosen),
-            "features": Features(self._params(), self.mode),
+            "features": Features(AudioParams.load(self.params, _changes(self.changes)), self.mode),
             **self._given("hop_seconds", "segments_per_track", "storage", "tracks_per_shard", "max_seconds"),
         }
-
-    def _params(self) -> AudioParams:
-        if self.params in AUDIO_PRESETS:
-            values = AUDIO_PRESETS[self.params].to_dict()
-        elif self.params.endswith(".json"):
-            values = read_json(Path(self.params))
-        else:
-            raise InputError(f"params={str(self.params)!r}: choose {', '.join(AUDIO_PRESETS)} or name a .json file")
-        changes = _changes(self.changes)
-        return AudioParams.from_dict({**values, "preset": "custom", **changes} if changes else values)
 
 
 class TrainTable(_Table):
     """A run to train, or to distill from another one."""
 
-    name: _Name
+    name: str
     preset: _NameOrFile
     recipe: Literal["paper", "modern"] | None = None
     epochs: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     changes: dict[str, Any] = field(default_factory=dict, name="set")
     seed: _Seed = 0
-    teacher: _Name | None = None
+    teacher: str | None = None
     components: _Count | None = None
 
     def __post_init__(self) -> None:
+        check_name(self.name)
         self.load_preset()
         if self.components is not None and self.teacher is None:
-            raise ValueError("'teacher' is needed for 'components'")
+            raise ValueError("components: only a run with a teacher has them; give teacher as well")
 
     def load_preset(self) -> Preset:
         """Return the preset with all changes; raises InputError if there is none, or a change is impossible."""
@@ -145,8 +136,8 @@ class TrainTable(_Table):
 class BundleTable(_Table):
     """A bundle to export."""
 
-    name: _Name
-    runs: Annotated[list[_Name], Meta(min_length=1, max_length=16)]
+    name: str
+    runs: Annotated[list[str], Meta(min_length=1, max_length=16)]
     title: _Text | None = None
     layer: _Text | None = None
     parameters: dict[str, _Count] | None = None
@@ -154,6 +145,9 @@ class BundleTable(_Table):
     quantize: Literal["none", "float16", "uint8"] | None = None
     note: _Text | None = None
     split: Literal["training", "validation", "test"] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of `export_bundle`."""
@@ -178,7 +172,7 @@ class PushTable(_Table):
     """Where bundles are pushed to, and which one comes first there."""
 
     registry: Path
-    first: _Name | None = None
+    first: str | None = None
 
 
 class Config(_Table):
@@ -193,29 +187,25 @@ class Config(_Table):
     push: PushTable | None = None
 
     def __post_init__(self) -> None:
-        runs: list[str] = []
-        for run in self.train:
-            if run.name in runs:
-                raise ValueError(f"train.{run.name}: the name is there twice; runs differ in name")
-            if run.teacher is not None and run.teacher not in runs:
+        runs, bundles = [run.name for run in self.train], [bundle.name for bundle in self.bundle]
+        for kind, names in (("train", runs), ("bundle", bundles)):
+            if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+                raise ValueError(f"{kind}.{twice[0]}: the name is there twice; give one of them another name")
+        for place, run in enumerate(self.train):
+            if run.teacher is not None and run.teacher not in runs[:place]:
                 raise ValueError(
                     f"train.{run.name}.teacher: no run before it is called {run.teacher!r}; a teacher comes first"
                 )
-            runs.append(run.name)
-        bundles: list[str] = []
         for bundle in self.bundle:
-            if bundle.name in bundles:
-                raise ValueError(f"bundle.{bundle.name}: the name is there twice; bundles differ in name")
             if unknown := [name for name in bundle.runs if name not in runs]:
                 raise ValueError(
                     f"bundle.{bundle.name}.runs: no run is called {', '.join(unknown)}; "
-                    f"choose of {', '.join(runs) or 'runs that [[train]] makes'}"
+                    f"choose from {', '.join(runs) or 'runs that [[train]] makes'}"
                 )
-            bundles.append(bundle.name)
         if bundles and self.validate is None:
-            raise ValueError("'validate' is needed for 'bundle'")
+            raise ValueError("[validate] is missing; bundles are judged before they are pushed")
         if self.push is not None and self.push.first not in (None, *bundles):
-            raise ValueError(f"push.first: no bundle is called {self.push.first!r}; choose of {', '.join(bundles)}")
+            raise ValueError(f"push.first: no bundle is called {self.push.first!r}; choose from {', '.join(bundles)}")
 
     @property
     def fma_root(self) -> Path:
@@ -225,15 +215,10 @@ class Config(_Table):
     @property
     def steps(self) -> tuple[str, ...]:
         """Names of the steps, in their order."""
-        return (
-            *(("index", "prepare") if self.corpus.demo is None else ("demo-corpus", "index", "prepare")),
-            *(f"{step} {run.name}" for run in self.train for step in ("train", "evaluate")),
-            *(
-                f"{step} {bundle.name}"
-                for bundle in self.bundle
-                for step in ("export", "validate", *(("push",) if self.push else ()))
-            ),
-        )
+        corpus = ("index", "prepare") if self.corpus.demo is None else ("demo-corpus", "index", "prepare")
+        runs = (f"{step} {run.name}" for run in self.train for step in ("train", "evaluate"))
+        exported = ("export", "validate", *(("push",) if self.push else ()))
+        return *corpus, *runs, *(f"{step} {bundle.name}" for bundle in self.bundle for step in exported)
 
     @classmethod
     def load(cls, path: Path) -> Config:
@@ -253,26 +238,18 @@ class Config(_Table):
                 return _NameOrFile(value)
             return kind((home / value).resolve())
 
+        if not path.is_file():
+            raise FormatError(f"{path}: missing; configs/demo.toml shows how a pipeline is written")
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise FormatError(f"{path}: larger than {_MAX_BYTES} bytes; this is not a configuration")
-            values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
-        except FileNotFoundError as error:
-            raise FormatError(f"{path}: missing; configs/demo.toml shows how a pipeline is written") from error
+            values = tomllib.loads(read_text(path, max_bytes=_MAX_BYTES), parse_float=_finite)
+        except FormatError:
+            raise
         except (ValueError, RecursionError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise FormatError(f"{path}: not valid TOML ({error})") from error
+            raise FormatError(f"{path}: not valid TOML ({error}); correct it") from error
         try:
             return convert(values, cls, path, dec_hook=at_home)
         except FormatError as error:
-            raise FormatError(_in_words(str(error), values)) from error
-
-
-_TABLES: dict[str, type[_Table]] = {
-    **{"": Config, "corpus": CorpusTable, "corpus.demo": DemoTable, "prepare": PrepareTable, "train": TrainTable},
-    **{"bundle": BundleTable, "validate": ValidateTable, "push": PushTable},
-}
+            raise FormatError(_by_name(str(error), values)) from error
 
 
 def _finite(text: str) -> float:
@@ -291,17 +268,14 @@ def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _in_words(message: str, values: Mapping[str, Any]) -> str:
-    """Call runs and bundles by their names, and tell what a table knows."""
-    if unknown := re.fullmatch(r"(.*?: )(?:(\S+): )?object contains unknown field `(.*)`", message):
-        fields = structs.fields(_TABLES[re.sub(r"\[\d+\]", "", unknown[2] or "")])
-        known = ", ".join(one.encode_name for one in fields)
-        message = f"{unknown[1]}{unknown[2] or 'configuration'}: unknown: {unknown[3]}; it knows {known}"
-    message = re.sub(r": (train|bundle): expected `array`.*", r": \1: write [[\1]], in two brackets", message)
+def _by_name(message: str, values: Mapping[str, Any]) -> str:
+    """Call runs and bundles by their names, not by their numbers."""
 
     def named(match: re.Match[str]) -> str:
         entry = values[match[1]][int(match[2])]
         name = entry.get("name") if isinstance(entry, dict) else None
         return f": {match[1]}.{name or f'number {int(match[2]) + 1}'}"
 
+    if table := re.search(r": (train|bundle) must be a list", message):
+        message += f"; write [[{table[1]}]], in two brackets"
     return re.sub(r": (train|bundle)\[(\d+)\]", named, message)

@@ -1,4 +1,4 @@
-"""The version of the code and the command line that make a result, without secrets, for its record."""
+"""What makes a result, for its record: the version of the code, and the command line without secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _PACKAGE = Path(__file__).resolve().parent
 _GIT_SECONDS = 2.0
 
 # Options whose values may be secret: our notification URLs, and options of Beam's file systems and runners.
-_SECRET = re.compile(r"--?[\w-]*(notify|secret|token|passw|credential|key|connection[_-]string)[\w-]*", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(--?[\w-]*(?:notify|secret|token|passw|credential|key|connection[_-]string)[\w-]*)(=.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 # Greedy, because passwords may contain `@`.
 _USER_OF_URL = re.compile(r"(?<=://)\S*@")
 
@@ -62,30 +65,17 @@ def command() -> str | None:
     Records are published, so values of options that may be secret, and users and passwords in URLs, are replaced by
     `...`.
     """
-    if not sys.argv or not _is_ours(sys.argv[0]):
-        return None
-    return shlex.join(["tfdeepviz", *_without_secrets(sys.argv[1:])])
-
-
-def _is_ours(program: str) -> bool:
+    program = Path(sys.argv[0] if sys.argv else "")
     # The installed command, or `python -m tfdeepviz.cli`.
-    path = Path(program)
-    return path.name in ("tfdeepviz", "tfdeepviz.exe") or path.resolve() == _PACKAGE / "cli.py"
-
-
-def _without_secrets(arguments: list[str]) -> list[str]:
-    shown: list[str] = []
-    is_value = False
-    for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        is_secret = _SECRET.fullmatch(name) is not None
-        if is_value:
-            argument = "..."
-        elif is_secret and equals:
-            argument = f"{name}=..."
-        shown.append(without_user(argument))
-        is_value = is_secret and not equals
-    return shown
+    if program.name not in ("tfdeepviz", "tfdeepviz.exe") and program.resolve() != _PACKAGE / "cli.py":
+        return None
+    shown, is_value = ["tfdeepviz"], False
+    for argument in sys.argv[1:]:
+        secret = _SECRET.fullmatch(argument)
+        hidden = f"{secret[1]}=..." if secret and secret[2] else without_user(argument)
+        shown.append("..." if is_value else hidden)
+        is_value = secret is not None and secret[2] is None
+    return shlex.join(shown)
 
 
 def without_user(text: str) -> str:

@@ -381,7 +381,7 @@ _DEEP = _Deep("[" * 100_000)
         ("IntDistribution", "FloatDistribution", "trial 0: its state or its parameters"),
         ("IntDistribution", "IntDistributor", "Unknown distribution"),
         ('"state":1', '"state":4', "trial 0: its state or its parameters"),
-        ('"trainable_parameters":', '"parameters":', "trial 0: user_attrs.trainable_parameters: missing"),
+        ('"trainable_parameters":', '"parameters":', "trial 0: user_attrs.trainable_parameters is missing"),
         ('"trainable_parameters":', '"trainable_parameters":-', "trial 0: user_attrs.trainable_parameters: .* -"),
         ('"step":1', '"step":"1"', "trial 0: intermediate_values"),
         ('"intermediate_value":', '"intermediate_value":"x","y":', "trial 0: intermediate_values"),
