@@ -1,12 +1,12 @@
 """A composed and synthesised demo corpus in FMA's layout.
 
-`composition` writes scores: `genre` reads a genre's file, `theory` makes chords and melodies, `sketch` collects notes.
-`drums` and `voices` are the instruments, built on `dsp`. `mixer` renders a score to PCM. `plan` decides which tracks a
-corpus holds; `corpus` and `tables` write it.
+`arrangement` writes scores: `genre` reads a genre's file, `players` play its layers into a `sketch`, `theory` makes
+chords and melodies. `drums` and `voices` are the instruments, built on `dsp`. `mixer` renders a score to PCM. `plan`
+decides which tracks a corpus holds; `corpus` and `tables` write it.
 """
 
-from tfdeepviz.data.demo.composition import GENRES
 from tfdeepviz.data.demo.corpus import CorpusSummary, render_corpus, render_track, write_playground_tracks
+from tfdeepviz.data.demo.genre import GENRES
 from tfdeepviz.data.demo.plan import PlannedTrack, plan_corpus
 
 __all__ = [

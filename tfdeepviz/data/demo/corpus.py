@@ -15,7 +15,7 @@ import soundfile
 
 from tfdeepviz.artifacts import Artifact, claim, finish, reopen
 from tfdeepviz.data.corpus import corpus_digest
-from tfdeepviz.data.demo.composition import compose
+from tfdeepviz.data.demo.arrangement import compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.plan import Piece, check_arguments, genre_names, plan_corpus

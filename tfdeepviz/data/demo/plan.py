@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo.composition import GENRES
-from tfdeepviz.data.demo.genre import genre_table
+from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.errors import InputError
 
 _FIRST_TRACK_ID = 2  # as in FMA

@@ -88,7 +88,6 @@ class Score:
     """A composed track."""
 
     duration_seconds: float
-    beats_per_minute: float
     parts: tuple[Part, ...]
     production: Production
     duck_seconds: tuple[float, ...] = ()  # times of the kicks that trigger ducking

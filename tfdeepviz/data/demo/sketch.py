@@ -1,33 +1,22 @@
-"""Score sketch used by the genres: keeps time (swing, rubato, human looseness) and collects parts into a score."""
+"""Sketch of a track: keeps time (swing, rubato, human looseness), and collects the notes that players play in it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import cycle
-from typing import Any, TypeVar
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo.artist import Artist
-from tfdeepviz.data.demo.score import Note, Part, Production, Score
-from tfdeepviz.data.demo.theory import MelodyNote, Scale, Section, chord_pitches, degree_pitch, make_melody, voice_lead
+from tfdeepviz.data.demo.artist import Artist, between, pick
+from tfdeepviz.data.demo.genre import Table, settle
+from tfdeepviz.data.demo.score import Note
+from tfdeepviz.data.demo.theory import Bar, Scale, Section, chord_pitches, degree_pitch, voice_lead
 
-T = TypeVar("T")
-
-_STEP_VELOCITIES = {"X": 1.0, "x": 0.78, "o": 0.55, "g": 0.32}
-
-
-def figure(pattern: str, ladder: Sequence[T]) -> list[T | None]:
-    """Read a pattern such as ``"0.2.1"``: digits climb the ladder, dots rest."""
-    return [None if symbol == "." else ladder[int(symbol)] for symbol in pattern]
-
-
-def accents(every: int, strong: float, weak: float) -> list[float]:
-    """Velocities that stress the first of `every` steps."""
-    return [strong, *[weak] * (every - 1)]
+_PITCH = re.compile(r"(\w+?)(?:\.(-?\d+))?([+-]\d+)?")
 
 
 @dataclass(frozen=True)
@@ -56,48 +45,26 @@ class Meter:
 
 @dataclass
 class Sketch:
-    """Collects notes by part during composition; `score` turns them into a score.
-
-    Beats count from the start of the track. `rng` is also the source of human timing and dynamics.
-    """
+    """A track during composition. Beats count from its start; `rng` is also the source of human timing and dynamics."""
 
     artist: Artist
-    style: str
     rng: Rng
     duration_seconds: float
     meter: Meter
     sections: tuple[Section, ...]
     scale: Scale
     tonic: int
-    material: dict[str, Any]  # of the genre, for this artist
-    drum_patterns: dict[str, dict[str, list[Any]]]
-    parts: dict[str, Part]  # without notes
-    production: Production
-    ducked_by: str | None
-
-    def __post_init__(self) -> None:
-        self._notes: dict[str, list[Note]] = {name: [] for name in self.parts}
+    harmony: Table
+    notes: dict[str, list[Note]]  # by part
+    ideas: dict[str, Any] = field(default_factory=dict)
 
     def pitch(self, degree: int, transpose: float = 0) -> float:
         """MIDI pitch of a scale degree."""
         return degree_pitch(self.scale, self.tonic + transpose, degree)
 
-    def chords(self, degrees: Sequence[int], centre: float, size: int = 3) -> list[tuple[float, ...]]:
-        """Chords on some degrees, led smoothly near a pitch `centre` semitones above the tonic."""
-        return voice_lead([chord_pitches(self.scale, self.tonic, d, size) for d in degrees], self.tonic + centre)
-
-    def tune(self, roots: Sequence[int], *, density: float, **how: Any) -> list[MelodyNote]:
-        """Invent a melody; see `make_melody`."""
-        bar, size = self.meter.beats_per_bar, len(self.scale)
-        return make_melody(self.rng, roots, beats_per_bar=bar, scale_size=size, density=density, **how)
-
-    def adjust(self, name: str, **strip: Any) -> None:
-        """Change the channel strip of a part; `strip` are fields of `Part`."""
-        self.parts[name] = replace(self.parts[name], **strip)
-
     def note(
         self,
-        name: str,
+        part: str,
         beat: float,
         beats: float,
         pitch: float,
@@ -113,80 +80,7 @@ class Sketch:
         loose = float(np.clip(self.rng.normal(0.0, self.meter.looseness_seconds), -0.03, 0.03))
         touch = float(np.clip(velocity * self.rng.normal(1.0, 0.06), 0.08, 1.0))
         start = max(0.0, start + loose + late_seconds)
-        self._notes[name].append(Note(start, max(length, 0.02), pitch, touch, bend, pan))
-
-    def chord(
-        self,
-        name: str,
-        beat: float,
-        beats: float,
-        pitches: Iterable[float],
-        velocity: float,
-        strum_seconds: float = 0.0,
-    ) -> None:
-        """Play pitches together or strummed."""
-        for i, pitch in enumerate(pitches):
-            self.note(name, beat, beats, pitch, velocity, late_seconds=i * strum_seconds)
-
-    def run(
-        self,
-        name: str,
-        beat: float,
-        step: float,
-        beats: float,
-        pitches: Iterable[float | Sequence[float] | None],
-        velocities: Iterable[float],
-        strum_seconds: float = 0.0,
-    ) -> None:
-        """Play notes or chords (None rests) at equal steps: arpeggios, bass lines, fills, rolls. Velocities repeat."""
-        for i, (pitch, velocity) in enumerate(zip(pitches, cycle(velocities), strict=False)):
-            if pitch is not None:
-                together = pitch if isinstance(pitch, Sequence) else (pitch,)
-                self.chord(name, beat + i * step, beats, together, velocity, strum_seconds)
-
-    def steps(
-        self, name: str, pitch: float, beat: float, pattern: str, *, level: float = 1.0, gate: float = 0.2
-    ) -> None:
-        """Play a bar of drums in sixteenths, such as ``"X...x.g."``: X accent, x hit, o soft, g ghost, . rest."""
-        for i, symbol in enumerate(pattern[: int(4 * self.meter.beats_per_bar)]):
-            if symbol != ".":
-                self.note(name, beat + i / 4, gate, pitch, _STEP_VELOCITIES[symbol] * level)
-
-    def drums(self, beat: float, pattern: str) -> None:
-        """Play a bar of drums from the genre's file."""
-        for name, (pitch, steps, *gate) in self.drum_patterns[pattern].items():
-            self.steps(name, pitch, beat, steps, gate=gate[0] if gate else 0.2)
-
-    def melody(
-        self,
-        name: str,
-        section: Section,
-        tune: Iterable[MelodyNote],
-        *,
-        transpose: float = 0,
-        level: float = 1.0,
-        ornament: float = 0.0,
-        legato: float = 1.0,
-    ) -> None:
-        """Play a melody from a section's start; `ornament` is the probability of a grace note, turn or slide."""
-        for item in tune:
-            if item.beat >= section.end - section.beat - 1e-6:
-                break
-            beat, beats, degree = section.beat + item.beat, item.beats * legato, item.degree
-            pitch, velocity = self.pitch(degree, transpose), item.velocity * level
-            draw = self.rng.random()
-            if draw < ornament * 0.45 and item.beats >= 0.5:
-                grace = min(0.12, item.beats / 4)
-                self.note(name, beat, grace, self.pitch(degree + 1, transpose), velocity * 0.75)
-                self.note(name, beat + grace, beats - grace, pitch, velocity)
-            elif draw < ornament * 0.65 and item.beats >= 1.0:
-                turn = [self.pitch(d, transpose) for d in (degree, degree + 1, degree, degree - 1)]
-                self.run(name, beat, 0.125, 0.125, turn, [velocity * 0.8])
-                self.note(name, beat + 0.5, beats - 0.5, pitch, velocity)
-            elif draw < ornament:
-                self.note(name, beat, beats, pitch, velocity, bend=-float(self.rng.choice([1.0, 2.0])))
-            else:
-                self.note(name, beat, beats, pitch, velocity)
+        self.notes[part].append(Note(start, max(length, 0.02), pitch, touch, bend, pan))
 
     def rest(self, first_beat: float, last_beat: float) -> None:
         """Silence all parts between two beats: no note starts there or rings into it."""
@@ -196,14 +90,98 @@ class Sketch:
             left = start - note.start_seconds
             return replace(note, duration_seconds=min(note.duration_seconds, max(0.02, left))) if left > 0 else note
 
-        for name, notes in self._notes.items():
-            self._notes[name] = [cut(note) for note in notes if not start <= note.start_seconds < end]
+        for part, notes in self.notes.items():
+            self.notes[part] = [cut(note) for note in notes if not start <= note.start_seconds < end]
 
-    def score(self, seed: tuple[int, ...]) -> Score:
-        """Build the score."""
-        parts = tuple(
-            replace(part, notes=tuple(sorted(self._notes[name], key=lambda n: (n.start_seconds, n.pitch))))
-            for name, part in self.parts.items()
-        )
-        ducks = tuple(note.start_seconds for note in self._notes[self.ducked_by]) if self.ducked_by else ()
-        return Score(self.duration_seconds, self.meter.beats_per_minute, parts, self.production, ducks, seed)
+
+@dataclass(frozen=True)
+class Moment:
+    """A bar of a sketch as a player meets it: what is on, and its harmony."""
+
+    sketch: Sketch
+    section: Section
+    bar: Bar
+
+    @cached_property
+    def names(self) -> set[str]:
+        """What applies now: the section's name; its first or last bar; the track's opening or second half; all."""
+        applies = {
+            "first": self.bar.place == 0,
+            "last": self.bar.last,
+            "opening": self.section.beat == 0,
+            "late": self.section.beat > self.sketch.sections[-1].end / 2,
+        }
+        return {"all", self.section.name, *(name for name, true in applies.items() if true)}
+
+    def decide(self, value: Any) -> Any:
+        """Settle a value of a layer for this moment."""
+        return settle(value, self.sketch.artist, self._depend)
+
+    def _depend(self, table: Table) -> Any:
+        match table:
+            case {"energy": (low, high)}:
+                return between(low, high, self.section.energy)
+            case {"idea": name}:
+                return self.sketch.ideas[name]
+            case {"pick": options}:
+                return self.decide(pick(self.sketch.rng, options))
+        return self.decide(next((table[name] for name in table if name in self.names), table.get("else")))
+
+    @cached_property
+    def turn(self) -> int:
+        """Bars since the progression first started."""
+        return self.bar.place if self.sketch.harmony.get("restarts") else self.bar.index
+
+    @cached_property
+    def degrees(self) -> list[int]:
+        """The progression: degrees, one per bar."""
+        degrees: list[int] = self.decide(self.sketch.harmony["degrees"])
+        return degrees
+
+    @cached_property
+    def degree(self) -> int:
+        """The degree of this bar."""
+        return self.degrees[self.turn % len(self.degrees)]
+
+    @cached_property
+    def chords(self) -> list[tuple[float, ...]]:
+        """Chords of the progression, led smoothly near a centre above the tonic."""
+        scale, tonic, harmony = self.sketch.scale, self.sketch.tonic, self.sketch.harmony
+        chords = tuple(chord_pitches(scale, tonic, degree, harmony.get("size", 3)) for degree in self.degrees)
+        return voice_lead(chords, tonic + harmony["centre"])
+
+    @cached_property
+    def root(self) -> float:
+        """The chord's root in the bass, an octave lower or higher where it would leave the instrument."""
+        bass = self.sketch.harmony["bass"]
+        root = self.sketch.pitch(self.degree, bass["transpose"])
+        (highest,), (lowest,) = self.pitches(bass.get("highest", math.inf)), self.pitches(bass.get("lowest", 0))
+        return root - 12 * (root > highest) + 12 * (root < lowest)
+
+    def pitches(self, spec: float | str | list[Any]) -> tuple[float, ...]:
+        """Pitches by number or name; ``+12`` and so on after a name add semitones.
+
+        ``chord`` is this bar's chord, ``home`` that of the progression's first bar; ``chord.1`` is the second tone, and
+        ``root`` the bass. ``scale.2`` lies two scale steps above the tonic, ``degree.2`` above the degree. Any other
+        name is that of an idea.
+        """
+        if isinstance(spec, list):
+            return tuple(pitch for item in spec for pitch in self.pitches(item))
+        if not isinstance(spec, str):
+            return (spec,)
+        name, number, shift = _PITCH.fullmatch(spec).groups()  # type: ignore[union-attr]
+        match name:
+            case "chord" | "home":
+                tones = self.chords[self.turn % len(self.chords) if name == "chord" else 0]
+                found = (tones[int(number)],) if number else tones
+            case "scale" | "degree":
+                found = (self.sketch.pitch(int(number) + (self.degree if name == "degree" else 0)),)
+            case "root":
+                found = (self.root,)
+            case _:
+                found = (self.sketch.ideas[name],)
+        return tuple(pitch + float(shift or 0) for pitch in found)
+
+    def note(self, part: str, place: float, beats: float, pitch: float, velocity: float, **how: float) -> None:
+        """Play a note some beats into the bar; see `Sketch.note`."""
+        self.sketch.note(part, self.bar.beat + place, beats, pitch, velocity, **how)

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tfdeepviz.data.demo.composition import GENRES
-from tfdeepviz.data.demo.genre import genre_table
+from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.data.demo.plan import PlannedTrack
 from tfdeepviz.files import atomic_path
 

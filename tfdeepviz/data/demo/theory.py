@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.random import Generator as Rng
@@ -41,7 +42,8 @@ def chord_pitches(scale: Scale, tonic: float, degree: int, size: int = 3) -> tup
     return tuple(degree_pitch(scale, tonic, degree + 2 * i) for i in range(size))
 
 
-def voice_lead(chords: Sequence[Sequence[float]], centre: float) -> list[tuple[float, ...]]:
+@cache
+def voice_lead(chords: tuple[tuple[float, ...], ...], centre: float) -> list[tuple[float, ...]]:
     """Choose octaves that keep each chord near `centre` and close to the previous chord."""
     voicings: list[tuple[float, ...]] = []
     for chord in chords:

@@ -10,10 +10,13 @@ import numpy.typing as npt
 import pytest
 
 from tfdeepviz.data.demo import GENRES, dsp, render_track
+from tfdeepviz.data.demo.arrangement import compose
 from tfdeepviz.data.demo.artist import make_artist
-from tfdeepviz.data.demo.composition import compose
 from tfdeepviz.data.demo.genre import genre_table, overlay, settle
 from tfdeepviz.data.demo.mixer import render_score
+from tfdeepviz.data.demo.players import pattern
+from tfdeepviz.data.demo.sketch import Meter, Moment, Sketch
+from tfdeepviz.data.demo.theory import SCALES, plan_sections
 
 DURATION_SECONDS = 4.0
 
@@ -97,6 +100,58 @@ def test_values_of_a_genres_file_are_settled_for_the_artist() -> None:
     value = {"a": {"artist": {"dirt": [2, 5]}}, "b": [{"choice": {"1": ["x", {"sum": [1, 2]}]}}]}
     assert settle(value, low) == {"a": 2, "b": [3]}
     assert settle(value, high) == {"a": 5, "b": ["x"]}
+    value = {"above": {"dirt": 0.5}, "then": {"product": [2, 3]}, "else": "x"}
+    assert (settle(value, low), settle(value, high)) == ("x", 6)
+
+
+def _sketch() -> Sketch:
+    """Two sections of two bars in C minor, one beat per second."""
+    meter = Meter(60.0, looseness_seconds=0.0)
+    sections = plan_sections([("verse", 2, 0.5), ("hook", 2, 1.0)], 4, 4.0)
+    harmony = {"degrees": {"hook": [0, 4], "else": [0, 3]}, "centre": 12, "bass": {"transpose": -12, "highest": 50}}
+    artist = make_artist("Pop", 0, seed=0)
+    return Sketch(
+        artist,
+        np.random.default_rng(0),
+        16.0,
+        meter,
+        sections,
+        SCALES["minor"],
+        48,
+        harmony,
+        {"bass": []},
+        {"riff": "X..x"},
+    )
+
+
+def test_values_of_layers_follow_the_moment() -> None:
+    sketch = _sketch()
+    verse, hook = sketch.sections
+    first, last = Moment(sketch, verse, verse.bars[0]), Moment(sketch, hook, hook.bars[1])
+    value = {"hook": {"last": {"idea": "riff"}, "else": "."}, "else": {"energy": [0.0, 10.0]}}
+    assert (first.decide(value), last.decide(value)) == (5.0, "X..x")
+    assert first.decide({"hook": 1}) is None
+    assert first.decide({"pick": [3, 3]}) == 3
+    assert first.names == {"all", "verse", "first", "opening"} and last.names == {"all", "hook", "last"}
+
+
+def test_pitches_have_names() -> None:
+    sketch = _sketch()
+    hook = Moment(sketch, sketch.sections[1], sketch.sections[1].bars[1])  # on G
+    assert hook.pitches(["root", "scale.0-12", "scale.4", "degree.2", 31]) == (43, 36, 55, 58, 31)
+    assert {pitch % 12 for pitch in hook.pitches("chord")} == {7, 10, 2}
+    assert hook.pitches("chord.1+12") == (hook.pitches("chord")[1] + 12,)
+    assert {pitch % 12 for pitch in hook.pitches("home")} == {0, 3, 7}
+
+
+def test_patterns_climb_a_ladder() -> None:
+    sketch = _sketch()
+    hook = Moment(sketch, sketch.sections[1], sketch.sections[1].bars[0])
+    pattern(hook, "bass", pattern="0.1", pitch=[36, ["scale.0", "scale.4"]], step=2.0, beats=[0.5, 1.0], velocity=1.0)
+    pattern(hook, "bass", pattern="01", pitch=[36, ["scale.0", "scale.4"]], step=2.0, beats=-1.0, highest=50)
+    pattern(hook, "bass", pattern=None)
+    notes = [(note.start_seconds, round(note.duration_seconds, 9), note.pitch) for note in sketch.notes["bass"]]
+    assert notes == [(8, 0.5, 36), (8, 7, 36), (10, 7, 48), (10, 7, 43)]
 
 
 def test_a_style_overrides_its_genre() -> None:
@@ -112,6 +167,8 @@ def test_a_genres_file_is_about_its_parts() -> None:
         parts = set(tables[0]["mix"])
         named = {name for table in tables for kind in ("voices", "mix", "automation") for name in table.get(kind, {})}
         assert named == parts
+        names = {name for kind in ("bars", "sections", "track") for name in tables[0].get(kind, {})}
+        assert all(set(table.get(kind, {})) <= names for table in tables for kind in ("bars", "sections", "track"))
 
 
 def test_a_part_without_notes_is_silent() -> None:
