@@ -16,6 +16,7 @@ import tfdeepviz
 from tests.commands import REPOSITORY
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
+from tfdeepviz.commands.common import EpochBars
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import TfdeepvizError
@@ -451,3 +452,11 @@ def test_from_a_preset_to_an_evaluated_student(
     model.write_bytes(model.read_bytes()[:1_000])
     assert main(["evaluate", run, *dataset]) == 2
     assert f"{model}: not a model that Keras can read" in capsys.readouterr().err
+
+
+def test_a_bar_shows_a_validation_loss_only_of_a_validation_split(capsys: pytest.CaptureFixture[str]) -> None:
+    for split in ("validation", "training"):
+        bars = EpochBars()
+        bars.start_epoch(1, 1, 1)
+        bars.end_epoch({"loss": 0.5, "val_loss": 0.25, "dead_components": 0}, split)
+        assert ("val=0.25000" in capsys.readouterr().err) == (split == "validation")

@@ -26,8 +26,7 @@ from tfdeepviz.export.registry import entries, find, push
 from tfdeepviz.export.validate import planned_judgement
 from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.locks import BusyError, locked
-from tfdeepviz.models.evaluate import planned_evaluation
-from tfdeepviz.models.evaluation import CollapsedEncoderError
+from tfdeepviz.models.evaluation import CollapsedEncoderError, planned_evaluation
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import planned_run, train
 from tfdeepviz.pipeline import OLD_RECORD, PipelineError, PipelineProgress, run_pipeline

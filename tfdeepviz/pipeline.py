@@ -29,8 +29,7 @@ from tfdeepviz.export.validate import planned_judgement, validate
 from tfdeepviz.files import FormatError, remove_leftovers
 from tfdeepviz.lazy import keras
 from tfdeepviz.locks import locked
-from tfdeepviz.models.evaluate import evaluate, planned_evaluation
-from tfdeepviz.models.evaluation import CollapsedEncoderError
+from tfdeepviz.models.evaluation import CollapsedEncoderError, evaluate, planned_evaluation
 from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import planned_run, train

@@ -22,7 +22,7 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.exporter import export_bundle
 from tfdeepviz.files import FormatError
-from tfdeepviz.models.evaluate import evaluate
+from tfdeepviz.models.evaluation import evaluate
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train

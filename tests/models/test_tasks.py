@@ -15,7 +15,7 @@ from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.distillation import task_of
 from tfdeepviz.models.presets import Preset, load_preset
 from tfdeepviz.models.run import Run
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predicted
+from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask
 from tfdeepviz.models.training import train
 
 TINY_VGG = Preset(
@@ -69,9 +69,12 @@ def test_a_classifier_is_trained_measured_and_kept(run: Run, two_genres: Prepare
 
 def test_answers_that_are_no_numbers_are_a_divergence(two_genres: PreparedDataset) -> None:
     task = ClassifierTask(TINY_VGG, two_genres, scaler_of(two_genres))
-    answers = Predicted(np.zeros((2, 3), np.float32), np.full((2, 2), np.nan, np.float32), *np.array([[0, 1], [2, 3]]))
+
+    def predict(segments: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        return np.zeros((len(segments), 3), np.float32), np.full((len(segments), 2), np.nan, np.float32)
+
     with pytest.raises(DivergedError, match="lower learning rate"):
-        task.score(answers)
+        task.score(predict, "test")
 
 
 def test_intervals_know_the_artists(two_genres: PreparedDataset) -> None:

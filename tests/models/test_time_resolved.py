@@ -9,7 +9,7 @@ import pytest
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.data.statistics import SegmentStatistics
-from tfdeepviz.models.evaluation import Baselines
+from tfdeepviz.models.reconstruction import Baselines
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
 from tfdeepviz.params import ParameterError
 

@@ -27,7 +27,6 @@ from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import DivergedError
 from tfdeepviz.files import FormatError, atomic_path
 from tfdeepviz.models.distillation import task_of
-from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.presets import Preset, override
 from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run
@@ -168,7 +167,7 @@ def test_a_finished_run_that_is_extended_is_not_finished_until_all_is_new(
 def test_a_run_may_end_where_it_was_killed(undisturbed: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     """Killed after the row of an epoch and before its checkpoint, and then not continued."""
     run = Run.load(shutil.copytree(undisturbed.path, tmp_path / "run"))
-    run.metrics_path.unlink()
+    (run.path / "metrics.json").unlink()
     with (run.path / "history.csv").open("a") as file:
         columns = list(run.history()[0])
         file.write(",".join({"epoch": "4", "val_loss": "0.0"}.get(name, "1") for name in columns) + "\n")
@@ -253,15 +252,6 @@ def test_a_loss_that_is_no_number_is_never_the_best(undisturbed: Run, tmp_path: 
         writer.writeheader()
         writer.writerows([{**row, "val_loss": [math.nan, 0.2, 0.3][i]} for i, row in enumerate(rows)])
     assert run.best_epoch() == 2
-
-
-def test_a_collapsed_encoder_is_named() -> None:
-    alive = {"encoding_std": [0.2] * 10, "shuffle_rise": 0.5}
-    refuse_collapsed({"validation": alive})
-    with pytest.raises(CollapsedEncoderError, match=r"1 of 10 .*: 4;"):
-        refuse_collapsed({"validation": {**alive, "encoding_std": [0.2] * 4 + [0.01] + [0.2] * 5}})
-    with pytest.raises(CollapsedEncoderError, match="does not use"):
-        refuse_collapsed({"training": {**alive, "shuffle_rise": 0.09}})
 
 
 _TRAIN = """

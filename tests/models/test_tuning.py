@@ -93,7 +93,7 @@ class Landscape:
                     file.write("epoch,loss,val_loss,seconds\n")
                 file.write(f"{epoch},1.0,{distance + 1 / epoch},2.5\n")
             if progress is not None:
-                progress.end_epoch(run.history()[-1])
+                progress.end_epoch(run.history()[-1], "validation")
         return run
 
 
@@ -337,7 +337,7 @@ def test_another_search_is_refused(dataset: PreparedDataset, landscape: Landscap
     tune(space(), dataset, tmp_path / "out", n_trials=1)
     with pytest.raises(FormatError, match="another seed"):
         tune(space(), dataset, tmp_path / "out", n_trials=1, seed=1)
-    with pytest.raises(FormatError, match="another space, algorithm"):
+    with pytest.raises(FormatError, match=r"another space\.preset\.epochs, space\.epochs, algorithm"):
         tune(space(epochs=7), dataset, tmp_path / "out", n_trials=1, algorithm="bayesian")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()

@@ -79,9 +79,9 @@ class EpochBars(EpochProgress):
         self.bar.set_postfix(loss=f"{loss:.5f}", refresh=False)
         self.bar.update()
 
-    def end_epoch(self, row: dict[str, float]) -> None:
+    def end_epoch(self, row: dict[str, float], split: str) -> None:
         """Show the epoch's metrics and close the bar."""
-        values = {"loss": f"{row['loss']:.5f}", "val": f"{row['val_loss']:.5f}"}
+        values = {"loss": f"{row['loss']:.5f}"} | ({"val": f"{row['val_loss']:.5f}"} if split == "validation" else {})
         values |= {one.label: one.text(row[one.column]) for one in MEASURES if one.label and one.column in row}
         self.bar.set_postfix(values)
         self.bar.close()

@@ -249,7 +249,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from tfdeepviz.models.run import Run
 
     run, dataset = Run.load(args.run), PreparedDataset.load(args.dataset)
-    from tfdeepviz.models.evaluate import evaluate
+    from tfdeepviz.models.evaluation import evaluate
 
     page = evaluate(run, dataset, args.split, out=args.out)
     print(f"{page.with_suffix('.json')}: the figures")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
+import io
 import os
 import re
 import signal
@@ -13,9 +13,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,7 +24,7 @@ from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import Finite, FormatError, atomic_path, convert
 from tfdeepviz.locks import locked
 from tfdeepviz.models.presets import load_preset
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import METRICS, Run
 from tfdeepviz.reports.measures import KINDS, Measure, numbers, of_kind
 from tfdeepviz.reports.tables import Cell, Table
 
@@ -61,13 +62,7 @@ class BatchResult:
     run: Path
     status: Status
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of the summary: a result, and what is known about its run, by column of `summary.csv`."""
-
-    result: BatchResult
+    #: What is known about the run, by column of `summary.csv`.
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -101,8 +96,6 @@ def run_batch(
     ----------
     presets
         Names or .json files, as accepted by `tfdeepviz train`.
-    dataset, out
-        A prepared dataset, and the parent folder of the runs.
     extra
         Further arguments for every `tfdeepviz train`.
     echo
@@ -122,30 +115,30 @@ def run_batch(
         On interruption, after telling the run to stop and writing the summary.
     """
     echo = echo or _print
-    rows = [_peek(result) for result in _plan(presets, out)]
+    results = [_peek(result) for result in _plan(presets, out)]
     if taken := {argument.partition("=")[0] for argument in extra} & {"--dataset", "--out"}:
         raise InputError(f"{', '.join(sorted(taken))}: the batch itself gives this to every training; omit it")
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        for i, (preset, row) in enumerate(zip(presets, rows, strict=True)):
-            result = row.result
-            echo(f"[{i + 1}/{len(presets)}] {result.name}\n")
-            command = [*trainer, preset, "--dataset", str(dataset), "--out", str(result.run), *extra]
+        for i, (preset, before) in enumerate(zip(presets, results, strict=True)):
+            place = f"[{i + 1}/{len(presets)}] {before.name}"
+            echo(f"{place}\n")
+            command = [*trainer, preset, "--dataset", str(dataset), "--out", str(before.run), *extra]
             # A finished run may be trained further; until then, no table lists it as done.
-            known = {name: row.values[name] for name in _PROGRESS if name in row.values}
-            rows[i] = _Row(replace(result, status="not finished"), known)
-            _write_summary(out, rows)
+            known = {name: before.values[name] for name in _PROGRESS if name in before.values}
+            results[i] = replace(before, status="not finished", values=known)
+            _write_summary(out, results)
             try:
-                reason = _train(command, out / f"{result.name}.log", echo)
+                reason = _train(command, out / f"{before.name}.log", echo)
             except KeyboardInterrupt:
-                rows[i] = _peek(result)
-                _write_summary(out, rows)
+                results[i] = _peek(before)
+                _write_summary(out, results)
                 raise
-            rows[i] = _Row(replace(result, status="failed", reason=reason)) if reason else _finished(result)
-            result = rows[i].result
-            echo(f"[{i + 1}/{len(presets)}] {result.name}: {result.status}{result.reason and f' ({result.reason})'}\n")
-            _write_summary(out, rows)
-    return [row.result for row in rows]
+            results[i] = replace(before, status="failed", reason=reason, values={}) if reason else _finished(before)
+            reason = results[i].reason
+            echo(f"{place}: {results[i].status}{reason and f' ({reason})'}\n")
+            _write_summary(out, results)
+    return results
 
 
 def refuse_failures(results: Sequence[BatchResult]) -> None:
@@ -195,10 +188,15 @@ def _plan(presets: Sequence[str], out: Path) -> list[BatchResult]:
 
 
 def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> str:
-    """Run a training to its end; return the reason for a failure, or an empty string."""
-    with log.open("a", encoding="utf-8", buffering=1) as file:
-        output = _Output(file, echo)
-        with subprocess.Popen(
+    """Run a training to its end; return the reason for a failure, or an empty string.
+
+    Its output goes to the terminal as it arrives, and to the log by lines. The log keeps only the last state of a
+    progress bar, which repeatedly returns to the start of its line.
+    """
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with (
+        log.open("a", encoding="utf-8", buffering=1) as file,
+        subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -206,58 +204,35 @@ def _train(command: Sequence[str], log: Path, echo: Callable[[str], None]) -> st
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
             # A terminal interrupts its whole foreground group; the child should receive one signal, from us.
             process_group=0,
-        ) as process:
-            try:
-                output.copy(process)
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                timer = threading.Timer(_GRACE_SECONDS, process.kill)
-                timer.start()
-                try:
-                    output.copy(process)
-                finally:
-                    timer.cancel()
-                raise
-            finally:
-                # A no-op if the process has ended.
-                process.kill()
-    return _failure(process.returncode, output.tail)
-
-
-class _Output:
-    """Copies a process's output to the terminal as it arrives, and to the log line by line.
-
-    The log keeps only the last state of a progress bar, which repeatedly returns to the start of its line.
-    """
-
-    def __init__(self, log: IO[str], echo: Callable[[str], None]) -> None:
-        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._log = log
-        self._echo = echo
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._line = ""
-
-    def copy(self, process: subprocess.Popen[bytes]) -> None:
-        """Copy until the process ends."""
+        ) as process,
+    ):
         assert process.stdout is not None
-        # `process.stdout.read` would wait for a whole block.
-        while data := os.read(process.stdout.fileno(), 1 << 16):
-            self._add(self._decoder.decode(data))
-        self._add(self._decoder.decode(b"", final=True))
-        if self._line:
-            self._add("\n")
-        process.wait()
+        # A line ends with "\n", or with the "\r" of a progress bar, which is kept.
+        output = io.TextIOWrapper(process.stdout, "utf-8", "replace", newline="")
 
-    def _add(self, text: str) -> None:
-        self._echo(text)
-        *lines, line = (self._line + text).split("\n")
-        for whole in lines:
-            visible = _CONTROL.sub("", whole.rstrip("\r").rpartition("\r")[2])[:_MAX_LINE_CHARACTERS]
-            self.tail.append(visible)
-            self._log.write(f"{visible}\n")
-        # A trailing "\r" may be the first half of "\r\n".
-        end = "\r" if line.endswith("\r") else ""
-        self._line = line.rstrip("\r").rpartition("\r")[2][:_MAX_LINE_CHARACTERS] + end
+        def follow() -> None:
+            for piece in iter(partial(output.readline, _MAX_LINE_CHARACTERS), ""):
+                echo(piece)
+                if not piece.endswith("\r"):
+                    tail.append(_CONTROL.sub("", piece.rstrip("\r\n")))
+                    file.write(f"{tail[-1]}\n")
+            process.wait()
+
+        try:
+            follow()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            timer = threading.Timer(_GRACE_SECONDS, process.kill)
+            timer.start()
+            try:
+                follow()
+            finally:
+                timer.cancel()
+            raise
+        finally:
+            # A no-op if the process has ended.
+            process.kill()
+    return _failure(process.returncode, tail)
 
 
 def _failure(status: int, tail: Iterable[str]) -> str:
@@ -280,83 +255,81 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-def _peek(result: BatchResult) -> _Row:
+def _peek(result: BatchResult) -> BatchResult:
     """Read what is known about a run that this batch has not trained, or not finished."""
     try:
-        return _read(result.run) if (result.run / "config.json").is_file() else _Row(result)
+        return _read(result.run) if (result.run / "config.json").is_file() else result
     except (FormatError, OSError):
         # `tfdeepviz train` will report the problem when it reaches this run.
-        return _Row(result)
+        return result
 
 
-def _finished(result: BatchResult) -> _Row:
+def _finished(result: BatchResult) -> BatchResult:
     try:
-        row = _read(result.run)
-        reason = "" if row.result.status == "done" else "ended without an error and without metrics.json"
+        found = _read(result.run)
+        reason = "" if found.status == "done" else "ended without an error and without metrics.json"
     except (FormatError, OSError) as error:
         reason = " ".join(str(error).split())
-    return _Row(replace(result, status="failed", reason=reason)) if reason else row
+    return replace(result, status="failed", reason=reason, values={}) if reason else found
 
 
-def _read(path: Path) -> _Row:
+def _read(path: Path) -> BatchResult:
     run = Run.load(path)
-    row = _Row(BatchResult(path.name, run.preset.kind, path, "not finished"))
-    if parameters := run.config.get("parameters"):
-        row.values["trainable_parameters"] = parameters["trainable"]
-        row.values["parameters_to_encoding"] = parameters["to_encoding"]
     epochs = convert(run.history(), list[_Epoch], path / "history.csv")
-    row.values["epochs"] = len(epochs)
+    values: dict[str, Any] = {"epochs": len(epochs)}
+    if parameters := run.config.get("parameters"):
+        values["trainable_parameters"] = parameters["trainable"]
+        values["parameters_to_encoding"] = parameters["to_encoding"]
     if epochs:
-        row.values["median_seconds_per_epoch"] = statistics.median(epoch.seconds for epoch in epochs)
-    if not (path / "metrics.json").is_file():
-        return row
+        values["median_seconds_per_epoch"] = statistics.median(epoch.seconds for epoch in epochs)
+    if not (path / METRICS).is_file():
+        return BatchResult(path.name, run.preset.kind, path, "not finished", values=values)
     by_split = run.metrics()
     split = next((split for split in _SPLITS if split in by_split), "training")
-    where = f"{path / 'metrics.json'}: {split}"
+    where = f"{path / METRICS}: {split}"
     metrics = convert(by_split.get(split), _Metrics, where)
-    row.values.update(split=split, n_tracks=metrics.n_tracks, n_segments=metrics.n_segments)
+    values |= {"split": split, "n_tracks": metrics.n_tracks, "n_segments": metrics.n_segments}
     flat = {**by_split[split], **numbers(by_split[split])}
     names = [measure.name for measure in _columns(run.preset.kind)]
-    row.values.update(convert({name: flat[name] for name in names if name in flat}, dict[str, Finite], where))
+    values |= convert({name: flat[name] for name in names if name in flat}, dict[str, Finite], where)
     for name in metrics.intervals.keys() & names:
-        row.values[f"{name}_low"], row.values[f"{name}_high"] = metrics.intervals[name]
-    return replace(row, result=replace(row.result, status="done"))
+        values[f"{name}_low"], values[f"{name}_high"] = metrics.intervals[name]
+    return BatchResult(path.name, run.preset.kind, path, "done", values=values)
 
 
 def _columns(kind: str) -> list[Measure]:
     return [measure for measure in of_kind(kind) if measure.in_summary]
 
 
-def _write_summary(out: Path, rows: Sequence[_Row]) -> None:
+def _write_summary(out: Path, results: Sequence[BatchResult]) -> None:
     with atomic_path(out / "summary.md") as temporary:
-        temporary.write_text(_markdown(rows), encoding="utf-8")
+        temporary.write_text(_markdown(results), encoding="utf-8")
     heads = ["name", "status", "reason", "kind", *_PROGRESS, "split", "n_tracks", "n_segments"]
     # The columns do not depend on the batch, so that summaries can be concatenated.
     for name in dict.fromkeys(measure.name for kind in KINDS for measure in _columns(kind)):
         heads += [name, f"{name}_low", f"{name}_high"]
-    lines = [{**vars(row.result), **row.values} for row in rows]
+    lines = [{**vars(result), **result.values} for result in results]
     Table(heads, [[line.get(head) for head in heads] for line in lines]).write_csv(out / "summary.csv")
 
 
-def _markdown(rows: Sequence[_Row]) -> str:
+def _markdown(results: Sequence[BatchResult]) -> str:
     heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds per epoch", "split"]
     parts = []
     for kind, title in KINDS.items():
-        chosen = [row for row in rows if row.result.kind == kind]
-        measures = [measure for measure in _columns(kind) if any(measure.name in row.values for row in chosen)]
+        chosen = [result for result in results if result.kind == kind]
+        measures = [measure for measure in _columns(kind) if any(measure.name in one.values for one in chosen)]
         if chosen:
             columns = [*heads, "tracks", "segments", *(measure.heading for measure in measures)]
-            table = Table(columns, [_cells(row, measures) for row in chosen], n_left=2)
+            table = Table(columns, [_cells(result, measures) for result in chosen], n_left=2)
             parts.append(f"## {title}\n\n{table.markdown()}\n")
-    if any(name.endswith("_low") for row in rows for name in row.values):
+    if any(name.endswith("_low") for result in results for name in result.values):
         parts.append("In brackets: 95% confidence intervals.\n")
     return "\n".join(parts)
 
 
-def _cells(row: _Row, measures: Iterable[Measure]) -> list[Cell]:
-    values, seconds = row.values, row.values.get("median_seconds_per_epoch")
-    status = row.result.status + (f": {row.result.reason}" if row.result.reason else "")
-    cells: list[Cell] = [row.result.name, status]
+def _cells(result: BatchResult, measures: Iterable[Measure]) -> list[Cell]:
+    values, seconds = result.values, result.values.get("median_seconds_per_epoch")
+    cells: list[Cell] = [result.name, result.status + (f": {result.reason}" if result.reason else "")]
     cells += [values.get(name) for name in ("trainable_parameters", "parameters_to_encoding", "epochs")]
     cells.append(None if seconds is None else f"{seconds:.1f}")
     cells += [values.get(name) for name in ("split", "n_tracks", "n_segments")]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.autoencoder import Autoencoder
-from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
@@ -19,15 +18,13 @@ from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
 from tfdeepviz.params import PAPER, ParameterError
 
-Model: TypeAlias = Bottleneck | GenreClassifier | ContrastiveEncoder
-
 _AUTOENCODERS = {None: Autoencoder, "temporal": TemporalAutoencoder, "time-resolved": TimeResolvedAutoencoder}
 
 #: The out-of-memory errors of Python and TensorFlow.
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
-#: Genres of FMA-medium, used to count the parameters of the paper's classifiers.
-PAPER_N_GENRES = 16
+#: Coefficients, frames and genres (of FMA-medium) that the paper's models are counted for.
+_PAPER_SIZE, _PAPER_N_GENRES = (PAPER.n_mfcc, PAPER.segment_frames), 16
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,8 @@ class ParameterCounts:
 
 
 def build_model(
-    preset: Preset,
-    *,
-    input_size: tuple[int, int] = (PAPER.n_mfcc, PAPER.segment_frames),
-    n_genres: int = PAPER_N_GENRES,
-) -> Model:
+    preset: Preset, *, input_size: tuple[int, int] = _PAPER_SIZE, n_genres: int = _PAPER_N_GENRES
+) -> keras.Model:
     """Build a preset's model with all its weights, under the current dtype policy.
 
     Raises
@@ -53,7 +47,6 @@ def build_model(
         If the preset's options are incompatible with each other or the input, or its weights do not fit into memory.
     """
     arguments = {**preset.model, "input_size": input_size}
-    model: Model
     try:
         if preset.kind == "autoencoder":
             model = _AUTOENCODERS[arguments.pop("architecture", None)](**arguments)
@@ -82,8 +75,6 @@ def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
     return ParameterCounts(trainable, to_encoding, encoder.output_shape[-1])
 
 
-def make_encoder(preset: Preset, model: Model, scaler: SegmentScaler) -> keras.Model:
+def make_encoder(preset: Preset, model: keras.Model, scaler: SegmentScaler) -> keras.Model:
     """Build a preset's encoder, from unscaled segments to encodings; it shares the model's weights."""
-    if isinstance(model, GenreClassifier):
-        return model.encoder(scaler, str(preset.encoder_layer))
-    return model.encoder(scaler)
+    return model.encoder(scaler, *([preset.encoder_layer] if preset.kind == "classifier" else []))

@@ -8,7 +8,7 @@ autoencoder's student has no decoder: it is evaluated by the reconstructions of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +21,39 @@ from sklearn.decomposition import PCA
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
-from tfdeepviz.models.bottleneck import Bottleneck, Bypass
+from tfdeepviz.models.bottleneck import Bypass
 from tfdeepviz.models.build import build_model
-from tfdeepviz.models.classifier import GenreClassifier
-from tfdeepviz.models.evaluation import Decode, Encode, describe_encoding
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.reconstruction import Codec
 from tfdeepviz.models.run import Run
-from tfdeepviz.models.task import Examples, Task, code_columns
-from tfdeepviz.models.tasks import AutoencoderTask, ClassifierTask, Predict, create_task
+from tfdeepviz.models.scores import history_columns, score_encoding
+from tfdeepviz.models.tasks import TASKS, AutoencoderTask, ClassifierTask, Examples, Task
 
 #: Softens the teacher's probabilities, so that the student learns which genres the teacher finds similar.
 TEMPERATURE = 2.0
 #: Weight of the soft labels relative to the encoding, whose components have unit variance.
 SOFT_LABEL_WEIGHT = 0.5
 
-_NAMES = {"mean", "components", "offset", "scale"}
+#: File of a distilled run that holds what it learns of its teacher.
+TARGETS = "targets.npz"
+
+_Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Map from a teacher's encoding to the student's targets: components of unit variance.
+    """Map from a teacher's encoding to the student's targets: components of unit variance."""
 
-    Attributes
-    ----------
-    mean : np.ndarray [shape=(teacher's size,)]
-    components : np.ndarray [shape=(n_components, teacher's size)]
-        Principal directions; the identity if the teacher's encoding is small enough to be learnt directly.
-    offset, scale : np.ndarray [shape=(n_components,)]
-        Mean and standard deviation of the components over the training split.
-    """
-
-    mean: npt.NDArray[np.float32]
-    components: npt.NDArray[np.float32]
-    offset: npt.NDArray[np.float32]
-    scale: npt.NDArray[np.float32]
+    mean: _Array  # (teacher's size,)
+    #: Principal directions (n_components, teacher's size); the identity if the encoding is small enough to be learnt
+    #: directly.
+    components: _Array
+    #: Mean and standard deviation of the components over the training split, (n_components,).
+    offset: _Array
+    scale: _Array
 
     @classmethod
-    def fit(cls, encodings: npt.NDArray[np.float32], n_components: int) -> Targets:
+    def fit(cls, encodings: _Array, n_components: int) -> Targets:
         """Fit to a teacher's encodings [shape=(n, size)] of the training split."""
         size = encodings.shape[1]
         if size <= n_components:
@@ -74,20 +70,21 @@ class Targets:
             )
         return cls(mean, components, projected.mean(axis=0), scale)
 
-    def __call__(self, encodings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, encodings: _Array) -> _Array:
         """Return the standardised components [shape=(n, n_components)] of a teacher's encodings."""
         return ((encodings - self.mean) @ self.components.T - self.offset) / self.scale
 
     def save(self, path: Path) -> None:
         """Write to a `.npz` file."""
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in _NAMES})
+            np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: Path) -> Targets:
         """Read a file written by `save`; raises FormatError if `save` cannot have written it."""
         arrays = read_npz(path)
-        if set(arrays) == _NAMES and all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays.values()):
+        is_known = set(arrays) == {field.name for field in fields(cls)}
+        if is_known and all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays.values()):
             targets = cls(**arrays)
             n, size = targets.components.shape if targets.components.ndim == 2 else (0, 0)
             if n and [a.shape for a in (targets.mean, targets.offset, targets.scale)] == [(size,), (n,), (n,)]:
@@ -103,7 +100,7 @@ class DistillationTask(Task):
         self.targets = targets
         self._teacher_model = teacher.load_model()
         self._teach = teaching_model(self.teacher, self._teacher_model)
-        super().__init__(preset, dataset, self.teacher.scaler)
+        super().__init__(preset, dataset, self.teacher.scaler, self.teacher.genres)
         if preset.scaler == "coefficients":
             raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
         if preset.kind != teacher.preset.kind:
@@ -115,14 +112,12 @@ class DistillationTask(Task):
     def build(self) -> keras.Model:
         """Build the student: scaled segments to standardised components and, for classifiers, softened logits."""
         n_components = len(self.targets.scale)
-        inputs = keras.Input((*self._input_size, 1), name="scaled")
+        inputs = keras.Input((*self._sizes["input_size"], 1), name="scaled")
         if isinstance(self.teacher, AutoencoderTask):
-            model = {**self.preset.model, "encoding_size": n_components}
-            student = build_model(replace(self.preset, model=model), input_size=self._input_size)
-            assert isinstance(student, Bottleneck)
-            return keras.Model(inputs, {"code": student.project(inputs, training=None)[0]}, name="student")
-        student = build_model(self.preset, input_size=self._input_size, n_genres=len(self.teacher.genres))
-        assert isinstance(student, GenreClassifier)
+            preset = replace(self.preset, model={**self.preset.model, "encoding_size": n_components})
+            code = build_model(preset, **self._sizes).project(inputs, training=None)[0]
+            return keras.Model(inputs, {"code": code}, name="student")
+        student = build_model(self.preset, **self._sizes)
         encoding, logits = student.encode_and_classify(inputs, str(self.preset.encoder_layer), training=None)
         code = keras.layers.Dense(n_components, dtype="float32", name="code")(encoding)
         return keras.Model(inputs, {"code": code, "logits": logits / TEMPERATURE}, name="student")
@@ -149,7 +144,7 @@ class DistillationTask(Task):
         encodings = self._in_teachers_units(mine)
         return {
             "val_loss": float(np.square(theirs - mine).mean()),
-            **code_columns(encodings),
+            **history_columns(score_encoding(encodings)),
             "min_correlation": min(_correlations(self._in_teachers_units(theirs), encodings)),
         }
 
@@ -162,27 +157,31 @@ class DistillationTask(Task):
             "correlation": _correlations(self._in_teachers_units(theirs), encodings),
         }
         if isinstance(self.teacher, AutoencoderTask):
-            metrics |= self.teacher.evaluate_with(*self._reconstruction(model), split, encodings.shape[1])
+            metrics |= self.teacher.evaluate(self._codec(model), split)
         elif split in self.teacher.splits():
-            metrics |= self.teacher.score(self.teacher.predicted(self._classify(model), split))
-        return {**metrics, **describe_encoding(encodings)}
+
+            def predict(segments: Any) -> tuple[Any, Any]:
+                answer = model.predict_on_batch(segments)
+                return answer["code"], answer["logits"] * TEMPERATURE
+
+            metrics |= self.teacher.score(predict, split)
+        return {**metrics, **score_encoding(encodings)}
 
     def examples(self, model: keras.Model, split: str) -> Examples | None:
         """Reconstruct some segments with the teacher's decoder."""
-        if not isinstance(self.teacher, AutoencoderTask):
-            return None
-        return self.teacher.examples_with(*self._reconstruction(model), split, len(self.targets.scale))
+        is_autoencoder = isinstance(self.teacher, AutoencoderTask)
+        return self.teacher.examples(self._codec(model), split) if is_autoencoder else None
 
     def encoder(self, model: keras.Model) -> keras.Model:
         """Build the student's encoder, in the teacher's units."""
-        inputs = keras.Input((*self._input_size, 1), name="segments")
+        inputs = keras.Input((*self._sizes["input_size"], 1), name="segments")
         code = keras.Model(model.input, model.output["code"])(self.scaler(inputs))
         scale, offset = self.targets.scale.tolist(), self.targets.offset.tolist()
         x = keras.layers.Rescaling(scale, offset, dtype="float32", name="teachers_units")(code)
         is_sigmoid = isinstance(self.teacher, AutoencoderTask)
         return keras.Model(inputs, ops.sigmoid(x) if is_sigmoid else x, name="encoder")
 
-    def _both(self, model: keras.Model, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _both(self, model: keras.Model, split: str) -> tuple[_Array, _Array]:
         """Return the standardised components of teacher and student [each shape=(n, n_components)]."""
         theirs, mine = [], []
         for segments in self.segments(split):
@@ -190,25 +189,18 @@ class DistillationTask(Task):
             mine.append(model.predict_on_batch(segments)["code"])
         return np.concatenate(theirs), np.concatenate(mine)
 
-    def _in_teachers_units(self, code: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _in_teachers_units(self, code: _Array) -> _Array:
         values = code * self.targets.scale + self.targets.offset
         return 1 / (1 + np.exp(-values)) if isinstance(self.teacher, AutoencoderTask) else values
 
-    def _reconstruction(self, model: keras.Model) -> tuple[Encode, Decode]:
-        """Return the student as an encoder for the teacher's decoder, and that."""
+    def _codec(self, model: keras.Model) -> Codec:
+        """Return the student as an encoder for the teacher's decoder."""
 
         def encode(segments: Any) -> tuple[Any, Bypass]:
             code = model.predict_on_batch(segments)["code"]
             return self._in_teachers_units(code), self._teacher_model.encode(segments)[1]
 
-        return encode, self._teacher_model.decode
-
-    def _classify(self, model: keras.Model) -> Predict:
-        def predict(segments: Any) -> tuple[Any, Any]:
-            answer = model.predict_on_batch(segments)
-            return answer["code"], answer["logits"] * TEMPERATURE
-
-        return predict
+        return Codec(encode, self._teacher_model.decode, len(self.targets.scale))
 
 
 def task_of(run: Run, dataset: PreparedDataset) -> Task:
@@ -221,8 +213,8 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
     """
     run.check_features(dataset)
     if run.config.get("teacher"):
-        return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.targets_path))
-    return create_task(run.preset, dataset, run.load_scaler(), run.config["genres"])
+        return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.path / TARGETS))
+    return TASKS[run.preset.kind](run.preset, dataset, run.load_encoder().get_layer("scaler"), run.config["genres"])
 
 
 def teaching_task(run: Run, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
@@ -240,7 +232,7 @@ def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -
     inputs = keras.Input((*model.input_size, 1), name="scaled")
     if isinstance(task, AutoencoderTask):
         return keras.Model(inputs, {"code": model.logits(inputs)})
-    encoding, logits = model.encode_and_classify(inputs, task.layer)
+    encoding, logits = model.encode_and_classify(inputs, str(task.preset.encoder_layer))
     return keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
 
 
@@ -254,7 +246,7 @@ def fit_targets(teacher: Run, dataset: PreparedDataset, n_components: int) -> Ta
     return Targets.fit(np.concatenate(encodings), n_components)
 
 
-def _correlations(theirs: npt.NDArray[np.float32], mine: npt.NDArray[np.float32]) -> list[float]:
+def _correlations(theirs: _Array, mine: _Array) -> list[float]:
     """Pearson correlation of each component; 0 if the student's is constant."""
     a, b = theirs - theirs.mean(axis=0, dtype=np.float64), mine - mine.mean(axis=0, dtype=np.float64)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))

@@ -1,200 +1,100 @@
-"""Evaluate encodings: whether they are alive, and how an autoencoder's loss compares with simple baselines."""
+"""Evaluate finished runs: measure them on a split, and refuse encodings that carry nothing."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from keras import ops
-from sklearn.decomposition import PCA
 
+from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files, figures
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError, TfdeepvizError
-from tfdeepviz.models.bottleneck import Bypass
+from tfdeepviz.files import write_json
+from tfdeepviz.models.distillation import task_of
+from tfdeepviz.models.run import Run
+from tfdeepviz.reports.confusion import Confusion
 from tfdeepviz.reports.measures import MIN_ENCODING_STD, MIN_SHUFFLE_RISE
-
-#: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB for the paper's segments.
-MAX_PCA_SEGMENTS = 20_000
-
-Segments = npt.NDArray[np.float32]
-Encode = Callable[[Any], tuple[Any, Bypass]]
-Decode = Callable[[Any, Bypass], Any]
+from tfdeepviz.reports.run import write_run_page
 
 
 class CollapsedEncoderError(TfdeepvizError, RuntimeError):
     """The encoding carries no information, however low the loss."""
 
 
-@dataclass(frozen=True)
-class Baselines:
-    """Baselines for reconstruction: the training mean, and a PCA of the training split.
+def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None = None) -> Path:
+    """Measure a finished run on a split of a dataset; write the figures as JSON, and a page, whose path is returned.
 
-    Attributes
-    ----------
-    pca
-        PCA of segments, or of their pieces.
-    n_steps
-        Encodings per segment. A segment is cut into this many pieces of equal length, and the PCA describes each piece
-        with as many numbers as one encoding has.
-    """
-
-    pca: PCA
-    n_steps: int = 1
-
-    @classmethod
-    def fit(cls, batches: Iterable[Segments], n_components: int, n_steps: int = 1) -> Baselines:
-        """Fit to at most 20,000 scaled segments [shape=(batch, height, width, 1)]."""
-        sample = np.concatenate([_pieces(batch, n_steps) for batch in batches])[: MAX_PCA_SEGMENTS * n_steps]
-        return cls(PCA(min(n_components, *sample.shape), svd_solver="randomized", random_state=0).fit(sample), n_steps)
-
-    def reconstruct(self, segments: Segments) -> dict[str, Segments]:
-        """Return the baseline reconstructions `mean` and `pca`, each of the same shape as the scaled segments."""
-        pieces = _pieces(segments, self.n_steps)
-        guesses = {"mean": self.pca.mean_[None], "pca": self.pca.inverse_transform(self.pca.transform(pieces))}
-        n, height, width, _ = segments.shape
-        shape = (n, self.n_steps, height, width // self.n_steps)
-        return {
-            name: np.broadcast_to(guess, pieces.shape).reshape(shape).transpose(0, 2, 1, 3).reshape(segments.shape)
-            for name, guess in guesses.items()
-        }
-
-
-def _pieces(segments: Segments, n_steps: int) -> Segments:
-    """Cut segments [shape=(n, height, width, 1)] along time [shape=(n * n_steps, height * width / n_steps)]."""
-    n, height, width, _ = segments.shape
-    pieces = segments.reshape(n, height, n_steps, width // n_steps).transpose(0, 2, 1, 3)
-    return pieces.reshape(n * n_steps, -1)
-
-
-@dataclass(frozen=True)
-class MeasuredSegments:
-    """Measurements of a split's segments, in order.
-
-    Attributes
-    ----------
-    errors
-        Mean squared error of each segment [shape=(n,)] for `model` (unmodified), `unskipped` (without skipped values,
-        if the model has any), `shuffled` (the same, with the encoding of another track's segment) and, if baselines
-        were given, `alone` (from the encoding only), `mean` and `pca`.
-    encodings : np.ndarray [shape=(n, encoding_size)]
-        If a segment has several encodings, they are consecutive rows.
-    """
-
-    errors: dict[str, npt.NDArray[np.float64]]
-    encodings: npt.NDArray[np.float32]
-
-
-def measure_autoencoder(
-    encode: Encode,
-    decode: Decode,
-    batches: Callable[[], Iterable[Segments]],
-    track_ids: Sequence[int] | npt.NDArray[np.int64],
-    baselines: Baselines | None = None,
-    *,
-    seed: int = 0,
-) -> MeasuredSegments:
-    """Measure reconstructions, and how much they depend on the encoding.
-
-    Parameters
-    ----------
-    encode, decode
-        As in `Autoencoder`.
-    batches
-        Returns scaled segments [shape=(batch, height, width, 1)]. Called twice, because encodings are exchanged across
-        the whole split.
-    track_ids : [shape=(n,)]
-        Track id of each segment.
-    baselines
-        Baselines for comparison, if any.
-    seed
-        Seed of the exchange (`exchanged`).
+    The dataset is the run's own, or another one with the same features; genres that the run does not know are ignored.
+    By default, `SPLIT.json`, `SPLIT.html` and, for a classifier, `SPLIT-confusion.png` go to the run's `evaluation`.
 
     Raises
     ------
+    FormatError
+        If the run is not finished, or the dataset does not fit it.
     InputError
-        If there are no segments, or their number differs from that of the track ids.
+        If the split holds nothing of use.
     """
-    codes: list[npt.NDArray[np.float32]] = []
-    has_bypass = False
-    for x in batches():
-        encoding, bypass = encode(x)
-        has_bypass = bool(bypass)
-        codes.append(ops.convert_to_numpy(encoding))
-    if not codes:
-        raise InputError("the split holds no segment")
-    encodings = np.concatenate(codes)
-    donors = exchanged(track_ids, seed)
-    if len(donors) != len(encodings):
-        raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one per segment")
-    errors: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
-    for x, z in zip(batches(), codes, strict=True):
-        others, donors = encodings[donors[: len(x)]], donors[len(x) :]
-        bypass = encode(x)[1] if has_bypass else {}
-        answers = {"model": decode(z, bypass)}
-        # Skipped values contain the segment itself, so the effect of the encoding is measured without them.
-        unskipped = {name: parts for name, parts in bypass.items() if name != "skipped"}
-        if len(unskipped) < len(bypass):
-            answers["unskipped"] = decode(z, unskipped)
-        answers["shuffled"] = decode(others, unskipped)
-        if baselines is not None:
-            # The reconstruction from the encoding only.
-            answers["alone"] = decode(z, {}) if bypass else answers["model"]
-            answers |= baselines.reconstruct(x)
-        for name, answer in answers.items():
-            difference = ops.convert_to_numpy(answer) - x
-            errors[name].append(np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3)))
-    return MeasuredSegments(
-        {name: np.concatenate(values) for name, values in errors.items()},
-        encodings.reshape(-1, encodings.shape[-1]),
-    )
+    dataset.verify(only_changed=True)
+    task = task_of(run, dataset)
+    if split not in task.splits():
+        raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
+    model = run.load_model()
+    scores, examples = task.evaluate(model, split), task.examples(model, split)
+    parameters, n_encodings = run.config["parameters"], task.n_encodings
+    evaluation = {
+        "run": {
+            **{"name": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
+            **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
+            **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
+            **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
+            **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.identity},
+            **{"seed": run.config["seed"], "code_version": run.record.code_version},
+        },
+        **{"split": split, "n_tracks": scores["n_tracks"], "n_segments": scores["n_segments"], "scores": scores},
+        "encoding": {"encoding_std": scores["encoding_std"], "collapsed": bool(_collapse(scores, split))},
+        "history": run.history(),
+    }
+    out = run.path / "evaluation" if out is None else out
+    record = planned_evaluation(run, dataset, split, out)
+    # Goes first and comes last: where it is, the other files say the same.
+    (out / f"{split}.json").unlink(missing_ok=True)
+    if "confusion" in scores:
+        Confusion.of(scores).draw(out / f"{split}-confusion.png")
+    page = out / f"{split}.html"
+    write_run_page(evaluation, examples, page)
+    write_json(out / f"{split}.json", evaluation)
+    record.finished(digest_of_files(page), **figures({split: scores})).write(beside(page))
+    return page
 
 
-def exchanged(track_ids: Sequence[int] | npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Draw a segment of another track for each segment, because segments of one track resemble each other.
+def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:
+    """Return the record of what `evaluate` writes."""
+    inputs = [Input.of(run, seen_from=out), Input.of(dataset, seen_from=out)]
+    return Artifact.planned("evaluation", f"{run.path.resolve().name}, {split} split", {"split": split}, inputs)
 
-    If there is only one track, another of its segments is drawn; a single segment keeps its place. Maps the segments'
-    track ids [shape=(n,)], in any order, to the indices of the drawn segments [shape=(n,)].
+
+def refuse_collapsed(metrics: dict[str, Any]) -> None:
+    """Raise `CollapsedEncoderError` if a run's encoding is dead or unused.
+
+    `metrics` are those of a run, by split; the validation split is checked if there is one, else the training split.
     """
-    _, track, sizes = np.unique(track_ids, return_inverse=True, return_counts=True)
-    n = len(track)
-    order = np.argsort(track, kind="stable")
-    # Arrange the sorted tracks in a circle: all other tracks then follow the end of a segment's own track.
-    if len(sizes) > 1:
-        ends, n_others = np.cumsum(sizes)[track[order]], n - sizes[track[order]]
-    else:
-        ends, n_others = np.arange(n) + 1, np.full(n, max(1, n - 1))
-    drawn = np.empty(n, np.int64)
-    drawn[order] = order[(ends + np.random.default_rng(seed).integers(n_others)) % n]
-    return drawn
+    split = "validation" if "validation" in metrics else "training"
+    if reason := _collapse(metrics[split], split):
+        raise CollapsedEncoderError(f"{reason}; train longer, on more tracks, or by the modern recipe (docs/models.md)")
 
 
-def describe_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """Return the metrics of encodings [shape=(n, encoding_size)]: standard deviations and number of dead components."""
-    std = encodings.std(axis=0, dtype=np.float64)
-    return {"encoding_std": std.round(4).tolist(), "dead_components": int((std < MIN_ENCODING_STD).sum())}
-
-
-def refuse_collapsed(metrics: dict[str, Any], split: str | None = None) -> None:
-    """Raise `CollapsedEncoderError` if the encoding of a split is dead or unused.
-
-    `metrics` are those of a run, by split. By default, the validation split is checked if there is one, else training.
-    """
-    split = split or ("validation" if "validation" in metrics else "training")
-    measured = metrics[split]
-    dead = [i for i, std in enumerate(measured["encoding_std"]) if std < MIN_ENCODING_STD]
-    if dead:
-        raise CollapsedEncoderError(
-            f"{len(dead)} of {len(measured['encoding_std'])} components of the encoding are dead on the {split} split "
-            f"(standard deviation below {MIN_ENCODING_STD}): {', '.join(map(str, dead[:10]))}"
-            f"{' ...' if len(dead) > 10 else ''}; train longer, on more tracks, or by the modern recipe "
-            "(docs/models.md)"
+def _collapse(scores: dict[str, Any], split: str) -> str:
+    """Say why the encoding of a split carries nothing; empty if it is alive and used."""
+    std = scores["encoding_std"]
+    if dead := [str(i) for i, value in enumerate(std) if value < MIN_ENCODING_STD]:
+        return (
+            f"{len(dead)} of {len(std)} components of the encoding are dead on the {split} split (standard deviation "
+            f"below {MIN_ENCODING_STD}): {', '.join(dead[:10])}{' ...' if len(dead) > 10 else ''}"
         )
-    if measured.get("shuffle_rise", np.inf) < MIN_SHUFFLE_RISE:
-        raise CollapsedEncoderError(
+    if scores.get("shuffle_rise", np.inf) < MIN_SHUFFLE_RISE:
+        return (
             f"the decoder does not use the encoding: exchanging it raises the loss on the {split} split by only "
-            f"{measured['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed); train longer, on "
-            "more tracks, or by the modern recipe (docs/models.md)"
+            f"{scores['shuffle_rise']:.1%} (at least {MIN_SHUFFLE_RISE:.0%} is needed)"
         )
+    return ""

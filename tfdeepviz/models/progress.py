@@ -17,8 +17,8 @@ class EpochProgress:
     def step(self, loss: float) -> None:
         """One batch is done; `loss` is the epoch's mean so far."""
 
-    def end_epoch(self, row: dict[str, float]) -> None:
-        """The epoch is done; `row` is its row of `history.csv`."""
+    def end_epoch(self, row: dict[str, float], split: str) -> None:
+        """The epoch is done; `row` is its row of `history.csv`, whose `val_` columns are of `split`."""
 
 
 class TrialProgress(EpochProgress):

@@ -9,12 +9,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from tfdeepviz import artifacts, legacy
-from tfdeepviz.artifacts import ARTIFACT, Artifact, claim, digest_of_files
+from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of_files
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
@@ -24,8 +24,9 @@ from tfdeepviz.lazy import keras
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.params import AudioParams
 
-if TYPE_CHECKING:
-    from tfdeepviz.data.scaler import SegmentScaler
+#: Files of a finished run: the metrics; the whole model, which takes scaled segments; the encoder, with the scaler
+#: inside. A run is unfinished as long as the metrics are missing.
+METRICS, MODEL, ENCODER = "metrics.json", "model.keras", "encoder.keras"
 
 #: Settings that may change when a run is resumed.
 MAY_CHANGE = ("preset.epochs", "preset.patience")
@@ -76,13 +77,7 @@ class Run:
 
     @classmethod
     def load(cls, path: Path) -> Run:
-        """Open a run.
-
-        Raises
-        ------
-        FormatError
-            If `path` holds no run, or its configuration is broken.
-        """
+        """Open a run; raises FormatError if `path` holds none, or its configuration is broken."""
         if not (path / "config.json").is_file():
             raise FormatError(f"{path}: not a training run (config.json is missing); make one with `tfdeepviz train`")
         config = read_json(path / "config.json")
@@ -95,7 +90,7 @@ class Run:
     @classmethod
     def claim(cls, path: Path, record: Artifact, config: dict[str, Any]) -> Run:
         """Begin a run in a free folder, or go on with the same run; raises as `tfdeepviz.artifacts.claim` does."""
-        claim(path, record, may_change=MAY_CHANGE)
+        artifacts.claim(path, record, may_change=MAY_CHANGE)
         if (path / "config.json").exists():
             run = cls.load(path)
             if "parameters" in run.config:
@@ -107,7 +102,7 @@ class Run:
 
     def _reopen(self) -> None:
         """Mark the run as unfinished before anything else changes, and remove its evaluation."""
-        self.metrics_path.unlink(missing_ok=True)
+        (self.path / METRICS).unlink(missing_ok=True)
         artifacts.reopen(self.path)
         # Written by version 0.1.
         (self.path / "encodings.npz").unlink(missing_ok=True)
@@ -116,46 +111,26 @@ class Run:
                 (self.path / "evaluation" / name).unlink(missing_ok=True)
 
     @property
-    def metrics_path(self) -> Path:
-        """Path of the metrics; a run is unfinished as long as this file is missing."""
-        return self.path / "metrics.json"
-
-    @property
-    def model_path(self) -> Path:
-        """Path of the whole finished model, which takes scaled segments."""
-        return self.path / "model.keras"
-
-    @property
-    def encoder_path(self) -> Path:
-        """Path of the finished encoder, with the scaler inside."""
-        return self.path / "encoder.keras"
-
-    @property
-    def targets_path(self) -> Path:
-        """Path of what a distilled run learns of its teacher."""
-        return self.path / "targets.npz"
-
-    @property
     def is_finished(self) -> bool:
         """Whether the run was trained to its end and evaluated."""
-        return all(path.is_file() for path in (self.metrics_path, self.model_path, self.encoder_path))
+        return all((self.path / name).is_file() for name in (METRICS, MODEL, ENCODER))
 
-    def finished(self, path: Path) -> Path:
+    def _finished(self, name: str) -> Path:
         """Return the path of a finished run's file; raises FormatError if the run is not finished."""
-        for needed in (self.metrics_path, path):
-            if not needed.is_file():
-                raise FormatError(f"{needed}: missing; the run is not finished, resume it with `tfdeepviz train`")
-        return path
+        for path in (self.path / METRICS, self.path / name):
+            if not path.is_file():
+                raise FormatError(f"{path}: missing; the run is not finished, resume it with `tfdeepviz train`")
+        return self.path / name
 
     @property
     def digest(self) -> str:
         """SHA-256 of the files of a finished run that others use."""
-        return digest_of_files(self.finished(self.encoder_path), self.model_path, self.metrics_path)
+        return digest_of_files(*(self._finished(name) for name in (ENCODER, MODEL, METRICS)))
 
     @property
     def record(self) -> Artifact:
         """Record of a finished run; raises FormatError if the run is not finished, or its record is broken."""
-        path = self.finished(self.encoder_path).with_name(ARTIFACT)
+        path = self._finished(ENCODER).with_name(ARTIFACT)
         if path.is_file():
             return Artifact.read(path)
         return legacy.run_record(self.path.resolve().name, self.config, self.metrics(), self.path)
@@ -163,17 +138,12 @@ class Run:
     def finish_record(self) -> None:
         """Complete the record of a finished run."""
         history, best = self.history(), self.best_epoch()
-        artifacts.finish(
-            self.path,
-            self.digest,
-            title=self.preset.title,
-            model=self.preset.kind,
-            trainable_parameters=self.config["parameters"]["trainable"],
-            epochs=len(history),
-            best_epoch=best,
-            val_loss=history[best - 1]["val_loss"],
-            **artifacts.figures(self.metrics()),
-        )
+        facts: dict[str, Any] = {
+            **{"title": self.preset.title, "model": self.preset.kind},
+            "trainable_parameters": self.config["parameters"]["trainable"],
+            **{"epochs": len(history), "best_epoch": best, "val_loss": history[best - 1]["val_loss"]},
+        }
+        artifacts.finish(self.path, self.digest, **facts, **artifacts.figures(self.metrics()))
 
     @property
     def classifies(self) -> bool:
@@ -182,29 +152,20 @@ class Run:
 
     def load_model(self) -> keras.Model:
         """Load the finished model; for a distilled run, the student."""
-        return load_model(self.finished(self.model_path))
+        return load_model(self._finished(MODEL))
 
     def load_encoder(self, layer: str | None = None) -> keras.Model:
         """Load the finished encoder, from unscaled segments to encodings.
 
-        The encoding of a classifier may be that of another `layer` than the preset's `encoder_layer`.
-
-        Raises
-        ------
-        InputError
-            If the layer does not exist, or the run has only one encoding.
+        The encoding of a classifier may be that of another `layer` than the preset's `encoder_layer`. Raises InputError
+        if that layer does not exist, or the run has only one encoding.
         """
-        encoder = load_model(self.finished(self.encoder_path))
+        encoder = load_model(self._finished(ENCODER))
         if layer in (None, self.preset.encoder_layer):
             return encoder
         if not self.classifies:
             raise InputError(f"layer={layer!r}: {self.preset.name} has only one encoding; omit the layer")
         return self.load_model().encoder(encoder.get_layer("scaler"), layer)
-
-    def load_scaler(self) -> SegmentScaler:
-        """Load the scaler that the model expects."""
-        scaler: SegmentScaler = self.load_encoder().get_layer("scaler")
-        return scaler
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
         """Return the windows that an encoder of `load_encoder` takes.
@@ -221,7 +182,7 @@ class Run:
 
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Return the metrics of each split, as computed by `Task.evaluate`."""
-        return read_record(self.finished(self.metrics_path), dict[str, dict[str, Any]])
+        return read_record(self._finished(METRICS), dict[str, dict[str, Any]])
 
     def history(self) -> History:
         """Return the columns of `history.csv` by epoch; raises FormatError if the file is broken."""
@@ -256,10 +217,8 @@ class Run:
 
     def is_trained(self, preset: Preset) -> bool:
         """Whether all epochs of a preset are done, or its patience has run out."""
-        n_epochs = len(self.history())
-        return n_epochs >= preset.epochs or (
-            preset.patience is not None and n_epochs - self.best_epoch() >= preset.patience
-        )
+        n_epochs, patience = len(self.history()), preset.patience
+        return n_epochs >= preset.epochs or (patience is not None and n_epochs - self.best_epoch() >= patience)
 
     def checkpoint(self, epoch: int) -> Path:
         """Return the path of an epoch's checkpoint, which may no longer exist."""
@@ -280,23 +239,19 @@ class Run:
     def find_teacher(self) -> Run:
         """Find the finished run that this one was distilled from, at its recorded relative path or next to this run.
 
-        Raises
-        ------
-        FormatError
-            If neither place holds that run, which is identified by the SHA-256 of its model.
+        Raises FormatError if neither place holds that run, which is identified by the SHA-256 of its model.
         """
-        known = self.config["teacher"]
+        known, here = self.config["teacher"], self.path.resolve()
         # Version 0.1 recorded absolute paths.
-        recorded = Path(os.path.normpath(self.path.resolve() / known["path"]))
+        recorded = Path(os.path.normpath(here / known["path"]))
         seen = []
-        for place in dict.fromkeys((recorded, self.path.resolve().parent / recorded.name)):
-            if not (place / "config.json").is_file():
+        for place in dict.fromkeys((recorded, here.parent / recorded.name)):
+            teacher = Run.load(place) if (place / "config.json").is_file() else None
+            if teacher is None:
                 seen.append(f"{place} (no run)")
-                continue
-            teacher = Run.load(place)
-            if not teacher.is_finished:
+            elif not teacher.is_finished:
                 seen.append(f"{place} (not finished)")
-            elif sha256_file(teacher.model_path) != known["sha256"]:
+            elif sha256_file(place / MODEL) != known["sha256"]:
                 seen.append(f"{place} (another model)")
             else:
                 return teacher
@@ -308,7 +263,7 @@ class Run:
 
 def load_model(path: Path) -> keras.Model:
     """Load a model without its optimizer; raises FormatError if the file is broken."""
-    import tfdeepviz.models.build  # noqa: F401, registers the layers
+    import tfdeepviz.models.build  # noqa: F401 (registers the layers)
 
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)

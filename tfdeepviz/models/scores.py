@@ -2,7 +2,8 @@
 
 In all of them, `track_ids` [shape=(n_segments,)] is the track of each segment, and `artists` is the artist of each
 track where known; a track of an unknown artist counts as its own artist. Scores are dictionaries for JSON, which count
-`n_segments`, `n_tracks` and `n_artists`, and have 95 % `intervals` by the names of the scores.
+`n_segments`, `n_tracks` and `n_artists`, and have 95 % `intervals` by the names of the scores. Inconsistent arrays and
+invalid values raise InputError.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import norm
 
 from tfdeepviz.errors import InputError
+from tfdeepviz.reports.measures import MIN_ENCODING_STD
 
 _CONFIDENCE = 0.95
 _N_RESAMPLES = 10_000
@@ -34,6 +36,17 @@ Integers = npt.NDArray[np.int64]
 Interval = tuple[float, float]
 
 
+def score_encoding(encodings: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """Score encodings [shape=(n, encoding_size)]: standard deviation of each component, and number of dead ones."""
+    std = encodings.std(axis=0, dtype=np.float64)
+    return {"encoding_std": std.round(4).tolist(), "dead_components": int((std < MIN_ENCODING_STD).sum())}
+
+
+def history_columns(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Return the history columns that show whether an encoding is alive, from `score_encoding`."""
+    return {"min_encoding_std": min(scores["encoding_std"]), "dead_components": scores["dead_components"]}
+
+
 def score_classifier(
     probabilities: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -43,14 +56,8 @@ def score_classifier(
 ) -> dict[str, Any]:
     """Score a classifier's answers to a split's segments and, aggregated, to its tracks.
 
-    Parameters
-    ----------
-    probabilities : [shape=(n_segments, n_genres)]
-        Rows add up to 1. Among equally probable genres, the first counts as the most probable.
-    labels : [shape=(n_segments,)]
-        Index of the right genre, the same for all segments of a track.
-    genres
-        Genre titles, in the order of the probabilities.
+    The rows of `probabilities` [shape=(n_segments, n_genres)] add up to 1; among equally probable genres, the first
+    counts as the most probable. `labels` [shape=(n_segments,)] are the same for all segments of a track.
 
     Returns
     -------
@@ -66,11 +73,6 @@ def score_classifier(
         - `per_genre`: `genre`, `n_tracks`, `n_segments`, `precision`, `recall`, `f1` (all three pooled) and
           `polled_accuracy`; None if undefined (division by zero);
         - `intervals` (`interval_of_share`) of the track accuracies.
-
-    Raises
-    ------
-    InputError
-        If the arrays are inconsistent, a value is invalid, or a track has two genres.
     """
     p, truth, ids = _validated(probabilities, labels, track_ids, genres)
     tracks, first, track = np.unique(ids, return_index=True, return_inverse=True)
@@ -83,44 +85,36 @@ def score_classifier(
     votes = _count_pairs(track, p.argmax(axis=1), (n_tracks, n_genres))
     most = votes.max(axis=1)
     pooled = _sum_by(track, p, n_tracks) / np.bincount(track)[:, None]
-    answer = pooled.argmax(axis=1)
-    polled_right = (votes[np.arange(n_tracks), label] == most) & ((votes == most[:, None]).sum(axis=1) == 1)
+    answer, rank = pooled.argmax(axis=1), _rank(p, truth)
     right = {
-        "polled_accuracy": polled_right,
+        "polled_accuracy": (votes[np.arange(n_tracks), label] == most) & ((votes == most[:, None]).sum(axis=1) == 1),
         "pooled_accuracy": answer == label,
         "top_3_accuracy": _rank(pooled, label) < 3,
     }
     confusion = _count_pairs(label, answer, (n_genres, n_genres))
     n_right, n_true, n_answered = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    f1 = [_ratio(2 * n_right[i], n_true[i] + n_answered[i]) if n_true[i] else None for i in range(n_genres)]
-    segments_of_genre = np.bincount(truth, minlength=n_genres)
-    polled_of_genre = np.bincount(label, weights=polled_right, minlength=n_genres)
-    per_genre = [
+    n_segments = np.bincount(truth, minlength=n_genres)
+    n_polled = np.bincount(label, weights=right["polled_accuracy"], minlength=n_genres)
+    per_genre: list[dict[str, Any]] = [
         {
-            "genre": genre,
-            "n_tracks": int(n_true[i]),
-            "n_segments": int(segments_of_genre[i]),
+            **{"genre": genre, "n_tracks": int(n_true[i]), "n_segments": int(n_segments[i])},
             "precision": _ratio(n_right[i], n_answered[i]),
             "recall": _ratio(n_right[i], n_true[i]),
-            "f1": f1[i],
-            "polled_accuracy": _ratio(polled_of_genre[i], n_true[i]),
+            "f1": _ratio(2 * n_right[i], n_true[i] + n_answered[i]) if n_true[i] else None,
+            "polled_accuracy": _ratio(n_polled[i], n_true[i]),
         }
         for i, genre in enumerate(genres)
     ]
-    rank = _rank(p, truth)
     of_artists = _artists_of(tracks, artists)
     return {
-        "n_segments": len(p),
-        "n_tracks": n_tracks,
-        "n_artists": len(_clusters(of_artists, n_tracks)[1]),
+        **_counts(len(p), n_tracks, of_artists),
         "genres": list(genres),
         "segment_accuracy": float((rank < 1).mean()),
         "segment_top_3_accuracy": float((rank < 3).mean()),
         **{name: float(hits.mean()) for name, hits in right.items()},
-        "macro_f1": float(np.mean([value for value in f1 if value is not None])),
+        "macro_f1": float(np.mean([row["f1"] for row in per_genre if row["f1"] is not None])),
         "majority_baseline": float(n_true.max() / n_tracks),
-        "confusion": confusion.tolist(),
-        "per_genre": per_genre,
+        **{"confusion": confusion.tolist(), "per_genre": per_genre},
         "intervals": {name: list(interval_of_share(hits, of_artists)) for name, hits in right.items()},
     }
 
@@ -132,30 +126,18 @@ def score_autoencoder(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Score and compare reconstructions of a split's segments.
-
-    Parameters
-    ----------
-    errors
-        Mean squared error of each segment [shape=(n_segments,)] for `model` and for its comparisons, such as `pca`,
-        `mean`, `shuffled` (encodings exchanged, without skipped values), `unskipped` (also without skipped values) and
-        `alone` (from the encoding only).
+    """Score and compare reconstructions of a split's segments, from the errors of `measure_autoencoder`.
 
     Returns
     -------
     dict
-        - `mse`, and `NAME_mse` for every other name: mean over the segments;
+        - `mse`, and `NAME_mse` for every name but `model`: mean over the segments;
         - with `pca`, `mse_to_pca` and `NAME_mse_to_pca`: ratio to the PCA's error;
         - with `shuffled`, `shuffle_rise`: relative rise of the error when encodings are exchanged;
         - `intervals` (bootstrap over artists) of each of these; empty if there is only one artist, because the
           variation between artists is then unknown.
 
         Scores that would divide by zero are omitted.
-
-    Raises
-    ------
-    InputError
-        If `model` is missing, the arrays are inconsistent or a value is invalid.
     """
     if "model" not in errors:
         raise InputError(f"errors: {', '.join(errors) or 'nothing'} given; the errors of 'model' are missing")
@@ -174,7 +156,8 @@ def score_autoencoder(
     if "shuffled" in sums:
         wanted["shuffle_rise"] = ("shuffled", "unskipped" if "unskipped" in sums else "model", 1)
     wanted = {key: parts for key, parts in wanted.items() if sums[parts[1]] > 0}
-    cluster, sizes = _clusters(_artists_of(tracks, artists), len(tracks))
+    of_artists = _artists_of(tracks, artists)
+    cluster, sizes = _clusters(of_artists, len(tracks))
     intervals: dict[str, list[float]] = {}
     if len(sizes) > 1:
         # All columns use the same resamples, so that ratios compare paired errors.
@@ -182,7 +165,7 @@ def score_autoencoder(
         for key, (above, below, less) in wanted.items():
             intervals[key] = [end - less for end in _interval(drawn[above], drawn[below])]
     return {
-        **{"n_segments": len(ids), "n_tracks": len(tracks), "n_artists": len(sizes)},
+        **_counts(len(ids), len(tracks), of_artists),
         **{key: float(sums[above] / sums[below] - less) for key, (above, below, less) in wanted.items()},
         "intervals": intervals,
     }
@@ -191,23 +174,11 @@ def score_autoencoder(
 def score_songs(
     encodings: npt.ArrayLike, track_ids: npt.ArrayLike, artists: Mapping[int, str] | None = None
 ) -> dict[str, Any]:
-    """Score how well encodings of segments tell the tracks of a split apart.
+    """Score how well encodings [shape=(n_segments, encoding_size)] tell the tracks of a split apart.
 
-    Parameters
-    ----------
-    encodings : [shape=(n_segments, encoding_size)]
-        The segments of a track are consecutive and in temporal order.
-
-    Returns
-    -------
-    dict
-        Of the tracks with at least two segments: the share with `self_retrieval` by the mean encodings of their halves,
-        and its interval (`interval_of_share`); `chance`, the share by guessing; and `between_share`.
-
-    Raises
-    ------
-    InputError
-        If no track has two segments.
+    The segments of a track are consecutive and in temporal order. Only tracks with at least two segments count,
+    and there has to be one. Returns the share with `self_retrieval` by the mean encodings of their halves, and its
+    interval (`interval_of_share`); `chance`, the share by guessing; and `between_share`.
     """
     values, ids = np.asarray(encodings), _as_integers("track_ids", track_ids)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ids)) + 1])
@@ -216,22 +187,17 @@ def score_songs(
     if not chosen:
         raise InputError("no track has two segments; there is nothing to compare")
     tracks = [parts[i] for i in chosen]
-    halves = [(track[: len(track) // 2], track[len(track) // 2 :]) for track in tracks]
-    first, second = (
-        np.stack([half.mean(axis=0, dtype=np.float64) for half in one]) for one in zip(*halves, strict=True)
+    means, first, second = (
+        np.stack([part.mean(axis=0, dtype=np.float64) for part in one])
+        for one in (tracks, [t[: len(t) // 2] for t in tracks], [t[len(t) // 2 :] for t in tracks])
     )
     found = self_retrieval(first, second)
     of_artists = _artists_of(ids[starts[chosen]], artists)
     return {
-        "n_segments": len(values),
-        "n_tracks": len(tracks),
-        "n_artists": len(_clusters(of_artists, len(tracks))[1]),
+        **_counts(len(values), len(tracks), of_artists),
         "chance": 1 / len(tracks),
         "self_retrieval": float(found.mean()),
-        "between_share": between_share(
-            np.stack([track.mean(axis=0, dtype=np.float64) for track in tracks]),
-            np.stack([track.var(axis=0, dtype=np.float64) for track in tracks]),
-        ),
+        "between_share": between_share(means, np.stack([track.var(axis=0, dtype=np.float64) for track in tracks])),
         "intervals": {"self_retrieval": list(interval_of_share(found, of_artists))},
     }
 
@@ -242,14 +208,8 @@ def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     A tie with another track counts as not found: descriptors that are equal for two tracks do not tell them apart. No
     order of the tracks can then change the result, and an encoder that gives the same for all music scores 0.
 
-    Parameters
-    ----------
-    first, second : [shape=(n_tracks, n_numbers)]
-        Descriptors of the halves. Apart from them, memory grows with the number of tracks, not with its square.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_tracks,)]
+    Maps descriptors of the halves [each shape=(n_tracks, n_numbers)] to truth values [shape=(n_tracks,)]. Apart from
+    them, memory grows with the number of tracks, not with its square.
     """
     found = np.empty(len(second), np.bool_)
     step = max(1, _MAX_DISTANCES // len(first))
@@ -265,14 +225,8 @@ def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
 def between_share(means: Floats, variances: Floats) -> float:
     """Compute the share of the variance that lies between tracks: var(means) / (var(means) + mean(variances)).
 
-    Parameters
-    ----------
-    means, variances : [shape=(n_tracks, n_numbers)]
-
-    Returns
-    -------
-    float
-        Mean over the numbers; constant ones count as 0.
+    Means and variances have the shape (n_tracks, n_numbers). Returns the mean over the numbers; constant ones count as
+    0.
     """
     between = means.var(axis=0)
     total = between + variances.mean(axis=0)
@@ -280,23 +234,13 @@ def between_share(means: Floats, variances: Floats) -> float:
 
 
 def interval_of_share(right: npt.ArrayLike, artists: Sequence[str] | None = None) -> Interval:
-    """95 % confidence interval (Wilson) of a share of tracks.
+    """95 % confidence interval (Wilson) of the share of tracks that are `right` [shape=(n_tracks,)].
 
     If the tracks of an artist resemble each other, the effective number of tracks is lower: it is divided by the ratio
     of the share's variance between artists to its variance for independent tracks. This ratio is unknown if the share
     is exactly 0 or 1, or if there is only one artist; then each artist counts as one track.
 
-    Parameters
-    ----------
-    right : [shape=(n_tracks,)]
-        Whether each track counts towards the share.
-    artists
-        Artist of each track; "" means unknown, and the track counts as its own artist. By default all are unknown.
-
-    Raises
-    ------
-    InputError
-        If there are no tracks, or the number of artists differs from that of the tracks.
+    `artists` has the artist of each track; "" means unknown, and the track counts as its own artist.
     """
     hits = np.asarray(right, bool)
     if hits.ndim != 1 or not len(hits):
@@ -315,19 +259,10 @@ def interval_of_share(right: npt.ArrayLike, artists: Sequence[str] | None = None
 
 
 def interval_of_mean(values: npt.ArrayLike, artists: Sequence[str] | None = None, seed: int = 0) -> Interval:
-    """95 % bootstrap interval of the mean of one value per track; artists are resampled with all their tracks.
+    """95 % bootstrap interval of the mean of one value per track, of at least two.
 
-    Parameters
-    ----------
-    values : [shape=(n_tracks,)]
-    artists
-        See `interval_of_share`. If all tracks are by one, both ends equal the mean: the variation between artists is
-        then unknown.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two tracks, a value is not finite, or the number of artists differs.
+    Artists (see `interval_of_share`) are resampled with all their tracks. If all tracks are by one, both ends equal the
+    mean: the variation between artists is then unknown.
     """
     given = np.asarray(values, np.float64)
     if given.ndim != 1 or len(given) < 2:
@@ -337,6 +272,10 @@ def interval_of_mean(values: npt.ArrayLike, artists: Sequence[str] | None = None
     cluster, sizes = _clusters(artists, len(given))
     drawn = _resample(_sum_by(cluster, np.stack([given, np.ones(len(given))], axis=1), len(sizes)), seed)
     return _interval(drawn[:, 0], drawn[:, 1])
+
+
+def _counts(n_segments: int, n_tracks: int, artists: Sequence[str] | None) -> dict[str, Any]:
+    return {"n_segments": n_segments, "n_tracks": n_tracks, "n_artists": len(_clusters(artists, n_tracks)[1])}
 
 
 def _artists_of(tracks: Integers, artists: Mapping[int, str] | None) -> list[str] | None:
@@ -379,8 +318,7 @@ def _interval(numerators: Floats, denominators: Floats) -> Interval:
 def _rank(probabilities: Floats, labels: Integers) -> Integers:
     """Count the genres that rank before the right one; among equally probable genres, the first ranks first."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    rank: Integers = (order == labels[:, None]).argmax(axis=1)
-    return rank
+    return np.asarray((order == labels[:, None]).argmax(axis=1))
 
 
 def _count_pairs(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Integers:

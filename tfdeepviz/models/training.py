@@ -23,15 +23,13 @@ from tfdeepviz.errors import DivergedError, InputError, TfdeepvizError
 from tfdeepviz.files import atomic_path, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import counts_of
-from tfdeepviz.models.classifier import GenreClassifier
-from tfdeepviz.models.distillation import DistillationTask, Targets, fit_targets
+from tfdeepviz.models.distillation import TARGETS, DistillationTask, Targets, fit_targets
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.progress import EpochProgress
-from tfdeepviz.models.run import MAY_CHANGE, History, Run, load_model
-from tfdeepviz.models.task import Task
-from tfdeepviz.models.tasks import create_task
+from tfdeepviz.models.run import ENCODER, MAY_CHANGE, METRICS, MODEL, History, Run, load_model
+from tfdeepviz.models.tasks import TASKS, Task
 from tfdeepviz.reports.run import draw_history
 
 #: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
@@ -63,8 +61,6 @@ def train(
         Preset to train. On resuming, only `epochs`, `patience`, `thresholds` and `budget` may differ.
     dataset
         A prepared dataset; the training split is fitted and the validation split monitored.
-    out
-        Folder of the run.
     seed
         Seed of initialisation, shuffling and dropout. An epoch depends only on (seed, epoch), so a resumed run sees the
         same data as an uninterrupted one.
@@ -73,14 +69,11 @@ def train(
         weights, bit for bit, on the same kind of machine.
     weights
         ImageNet weights for initialising a classifier (`tfdeepviz.models.imagenet`).
-    teacher
-        A finished run for the preset's encoder to imitate (`tfdeepviz.models.distillation`).
-    n_components
-        Number of principal components to learn if the teacher's encoding has more components.
+    teacher, n_components
+        A finished run for the preset's encoder to imitate (`tfdeepviz.models.distillation`), and the number of
+        principal components to learn if its encoding has more components.
     distribute
         Training on several devices or machines (`tfdeepviz.models.distribution`).
-    progress
-        Receives progress callbacks.
 
     Raises
     ------
@@ -94,9 +87,7 @@ def train(
         If a loss or a weight is no longer finite. The run keeps its state after the previous epoch.
     """
     progress = progress or EpochProgress()
-    if dataset.features.mode == "raw":
-        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
-    dataset.require_training()
+    check_trainable(dataset)
     if weights is not None and preset.kind != "classifier":
         raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; omit --weights")
     if deterministic and keras.backend.backend() == "tensorflow":
@@ -117,7 +108,7 @@ def train(
             "teacher": teacher
             and {
                 "path": record.inputs[-1].path,
-                "sha256": sha256_file(teacher.model_path),
+                "sha256": sha256_file(teacher.path / MODEL),
                 "preset": teacher.preset.to_dict(),
                 "n_components": n_components,
             },
@@ -133,7 +124,6 @@ def train(
         if model is None:
             model = task.build()
             if weights is not None:
-                assert isinstance(model, GenreClassifier)
                 try:
                     load_imagenet_start(model, weights)
                 except (TfdeepvizError, OSError):
@@ -158,7 +148,7 @@ def train(
                     f"{preset.optimizer['learning_rate']:g} (--set optimizer.learning_rate=...){end}"
                 ) from error
             _save_epoch(run, model, history)
-            progress.end_epoch(history[-1])
+            progress.end_epoch(history[-1], task.watched)
         _finish(run, task)
     return run
 
@@ -187,15 +177,22 @@ def planned_run(
     return Artifact.planned("run", out.resolve().name, settings, inputs)
 
 
+def check_trainable(dataset: PreparedDataset) -> None:
+    """Raise InputError if no model can be trained on a dataset."""
+    if dataset.features.mode == "raw":
+        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+    dataset.require_training()
+
+
 def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
     if teacher is None:
         scaler = SegmentScaler(run.preset.scaler, name="scaler", dtype="float32")
         scaler.adapt(dataset.statistics())
-        return create_task(run.preset, dataset, scaler, dataset.recipe.genres)
-    if not run.targets_path.is_file():
-        n_components = run.config["teacher"]["n_components"]
-        fit_targets(teacher, dataset, n_components).save(run.targets_path)
-    return DistillationTask(run.preset, dataset, teacher, Targets.load(run.targets_path))
+        return TASKS[run.preset.kind](run.preset, dataset, scaler)
+    targets = run.path / TARGETS
+    if not targets.is_file():
+        fit_targets(teacher, dataset, run.config["teacher"]["n_components"]).save(targets)
+    return DistillationTask(run.preset, dataset, teacher, Targets.load(targets))
 
 
 def _restore(run: Run) -> tuple[keras.Model | None, History]:
@@ -257,12 +254,19 @@ def _train_epoch(
     generators = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
     for i, state in enumerate(generators):
         state.assign([seed % 2**32, i])
+
+    def on_batch(_: int, logs: dict[str, float]) -> None:
+        step(float(logs["loss"]))
+        # The loss is a running mean: once not finite, it stays so.
+        if not np.isfinite(logs["loss"]):
+            model.stop_training = True
+
     loss = model.fit(
         own_share(task.batches(seed), task.preset.batch_size),
         steps_per_epoch=task.n_steps,
         verbose=0,
         shuffle=False,
-        callbacks=[_StepCallback(step)],
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_batch)],
     ).history["loss"][0]
     if not np.isfinite(loss):
         raise ArithmeticError(f"the training loss is {loss}")
@@ -278,19 +282,6 @@ def _train_epoch(
         **{"epoch": epoch, "loss": float(loss), **measured},
         **{"train_seconds": round(trained - started, 2), "seconds": round(time.monotonic() - started, 2)},
     }
-
-
-class _StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, step: Callable[[float], None]) -> None:
-        super().__init__()
-        self._step = step
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        loss = float((logs or {}).get("loss", np.nan))
-        self._step(loss)
-        # The loss is a running mean: once not finite, it stays so.
-        if not np.isfinite(loss):
-            self.model.stop_training = True
 
 
 def _save_epoch(run: Run, model: keras.Model, history: History) -> None:
@@ -320,7 +311,7 @@ def _finish(run: Run, task: Task) -> None:
     model = load_model(run.checkpoint(run.best_epoch()))
     task.finish(model)
     metrics = {split: task.evaluate(model, split) for split in task.splits()}
-    _save_model(model, run.model_path)
-    _save_model(task.encoder(model), run.encoder_path)
-    write_json(run.metrics_path, metrics)
+    _save_model(model, run.path / MODEL)
+    _save_model(task.encoder(model), run.path / ENCODER)
+    write_json(run.path / METRICS, metrics)
     run.finish_record()

@@ -19,22 +19,21 @@ from msgspec import Meta
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tfdeepviz import __version__
-from tfdeepviz.artifacts import is_free
+from tfdeepviz.artifacts import Artifact, Input, claim
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import Finite, FormatError, convert, read_json, write_json
+from tfdeepviz.files import Finite, FormatError, convert
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.progress import EpochProgress, TrialProgress
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.search_space import OBJECTIVE, Space
-from tfdeepviz.models.training import train
+from tfdeepviz.models.training import check_trainable, train
 
 ALGORITHMS = ("random", "hyperband", "bayesian")
 
-_CONFIG, _JOURNAL, _TRIALS = "tuning.json", "journal.jsonl", "trials"
+_JOURNAL, _TRIALS = "journal.jsonl", "trials"
 _MAX_JOURNAL_BYTES = 16 << 20
 # Optuna's numbers for creating the study, and for creating trials and setting what belongs to them.
 _CREATE_STUDY, _TRIAL_OPERATIONS = 0, (4, 6, 7, 8, 9)
@@ -115,45 +114,23 @@ def tune(
         raise InputError(f"n_trials={n_trials}: give at least 1")
     if algorithm not in ALGORITHMS:
         raise InputError(f"algorithm={algorithm!r}: choose one of {', '.join(ALGORITHMS)}")
-    if dataset.features.mode == "raw":
-        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
-    dataset.require_training()
-    _claim(
-        out,
-        {
-            "space": {**msgspec.to_builtins(space), "preset": space.base.to_dict()},
-            "algorithm": algorithm,
-            "seed": seed,
-            "dataset_digest": dataset.identity,
-            "code_version": __version__,
-        },
-    )
+    check_trainable(dataset)
+    if (out / "oracle").exists():
+        raise FormatError(
+            f"{out}: a search of version 0.1, which cannot be continued; its runs in {_TRIALS} remain usable; search "
+            "again with `tfdeepviz tune SPACE --dataset DS --trials N --out` another folder"
+        )
+    searched = {**msgspec.to_builtins(space), "preset": space.base.to_dict()}
+    settings = {"space": searched, "algorithm": algorithm, "seed": seed}
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, wait=True):
+        claim(out, Artifact.planned("search", out.resolve().name, settings, [Input.of(dataset, seen_from=out)]))
     search = Search(space, dataset, out, algorithm, seed, progress or TrialProgress())
     while search.run_trial(n_trials):
         pass
     if search.ended and not search.study.trials:
         raise InputError(f"the space has no combination that can be used: {search.ended}")
     return search
-
-
-def _claim(out: Path, config: dict[str, Any]) -> None:
-    path = out / _CONFIG
-    if (out / "oracle").exists():
-        raise FormatError(
-            f"{out}: a search of version 0.1, which cannot be continued; its runs in {_TRIALS} remain usable; search "
-            "again with `tfdeepviz tune SPACE --dataset DS --trials N --out` another folder"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out, wait=True):
-        if path.exists():
-            before = read_json(path)
-            changed = [name for name in config if name != "code_version" and before.get(name) != config[name]]
-            if changed:
-                raise FormatError(f"{out}: holds a search with another {', '.join(changed)}; give another --out")
-        elif not is_free(out):
-            raise FormatError(f"{out}: not empty and not a search; give another --out")
-        else:
-            write_json(path, config)
 
 
 class Search:
@@ -321,8 +298,8 @@ class _Reporter(EpochProgress):
     def step(self, loss: float) -> None:
         self._progress.step(loss)
 
-    def end_epoch(self, row: dict[str, float]) -> None:
-        self._progress.end_epoch(row)
+    def end_epoch(self, row: dict[str, float], split: str) -> None:
+        self._progress.end_epoch(row, split)
         self.report(row)
 
     def report(self, row: dict[str, float]) -> None:
@@ -352,7 +329,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 def _open_study(path: Path, space: Space, *, is_hyperband: bool) -> optuna.Study:
     """Open or begin the journal; raises FormatError if it holds anything but trials of the space."""
-    # Unlike Optuna's own locks, this one ends with its process.
+    # Unlike Optuna's own locks, this one ends with its process. It has both methods that Optuna calls.
     lock = filelock.FileLock(f"{path}.lock")
     hyperband = optuna.pruners.HyperbandPruner(max_resource=space.base.epochs, reduction_factor=space.factor)
     try:

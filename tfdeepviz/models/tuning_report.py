@@ -12,6 +12,7 @@ import optuna
 from matplotlib import pyplot as plt
 from optuna.visualization import matplotlib as plots
 
+from tfdeepviz.artifacts import digest_of_files, finish
 from tfdeepviz.files import write_json
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.search_space import OBJECTIVE
@@ -52,6 +53,7 @@ def report(search: Search) -> str:
         write_page(search.path / "report.html", "search.html.jinja", **page)
         changes = {"name": f"{base.name[:57]}-tuned", "title": f"{base.title[:190]}, tuned"}
         write_json(search.path / "best.json", override(base, {**best.values, **changes}).to_dict())
+    finish(search.path, digest_of_files(search.path / "trials.csv"), trials=len(ranking))
     return "\n".join([table.text(), *failures])
 
 
