@@ -135,11 +135,11 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number")
 
 
-def read_jsonl(path: Path, kind: type[T], *, max_bytes: int) -> list[T]:
+def read_jsonl(path: Path, kind: type[T], *, max_bytes: int, remedy: str = "") -> list[T]:
     """Read a file of one JSON object per line, of bounded size, and `convert` each."""
     lines = read_text(path, max_bytes=max_bytes).splitlines()
     places = ((line, f"{path}: line {number}") for number, line in enumerate(lines, 1))
-    return [convert(_json_object(line, where), kind, where) for line, where in places]
+    return [convert(_json_object(line, where, remedy), kind, where, remedy=remedy) for line, where in places]
 
 
 def read_record(path: Path, kind: type[T], *, max_bytes: int = 64 << 20, remedy: str = "") -> T:

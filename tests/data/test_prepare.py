@@ -249,7 +249,7 @@ def test_chosen_segments_keep_their_order_and_content(fma_root: Path, tmp_path: 
         np.testing.assert_array_equal(segment, everything[track_id, index])
     assert all(indices == sorted(set(indices)) and len(indices) == 3 for indices in chosen.values())
     assert len({tuple(indices) for indices in chosen.values()}) > 1
-    with pytest.raises(ValueError, match="segments_per_track"):
+    with pytest.raises(ValueError, match="without --segments-per-track"):
         few.segments("training", batch_size=4, hop_frames=96)
 
     other = prepare(
@@ -294,7 +294,7 @@ def test_too_long_tracks_are_skipped(fma_root: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"storage": "float64"}, "storage='float64'"),
-        ({"segments_per_track": 0}, "segments_per_track=0"),
+        ({"segments_per_track": 0}, "segments_per_track must be a whole number, at least 1.*, but is 0"),
         ({"hop_seconds": 0.0}, "hop_seconds=0.0"),
         ({"tracks_per_shard": 0}, "tracks_per_shard=0"),
         ({"max_seconds": -1.0}, "max_seconds=-1.0"),

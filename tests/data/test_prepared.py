@@ -20,7 +20,7 @@ from tfdeepviz.data.features import Features
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
-from tfdeepviz.data.segments import cut_segments
+from tfdeepviz.data.segments import Windows
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.tracks import prepare_track
 from tfdeepviz.files import FormatError, sha256_file
@@ -50,9 +50,8 @@ def test_segments_are_what_the_front_end_makes_of_the_files(prepared: PreparedDa
     frontend = MfccFrontend(LIVE)
     expected = np.concatenate(
         [
-            cut_segments(
-                frontend.mfcc(decode_file(fma_root / "fma_small" / folder / name, sample_rate_hz=44_100)),
-                **{"segment_frames": 96, "hop_frames": 10},
+            Windows(LIVE, 96, 10).cut(
+                frontend.mfcc(decode_file(fma_root / "fma_small" / folder / name, sample_rate_hz=44_100))
             )
             for folder, name in (("000", "000007.mp3"), ("001", "001008.mp3"))
         ]

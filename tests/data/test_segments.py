@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfdeepviz.data.segments import Windows, cut_segments, segment_starts
+from tfdeepviz.data.segments import Windows, segment_starts
 from tfdeepviz.params import LIVE
 
 
 @given(st.integers(0, 400), st.integers(1, 96), st.integers(1, 120))
 def test_segments_are_the_complete_windows(n_frames: int, segment_frames: int, hop_frames: int) -> None:
     mfcc = np.arange(n_frames * 3, dtype=np.float32).reshape(n_frames, 3)
-    segments = cut_segments(mfcc, segment_frames=segment_frames, hop_frames=hop_frames)
+    segments = Windows(LIVE, segment_frames, hop_frames).cut(mfcc)
     expected = [s for s in range(0, n_frames, hop_frames) if s + segment_frames <= n_frames]
     assert segment_starts(n_frames, segment_frames=segment_frames, hop_frames=hop_frames).tolist() == expected
     assert segments.shape == (len(expected), segment_frames, 3)

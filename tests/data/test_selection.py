@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from dataclasses import replace
@@ -133,18 +132,8 @@ def test_no_track_at_all() -> None:
     ],
 )
 def test_impossible_selections_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+    with pytest.raises(ValueError, match=rf"^{next(iter(options))}\b"):
         Selection(**options)
-
-
-def test_selection_survives_json() -> None:
-    selection = Selection(subset="full", splitting="random", genres=("Rock", "15"), max_tracks=9, balanced=True)
-    values = json.loads(json.dumps(selection.to_dict()))
-    assert Selection.from_dict(values) == selection
-    assert Selection.from_dict(Selection().to_dict()) == Selection()
-    for wrong in ({**values, "size": 1}, {"subset": "full"}, {**values, "genres": 5}, {**values, "subset": []}):
-        with pytest.raises(ValueError, match=r"size|seed|genres|subset"):
-            Selection.from_dict(wrong)
 
 
 _ARTISTS = st.lists(st.integers(0, 9), min_size=1, max_size=60)

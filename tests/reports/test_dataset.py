@@ -327,7 +327,7 @@ def test_damaged_datasets_are_refused_and_nothing_is_written(dataset: PreparedDa
     out = tmp_path / "r.html"
     with pytest.raises(FormatError, match="track 9999"):
         write_dataset_page(changed(dataset, tmp_path / "ids", track_id=9999), out, fma_root=None)
-    with pytest.raises(FormatError, match="does not fit"):
+    with pytest.raises(FormatError, match="do not fit"):
         write_dataset_page(changed(dataset, tmp_path / "frames", n_frames=900_000), out, fma_root=None)
     shutil.copytree(dataset.path, tmp_path / "bits")
     for shard in dataset.shards:

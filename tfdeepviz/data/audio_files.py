@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.fma import Track
 from tfdeepviz.data.source import N_CALLS, SegmentSource
 from tfdeepviz.data.statistics import SegmentStatistics
+from tfdeepviz.data.threads import map_ahead
 from tfdeepviz.data.tracks import PreparedTrack, prepare_track
 from tfdeepviz.lazy import tf, tfio
 from tfdeepviz.params import ParameterError, check_choice
@@ -33,31 +33,19 @@ _SHUFFLED_TRACKS = 128
 
 @dataclass
 class AudioFiles(SegmentSource):
-    """Tracks on disk as a source of segments.
+    """Tracks on disk as a source of segments; unusable ones are omitted and recorded in `skipped`.
 
-    Attributes
-    ----------
-    files
-        The tracks; unusable ones are omitted and recorded in `skipped`.
-    decoder
-        One of `DECODERS`.
-    cache
-        Keep each track's rows after their first use: in memory if True, or in files with this prefix.
-        Without a cache, every epoch decodes all tracks again.
-    skipped
-        Tracks found unusable so far, by track id. The `tensorflow-io` decoder cannot name them; it logs a warning.
-
-    Raises
-    ------
-    InputError
-        If the decoder is unknown or does not support the recipe, or `max_seconds` is out of range.
+    With a cache, each track's rows are kept after their first use: in memory if it is True, or in files with this
+    prefix. Without one, every epoch decodes all tracks again. An InputError is raised if the decoder is unknown or does
+    not support the recipe, or `max_seconds` is out of range.
     """
 
     recipe: Recipe
     files: Sequence[Track]
-    decoder: str = "libsndfile"
+    decoder: str = "libsndfile"  # one of `DECODERS`
     cache: bool | Path = False
     max_seconds: float = MAX_SECONDS
+    #: Tracks found unusable so far, by track id. The `tensorflow-io` decoder cannot name them; it logs a warning.
     skipped: dict[int, PreparedTrack] = field(default_factory=dict, init=False)
     _statistics: SegmentStatistics | None = field(default=None, init=False)
     _cached: dict[str, tf.data.Dataset] = field(default_factory=dict, init=False)
@@ -103,33 +91,26 @@ class AudioFiles(SegmentSource):
         return tracks.filter(lambda track: tf.shape(track["rows"])[0] >= self.params.segment_frames)
 
     def _decoded_in_threads(self, members: Sequence[Track]) -> tf.data.Dataset:
-        # Separate threads: a Python function mapped by tf.data would block the threads that its own graph needs.
-        n_threads = _THREADS_PER_CALL * N_CALLS
+        def prepare(track: Track) -> PreparedTrack:
+            return prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
 
         def generate() -> Iterator[dict[str, Any]]:
-            with ThreadPoolExecutor(n_threads) as pool:
-                try:
-                    for prepared in _ahead(pool, self._prepare, members, n_ahead=2 * n_threads):
-                        if prepared.rows is None:
-                            self.skipped[prepared.track.track_id] = prepared
-                            continue
-                        label = self.recipe.label(prepared.track.genre)
-                        about = {"track_id": prepared.track.track_id, "label": label, "starts": prepared.starts}
-                        yield {**about, "rows": prepared.rows.astype(np.float32)}
-                finally:
-                    # If the consumer stops early, drop the tracks that have not started.
-                    pool.shutdown(cancel_futures=True)
+            # Separate threads: a Python function mapped by tf.data would block the threads that its own graph needs.
+            with closing(map_ahead(prepare, members, _THREADS_PER_CALL * N_CALLS)) as tracks:
+                for prepared in tracks:
+                    if prepared.rows is None:
+                        self.skipped[prepared.track.track_id] = prepared
+                        continue
+                    label = self.recipe.label(prepared.track.genre)
+                    about = {"track_id": prepared.track.track_id, "label": label, "starts": prepared.starts}
+                    yield {**about, "rows": prepared.rows.astype(np.float32)}
 
         signature = {
-            "track_id": tf.TensorSpec([], tf.int64),
-            "label": tf.TensorSpec([], tf.int64),
+            **{name: tf.TensorSpec([], tf.int64) for name in ("track_id", "label")},
             "starts": tf.TensorSpec([None], tf.int64),
             "rows": tf.TensorSpec([None, self.features.width], tf.float32),
         }
         return tf.data.Dataset.from_generator(generate, output_signature=signature)
-
-    def _prepare(self, track: Track) -> PreparedTrack:
-        return prepare_track(track, self.recipe, self._extract, max_seconds=self.max_seconds)
 
     def _graph_decoder(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         paths = tf.constant([os.fsencode(track.path) for track in self.files])
@@ -146,16 +127,3 @@ class AudioFiles(SegmentSource):
             return {"track_id": ids[index], "label": labels[index], "starts": tf.zeros([0], tf.int64), "rows": rows}
 
         return decode
-
-
-def _ahead(
-    pool: Executor, function: Callable[[Track], PreparedTrack], tracks: Iterable[Track], *, n_ahead: int
-) -> Iterator[PreparedTrack]:
-    """Like `pool.map`, but with at most `n_ahead` results pending, so that memory does not grow with the corpus."""
-    waiting: deque[Future[PreparedTrack]] = deque()
-    for track in tracks:
-        waiting.append(pool.submit(function, track))
-        if len(waiting) >= n_ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

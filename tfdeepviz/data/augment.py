@@ -23,21 +23,14 @@ class Augmentation:
     There is no setting for time shifts: a seeded pipeline starts each track at another frame in every epoch, with real
     sound at the edges (except for datasets that hold chosen segments only).
 
-    Attributes
-    ----------
-    max_gain_db
-        Largest gain or attenuation. Exact for log-mel and raw audio; for MFCC it changes only the first coefficient,
-        which is exact unless a band is at the floor.
-    n_frequency_masks, max_frequency_mask
-        Number of runs of coefficients or bands to replace by their mean, and their maximum width.
-    n_time_masks, max_time_mask
-        Number of runs of frames to replace by their mean, and their maximum width.
+    The gain is exact for log-mel and raw audio; for MFCC it changes only the first coefficient, which is exact unless a
+    band is at the floor.
     """
 
-    max_gain_db: Annotated[float, Meta(ge=0, le=60)] = 6.0
-    n_frequency_masks: _Count = 2
-    max_frequency_mask: _Count = 8
-    n_time_masks: _Count = 2
+    max_gain_db: Annotated[float, Meta(ge=0, le=60)] = 6.0  # or attenuation
+    n_frequency_masks: _Count = 2  # runs of coefficients or bands to replace by their mean
+    max_frequency_mask: _Count = 8  # width of a run
+    n_time_masks: _Count = 2  # runs of frames to replace by their mean
     max_time_mask: _Count = 16
 
     def __post_init__(self) -> None:

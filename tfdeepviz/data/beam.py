@@ -25,7 +25,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, reopen
 from tfdeepviz.data.corpus import corpus_record
-from tfdeepviz.data.prepare import Job, Progress, Shard, finish, plan, prepare_shard
+from tfdeepviz.data.prepare import Job, Progress, Shard, finish, plan, store, write_shard
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.tracks import Extract
 from tfdeepviz.errors import InputError
@@ -76,9 +76,9 @@ class PrepareShards(beam.DoFn):  # type: ignore[misc]
                 relative = track.path.relative_to(self._job.fma_root)
                 tracks.append(replace(track, path=job.fma_root / relative))
                 _fetch(_join(self._fma_root, relative.as_posix()), job.fma_root / relative)
-            entry = prepare_shard(replace(shard, tracks=tuple(tracks)), job, self._extract)
-            # The JSON entry comes last: it marks the shard as complete.
-            _publish(job.out, self._out, [shard.file, f"shards/{shard.file}.npz", f"shards/{shard.file}.json"])
+            entry = write_shard(job, shard, (store(track, job, self._extract) for track in tracks))
+            # The note comes last: it marks the shard as complete.
+            _publish(job.out, self._out, [shard.file, shard.statistics, shard.note])
         Metrics.counter(NAMESPACE, "tracks-used").inc(len(entry["tracks"]))
         Metrics.counter(NAMESPACE, "segments").inc(sum(track["n_segments"] for track in entry["tracks"]))
         for skip in entry["skipped"]:
@@ -90,24 +90,15 @@ def prepare_on_beam(
     fma_root: str,
     out: str,
     *,
-    runner: str,
-    pipeline_options: Sequence[str] = (),
-    n_workers: int = 2,
-    progress: Progress | None = None,
+    runner: str,  # such as `DirectRunner`
+    pipeline_options: Sequence[str] = (),  # Beam's own command-line options
+    n_workers: int = 2,  # processes of `DirectRunner`; other runners have their own options
+    progress: Progress | None = None,  # called with (tracks in finished shards, total tracks)
     **options: Any,
 ) -> tuple[PreparedDataset, dict[str, int]]:
     """Prepare a dataset on a Beam runner; the result is identical bit for bit to that of `prepare.prepare`.
 
-    Parameters
-    ----------
-    fma_root, out, **options
-        See `prepare.plan`; corpus and dataset may also be URLs that Beam supports.
-    runner, pipeline_options
-        Name of a Beam runner, such as `DirectRunner`, and Beam's own command-line options.
-    n_workers
-        Worker processes of `DirectRunner`; other runners have their own options.
-    progress
-        Called with (tracks in finished shards, total tracks).
+    Corpus and dataset may also be URLs that Beam supports; for the other options and the errors see `prepare.plan`.
 
     Returns
     -------
@@ -115,11 +106,6 @@ def prepare_on_beam(
         For inspecting the result; to train on it, copy it to a local disk first.
     dict
         Beam's counters for this run; empty if the runner keeps none (DaskRunner).
-
-    Raises
-    ------
-    FormatError, InputError
-        See `prepare.prepare`.
     """
     fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
     flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", _QUIET, *pipeline_options]
@@ -184,14 +170,12 @@ def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
     stop = Event()
 
     def watch() -> None:
-        while not stop.wait(_POLL_SECONDS):
-            tell()
-
-    def tell() -> None:
-        if progress is not None:
+        while progress is not None:
+            stopped = stop.wait(_POLL_SECONDS)
             notes = _sizes(_join(out, "shards"), "*.json")
-            done = sum(len(shard.tracks) for shard in job.shards if f"{shard.file}.json" in notes)
-            progress(done, job.n_tracks)
+            progress(sum(len(shard.tracks) for shard in job.shards if f"{shard.file}.json" in notes), job.n_tracks)
+            if stopped:
+                break
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -200,10 +184,6 @@ def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        tell()
-
-
-# --- remote files --------------------------------------------------------------------------------------------------
 
 
 def _join(base: str, *names: str) -> str:

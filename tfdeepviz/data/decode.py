@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -105,8 +105,7 @@ class _Wanted:
     path: Path
     sample_rate_hz: int
     max_seconds: float
-    #: Take this channel instead of the mean.
-    channel: int | None = None
+    channel: int | None = None  # instead of the mean
 
 
 class _Mixer:
@@ -148,10 +147,8 @@ class _Mixer:
         """Add the next frames [shape=(n, n_channels)]."""
         self.n_frames += len(block)
         if self.n_frames > self._max_frames:
-            raise AudioTooLongError(
-                f"{self._wanted.path}: longer than {self._wanted.max_seconds:g} s; cut it or allow more with "
-                "--max-seconds"
-            )
+            limit = f"longer than {self._wanted.max_seconds:g} s"
+            raise AudioTooLongError(f"{self._wanted.path}: {limit}; cut it or allow more with --max-seconds")
         # Samples that are not finite or overflow the sum are rejected after all is read.
         with np.errstate(over="ignore", invalid="ignore"):
             # Add whole channels: NumPy's mean over such a short axis takes as long as decoding.
@@ -191,10 +188,8 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
     ------
     EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError
         The message names the file and the remedy.
-    FileNotFoundError
-        If there is no such file.
-    InputError
-        If `max_seconds` is out of range.
+    FileNotFoundError, InputError
+        If there is no such file; if `max_seconds` is out of range.
     """
     path = Path(path)
     check_max_seconds(max_seconds)
@@ -211,10 +206,8 @@ def decode_file(path: Path, *, sample_rate_hz: int, max_seconds: float = MAX_SEC
         raise EmptyAudioError(f"{path}: the file holds no samples; copy or download it again")
     # If any sample is NaN, so are both, and both comparisons fail.
     if not (pcm.min() > -MAX_AMPLITUDE and pcm.max() < MAX_AMPLITUDE):
-        raise CorruptAudioError(
-            f"{path}: some samples are NaN, infinite or more than {MAX_AMPLITUDE:g} times full scale; encode the file "
-            "again"
-        )
+        what = f"some samples are NaN, infinite or more than {MAX_AMPLITUDE:g} times full scale"
+        raise CorruptAudioError(f"{path}: {what}; encode the file again")
     return np.ascontiguousarray(pcm, dtype=np.float32)
 
 
@@ -288,14 +281,11 @@ def _kind_for_ffmpeg(path: Path) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class _Missing:
+class _Missing(NamedTuple):
     """Why libsndfile may not have read everything."""
 
-    #: Empty if nothing may be missing and ffmpeg is preferred only because it reads the file like browsers do.
-    what: str
-    #: Whether sound is certainly missing; otherwise it may be.
-    is_certain: bool
+    what: str  # empty if only ffmpeg is preferred, because it reads the file like browsers do
+    is_certain: bool  # whether sound is certainly missing; otherwise it may be
 
 
 class _SoundFile(sf.SoundFile):  # type: ignore[misc]
@@ -374,10 +364,8 @@ def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> tuple[_Mixer | None, str]:
             process.kill()
             process.communicate()
         if timed_out.is_set():
-            raise CorruptAudioError(
-                f"{path}: ffmpeg was not done after {_FFMPEG_TIMEOUT_SECONDS} s; convert the file to mp3, ogg, flac or "
-                "wav"
-            )
+            remedy = "convert the file to mp3, ogg, flac or wav"
+            raise CorruptAudioError(f"{path}: ffmpeg was not done after {_FFMPEG_TIMEOUT_SECONDS} s; {remedy}")
         if mixer is None or mixer.n_frames == 0:
             errors.seek(0)
             lines = errors.read(_HEADER_BYTES).decode(errors="replace").strip().splitlines()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from tfdeepviz.data.segments import segment_starts, windows_at
+from tfdeepviz.data.segments import segment_starts
 from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.lazy import tf
 from tfdeepviz.params import AudioParams, ParameterError, check_choice, check_fields
@@ -92,29 +92,16 @@ class Features:
 class Recipe:
     """All settings that decide what is kept of a track.
 
-    Attributes
-    ----------
-    features
-        Layout of the rows.
-    hop_frames
-        Frames between segment starts; smaller than `segment_frames` for overlap.
-    segments_per_track
-        Maximum number of segments to keep per track, chosen at random. None keeps all rows, so that segments can be
-        cut at any hop later.
-    seed
-        Seed of that choice, which depends only on (seed, track id).
-    storage
-        Data type of the stored rows, one of `STORAGES`.
-    genres
-        Top-level genres in the order of their labels.
+    Without `segments_per_track`, all rows are kept, so that segments can be cut at any hop later. Otherwise at most
+    that many segments are kept, chosen at random; the choice depends only on (seed, track id).
     """
 
     features: Features
-    hop_frames: _Count
+    hop_frames: _Count  # between segment starts; smaller than `segment_frames` for overlap
     segments_per_track: _Count | None = None
     seed: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
-    storage: str = "float32"
-    genres: tuple[str, ...] = ()
+    storage: str = "float32"  # data type of the stored rows, one of `STORAGES`
+    genres: tuple[str, ...] = ()  # top-level genres in the order of their labels
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -140,7 +127,7 @@ class Recipe:
     def keep(self, rows: Rows, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
         """Rows to store: all of them, or those of the chosen segments, concatenated."""
         if self.segments_per_track is not None:
-            rows = windows_at(rows, starts, segment_frames=self.features.params.segment_frames)
+            rows = rows[starts[:, np.newaxis] + np.arange(self.features.params.segment_frames)]
         return rows.reshape(-1, self.features.width).astype(self.storage, copy=False)
 
     def statistics(self, kept: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64]) -> SegmentStatistics:

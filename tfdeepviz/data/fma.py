@@ -25,28 +25,16 @@ _CLIP_SECONDS = 29.0
 
 @dataclass(frozen=True)
 class Track:
-    """One track of FMA.
-
-    Attributes
-    ----------
-    split
-        One of `SPLITS`.
-    genre
-        Title of its top-level genre; empty if FMA gives none.
-    duration_seconds
-        Length of the whole recording, of which FMA's clip is an excerpt; None if unknown.
-    path
-        Absolute path where its audio should be.
-    """
+    """One track of FMA."""
 
     track_id: int
-    split: str
-    genre: str
+    split: str  # one of `SPLITS`
+    genre: str  # title of its top-level genre; empty if FMA gives none
     title: str
     artist_id: int
     artist: str
-    duration_seconds: float | None
-    path: Path
+    duration_seconds: float | None  # of the whole recording, of which FMA's clip is an excerpt; None if unknown
+    path: Path  # absolute; where its audio should be
 
 
 def audio_path(fma_root: Path, subset: str, track_id: int) -> Path:

@@ -23,21 +23,11 @@ _OGG_FIRST_PAGE = 2
 
 @dataclass(frozen=True)
 class Mp3Frames:
-    """Frame statistics of an mp3 file.
+    """Frame statistics of an mp3 file."""
 
-    Attributes
-    ----------
-    seconds
-        Duration of all frames except the Xing tag's, minus the delay and padding that the tag states.
-    frame_seconds
-        Duration of the longest frame.
-    is_plain
-        Whether the first frame is at the start of the file or right after an ID3 tag.
-    """
-
-    seconds: float
-    frame_seconds: float
-    is_plain: bool
+    seconds: float  # of all frames except the Xing tag's, minus the delay and padding that the tag states
+    frame_seconds: float  # of the longest frame
+    is_plain: bool  # the first frame is at the start of the file or right after an ID3 tag
 
 
 def mp3_frames(path: Path) -> Mp3Frames | None:
@@ -148,8 +138,7 @@ def is_chained_ogg(path: Path) -> bool:
             if len(page) < _OGG_HEADER_BYTES:
                 return False
             if page[:4] != b"OggS":
-                next_page = _find(file, at + 1, b"OggS")
-                if next_page is None:
+                if (next_page := _find(file, at + 1, b"OggS")) is None:
                     return False
                 at = next_page
                 continue

@@ -37,11 +37,9 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         super().__init__(name="mfcc_frontend")
         self.params = params
         n = params.n_fft
-        n1 = min(
-            (d for d in range(2, n, 2) if n % d == 0), key=lambda d: d + n // d, default=n
-        )  # even, so that it can be halved
+        n1 = min((d for d in range(2, n, 2) if n % d == 0), key=lambda d: d + n // d, default=n)
         n2 = n // n1
-        # The input is real, so the lower half of the first step is enough.
+        # The input is real, so the lower half of the first step, whose size is even, is enough.
         half = n1 // 2 + 1
         self._sizes = (n1, n2, half)
         # In the order of the samples: sample n2 * a + b is at [a, b].
@@ -56,9 +54,8 @@ class MfccFrontend(tf.Module):  # type: ignore[misc]
         self._second_real = np.concatenate([second.real, -second.imag]).astype(np.float32)
         self._second_imaginary = np.concatenate([second.imag, second.real]).astype(np.float32)
         self._mel = self._permuted_mel()
-        self._dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")[: params.n_mfcc].T.astype(
-            np.float32
-        )
+        dct = scipy.fft.dct(np.eye(params.n_mels), axis=0, type=2, norm="ortho")
+        self._dct = dct[: params.n_mfcc].T.astype(np.float32)
         signature = [tf.TensorSpec([None], tf.float32, name="pcm"), tf.TensorSpec([], tf.float32, name="floor_db")]
         self.graph = tf.function(self._mfcc, input_signature=signature)
         self._log_mel_graph = tf.function(self._log_mel, input_signature=signature[:1])

@@ -8,7 +8,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +30,7 @@ from tfdeepviz.data.decode import (
 from tfdeepviz.data.fma import Track, published_flaw
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.selection import Selection
+from tfdeepviz.data.threads import map_ahead
 from tfdeepviz.files import FormatError, read_jsonl, read_text, write_jsonl
 
 Progress = Callable[[int, int], None]
@@ -54,36 +55,18 @@ _Whole = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One file of a corpus.
+    """One file of a corpus. What is unknown, or not there, is None."""
 
-    Attributes
-    ----------
-    path
-        Path relative to the corpus, with slashes.
-    track_id
-        FMA's track id; None for an unexpected file.
-    status
-        One of `STATUSES`.
-    n_bytes, modified_ns
-        Size and modification time from the file system; None if there is no file.
-    sha1
-        SHA-1 of the file in hex, comparable to FMA's `checksums`; empty if the file was not read.
-    seconds, rate_hz, n_channels
-        Duration and format of the decoded sound; None if there is none.
-    message
-        Description of the problem, for people; empty if there is none.
-    """
-
-    path: str
-    track_id: _Whole | None = None
+    path: str  # relative to the corpus, with slashes
+    track_id: _Whole | None = None  # FMA's; None for an unexpected file
     status: Annotated[str, Meta(pattern=rf"^({'|'.join(STATUSES)})\Z")] = "ok"
-    n_bytes: _Whole | None = None
+    n_bytes: _Whole | None = None  # size and modification time from the file system
     modified_ns: _Whole | None = None
-    sha1: Annotated[str, Meta(pattern=r"^([0-9a-f]{40})?\Z")] = ""
-    seconds: Annotated[float, Meta(ge=0, lt=1e9)] | None = None
+    sha1: Annotated[str, Meta(pattern=r"^([0-9a-f]{40})?\Z")] = ""  # as in FMA's `checksums`; empty if it was not read
+    seconds: Annotated[float, Meta(ge=0, lt=1e9)] | None = None  # duration and format of the decoded sound
     rate_hz: _Whole | None = None
     n_channels: _Whole | None = None
-    message: str = ""
+    message: str = ""  # the problem, for people
 
 
 @dataclass(frozen=True)
@@ -110,14 +93,10 @@ class FileIndex:
         """Inverse of `save`; raises a FormatError if the file is missing, too large or not an index."""
         if path.is_dir():
             raise FormatError(f"{path}: is a folder; give the index, which is a file")
-        try:
-            entries = read_jsonl(path, FileEntry, max_bytes=_MAX_INDEX_BYTES)
-            if any(before.path >= after.path for before, after in pairwise(entries)):
-                raise FormatError(f"{path}: paths have to ascend")
-        except FormatError as error:
-            raise FormatError(
-                f"{error}; this is not an index of this version: delete it, and `tfdeepviz index` makes it again"
-            ) from error
+        remedy = "this is not an index of this version: delete it, and `tfdeepviz index` makes it again"
+        entries = read_jsonl(path, FileEntry, max_bytes=_MAX_INDEX_BYTES, remedy=remedy)
+        if any(before.path >= after.path for before, after in pairwise(entries)):
+            raise FormatError(f"{path}: paths have to ascend; {remedy}")
         return cls(tuple(entries))
 
 
@@ -134,14 +113,8 @@ def index_files(
     Problems with a file never raise an error here; they become its status. If the folder of the subset has FMA's
     `checksums`, files are compared with it; a FormatError is raised if that is not FMA's.
 
-    Parameters
-    ----------
-    n_workers
-        Number of threads; does not affect the index.
-    known
-        An earlier index; files with the same size and modification time are not read again.
-    progress
-        Called with (files done, total files).
+    The number of threads does not affect the index. Files that have the same size and modification time as in a `known`
+    index are not read again. `progress` is called with (files done, total files).
     """
     tracks = Selection(subset=subset).tracks(metadata)
     folder = metadata.root / f"fma_{subset}"
@@ -154,16 +127,11 @@ def index_files(
         return _inspect(track, FileEntry(path=path, track_id=track.track_id), checksum, earlier.get(path))
 
     entries = []
-    with ThreadPoolExecutor(n_workers) as pool:
-        try:
-            for entry in pool.map(inspect, tracks):
-                entries.append(entry)
-                if progress is not None:
-                    progress(len(entries), len(tracks))
-        except BaseException:
-            # Otherwise Ctrl-C would wait for all remaining files.
-            pool.shutdown(cancel_futures=True)
-            raise
+    with closing(map_ahead(inspect, tracks, n_workers)) as inspected:
+        for entry in inspected:
+            entries.append(entry)
+            if progress is not None:
+                progress(len(entries), len(tracks))
     entries += _others(metadata.root, folder, {entry.path for entry in entries})
     return FileIndex(tuple(sorted(entries, key=lambda entry: entry.path)))
 
@@ -199,8 +167,7 @@ def _inspect(track: Track, entry: FileEntry, checksum: str | None, known: FileEn
             found = replace(found, sha1=hashlib.file_digest(file, "sha1").hexdigest())
         found = _listen(track, found)
     except (FileNotFoundError, NotADirectoryError):
-        message = f"{entry.path}: no such file; unpack FMA's archive again"
-        return replace(entry, status="missing", message=message)
+        return replace(entry, status="missing", message=f"{entry.path}: no such file; unpack FMA's archive again")
     except OSError as error:
         return replace(entry, status="unreadable", message=f"{entry.path}: {error.strerror}")
     if checksum is not None and found.sha1 != checksum:
@@ -251,13 +218,9 @@ def _others(root: Path, folder: Path, expected: set[str]) -> Iterator[FileEntry]
             except OSError as error:
                 failures.append(error)
                 continue
-            yield FileEntry(
-                path=path,
-                status="unexpected",
-                n_bytes=status.st_size,
-                modified_ns=status.st_mtime_ns,
-                message=f"{path}: not a track of this subset; move it elsewhere",
-            )
+            message = f"{path}: not a track of this subset; move it elsewhere"
+            entry = FileEntry(path=path, status="unexpected", message=message)
+            yield replace(entry, n_bytes=status.st_size, modified_ns=status.st_mtime_ns)
     for failure in failures:
         # A file that has vanished since its folder was listed is no longer unexpected.
         if not isinstance(failure, FileNotFoundError):

@@ -10,17 +10,14 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from tfdeepviz.artifacts import Artifact, digest_of
+from tfdeepviz.artifacts import digest_of
 from tfdeepviz.data.features import Recipe
 from tfdeepviz.data.metadata import MAX_LICENCE_CHARACTERS, MAX_LICENCES
-from tfdeepviz.files import Finite, FormatError, convert, read_json
-from tfdeepviz.params import ParameterError
+from tfdeepviz.files import Finite, FormatError
 
 SCHEMA_VERSION: Literal[3] = 3
 #: Schema of version 0.1, which lacks the SHA-256 of the audio files.
 WITHOUT_SOURCES: Literal[2] = 2
-
-_MAX_BYTES = 1 << 30
 
 _Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Id = Annotated[int, Meta(ge=0, lt=1 << 31)]
@@ -105,28 +102,11 @@ def identity_of(manifest: dict[str, Any]) -> str:
     return digest_of({**asked, "tracks": sorted(tracks, key=lambda track: int(track[0]))})
 
 
-class _Facts(msgspec.Struct):
+class Facts(msgspec.Struct):
     """What the record of a dataset notes for others."""
 
+    #: Number of selected tracks per licence, as the corpus's metadata states it; None if it states none.
     licences: Annotated[dict[_Licence, _Count], Meta(max_length=MAX_LICENCES)] | None = None
-
-
-def licences_of(record: Artifact, where: object) -> dict[str, int] | None:
-    """Number of selected tracks per licence, as the corpus's metadata states it; None if it states none."""
-    return convert(record.facts, _Facts, f"{where}: facts").licences
-
-
-def read_manifest(path: Path) -> tuple[Manifest, Recipe, dict[str, Any]]:
-    """Read a manifest, its recipe, and its plain values for `identity_of` and `digest_of`.
-
-    Raises a FormatError if it is broken or of an unsupported schema.
-    """
-    values = read_json(path, max_bytes=_MAX_BYTES)
-    manifest = convert(values, Manifest, path, remedy="prepare the dataset again")
-    try:
-        return manifest, Recipe.from_dict(manifest.recipe), values
-    except ParameterError as error:
-        raise FormatError(f"{path}: recipe: {error}; prepare the dataset again") from error
 
 
 def shard_sizes(folder: Path) -> dict[str, int]:
@@ -138,13 +118,10 @@ def check_shard(folder: Path, shard: ShardEntry, recipe: Recipe, sizes: Mapping[
     """Raise a FormatError unless a shard has the size that is listed, and the tracks listed fit into it."""
     name, n_bytes = shard["file"], shard["bytes"]
     if sizes.get(name) != n_bytes:
-        raise FormatError(f"{folder / name}: missing or not {n_bytes} bytes long; run `prepare` again")
+        raise FormatError(f"{folder / name}: missing or not {n_bytes} bytes long")
     row_bytes = recipe.features.width * np.dtype(recipe.storage).itemsize
     for track in shard["tracks"]:
         n_frames, n_rows = track["n_frames"], recipe.n_rows(track["n_frames"], track["n_segments"])
         # This bounds the work that is computed from the entry.
         if n_frames < recipe.features.params.segment_frames or n_rows * row_bytes > n_bytes:
-            raise FormatError(
-                f"{listed_in}: track {track['track_id']}: n_frames={n_frames} does not fit into {name}; prepare the "
-                "dataset again"
-            )
+            raise FormatError(f"{listed_in}: track {track['track_id']}: {n_frames} frames do not fit into {name}")

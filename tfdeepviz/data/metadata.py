@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tfdeepviz.data.fma import SPLITS, SUBSETS, Track
 from tfdeepviz.data.genres import GenreTree
-from tfdeepviz.data.tables import Converter, dates, ids, lists_of, numbers, one_of, read_table, texts, whole_numbers
+from tfdeepviz.data.tables import Converter, dates, ids, lists_of, one_of, read_table, texts, whole_numbers
 from tfdeepviz.files import FormatError
 from tfdeepviz.lazy import pd
 
@@ -28,16 +28,16 @@ ARTIST_ID: Column = ("artist", "id")
 ARTIST: Column = ("artist", "name")
 
 _REQUIRED = (SPLIT, SUBSET, GENRE_TOP, TITLE, ARTIST_ID, ARTIST)
-_COUNTS = {
-    "track": ("bit_rate", "comments", "duration", "favorites", "interest", "listens", "number"),
-    "album": ("comments", "favorites", "id", "listens", "tracks"),
-    "artist": ("comments", "favorites"),
-}
-_DATES = {
-    "track": ("date_created", "date_recorded"),
-    "album": ("date_created", "date_released"),
-    "artist": ("date_created", "active_year_begin", "active_year_end"),
-}
+_COUNTS = (
+    *(("track", name) for name in ("bit_rate", "comments", "duration", "favorites", "interest", "listens", "number")),
+    *(("album", name) for name in ("comments", "favorites", "id", "listens", "tracks")),
+    *(("artist", name) for name in ("comments", "favorites")),
+)
+_DATES = (
+    *(("track", name) for name in ("date_created", "date_recorded")),
+    *(("album", name) for name in ("date_created", "date_released")),
+    *(("artist", name) for name in ("date_created", "active_year_begin", "active_year_end")),
+)
 _TYPES: dict[Column | str, Converter] = {
     "track_id": ids,
     SPLIT: one_of(SPLITS),
@@ -47,9 +47,9 @@ _TYPES: dict[Column | str, Converter] = {
     **dict.fromkeys((GENRE_TOP, LICENCE, ("album", "type")), lambda values: values.astype("category")),
     **dict.fromkeys((("track", "genres"), GENRES_ALL), lists_of(int)),
     **{(group, "tags"): lists_of(str) for group in ("track", "album", "artist")},
-    **{(group, name): whole_numbers for group, names in _COUNTS.items() for name in names},
-    **{(group, name): dates for group, names in _DATES.items() for name in names},
-    **{("artist", name): numbers for name in ("latitude", "longitude")},
+    **dict.fromkeys(_COUNTS, whole_numbers),
+    **dict.fromkeys((("artist", "latitude"), ("artist", "longitude")), lambda values: pd.to_numeric(values)),
+    **dict.fromkeys(_DATES, dates),
 }
 _MAX_BYTES = 1 << 30
 
@@ -72,20 +72,13 @@ def find_metadata(fma_root: Path) -> Path:
 class Metadata:
     """FMA's metadata of all tracks.
 
-    Attributes
-    ----------
-    root
-        Absolute path of the folder with `fma_metadata/` and `fma_<subset>/`.
-    tracks
-        One row per track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists and dates are parsed,
-        whole numbers are `Int64`, and subsets are ordered categories. Most columns are optional.
-    genres
-        The genre tree; None if there is no `genres.csv`.
+    The table has one row per track, by ascending id; columns are (group, name) as in `tracks.csv`. Lists and dates are
+    parsed, whole numbers are `Int64`, and subsets are ordered categories. Most columns are optional.
     """
 
-    root: Path
+    root: Path  # absolute; the folder with `fma_metadata/` and `fma_<subset>/`
     tracks: pd.DataFrame
-    genres: GenreTree | None
+    genres: GenreTree | None  # None if there is no `genres.csv`
 
     @classmethod
     def load(cls, fma_root: Path) -> Self:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
-from threading import Event, Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,18 +21,13 @@ from tfdeepviz.data.corpus import corpus_record
 from tfdeepviz.data.decode import MAX_SECONDS
 from tfdeepviz.data.features import Features, Recipe
 from tfdeepviz.data.fma import SPLITS, Track
-from tfdeepviz.data.manifest import (
-    SCHEMA_VERSION,
-    ShardEntry,
-    UsedTrack,
-    check_shard,
-    shard_sizes,
-)
+from tfdeepviz.data.manifest import SCHEMA_VERSION, ShardEntry, UsedTrack, check_shard, shard_sizes
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.data.statistics import SegmentStatistics
-from tfdeepviz.data.tracks import Extract, PreparedTrack, prepare_track
+from tfdeepviz.data.threads import map_ahead
+from tfdeepviz.data.tracks import Extract, prepare_track
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import (
     FormatError,
@@ -58,6 +53,16 @@ class Shard:
     file: str
     split: str
     tracks: tuple[Track, ...]
+
+    @property
+    def note(self) -> str:
+        """File for its manifest entry until the manifest itself is written; written last of its three files."""
+        return f"shards/{self.file}.json"
+
+    @property
+    def statistics(self) -> str:
+        """File for its scaler statistics, if it holds training tracks."""
+        return f"shards/{self.file}.npz"
 
 
 @dataclass(frozen=True)
@@ -86,53 +91,29 @@ class Job:
 
     def entry(self, shard: Shard, sizes: Mapping[str, int]) -> ShardEntry | None:
         """Manifest entry of a complete shard; None if the shard is missing or damaged."""
-        note = self.note_path(shard)
+        note = self.out / shard.note
         try:
             entry = read_record(note, ShardEntry)
             check_shard(self.out, entry, self.recipe, sizes, listed_in=note)
             if shard.split == "training" and entry["tracks"]:
-                SegmentStatistics.load(self.statistics_path(shard))
+                SegmentStatistics.load(self.out / shard.statistics)
         except FormatError:
             return None
         return entry if (entry["file"], entry["split"]) == (shard.file, shard.split) else None
 
-    def note_path(self, shard: Shard) -> Path:
-        """Path of a shard's manifest entry, written last, until the manifest itself is written."""
-        return self.out / "shards" / f"{shard.file}.json"
-
-    def statistics_path(self, shard: Shard) -> Path:
-        """Path of the scaler statistics of a shard of training tracks."""
-        return self.out / "shards" / f"{shard.file}.npz"
-
 
 def planned_dataset(
-    corpus: Input,
+    corpus: Input,  # seen from the dataset's folder
     *,
     selection: Selection,
     features: Features,
-    hop_seconds: float | None = None,
-    segments_per_track: int | None = None,
+    hop_seconds: float | None = None,  # between segment starts; by default segments do not overlap
+    segments_per_track: int | None = None,  # see `Recipe`; the choice depends on the selection's seed
     storage: str = "float32",
-    tracks_per_shard: int = TRACKS_PER_SHARD,
-    max_seconds: float = MAX_SECONDS,
+    tracks_per_shard: int = TRACKS_PER_SHARD,  # the unit of resuming, and of work across machines
+    max_seconds: float = MAX_SECONDS,  # longer tracks are skipped
 ) -> Artifact:
-    """Return the record of a dataset before it is made; raises an InputError if a value is impossible.
-
-    Parameters
-    ----------
-    corpus
-        The corpus, seen from the dataset's folder.
-    hop_seconds
-        Time between segment starts; by default segments do not overlap.
-    segments_per_track
-        Maximum number of segments to keep per track, chosen with the selection's seed.
-    storage
-        `float32`, or `float16` for half the size.
-    tracks_per_shard
-        Tracks per file: the unit of resuming, and of work across machines.
-    max_seconds
-        Skip longer tracks.
-    """
+    """Return the record of a dataset before it is made; raises an InputError if a value is impossible."""
     if not 1 <= tracks_per_shard <= 100_000:
         raise InputError(f"tracks_per_shard={tracks_per_shard}: give a whole number from 1 to 100000")
     if not 0 < max_seconds <= 86_400:
@@ -140,7 +121,7 @@ def planned_dataset(
     params = features.params
     settings = {
         "schema_version": SCHEMA_VERSION,
-        "selection": selection.to_dict(),
+        "selection": asdict(selection),
         "features": {"mode": features.mode, "params": params.to_dict()},
         "hop_frames": params.segment_frames if hop_seconds is None else params.hop_frames(hop_seconds),
         "segments_per_track": segments_per_track,
@@ -163,14 +144,8 @@ def plan(
     """Plan the contents of a dataset, and claim its folder.
 
     `corpus` tells where the corpus is if `fma_root` only holds a copy of its tables; for the other options see
-    `planned_dataset`.
-
-    Raises
-    ------
-    FormatError
-        If the metadata is unusable or `out` holds a dataset with other settings.
-    InputError
-        If a value is impossible or no track is selected.
+    `planned_dataset`. A FormatError is raised if the metadata is unusable or `out` holds a dataset with other settings;
+    an InputError if a value is impossible or no track is selected.
     """
     metadata = Metadata.load(fma_root)
     corpus = corpus or Input.at(fma_root, corpus_record(fma_root, selection.subset), seen_from=out)
@@ -182,19 +157,18 @@ def plan(
         genres=tuple(sorted({track.genre for track in tracks} - {""})),
         **{name: record.settings[name] for name in ("hop_frames", "segments_per_track", "storage")},
     )
-    shards = []
+    shards: list[Shard] = []
     size = record.settings["tracks_per_shard"]
     for split in SPLITS:
         members = tuple(track for track in tracks if track.split == split)
         groups = [members[i : i + size] for i in range(0, len(members), size)]
-        for index, group in enumerate(groups):
-            file = f"{record.name}-{split}.tfrecord-{index:05d}-of-{len(groups):05d}"
-            shards.append(Shard(file, split, group))
+        name = f"{record.name}-{split}.tfrecord-{{:05d}}-of-{len(groups):05d}"
+        shards += [Shard(name.format(index), split, group) for index, group in enumerate(groups)]
     ids = json.dumps([(track.track_id, track.split, track.genre) for track in tracks])
     settings = {
         "schema_version": SCHEMA_VERSION,
         "name": record.name,
-        "selection": selection.to_dict(),
+        "selection": record.settings["selection"],
         "recipe": recipe.to_dict(),
         "max_seconds": record.settings["max_seconds"],
         "tracks_per_shard": size,
@@ -214,21 +188,9 @@ def prepare(
 ) -> PreparedDataset:
     """Prepare a dataset on this machine; call again with the same arguments to resume.
 
-    Parameters
-    ----------
-    n_workers
-        Number of threads, each preparing one shard at a time; does not affect the result.
-    progress
-        Called with (tracks done, total tracks), from any thread.
-    **options
-        See `planned_dataset`.
-
-    Raises
-    ------
-    FormatError, InputError
-        See `plan` and `finish`.
-    BusyError
-        If another process is preparing the dataset.
+    The number of threads does not affect the result. `progress` is called with (tracks done, total tracks); for the
+    options and errors see `planned_dataset`, `plan` and `finish`. A BusyError is raised if another process is preparing
+    the dataset.
     """
     job = plan(fma_root, out, **options)
     with locked(out):
@@ -240,110 +202,95 @@ def prepare(
         return finish(job)
 
 
-class _StoppedError(Exception):
-    """Another thread failed, or the user stopped."""
-
-
 def _write_shards(job: Job, shards: list[Shard], n_workers: int, progress: Progress) -> None:
-    extract = job.recipe.features.extractor()
-    done = job.n_tracks - sum(len(shard.tracks) for shard in shards)
-    lock, stop = Lock(), Event()
+    tracks = [track for shard in shards for track in shard.tracks]
+    n_before = job.n_tracks - len(tracks)
+    progress(n_before, job.n_tracks)
+    store_track = partial(store, job=job, extract=job.recipe.features.extractor())
+    with closing(map_ahead(store_track, tracks, n_workers)) as results:
 
-    def on_track() -> None:
-        nonlocal done
-        if stop.is_set():
-            raise _StoppedError
-        with lock:
-            done += 1
-            progress(done, job.n_tracks)
+        def counted() -> Iterator[Stored]:
+            for n_done, stored in enumerate(results, n_before + 1):
+                progress(n_done, job.n_tracks)
+                yield stored
 
-    progress(done, job.n_tracks)
-    with ThreadPoolExecutor(n_workers) as pool:
-        try:
-            for _ in pool.map(lambda shard: prepare_shard(shard, job, extract, on_track=on_track), shards):
-                pass
-        except BaseException:
-            # Threads cannot be interrupted. They check `stop` after each track, so Ctrl-C waits for one track only.
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+        remaining = counted()
+        for shard in shards:
+            write_shard(job, shard, islice(remaining, len(shard.tracks)))
 
 
-def prepare_shard(
-    shard: Shard, job: Job, extract: Extract, *, on_track: Callable[[], None] = lambda: None
-) -> dict[str, Any]:
-    """Write one shard: the unit of work of every runner. `job.shards` may be empty.
+class Stored(NamedTuple):
+    """What a dataset stores of a track."""
 
-    `extract` is the result of `job.recipe.features.extractor()`; `on_track` is called after each track.
-    """
+    entry: dict[str, Any]  # for the manifest
+    record: bytes | None  # None if the track was skipped
+    statistics: SegmentStatistics | None  # of a training track
+
+
+def store(track: Track, job: Job, extract: Extract) -> Stored:
+    """Decode a track into what a dataset stores of it; `extract` is the result of `recipe.features.extractor()`."""
     recipe = job.recipe
+    prepared = prepare_track(track, recipe, extract, max_seconds=job.max_seconds)
+    try:
+        source_sha256 = sha256_file(track.path) if track.path.is_file() else None
+    except OSError:  # decoding raises the same error, and records it as the reason
+        source_sha256 = None
+    path = track.path.relative_to(job.fma_root).as_posix()
+    about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist, "title": track.title}
+    about |= {"path": path, "source_sha256": source_sha256}
+    if prepared.rows is None:
+        # Use the relative path, so that the dataset does not depend on the corpus's location.
+        message = prepared.message.replace(str(track.path), path)
+        return Stored({**about, "reason": prepared.reason, "message": message}, None, None)
+    about |= {"seconds": round(prepared.seconds, 3), "level_db": round(prepared.level_db, 2)}
+    about |= {"n_frames": prepared.n_frames, "n_segments": len(prepared.starts)}
+    statistics = recipe.statistics(prepared.rows, prepared.starts) if track.split == "training" else None
+    integers = {
+        "track_id": [track.track_id],
+        "label": [recipe.label(track.genre)],
+        "starts": [] if recipe.segments_per_track is None else prepared.starts.tolist(),
+    }
+    rows = prepared.rows.astype(prepared.rows.dtype.newbyteorder("<")).tobytes()
+    features = {
+        **{name: tf.train.Feature(int64_list=tf.train.Int64List(value=values)) for name, values in integers.items()},
+        "rows": tf.train.Feature(bytes_list=tf.train.BytesList(value=[rows])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return Stored(about, example.SerializeToString(deterministic=True), statistics)
+
+
+def write_shard(job: Job, shard: Shard, results: Iterable[Stored]) -> dict[str, Any]:
+    """Write one shard from what `store` makes of its tracks, in order, and return its manifest entry.
+
+    This is the unit of resuming, and of the work that Beam divides. `job.shards` may be empty.
+    """
     used, skipped = [], []
     statistics: list[SegmentStatistics] = []
     with atomic_path(job.out / shard.file) as temporary:
         with tf.io.TFRecordWriter(os.fsencode(temporary)) as writer:
-            for track in shard.tracks:
-                prepared = prepare_track(track, recipe, extract, max_seconds=job.max_seconds)
-                path = track.path.relative_to(job.fma_root).as_posix()
-                about = {"track_id": track.track_id, "genre": track.genre, "artist": track.artist}
-                about |= {"title": track.title, "path": path, "source_sha256": _source_sha256(track.path)}
-                if prepared.rows is None:
-                    # Use the relative path, so that the dataset does not depend on the corpus's location.
-                    message = prepared.message.replace(str(track.path), path)
-                    skipped.append({**about, "reason": prepared.reason, "message": message})
-                else:
-                    writer.write(_example(prepared, recipe))
-                    if shard.split == "training":
-                        statistics.append(recipe.statistics(prepared.rows, prepared.starts))
-                    about |= {"seconds": round(prepared.seconds, 3), "level_db": round(prepared.level_db, 2)}
-                    used.append({**about, "n_frames": prepared.n_frames, "n_segments": len(prepared.starts)})
-                on_track()
+            for about, record, part in results:
+                if record is None:
+                    skipped.append(about)
+                    continue
+                used.append(about)
+                writer.write(record)
+                if part is not None:
+                    statistics.append(part)
         entry = {
             **{"file": shard.file, "split": shard.split, "bytes": temporary.stat().st_size},
             **{"sha256": sha256_file(temporary), "tracks": used, "skipped": skipped},
         }
     if statistics:
-        SegmentStatistics.merge(statistics).save(job.statistics_path(shard))
-    write_json(job.note_path(shard), entry)
+        SegmentStatistics.merge(statistics).save(job.out / shard.statistics)
+    write_json(job.out / shard.note, entry)
     return entry
-
-
-def _source_sha256(path: Path) -> str | None:
-    """SHA-256 of an audio file; None if it is missing or unreadable."""
-    try:
-        return sha256_file(path) if path.is_file() else None
-    except OSError:
-        # Decoding raises the same error and records it as the reason.
-        return None
-
-
-def _example(prepared: PreparedTrack, recipe: Recipe) -> bytes:
-    assert prepared.rows is not None
-    rows = prepared.rows.astype(prepared.rows.dtype.newbyteorder("<"))
-    integers = {
-        "track_id": [prepared.track.track_id],
-        "label": [recipe.label(prepared.track.genre)],
-        "starts": [] if recipe.segments_per_track is None else prepared.starts.tolist(),
-    }
-    features = {
-        **{name: tf.train.Feature(int64_list=tf.train.Int64List(value=values)) for name, values in integers.items()},
-        "rows": tf.train.Feature(bytes_list=tf.train.BytesList(value=[rows.tobytes()])),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    serialized: bytes = example.SerializeToString(deterministic=True)
-    return serialized
 
 
 def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     """Combine all shards: write the scaler, the list of skipped files and, last, the manifest.
 
-    `sizes` are the sizes of the shards in bytes, if they are not in `job.out` itself.
-
-    Raises
-    ------
-    FormatError
-        If a shard is missing.
-    InputError
-        If no track is usable, or a training split is planned and none of its tracks is usable.
+    `sizes` are the sizes of the shards in bytes, if they are not in `job.out` itself. A FormatError is raised if a
+    shard is missing; an InputError if no track is usable, or none of a planned training split.
     """
     sizes = shard_sizes(job.out) if sizes is None else sizes
     entries = []
@@ -363,7 +310,7 @@ def finish(job: Job, sizes: Mapping[str, int] | None = None) -> PreparedDataset:
     scaler = job.out / "scaler.npz"
     if needed:
         SegmentStatistics.merge(
-            SegmentStatistics.load(job.statistics_path(shard))
+            SegmentStatistics.load(job.out / shard.statistics)
             for shard, entry in zip(job.shards, entries, strict=True)
             if shard.split == needed and entry["tracks"]
         ).save(scaler)

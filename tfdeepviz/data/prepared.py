@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tfdeepviz import legacy
@@ -20,41 +21,39 @@ from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.manifest import (
+    Facts,
+    Manifest,
     ShardEntry,
     SkippedTrack,
     UsedTrack,
     check_shard,
     identity_of,
-    licences_of,
-    read_manifest,
     shard_sizes,
 )
 from tfdeepviz.data.source import MIXED_SHARDS, N_CALLS, SegmentSource
 from tfdeepviz.data.statistics import SegmentStatistics
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import FormatError, read_json, sha256_file, write_json
+from tfdeepviz.files import FormatError, convert, read_json, read_record, sha256_file, write_json
 from tfdeepviz.lazy import tf
 from tfdeepviz.params import check_choice
 
 #: Records which files were verified, with their size, modification time and inode.
 _VERIFIED = "verified.json"
+_MAX_MANIFEST_BYTES = 1 << 30
+_AGAIN = "`tfdeepviz prepare` with the same options makes it again"
+
+
+class _Verified(msgspec.Struct):
+    files: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class PreparedDataset(SegmentSource):
     """A dataset on disk; open it with `load`.
 
-    Attributes
-    ----------
-    identity
-        Identifies the dataset in runs, bundles and everything else made from it: SHA-256 of the request and of the
-        audio files' content, the same on every machine (see `identity_of`).
-    digest
-        Identifies the bytes stored here: SHA-256 of the manifest, which contains the hashes of all files.
-    shards
-        Entries of the manifest.
-    summary
-        Counts, seconds and levels per split, in total and by genre.
+    The identity stands for the dataset in runs, bundles and everything else made from it: SHA-256 of the request and of
+    the audio files' content, the same on every machine (see `identity_of`). The digest stands for the bytes stored
+    here: SHA-256 of the manifest, which contains the hashes of all files.
     """
 
     path: Path
@@ -63,7 +62,7 @@ class PreparedDataset(SegmentSource):
     identity: str
     digest: str
     shards: tuple[ShardEntry, ...]
-    summary: dict[str, Any]
+    summary: dict[str, Any]  # counts, seconds and levels per split, in total and by genre
     _scaler_sha256: str | None
 
     @classmethod
@@ -77,10 +76,16 @@ class PreparedDataset(SegmentSource):
             raise FormatError(
                 f"{path}: not a prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
             )
-        manifest, recipe, values = read_manifest(manifest_path)
         sizes = shard_sizes(path) if sizes is None else sizes
-        for shard in manifest.shards:
-            check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
+        values = read_json(manifest_path, max_bytes=_MAX_MANIFEST_BYTES, remedy=_AGAIN)
+        manifest = convert(values, Manifest, manifest_path, remedy=_AGAIN)
+        try:
+            recipe = Recipe.from_dict(manifest.recipe)
+            for shard in manifest.shards:
+                check_shard(path, shard, recipe, sizes, listed_in=manifest_path)
+        except InputError as error:
+            flaw = str(error) if isinstance(error, FormatError) else f"{manifest_path}: recipe: {error}"
+            raise FormatError(f"{flaw}; {_AGAIN}") from error
         scaler_sha256 = None if manifest.scaler is None else manifest.scaler["sha256"]
         described = (identity_of(values), digest_of(values), tuple(manifest.shards), manifest.statistics)
         return cls(path, manifest.name, recipe, *described, scaler_sha256)
@@ -88,18 +93,17 @@ class PreparedDataset(SegmentSource):
     def verify(self, *, progress: Callable[[int, int], None] | None = None, only_changed: bool = False) -> None:
         """Compare every file with its SHA-256 in the manifest; raises a FormatError for the first that differs.
 
-        Parameters
-        ----------
-        progress
-            Called with (bytes done, total bytes).
-        only_changed
-            Skip files that were verified before and whose size, modification time and inode are still the same.
-            `verified.json` in the dataset's folder records these, if the folder is writable.
+        `only_changed` skips files that were verified before and whose size, modification time and inode are still the
+        same. `verified.json` in the dataset's folder records these, if the folder is writable. `progress` is called
+        with (bytes done, total bytes).
         """
         files = {shard["file"]: (shard["sha256"], shard["bytes"]) for shard in self.shards}
         if self._scaler_sha256 is not None:
             files["scaler.npz"] = (self._scaler_sha256, 0)
-        before = _load_verified(self.path) if only_changed else {}
+        before: dict[str, Any] = {}
+        if only_changed:
+            with suppress(FormatError, OSError):  # a missing or broken record verifies everything
+                before = read_record(self.path / _VERIFIED, _Verified).files
         verified: dict[str, list[Any]] = {}
         done, total = 0, sum(n_bytes for _, n_bytes in files.values())
         for name, (sha256, n_bytes) in files.items():
@@ -110,7 +114,7 @@ class PreparedDataset(SegmentSource):
                 verified[name] = [sha256, status.st_size, status.st_mtime_ns, status.st_ino]
             if name not in verified or (before.get(name) != verified[name] and sha256_file(file) != sha256):
                 raise FormatError(
-                    f"{file}: not the file that the manifest lists (SHA-256 differs); delete it and run `prepare` again"
+                    f"{file}: not the file that the manifest lists (SHA-256 differs); delete it; {_AGAIN}"
                 )
             done += n_bytes
             if progress is not None:
@@ -167,7 +171,7 @@ class PreparedDataset(SegmentSource):
         self.require_training()
         statistics = SegmentStatistics.load(self.path / "scaler.npz")
         if statistics.mean.shape != self.features.scaler_shape:
-            raise FormatError(f"{self.path / 'scaler.npz'}: belongs to another segment grid; prepare the dataset again")
+            raise FormatError(f"{self.path / 'scaler.npz'}: belongs to another segment grid; {_AGAIN}")
         return statistics
 
     def tracks(self, split: str) -> Iterator[tuple[int, Rows]]:
@@ -189,7 +193,7 @@ class PreparedDataset(SegmentSource):
             reason = text.partition("\n")[0].rpartition("}} ")[2]
             raise FormatError(
                 f"{self.path}: a record of the {split} split is damaged ({reason}); find the file with "
-                "`tfdeepviz inspect`, delete it and run `prepare` again"
+                f"`tfdeepviz inspect` and delete it; {_AGAIN}"
             ) from error
 
     def _n_cut(self, split: str, hop: int, *, shifted: bool, labelled_only: bool) -> int:
@@ -248,17 +252,8 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
     record = dataset.record
     return {
         **{"name": dataset.name, "digest": dataset.identity, "path": str(dataset.path.resolve())},
-        **{"licences": licences_of(record, dataset.path), "command": record.command},
+        **{"licences": convert(record.facts, Facts, f"{dataset.path}: facts").licences, "command": record.command},
     }
-
-
-def _load_verified(folder: Path) -> dict[str, Any]:
-    """Read which files were verified before; a missing or invalid record counts as empty."""
-    try:
-        files = read_json(folder / _VERIFIED).get("files")
-    except (FormatError, OSError):
-        return {}
-    return files if isinstance(files, dict) else {}
 
 
 def _check_lengths(file: Path) -> None:
@@ -270,4 +265,4 @@ def _check_lengths(file: Path) -> None:
             # Each record has an 8-byte length and a 4-byte checksum before it, and a 4-byte checksum after it.
             at += int.from_bytes(records.read(8), "little") + 16
     if at != size:
-        raise FormatError(f"{file}: its records do not end where the file does; delete it and run `prepare` again")
+        raise FormatError(f"{file}: its records do not end where the file does; delete it; {_AGAIN}")

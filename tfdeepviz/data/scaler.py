@@ -17,16 +17,11 @@ SCALER_KINDS = ("minmax", "standard", "coefficients")
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
-    """`(x - offset) * gain` for every element of the segment grid.
+    """`(x - offset) * gain` for every element of the segment grid [shape=(batch, n_mfcc, segment_frames, 1)].
 
-    Parameters
-    ----------
-    kind
-        `minmax` maps the fitted range of each element to [0, 1]. `standard` scales each element to zero mean and unit
-        variance. `coefficients` does so with one mean and variance per coefficient, shared by all frames, so that it
-        fits windows of any length. Elements that never varied become 0.
-
-    Input and output have the shape (batch, n_mfcc, segment_frames, 1).
+    `minmax` maps the fitted range of each element to [0, 1]. `standard` scales each element to zero mean and unit
+    variance. `coefficients` does so with one mean and variance per coefficient, shared by all frames, so that it fits
+    windows of any length. Elements that never varied become 0.
     """
 
     def __init__(self, kind: str, **kwargs: Any) -> None:

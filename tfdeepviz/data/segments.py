@@ -1,9 +1,8 @@
-"""Cut runs of MFCC frames into the segments that models see."""
+"""Cut runs of frames into the windows that models see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +13,6 @@ from tfdeepviz.params import AudioParams
 def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.int64]:
     """First frames of all complete segments; an incomplete tail is dropped."""
     return np.arange(0, n_frames - segment_frames + 1, hop_frames)
-
-
-def cut_segments(mfcc: npt.NDArray[np.float32], *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.float32]:
-    """Cut a track's frames [shape=(n_frames, n_mfcc)] into segments that start every `hop_frames`.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_segments, segment_frames, n_mfcc)]
-        A read-only view, time first.
-    """
-    if len(mfcc) < segment_frames:
-        return np.empty((0, segment_frames, mfcc.shape[1]), np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(mfcc, segment_frames, axis=0)  # (starts, n_mfcc, segment_frames)
-    return windows[::hop_frames].transpose(0, 2, 1)
-
-
-def windows_at(
-    rows: npt.NDArray[np.floating[Any]], starts: npt.NDArray[np.int64], *, segment_frames: int
-) -> npt.NDArray[np.floating[Any]]:
-    """Copy the windows of a track's rows that start at given frames [shape=(len(starts), segment_frames, width)]."""
-    return rows[starts[:, np.newaxis] + np.arange(segment_frames)]
 
 
 @dataclass(frozen=True)
@@ -64,5 +42,8 @@ class Windows:
         return np.arange(n) * self.hop_frames * self.params.frame_seconds + self.time_offset_seconds
 
     def cut(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Cut a track's frames [shape=(n_frames, width)] into windows [shape=(n, frames, width)], a view."""
-        return cut_segments(rows, segment_frames=self.frames, hop_frames=self.hop_frames)
+        """Cut a track's frames [shape=(n_frames, width)] into windows [shape=(n, frames, width)], a read-only view."""
+        if len(rows) < self.frames:
+            return np.empty((0, self.frames, rows.shape[1]), np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(rows, self.frames, axis=0)  # (starts, width, frames)
+        return windows[:: self.hop_frames].transpose(0, 2, 1)

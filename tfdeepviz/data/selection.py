@@ -6,9 +6,9 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -18,7 +18,7 @@ from tfdeepviz.data.genres import unknown
 from tfdeepviz.data.metadata import Metadata, licence_terms
 from tfdeepviz.errors import InputError
 from tfdeepviz.lazy import pd
-from tfdeepviz.params import check_choice, check_fields, check_names
+from tfdeepviz.params import check_choice, check_fields
 
 #: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.
 SPLITTINGS = ("fma", "random", "random-by-artist")
@@ -32,43 +32,22 @@ _Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 class Selection:
     """Which tracks of a corpus to use, and how to split them; impossible values raise an InputError.
 
-    Attributes
-    ----------
-    subset
-        One of `SUBSETS`; includes all smaller ones.
-    splitting
-        One of `SPLITTINGS`.
-    fractions
-        Fractions of tracks for training, validation and test; used by the random splittings.
-    seed
-        Seed of all random choices.
-    genres
-        Titles, or ids as text, case-insensitive; a genre includes all its descendants.
-    artists
-        Names, case-insensitive.
-    licences
-        Full licence names, or their terms without version, country and remark, case-insensitive. `CC-BY` also matches
-        `CC-BY-3.0`, and `Attribution` also matches `Attribution 3.0 United States`, but neither matches a licence with
-        NonCommercial.
-    min_seconds, max_seconds
-        Limits for the length of the whole recording.
-    max_tracks
-        Keep at most this many tracks, chosen at random before splitting.
-    balanced
-        Balance the choice of `max_tracks` across top-level genres; tracks without one are omitted.
+    Names are case-insensitive, and a genre includes all its descendants. `licences` are full names, or their terms
+    without version, country and remark: `CC-BY` also matches `CC-BY-3.0`, and `Attribution` also matches `Attribution
+    3.0 United States`, but neither matches a licence with NonCommercial.
     """
 
-    subset: str = "small"
-    splitting: str = "fma"
-    fractions: tuple[_Fraction, _Fraction, _Fraction] = (0.9, 0.05, 0.05)
-    seed: Annotated[int, Meta(ge=0)] = 0
-    genres: _Names = ()
+    subset: str = "small"  # one of `SUBSETS`; includes all smaller ones
+    splitting: str = "fma"  # one of `SPLITTINGS`
+    fractions: tuple[_Fraction, _Fraction, _Fraction] = (0.9, 0.05, 0.05)  # of tracks, in the order of `SPLITS`
+    seed: Annotated[int, Meta(ge=0)] = 0  # of all random choices
+    genres: _Names = ()  # titles, or ids as text
     artists: _Names = ()
     licences: _Names = ()
-    min_seconds: _Seconds | None = None
+    min_seconds: _Seconds | None = None  # limits for the length of the whole recording
     max_seconds: _Seconds | None = None
-    max_tracks: Annotated[int, Meta(ge=1)] | None = None
-    balanced: bool = False
+    max_tracks: Annotated[int, Meta(ge=1)] | None = None  # chosen at random, before splitting
+    balanced: bool = False  # choose evenly from all top-level genres; tracks without one are omitted
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -81,28 +60,11 @@ class Selection:
         if self.balanced and self.max_tracks is None:
             raise InputError("balanced=True: give max_tracks as well; it is shared among the genres")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`; raises an InputError for unknown or missing names and impossible values."""
-        check_names(values, cls)
-        arguments: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        return cls(**arguments)
-
     def tracks(self, metadata: Metadata) -> list[Track]:
         """Choose and split tracks, in ascending order of id; all depends only on the seed and the ids.
 
-        Raises
-        ------
-        InputError
-            If a genre, artist or licence is unknown, or no track passes a filter.
-        FormatError
-            If the metadata lacks a column that a filter needs.
+        Raises an InputError if a name is unknown or no track passes a filter, and a FormatError if the metadata lacks a
+        column that a filter needs.
         """
         filters: dict[str, Callable[[Any], pd.Series[bool]]] = {
             "subset": lambda subset: metadata.tracks[columns.SUBSET] <= subset,
@@ -122,7 +84,7 @@ class Selection:
                 raise InputError(f"{name}={value!r}: no track is left; choose more widely")
         tracks = _as_tracks(table, metadata, self.subset)
         if self.max_tracks is not None:
-            tracks = _sample(tracks, self, self.max_tracks)
+            tracks = _sample(tracks, self)[: self.max_tracks]
         return _split(sorted(tracks, key=lambda track: track.track_id), self)
 
 
@@ -165,9 +127,7 @@ def _as_tracks(table: pd.DataFrame, metadata: Metadata, subset: str) -> list[Tra
         table.index.tolist(),
         table[columns.SPLIT].tolist(),
         table[columns.GENRE_TOP].astype(object).fillna("").tolist(),
-        table[columns.TITLE].tolist(),
-        table[columns.ARTIST_ID].tolist(),
-        table[columns.ARTIST].tolist(),
+        *(table[name].tolist() for name in (columns.TITLE, columns.ARTIST_ID, columns.ARTIST)),
         [None if duration is pd.NA else float(duration) for duration in durations],
         [audio_path(metadata.root, subset, track_id) for track_id in table.index],
     )
@@ -179,18 +139,18 @@ def _rank(seed: int, purpose: str, number: int) -> bytes:
     return hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
 
 
-def _sample(tracks: list[Track], selection: Selection, n_tracks: int) -> list[Track]:
+def _sample(tracks: list[Track], selection: Selection) -> list[Track]:
+    """Put tracks in the random order in which they are chosen."""
     order = sorted(tracks, key=lambda track: _rank(selection.seed, "sample", track.track_id))
-    if selection.balanced:
-        order = [track for track in order if track.genre]
-        if not order:
-            raise InputError("balanced=True: no track has a top-level genre; omit it")
-        by_genre = defaultdict(list)
-        for track in order:
-            by_genre[track.genre].append(track)
-        turns = zip_longest(*(by_genre[genre] for genre in sorted(by_genre)))
-        order = [track for turn in turns for track in turn if track is not None]
-    return order[:n_tracks]
+    if not selection.balanced:
+        return order
+    by_genre = defaultdict(list)
+    for track in order:
+        by_genre[track.genre].append(track)
+    if not (genres := sorted(by_genre.keys() - {""})):
+        raise InputError("balanced=True: no track has a top-level genre; omit it")
+    turns = zip_longest(*(by_genre[genre] for genre in genres))
+    return [track for turn in turns for track in turn if track is not None]
 
 
 def _split(tracks: list[Track], selection: Selection) -> list[Track]:
@@ -224,7 +184,6 @@ def _apportion(n_tracks: int, fractions: Sequence[float]) -> list[int]:
     """Split `n_tracks` into whole numbers in proportion to the fractions (largest remainder method)."""
     exact = [n_tracks * fraction for fraction in fractions]
     counts = [math.floor(share) for share in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
-    for i in by_remainder[: n_tracks - sum(counts)]:
+    for i in sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])[: n_tracks - sum(counts)]:
         counts[i] += 1
     return counts

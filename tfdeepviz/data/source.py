@@ -127,12 +127,10 @@ class SegmentSource(ABC):
     def _hop(self, hop_frames: int | None) -> int:
         hop = self.recipe.hop_frames if hop_frames is None else hop_frames
         if hop < 1:
-            raise InputError(f"hop_frames={hop}: give at least 1")
+            raise InputError(f"a hop of {hop} frames: give at least 1")
         if hop != self.recipe.hop_frames and self.recipe.segments_per_track is not None:
-            raise InputError(
-                f"hop_frames={hop}: only segments at a hop of {self.recipe.hop_frames} frames were kept; prepare a "
-                "dataset without segments_per_track"
-            )
+            kept = f"only segments at a hop of {self.recipe.hop_frames} frames were kept"
+            raise InputError(f"a hop of {hop} frames: {kept}; prepare a dataset without --segments-per-track")
         return hop
 
     def _step(self, hop: int) -> int:

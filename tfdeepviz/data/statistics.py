@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,9 @@ _NAMES = ("minimum", "maximum", "mean", "variance")
 
 @dataclass(frozen=True)
 class SegmentStatistics:
-    """Statistics of each element of the scaler's grid over a set of segments.
+    """Statistics of each element of the scaler's grid over a set of segments [each shape=Features.scaler_shape]."""
 
-    Attributes
-    ----------
-    count
-        Number of segments; for raw audio, whose grid has a single element, number of samples.
-    minimum, maximum, mean, variance : np.ndarray [shape=Features.scaler_shape, dtype=float64]
-    """
-
-    count: int
+    count: int  # of segments; for raw audio, whose grid has a single element, of samples
     minimum: npt.NDArray[np.float64]
     maximum: npt.NDArray[np.float64]
     mean: npt.NDArray[np.float64]
@@ -45,12 +39,10 @@ class SegmentStatistics:
 
         Uses the parallel update of Chan, Golub and LeVeque (1983), which is stable for any division into parts.
         """
-        total: SegmentStatistics | None = None
-        for part in parts:
-            total = part if total is None else total._merged(part)
-        if total is None:
+        remaining = iter(parts)
+        if (first := next(remaining, None)) is None:
             raise InputError("no segments to fit a scaler to; the training split is empty")
-        return total
+        return reduce(cls._merged, remaining, first)
 
     def _merged(self, other: SegmentStatistics) -> SegmentStatistics:
         count = self.count + other.count
@@ -81,10 +73,10 @@ class SegmentStatistics:
         """Inverse of `save`; raises a FormatError if the file is not what `save` writes."""
         arrays = read_npz(path)
         if set(arrays) != {"count", *_NAMES}:
-            raise FormatError(f"{path}: not the scaler of a prepared dataset; run `prepare` again")
+            raise FormatError(f"{path}: not the scaler of a prepared dataset; run `tfdeepviz prepare` again")
         count = arrays.pop("count")
         shapes = {array.shape for array in arrays.values()}
         numbers = all(array.dtype == np.float64 and np.isfinite(array).all() for array in arrays.values())
         if len(shapes) != 1 or count.shape != () or count.dtype.kind != "i" or count < 1 or not numbers:
-            raise FormatError(f"{path}: shapes differ or values are not finite numbers; run `prepare` again")
+            raise FormatError(f"{path}: shapes differ or values are not finite numbers; run `tfdeepviz prepare` again")
         return cls(int(count), **arrays)

@@ -69,11 +69,6 @@ def texts(values: pd.Series[str]) -> pd.Series[str]:
     return values.fillna("")
 
 
-def numbers(values: pd.Series[str]) -> pd.Series[Any]:
-    """Numbers, with fractions."""
-    return pd.to_numeric(values)
-
-
 def whole_numbers(values: pd.Series[str]) -> pd.Series[Any]:
     """Whole numbers, as `Int64`."""
     # Numbers that do not fit raise an error, so NumPy's warning is redundant.

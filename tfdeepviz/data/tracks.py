@@ -23,26 +23,18 @@ Extract = Callable[[Rows], Rows]
 class PreparedTrack:
     """Result of preparing one track.
 
-    Attributes
-    ----------
-    rows : np.ndarray [shape=(n_rows, width)] or None
-        All frames, or the frames of the chosen segments, concatenated; None if the track was skipped.
-    starts : np.ndarray [shape=(n_segments,)]
-        First frames of its segments.
-    n_frames, seconds, level_db
-        Number of frames, duration and mean power of the whole track, the latter in dB re full scale.
-    reason, message
-        Why it was skipped: a short stable word, and a sentence for people.
+    `rows` [shape=(n_rows, width)] are all frames, or those of the chosen segments, concatenated; None if the track was
+    skipped. `starts` [shape=(n_segments,)] are the first frames of its segments.
     """
 
     track: Track
     rows: npt.NDArray[Any] | None = None
     starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    n_frames: int = 0
+    n_frames: int = 0  # of the whole track, as the next two
     seconds: float = 0.0
-    level_db: float = _SILENCE_DB
-    reason: str = ""
-    message: str = ""
+    level_db: float = _SILENCE_DB  # mean power, dB re full scale
+    reason: str = ""  # why it was skipped: a short stable word
+    message: str = ""  # and a sentence for people
 
 
 def prepare_track(track: Track, recipe: Recipe, extract: Extract, *, max_seconds: float = MAX_SECONDS) -> PreparedTrack:
