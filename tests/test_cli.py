@@ -59,7 +59,7 @@ _HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "li
 #: Inputs that are missing, empty or of another kind, and what is said about them.
 _MISTAKES = {
     "download --out x --base-url file:///etc": "file:///etc",
-    "demo-corpus x --tracks 0": "--tracks 0",
+    "demo-corpus x --tracks 0": "--tracks: 0",
     "index --fma-root missing": "--fma-root",
     "prepare --fma-root missing --out x": "--fma-root",
     "prepare --fma-root empty --out x --set n_mfcc=many": "n_mfcc",
@@ -201,11 +201,18 @@ def test_inspect_prints_counts_and_writes_a_page(
     ("arguments", "message"),
     [
         (["prepare", "--fma-root", "/nowhere", "--out", "x"], "fma-root"),
-        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--workers", "0"], "--workers 0"),
+        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--workers", "0"], "--workers: 0"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_mfcc=many"], "n_mfcc"),
         (["prepare", "--fma-root", "/nowhere", "--out", "x", "--set", "n_coefficients=9"], "n_coefficients"),
-        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--params", "loud"], "--params loud"),
-        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--balanced"], "balanced"),
+        (["prepare", "--fma-root", "/nowhere", "--out", "x", "--params", "loud"], "--params 'loud': choose"),
+        (
+            ["prepare", "--fma-root", "/nowhere", "--out", "x", "--balanced"],
+            "--balanced: give --max-tracks as well; it is shared among the genres",
+        ),
+        (
+            ["prepare", "--fma-root", "/nowhere", "--out", "x", "--min-duration", "9", "--max-duration", "8"],
+            "--min-duration 9.0: at most --max-duration 8.0",
+        ),
         (["index", "--fma-root", "/nowhere"], "fma-root"),
         (["inspect", "/nowhere"], "tfdeepviz prepare"),
         (["download", "--out", "x", "--base-url", "file:///etc"], "file:///etc"),
@@ -217,13 +224,20 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["evaluate", "/nowhere", "--dataset", "/nowhere"], "tfdeepviz train"),
         (["batch", "ae", "--out", "x"], "--dataset"),
         (["batch", "--out", "x"], "tfdeepviz batch"),
-        (["tune", "/nowhere.json", "--dataset", "/nowhere", "--out", "x", "--trials", "0"], "--trials 0"),
+        (["tune", "/nowhere.json", "--dataset", "/nowhere", "--out", "x", "--trials", "0"], "--trials: 0"),
         (["export", "/nowhere", "--dataset", "/nowhere", "--out", "x"], "tfdeepviz train"),
         (["push", "/nowhere"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.json"], "tfdeepviz export"),
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.txt"], ".npz"),
-        (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--fps", "0"], "--fps 0"),
-        (["demo-corpus", "x", "--tracks", "0"], "--tracks 0"),
+        (
+            ["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--fps", "0"],
+            "--fps: 0: give a number, above 0 and at most 1000",
+        ),
+        (["demo-corpus", "x", "--tracks", "0"], "--tracks: 0: give a whole number, at least 1"),
+        (["demo-corpus", "x", "--seconds", "0.5"], "--seconds: 0.5: give a number, at least 1 and at most 600"),
+        (["demo-corpus", "x", "--sceonds", "5"], "unrecognized arguments: --sceonds 5; see tfdeepviz"),
+        (["demo-corpus"], "required: DIR; see tfdeepviz demo-corpus --help"),
+        (["demo-corpus", "a.mp3"], "DIR: a.mp3 is not a folder"),
     ],
 )
 def test_errors_say_what_is_wrong_in_one_line(

@@ -17,8 +17,7 @@ from msgspec import structs
 
 from tfdeepviz import lineage as module
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, Kind, beside, digest_of
-from tfdeepviz.commands import lineage as family
-from tfdeepviz.commands.common import Add
+from tfdeepviz.cli import main
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.export.bundle import Blessing, Bundle, Check, write_manifest
 from tfdeepviz.files import FormatError, read_json, write_json
@@ -531,26 +530,13 @@ def test_what_version_0_1_made_is_read(workshop: Workshop) -> None:
 
 
 def test_the_command_prints_a_tree_or_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-
-    def add(name: str, command: Any, text: str, details: str, /) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=details)
-        sub.set_defaults(command=command)
-        return sub
-
-    adder: Add = add
-    family.register(adder)
-    dataset = workshop.dataset()
-    run = workshop.run("small", dataset)
+    run = workshop.run("small", workshop.dataset())
 
     def call(*arguments: str) -> str:
-        args = parser.parse_args(["lineage", str(run), *arguments])
-        args.command(args)
+        assert main(["lineage", str(run), *arguments]) == 0
         return capsys.readouterr().out
 
     assert call() == trace(run).to_text() + "\n"
     assert call("--mermaid") == to_mermaid(trace(run)) + "\n"
     assert json.loads(call("--json", "--among", "data")) == json.loads(json.dumps(trace(run, [Path("data")]).to_dict()))
+    assert main(["lineage", str(run), "--json", "--mermaid"]) == 2

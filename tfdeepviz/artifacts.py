@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, get_args
 
 import msgspec
 
-from tfdeepviz.files import FormatError, read_record, sha256_file, write_json
+from tfdeepviz.files import FormatError, read_json, read_record, sha256_file, write_json
 from tfdeepviz.locks import LOCK
 from tfdeepviz.provenance import code_digest, code_version, command
 
@@ -145,6 +146,50 @@ class Recorded(Protocol):
     @property
     def record(self) -> Artifact:
         """Its record."""
+
+
+#: What folders of each kind are called, and the commands that make and check them.
+_FOLDERS = {
+    "corpus": ("a corpus", "demo-corpus` or `tfdeepviz download", "index"),
+    "dataset": ("a prepared dataset", "prepare", "inspect"),
+    "run": ("a training run", "train", "evaluate"),
+    "bundle": ("a bundle", "export", "validate"),
+    "registry": ("a registry", "push", "registry verify"),
+}
+
+
+def kind_of(folder: Path) -> str | None:
+    """What a folder holds, judged by its record or, without one, by its files; None if it is nothing of ours."""
+    with suppress(FormatError):
+        kind = str(read_json(folder / ARTIFACT, max_bytes=_MAX_BYTES).get("kind"))
+        return kind if kind in _FOLDERS else None
+    if (folder / "fma_metadata").is_dir():
+        return "corpus"
+    for file, kind, field in (
+        ("index.json", "registry", "bundles"),
+        ("config.json", "run", "preset"),
+        ("manifest.json", "dataset", "shards"),
+        ("manifest.json", "bundle", "encoders"),
+    ):
+        with suppress(FormatError):
+            if field in read_json(folder / file, max_bytes=_MAX_BYTES):
+                return kind
+    return None
+
+
+def require_kind(folder: Path, kind: str, mark: str, *, remedy: str = "") -> None:
+    """Raise a FormatError unless a folder is of a kind, whose folders have a file `mark`; it names what is there."""
+    found = kind_of(folder) or kind
+    wanted, make, _ = _FOLDERS[kind]
+    if found != kind:
+        other, _, check = _FOLDERS[found]
+        raise FormatError(
+            f"{folder}: holds {other}, not {wanted}; `tfdeepviz {check}` checks {other}, `tfdeepviz {make}` makes "
+            f"{wanted}"
+        )
+    if not (folder / mark).is_file():
+        flaw = f"{mark} is missing" if folder.exists() else "there is no such folder"
+        raise FormatError(f"{folder}: not {wanted} ({flaw}); {remedy or f'make one with `tfdeepviz {make}`'}")
 
 
 def beside(file: Path) -> Path:

@@ -7,35 +7,22 @@ import errno
 import io
 import logging
 import os
+import re
 import select
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
-from tfdeepviz import __version__
-from tfdeepviz.commands import analysis, bundles, data, lineage, pipeline, serve, training
-from tfdeepviz.errors import TfdeepvizError
+from tfdeepviz.commands.parser import parse
+from tfdeepviz.errors import InputError, TfdeepvizError
 
 #: Environment variable that also prints the traceback of errors that the user can fix.
 DEBUG = "TFDEEPVIZ_DEBUG"
 
 # The disk is full, or the user's quota is.
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-
-_EPILOG = """\
-from music to a model in the browser:
-  tfdeepviz demo-corpus data/demo            (or: tfdeepviz download --subset small --out data/fma)
-  tfdeepviz prepare --fma-root data/demo --out data/demo-live
-  tfdeepviz train ae-shared-compact --dataset data/demo-live --out runs/demo
-  tfdeepviz export runs/demo --dataset data/demo-live --out build/ae-demo --name ae-demo
-  tfdeepviz validate build/ae-demo
-  tfdeepviz push build/ae-demo --registry webapp/registry
-  make play
-or all steps in one command, which skips those whose inputs have not changed:
-  tfdeepviz pipeline configs/demo.toml
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,18 +56,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         # Some file names are not valid text, and some text cannot be displayed; neither should make a command fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    parser = _parser()
-    args, rest = parser.parse_known_args(arguments)
-    args.pipeline_options = rest
-    if rest and getattr(args, "runner", None) is None:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     # TensorFlow reads this on import, and the commands import it later.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"(tensorflow|tensorflowjs|tensorflow_hub|jax|flax|keras)\b")
     warnings.filterwarnings("ignore", message=".*pkg_resources.*")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    args = None
     try:
-        args.command(args)
+        args = parse(list(sys.argv[1:] if arguments is None else arguments))
+        module, _, function = args.command.partition(":")
+        getattr(import_module(f"tfdeepviz.commands.{module}"), function)(args)
     except KeyboardInterrupt:
         resumable = "download, demo-corpus, prepare, train, batch, tune and pipeline resume when you run them again"
         print(f"\ntfdeepviz: stopped; {resumable}", file=sys.stderr)
@@ -99,10 +84,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
+def _for_the_user(error: Exception, args: argparse.Namespace | None) -> str | None:
     """Message for an error that the user can fix; None for a bug."""
     if isinstance(error, TfdeepvizError):
-        return str(error)
+        from tfdeepviz.files import FormatError
+
+        if args is None or not isinstance(error, InputError) or isinstance(error, FormatError):
+            return str(error)
+        return _naming_options(str(error), args.options)
     cause: BaseException | None = error
     while cause is not None:
         # TensorFlow, soundfile and HDF5 raise their own errors, which quote the system's message.
@@ -120,6 +109,17 @@ def _for_the_user(error: Exception, args: argparse.Namespace) -> str | None:
     return f"{error.filename}: {(error.strerror or '').lower()}; give another path" if has_number else str(error)
 
 
+def _naming_options(message: str, options: Mapping[str, str]) -> str:
+    """Name options in place of a function's arguments: `max_tracks=0: ...` becomes `--max-tracks 0: ...`."""
+
+    def named(match: re.Match[str]) -> str:
+        option = options.get(match["name"])
+        is_word = match["equals"] is None and "_" not in match["name"]
+        return match[0] if option is None or is_word else f"{option} " if match["equals"] == "=" else option
+
+    return re.sub(r"(?<![\w./-])(?P<name>[a-z]\w*)(?P<equals>=(?:True\b)?|(?=: | must be ))?", named, message)
+
+
 def _without_reader() -> list[int]:
     """Return those of standard output and error that go to a pipe without a reader."""
     if not hasattr(select, "poll"):  # on Windows
@@ -128,38 +128,6 @@ def _without_reader() -> list[int]:
     for stream in (1, 2):
         poll.register(stream, 0)
     return [stream for stream, event in poll.poll(0) if event & select.POLLERR]
-
-
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds defaults to the help, except None, switches and empty lists."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        says_nothing = action.default is None or action.default is False or action.default == []
-        return action.help if says_nothing else super()._get_help_string(action)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tfdeepviz",
-        description="Music visualisation driven by deep audio features: prepare data, train encoders, export them.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"tfdeepviz {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(
-        name: str, command: Callable[[argparse.Namespace], None], text: str, details: str
-    ) -> argparse.ArgumentParser:
-        # `prepare` passes unknown options on to Beam; as abbreviations, they might match ours.
-        options: dict[str, Any] = {"formatter_class": _HelpFormatter, "allow_abbrev": False}
-        parser = commands.add_parser(name, help=text, description=details, **options)
-        parser.set_defaults(command=command)
-        return parser
-
-    for family in (data, training, bundles, analysis, lineage, pipeline, serve):
-        family.register(add)
-    return parser
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from tfdeepviz.errors import InputError
+from tfdeepviz.errors import InputError, no_such
 from tfdeepviz.files import explain, read_json
 
 
@@ -41,9 +41,11 @@ def check_fields(settings: object) -> None:
 
 def check_names(names: Iterable[str], kind: type) -> None:
     """Raise a ParameterError unless the names are exactly those of a dataclass's fields."""
-    known = {field.name for field in fields(kind)}
-    if wrong := set(names) ^ known:
-        raise ParameterError(f"unknown or missing names: {', '.join(sorted(wrong))}; give {', '.join(sorted(known))}")
+    given, known = set(names), [field.name for field in fields(kind)]
+    if unknown := given - set(known):
+        raise ParameterError(no_such("setting", min(unknown), known))
+    if missing := [name for name in known if name not in given]:
+        raise ParameterError(f"{', '.join(missing)}: missing")
 
 
 #: A size in samples, frames or bands.

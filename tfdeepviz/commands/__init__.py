@@ -1,4 +1,4 @@
-"""The `tfdeepviz` commands, one module per family.
+"""The `tfdeepviz` commands: `commands.toml` declares them, and one module per family runs them.
 
-A command checks its arguments and opens its inputs before it imports what takes long: a mistake is answered at once.
+A command opens its inputs before it imports what takes long: a mistake is answered at once.
 """

@@ -1,12 +1,16 @@
-"""Helpers shared by all commands."""
+"""Helpers shared by all commands: progress bars, what tfdeepviz ships, and native libraries' messages."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +31,6 @@ INSTALLED = (_PACKAGE / "webapp").is_dir()
 WEBAPP = (_PACKAGE if INSTALLED else _PACKAGE.parent) / "webapp"
 
 
-#: Adds a command: its name, its function, a line about it and a description; returns its parser.
-Add = Callable[[str, Callable[[argparse.Namespace], None], str, str], argparse.ArgumentParser]
-
-
 def bar(total: int | None, **options: Any) -> tqdm[Any]:
     """Open a progress bar on standard error."""
     from tqdm import tqdm
@@ -38,22 +38,46 @@ def bar(total: int | None, **options: Any) -> tqdm[Any]:
     return tqdm(total=total, dynamic_ncols=True, **options)
 
 
-def advance(progress_bar: tqdm[Any], done: int) -> None:
-    """Set a bar to a count."""
-    progress_bar.update(done - progress_bar.n)
+class Bars:
+    """Progress bars on standard error, one after another: one for each kind of work.
 
+    The object is a callback (what, done, total) and a context that closes the last bar.
+    """
 
-def advance_of(progress_bar: tqdm[Any]) -> Callable[[int, int], None]:
-    """Make a progress callback (done, total) for a bar whose total is not known in advance."""
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self._bar: tqdm[Any] | None = None
+        self._what = ""
 
-    def progress(done: int, total: int) -> None:
-        if progress_bar.total != total:
-            progress_bar.reset(total)
-            # Earlier work must not count towards the speed of this run.
-            progress_bar.initial = done
-        advance(progress_bar, done)
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how much of the work is done; work of another name or size gets another bar."""
+        if self._bar is None or (self._what, self._bar.total) != (what, total):
+            self.close()
+            # Work that was done before must not count towards the speed.
+            self._bar, self._what = bar(total, desc=what, initial=done, **self._options), what
+        self._bar.update(done - self._bar.n)
 
-    return progress
+    def of(self, what: str) -> partial[None]:
+        """Return a callback (done, total)."""
+        return partial(self, what)
+
+    def write(self, text: str) -> None:
+        """Print a line to standard error, above the bar."""
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Close the bar, so that it does not count the time of what follows."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class EpochBars(EpochProgress):
@@ -81,31 +105,21 @@ class EpochBars(EpochProgress):
 
     def end_epoch(self, row: dict[str, float], split: str) -> None:
         """Show the epoch's metrics and close the bar."""
-        values = {"loss": f"{row['loss']:.5f}"} | ({"val": f"{row['val_loss']:.5f}"} if split == "validation" else {})
-        values |= {one.label: one.text(row[one.column]) for one in MEASURES if one.label and one.column in row}
-        self.bar.set_postfix(values)
+        shown = {"loss": f"{row['loss']:.5f}"} | ({"val": f"{row['val_loss']:.5f}"} if split == "validation" else {})
+        shown |= {one.label: one.text(row[one.column]) for one in MEASURES if one.label and one.column in row}
+        self.bar.set_postfix(shown)
         self.bar.close()
         if row["dead_components"]:
             self.bar.write(f"  {row['dead_components']:.0f} components of the encoding are dead (docs/models.md)")
 
 
-def add_dataset(parser: argparse.ArgumentParser, text: str = "dataset made by `tfdeepviz prepare`") -> None:
-    """Add the option that names a prepared dataset."""
-    parser.add_argument("--dataset", type=Path, required=True, help=text)
-
-
-#: Folders that tfdeepviz ships.
-_PLACES = {"registry": "registry folder", "tracks": "folder of demo tracks", "static": "built front end"}
-
-
-def add_places(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add options for folders that tfdeepviz ships: registry, tracks or static."""
-    for name in names:
-        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"{_PLACES[name]} (default: as shipped)")
+def values(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return some arguments by name."""
+    return {name: getattr(args, name) for name in names}
 
 
 def place(args: argparse.Namespace, name: str, *, writable: bool = False) -> Path:
-    """Resolve an option added by `add_places`.
+    """Resolve the option for a folder that tfdeepviz ships: registry, tracks or static.
 
     Raises
     ------
@@ -128,10 +142,16 @@ def load_bundle(text: str) -> Bundle:
     from tfdeepviz.export.bundle import Bundle
     from tfdeepviz.export.registry import find
 
-    if Path(text).exists() or not re.fullmatch(r"[\w-]+(/\d+)?", text):
-        return Bundle.load(Path(text))
-    name, _, version = text.partition("/")
-    return find(WEBAPP / "registry", name, int(version) if version else None)
+    is_label = re.fullmatch(r"[\w-]+(/\d+)?", text) and not Path(text).exists()
+    return find(WEBAPP / "registry", *split_label(text)) if is_label else Bundle.load(Path(text))
+
+
+def split_label(text: str, version: int | None = None) -> tuple[str, int | None]:
+    """Split NAME or NAME/VERSION; raises an InputError if the version is not a number."""
+    name, slash, given = text.partition("/")
+    if slash and not given.isdecimal():
+        raise InputError(f"{text}: give NAME or NAME/VERSION, such as two-scale/3")
+    return name, int(given) if slash else version
 
 
 def duration(seconds: float) -> str:
@@ -140,21 +160,26 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
-def at_least_one(name: str, value: int | None) -> None:
-    """Reject counts below one."""
-    if value is not None and value < 1:
-        raise InputError(f"--{name} {value}: give at least 1")
+@contextmanager
+def without_decoder_notes() -> Iterator[None]:
+    """Drop the notes that libsndfile's mp3 decoder writes to the file of standard error, and nothing else.
 
-
-def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Parse `--set NAME=VALUE` options. Values are read as JSON where possible, otherwise kept as text."""
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise InputError(f"{option} {text}: give NAME=VALUE")
+    Our own messages say what is wrong with a file. Other libraries' messages appear when the block ends.
+    """
+    if sys.stderr is not sys.__stderr__ or sys.stderr is None:
+        yield  # nobody or somebody else reads it
+        return
+    sys.stderr.flush()
+    ours = os.dup(2)
+    with tempfile.TemporaryFile() as native, os.fdopen(ours, "w", errors="backslashreplace") as stream:
+        os.dup2(native.fileno(), 2)
         try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = value
-    return values
+            with redirect_stderr(stream):
+                yield
+        finally:
+            os.dup2(ours, 2)
+            native.seek(0)
+            lines = native.read().decode(errors="replace").splitlines()
+            for line in lines:
+                if line and "libmpg123" not in line:
+                    print(line, file=sys.stderr)

@@ -5,42 +5,18 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tfdeepviz.commands.common import Add, EpochBars, advance_of, bar, duration
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from tfdeepviz.commands.common import Bars, EpochBars, duration
+from tfdeepviz.pipeline_config import Config
 
 
-def register(add: Add) -> None:
-    """Add the command."""
-    pipeline = add(
-        "pipeline",
-        _pipeline,
-        "run all steps, from a corpus to pushed bundles",
-        "Run the steps that a TOML file configures (example: configs/demo.toml): index and prepare a corpus, train and "
-        "distill, evaluate, fit mappings and export, validate and push. Only steps whose inputs have changed run "
-        "again, and an interrupted pipeline resumes. Results that are replaced are renamed (runs/x.old-1), never "
-        "deleted. Bundles that fail validation are not pushed.",
-    )
-    pipeline.add_argument("config", type=Path, metavar="CONFIG", help="configuration, a .toml file")
-    pipeline.add_argument(
-        "--redo", action="append", default=[], metavar="STEP", help="run this step again, such as 'train x'; repeatable"
-    )
-    pipeline.add_argument(
-        "--dry-run", action="store_true", help="print which steps would run and why, without running them"
-    )
-
-
-def _pipeline(args: argparse.Namespace) -> None:
-    from tfdeepviz.pipeline_config import Config
-
+def pipeline(args: argparse.Namespace) -> None:
+    """Run the steps of a configuration."""
     config = Config.load(args.config)
     from tfdeepviz.pipeline import PipelineProgress, run_pipeline
 
     class Progress(EpochBars, PipelineProgress):
-        working: tqdm[Any] | None = None
+        working = Bars()
 
         def skip(self, step: str, result: Path, made_by: str | None) -> None:
             print(f"{step}: nothing has changed: {_shown(result)}", flush=True)
@@ -56,30 +32,22 @@ def _pipeline(args: argparse.Namespace) -> None:
             print(f"{step}: {reason}", flush=True)
 
         def advance(self, what: str, done: int, total: int) -> None:
-            if self.working is None or self.working.desc.removesuffix(": ") != what:
-                self._close()
-                self.working = bar(None, desc=what)
-            advance_of(self.working)(done, total)
+            self.working(what, done, total)
             if done >= total:
-                self._close()  # the bar must not count the time of what follows
+                self.working.close()  # the bar must not count the time of what follows
 
         def say(self, what: str) -> None:
-            self._close()
+            self.working.close()
             print(f"  {what}", flush=True)
 
         def end(self, step: str, seconds: float, summary: str, result: Path) -> None:
-            self._close()
+            self.working.close()
             took = f"{seconds:.0f} s" if seconds < 90 else duration(seconds)
             print(f"{step}: done in {took}: {summary}: {_shown(result)}", flush=True)
 
         def refuse(self, step: str, reason: str) -> None:
-            self._close()
+            self.working.close()
             print(f"{step}: {reason}", flush=True)
-
-        def _close(self) -> None:
-            if self.working is not None:
-                self.working.close()
-            self.working = None
 
     run_pipeline(config, redo=args.redo, dry_run=args.dry_run, progress=Progress())
 

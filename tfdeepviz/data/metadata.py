@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tfdeepviz.artifacts import require_kind
 from tfdeepviz.data.fma import SPLITS, SUBSETS, Track
 from tfdeepviz.data.genres import GenreTree
 from tfdeepviz.data.tables import Converter, dates, ids, lists_of, one_of, read_table, texts, whole_numbers
@@ -62,9 +63,8 @@ MAX_LICENCE_CHARACTERS = 200
 def find_metadata(fma_root: Path) -> Path:
     """Return the path of `fma_metadata/tracks.csv`; raises FormatError if it is missing."""
     path = Path(fma_root).absolute() / "fma_metadata" / "tracks.csv"
-    if not path.is_file():
-        remedy = "--fma-root (corpus.fma-root of a pipeline) names the folder with fma_metadata/ and fma_<subset>/"
-        raise FormatError(f"{path}: missing; {remedy}")
+    remedy = "--fma-root (corpus.fma-root of a pipeline) names the folder with fma_metadata/ and fma_<subset>/"
+    require_kind(path.parents[1], "corpus", "fma_metadata/tracks.csv", remedy=remedy)
     return path
 
 

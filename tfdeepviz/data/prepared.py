@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from tfdeepviz import legacy
-from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
+from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of, require_kind
 from tfdeepviz.data.features import Recipe, Rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.manifest import (
@@ -72,10 +72,7 @@ class PreparedDataset(SegmentSource):
         `sizes` are the sizes of the shards in bytes, if they are stored elsewhere.
         """
         manifest_path = path / "manifest.json"
-        if not manifest_path.is_file():
-            raise FormatError(
-                f"{path}: not a prepared dataset (manifest.json is missing); make one with `tfdeepviz prepare`"
-            )
+        require_kind(path, "dataset", manifest_path.name)
         sizes = shard_sizes(path) if sizes is None else sizes
         values = read_json(manifest_path, max_bytes=_MAX_MANIFEST_BYTES, remedy=_AGAIN)
         manifest = convert(values, Manifest, manifest_path, remedy=_AGAIN)

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tfdeepviz import legacy
-from tfdeepviz.artifacts import ARTIFACT, Artifact
+from tfdeepviz.artifacts import ARTIFACT, Artifact, require_kind
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import Finite, FormatError, convert, inside, read_json, read_record, sha256_file, write_json
@@ -199,8 +199,7 @@ class Bundle:
             If a file or field is wrong; the message names it.
         """
         where = path / MANIFEST
-        if not where.is_file():
-            raise FormatError(f"{path}: not a bundle ({MANIFEST} is missing); make one with `tfdeepviz export`")
+        require_kind(path, "bundle", MANIFEST)
         values = read_json(where, max_bytes=16 << 20)
         if (version := values.get("schema_version")) != SCHEMA_VERSION:
             raise FormatError(

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from tfdeepviz.artifacts import ARTIFACT
+from tfdeepviz.artifacts import ARTIFACT, require_kind
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files, check_name
 from tfdeepviz.files import FormatError, read_json, read_record, write_json
@@ -156,10 +156,8 @@ def entries(registry: Path) -> list[Entry]:
     FormatError
         If the index is missing or broken.
     """
-    path = registry / INDEX
-    if not path.is_file():
-        raise FormatError(f"{registry}: not a registry ({INDEX} is missing); make one with `tfdeepviz push`")
-    return read_record(path, Index, remedy="delete the index and push a bundle").bundles
+    require_kind(registry, "registry", INDEX)
+    return read_record(registry / INDEX, Index, remedy="delete the index and push a bundle").bundles
 
 
 def _listed(registry: Path) -> list[Entry]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import jsonschema
 
-from tfdeepviz.errors import InputError
+from tfdeepviz.errors import InputError, no_such
 from tfdeepviz.files import FormatError, read_json
 from tfdeepviz.reports.measures import KINDS
 
@@ -68,6 +68,11 @@ class Preset:
 def preset_names() -> list[str]:
     """Names of the presets that come with the package."""
     return sorted(path.stem for path in (_HERE / "presets").glob("*.json"))
+
+
+def parameter_counts() -> dict[str, Any]:
+    """Sizes of the shipped presets' models on the paper's input grid, for listing them without building them."""
+    return read_json(_HERE / "parameter_counts.json")
 
 
 def load_preset(name: str, *, recipe: str | None = None) -> Preset:
@@ -155,4 +160,8 @@ def _validate(values: Any) -> None:
     flaw = jsonschema.exceptions.best_match(_validator().iter_errors(plain))
     if flaw is not None:
         name = ".".join(str(part) for part in flaw.absolute_path)
+        if flaw.validator == "additionalProperties":
+            known, place = flaw.schema["properties"], name and f"{name}."
+            wrong = min(flaw.instance.keys() - known)
+            raise InputError(no_such("setting", place + wrong, [place + one for one in known]))
         raise InputError(f"{name or 'preset'}: {flaw.message}")

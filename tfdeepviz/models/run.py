@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tfdeepviz import artifacts, legacy
-from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of_files
+from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of_files, require_kind
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
@@ -78,8 +78,7 @@ class Run:
     @classmethod
     def load(cls, path: Path) -> Run:
         """Open a run; raises FormatError if `path` holds none, or its configuration is broken."""
-        if not (path / "config.json").is_file():
-            raise FormatError(f"{path}: not a training run (config.json is missing); make one with `tfdeepviz train`")
+        require_kind(path, "run", "config.json")
         config = read_json(path / "config.json")
         convert(config, _Config, path / "config.json")
         try:
