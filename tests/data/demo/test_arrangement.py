@@ -127,7 +127,7 @@ def _sketch() -> Sketch:
 def test_values_of_layers_follow_the_moment() -> None:
     sketch = _sketch()
     verse, hook = sketch.sections
-    first, last = Moment(sketch, verse, verse.bars[0]), Moment(sketch, hook, hook.bars[1])
+    first, last = Moment(sketch, verse, 0), Moment(sketch, hook, 3)
     value = {"hook": {"last": {"idea": "riff"}, "else": "."}, "else": {"energy": [0.0, 10.0]}}
     assert (first.decide(value), last.decide(value)) == (5.0, "X..x")
     assert first.decide({"hook": 1}) is None
@@ -137,7 +137,7 @@ def test_values_of_layers_follow_the_moment() -> None:
 
 def test_pitches_have_names() -> None:
     sketch = _sketch()
-    hook = Moment(sketch, sketch.sections[1], sketch.sections[1].bars[1])  # on G
+    hook = Moment(sketch, sketch.sections[1], 3)  # on G
     assert hook.pitches(["root", "scale.0-12", "scale.4", "degree.2", 31]) == (43, 36, 55, 58, 31)
     assert {pitch % 12 for pitch in hook.pitches("chord")} == {7, 10, 2}
     assert hook.pitches("chord.1+12") == (hook.pitches("chord")[1] + 12,)
@@ -146,7 +146,7 @@ def test_pitches_have_names() -> None:
 
 def test_patterns_climb_a_ladder() -> None:
     sketch = _sketch()
-    hook = Moment(sketch, sketch.sections[1], sketch.sections[1].bars[0])
+    hook = Moment(sketch, sketch.sections[1], 2)
     pattern(hook, "bass", pattern="0.1", pitch=[36, ["scale.0", "scale.4"]], step=2.0, beats=[0.5, 1.0], velocity=1.0)
     pattern(hook, "bass", pattern="01", pitch=[36, ["scale.0", "scale.4"]], step=2.0, beats=-1.0, highest=50)
     pattern(hook, "bass", pattern=None)

@@ -25,7 +25,7 @@ def test_sections_cover_all_bars() -> None:
     form = (("a", 2, 0.2), ("b", 4, 1.0), ("c", 1, 0.5))
     for n_bars in (1, 2, 5, 7, 16, 40):
         sections = theory.plan_sections(form, n_bars, 3.0)
-        assert [bar.index for section in sections for bar in section.bars] == list(range(n_bars))
+        assert [bar for section in sections for bar in section.bars] == list(range(n_bars))
         assert [section.beat for section in sections[1:]] == [section.end for section in sections[:-1]]
 
 

@@ -64,7 +64,7 @@ def _begin(artist: Artist, rng: Rng, table: Table, harmony: Table, duration_seco
 
 def _write(sketch: Sketch, arrangement: Table) -> None:
     """Write the notes of all parts."""
-    opening = Moment(sketch, sketch.sections[0], sketch.sections[0].bars[0])
+    opening = Moment(sketch, sketch.sections[0], 0)
     for name, idea in arrangement["ideas"].items():
         invented = isinstance(idea, dict) and "invent" in idea
         sketch.ideas[name] = _call(opening, idea, "invent") if invented else opening.decide(idea)

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from numpy.random import Generator as Rng
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,7 +15,7 @@ class Artist:
     genre: str
     variant: int  # sub-style, taken modulo the genre's number of sub-styles
     keys: tuple[int, ...]  # preferred pitch classes
-    choices: tuple[int, ...]  # of instruments and patterns
+    choices: tuple[int, ...]  # of instruments and patterns, taken modulo the number of options
     tempo: float
     brightness: float
     wetness: float
@@ -28,10 +23,6 @@ class Artist:
     width: float
     looseness: float
     busyness: float
-
-    def choose(self, number: int, options: Sequence[T]) -> T:
-        """The artist's option in choice `number`, the same in all tracks."""
-        return options[self.choices[number] % len(options)]
 
 
 def make_artist(genre: str, index: int, seed: int) -> Artist:
@@ -48,8 +39,3 @@ def make_artist(genre: str, index: int, seed: int) -> Artist:
 def between(low: float, high: float, share: float) -> float:
     """Interpolate linearly from `low` to `high`."""
     return low + (high - low) * share
-
-
-def pick(rng: Rng, options: Sequence[T]) -> T:
-    """Choose one of the options with equal probability."""
-    return options[int(rng.integers(len(options)))]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +18,7 @@ from tfdeepviz.artifacts import Artifact, claim, finish, reopen
 from tfdeepviz.data.corpus import corpus_digest
 from tfdeepviz.data.demo.arrangement import compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
+from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.plan import Piece, check_arguments, genre_names, plan_corpus
 from tfdeepviz.data.demo.tables import LICENSE, genres_csv, write_tables
@@ -30,18 +32,6 @@ COMPOSER_VERSION = 1
 _MP3_LEVEL = 0.5  # LAME's V5: about 130 kbit/s
 _MP3_PEAK = 0.98
 """Largest sample that a decoded file may have."""
-
-_PLAYGROUND = {
-    "Electronic": 3,
-    "Experimental": 1,
-    "Folk": 2,
-    "Hip-Hop": 1,
-    "Instrumental": 3,
-    "International": 2,
-    "Pop": 4,
-    "Rock": 3,
-}
-"""Artists by genre, chosen for the playground for their clear form and lively visuals."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +48,7 @@ def render_track(
 ) -> Signal:
     """Compose and render track `number` of an artist of one of `GENRES`; indices count from 0.
 
-    Returns
-    -------
-    ndarray [shape=(2, n_samples)]
-        Stereo PCM at 44.1 kHz in [-1, 1]; depends only on the arguments.
+    Stereo PCM at 44.1 kHz in [-1, 1] [shape=(2, n_samples)]; depends only on the arguments.
     """
     check_arguments(seed=seed, duration_seconds=duration_seconds)
     if min(artist_index, number) < 0:
@@ -87,29 +74,11 @@ def render_corpus(
     """Compose, render and write a corpus in FMA's layout.
 
     Existing tracks are kept if they were made with the same settings, so an interrupted run resumes. All files are
-    written atomically, the tables last.
+    written atomically, the tables last. `plan_corpus` says how small numbers of tracks are split. `n_workers` processes
+    (by default one per core) do not affect the PCM. `progress` is called with ``(tracks done, total tracks)``.
 
-    Parameters
-    ----------
-    out_dir
-        Receives ``fma_metadata/tracks.csv``, ``fma_metadata/genres.csv``, ``fma_small/000/000002.mp3`` and so on.
-    n_tracks
-        Preferably a multiple of eight; see `plan_corpus` for how small numbers are split.
-    duration_seconds
-        From 1 to 600.
-    n_workers
-        Number of processes; by default one per core. Does not affect the PCM.
-    progress
-        Called with ``(tracks done, total tracks)`` after each track.
-
-    Raises
-    ------
-    InputError
-        If an argument is out of range.
-    FormatError
-        If the folder holds anything else.
-    BusyError
-        If another process is rendering there.
+    Raises `InputError` if an argument is out of range, `FormatError` if the folder holds anything else, and `BusyError`
+    if another process is rendering there.
     """
     check_arguments(n_tracks=n_tracks, seed=seed, duration_seconds=duration_seconds, n_workers=n_workers)
     root = Path(out_dir)
@@ -137,7 +106,8 @@ def write_playground_tracks(
     # The index marks the tracks as complete, so remove it until all are written.
     (root / "index.json").unlink(missing_ok=True)
     jobs: list[tuple[Piece, Path]] = []
-    for genre, artist in _PLAYGROUND.items():
+    for genre in GENRES:
+        artist = genre_table(genre)["playground_artist"]  # chosen for a clear form and lively visuals
         artist_names, titles = genre_names(genre, 0, artist + 1, artist + 1)
         jobs.append((Piece(genre, artist, 0, artist_names[-1], titles[-1]), root / f"{genre.lower()}.mp3"))
     for _ in _render(jobs, 0, duration_seconds, n_workers):
@@ -156,23 +126,17 @@ def _render(
 ) -> Iterator[None]:
     """Render pieces to files, in processes, yielding after each."""
     n_processes = min(len(jobs), n_workers or os.cpu_count() or 1)
+    render = partial(_render_file, seed=seed, duration_seconds=duration_seconds)
     if n_processes <= 1:
-        for piece, path in jobs:
-            _render_file(piece, path, seed, duration_seconds)
-            yield
+        yield from map(render, jobs)
         return
     # Spawn instead of fork, because the caller may have threads, such as TensorFlow's.
     with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_render_file, piece, path, seed, duration_seconds) for piece, path in jobs]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from pool.map(render, jobs)
 
 
-def _render_file(piece: Piece, path: Path, seed: int, duration_seconds: float) -> None:
+def _render_file(job: tuple[Piece, Path], seed: int, duration_seconds: float) -> None:
+    piece, path = job
     pcm = render_track(piece.genre, piece.artist_index, piece.number, seed=seed, duration_seconds=duration_seconds)
     mp3 = _encode(pcm, piece)
     peak = float(np.max(np.abs(soundfile.read(BytesIO(mp3))[0])))

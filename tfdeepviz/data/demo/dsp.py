@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -75,11 +76,6 @@ def noise(n: int, rng: Rng) -> Signal:
     return rng.normal(0.0, 0.3, n)
 
 
-def noise_band(n: int, rng: Rng, centre_hz: float, q: float) -> Signal:
-    """Band-passed noise [shape=(n,)]."""
-    return equalise(noise(n, rng), "bandpass", centre_hz, q)
-
-
 def damped_sinusoids(
     frequencies_hz: npt.ArrayLike, t60_seconds: npt.ArrayLike, amplitudes: npt.ArrayLike, n: int
 ) -> Signal:
@@ -105,13 +101,7 @@ def damped_sinusoids(
 
 
 def pluck_string(
-    frequency_hz: Signal,
-    rng: Rng,
-    *,
-    t60_seconds: float,
-    brightness: float,
-    damping: float,
-    pick_position: float = 0.2,
+    frequency_hz: Signal, rng: Rng, t60_seconds: float, brightness: float, damping: float, pick_position: float = 0.2
 ) -> Signal:
     """Karplus-Strong string that follows `frequency_hz` [shape=(n,)].
 
@@ -167,14 +157,9 @@ def falling(n: int, time_constant: float, onset_seconds: float = 0.0) -> Signal:
 def fade_edges(x: Signal, fade_in_seconds: float, fade_out_seconds: float) -> Signal:
     """Apply raised-cosine fades at both ends; returns a new array of the same shape."""
     y = x.copy()
-    for seconds, at_end in ((fade_in_seconds, False), (fade_out_seconds, True)):
+    for seconds, from_edge in ((fade_in_seconds, y), (fade_out_seconds, y[..., ::-1])):
         n = min(y.shape[-1], round(seconds * SAMPLE_RATE_HZ))
-        if n > 0:
-            ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
-            if at_end:
-                y[..., -n:] *= ramp[::-1]
-            else:
-                y[..., :n] *= ramp
+        from_edge[..., :n] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(n, 1))
     return y
 
 
@@ -186,13 +171,10 @@ def biquad(kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: flo
     w = 2 * math.pi * min(max(frequency_hz, 10.0), 0.95 * NYQUIST_HZ) / SAMPLE_RATE_HZ
     cos, alpha = math.cos(w), math.sin(w) / (2 * q)
     if kind in ("lowpass", "highpass", "bandpass"):
+        sign = -1.0 if kind == "highpass" else 1.0
+        passed = 1 - sign * cos
+        b = (alpha, 0.0, -alpha) if kind == "bandpass" else (passed / 2, sign * passed, passed / 2)
         a = (1 + alpha, -2 * cos, 1 - alpha)
-        if kind == "lowpass":
-            b = ((1 - cos) / 2, 1 - cos, (1 - cos) / 2)
-        elif kind == "highpass":
-            b = ((1 + cos) / 2, -1 - cos, (1 + cos) / 2)
-        else:
-            b = (alpha, 0.0, -alpha)
     else:
         # A low shelf is a high shelf mirrored at a quarter of the sample rate: the cosine's sign flips.
         sign = 1.0 if kind == "highshelf" else -1.0
@@ -209,6 +191,13 @@ def equalise(x: Signal, kind: FilterKind, frequency_hz: float, q: float = 0.707,
     """Filter a signal with one fixed biquad; keeps the shape."""
     b, a = biquad(kind, frequency_hz, q, gain_db)
     return np.asarray(signal.lfilter(b, a, x, axis=-1), dtype=np.float64)
+
+
+def resonate(x: Signal, source: Signal, modes: Sequence[tuple[float, float, float]]) -> Signal:
+    """Add resonances ``(centre in Hz, q, level)`` of a source to a signal; keeps the shape."""
+    for centre_hz, q, level in modes:
+        x = x + level * equalise(source, "bandpass", centre_hz, q)
+    return x
 
 
 def sweep(x: Signal, kind: FilterKind, cutoff_hz: Signal, q: float = 0.707, block: int = 128) -> Signal:
@@ -295,11 +284,6 @@ def room(t60_seconds: float, rng: Rng, *, pre_delay_seconds: float = 0.015, dark
             response[channel, min(int(place), n - 1)] += float(rng.normal(0.0, 1.5))
     response /= np.sqrt(np.sum(response**2, axis=-1, keepdims=True))
     return np.pad(response, ((0, 0), (n_samples(pre_delay_seconds), 0)))
-
-
-def convolve(x: Signal, response: Signal) -> Signal:
-    """Convolve along the last axis and keep the input's length [shape=(2, n)]."""
-    return np.asarray(signal.oaconvolve(x, response, axes=-1)[..., : x.shape[-1]], dtype=np.float64)
 
 
 # --- dynamics ----------------------------------------------------------------------------------------------------

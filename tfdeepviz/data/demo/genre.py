@@ -60,7 +60,7 @@ def settle(value: Any, artist: Artist, depend: Callable[[Table], Any] | None = N
             return decide(yes if getattr(artist, habit) > threshold else no)
         case {"choice": choices}:
             ((number, options),) = choices.items()
-            return decide(artist.choose(int(number), options))
+            return decide(options[artist.choices[int(number)] % len(options)])
         case {"sum": terms}:
             return sum(map(decide, terms))
         case {"product": factors}:

@@ -1,13 +1,18 @@
 """From score to stereo PCM: render each distinct tone once, mix the parts and master the sum."""
 
+from __future__ import annotations
+
 import math
 import zlib
+from collections import Counter
+from functools import cache
 
 import numpy as np
+from scipy import signal
 
 from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
-from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score, Tone, midi_to_hz
+from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score, Tone
 
 _CEILING = 0.76
 """Largest sample of a master: leaves room for peaks between samples and for what MP3 adds."""
@@ -17,13 +22,7 @@ _TAKES = 2
 
 
 def render_score(score: Score) -> Signal:
-    """Render and master a score.
-
-    Returns
-    -------
-    ndarray [shape=(2, n_samples)]
-        Stereo PCM at 44.1 kHz in [-1, 1].
-    """
+    """Render and master a score: stereo PCM at 44.1 kHz in [-1, 1] [shape=(2, n_samples)]."""
     n = dsp.n_samples(score.duration_seconds)
     mix, room_bus, echo_bus = (np.zeros((2, n)) for _ in range(3))
     duck = _duck_gain(score.duck_seconds, n)
@@ -60,17 +59,15 @@ def _duck_gain(times_seconds: tuple[float, ...], n: int) -> Signal:
     shape = dsp.fade_edges((1.0 - np.arange(length) / length) ** 1.5, 0.006, 0.0)
     gain = np.zeros(n)
     for seconds in times_seconds:
-        start = round(seconds * SAMPLE_RATE_HZ)
-        end = min(n, start + length)
-        if 0 <= start < end:
-            gain[start:end] = np.maximum(gain[start:end], shape[: end - start])
+        ducked = gain[round(seconds * SAMPLE_RATE_HZ) :][:length]
+        np.maximum(ducked, shape[: len(ducked)], out=ducked)
     return gain
 
 
 def _tone(note: Note, left_seconds: float) -> Tone:
     """Tone of a note, rounded so that similar notes share one rendering, and cut at the end of the track."""
     return Tone(
-        frequency_hz=round(midi_to_hz(note.pitch), 3),
+        frequency_hz=round(float(440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0)), 3),
         gate_seconds=max(0.02, round(min(note.duration_seconds, left_seconds) * 50) / 50),
         velocity=round(min(max(note.velocity, 0.1), 1.0) * 6) / 6 or 1 / 6,
         bend_semitones=round(note.bend_semitones, 2),
@@ -79,19 +76,21 @@ def _tone(note: Note, left_seconds: float) -> Tone:
 
 def _render_part(part: Part, n: int, seed: tuple[int, ...]) -> Signal:
     """Channel strip of a part [shape=(2, n)]."""
-    cache: dict[tuple[Tone, int], Signal] = {}
-    takes: dict[Tone, int] = {}
+
+    @cache
+    def record(tone: Tone, take: int) -> Signal:
+        return part.voice(tone, _rng(seed, f"{part.name} {tone} {take}"))
+
+    n_uses: Counter[Tone] = Counter()
     placed: list[tuple[int, float, float, Signal]] = []  # start, gain, pan, sound
     for note in part.notes:
         start = round(note.start_seconds * SAMPLE_RATE_HZ)
         if not 0 <= start < n:
             continue
         tone = _tone(note, (n - start) / SAMPLE_RATE_HZ)
-        take = takes.get(tone, 0)
-        takes[tone] = (take + 1) % _TAKES
-        if (tone, take) not in cache:
-            cache[tone, take] = part.voice(tone, _rng(seed, f"{part.name} {tone} {take}"))
-        placed.append((start, note.velocity**1.3, note.pan, cache[tone, take][..., : n - start]))
+        sound = record(tone, n_uses[tone] % _TAKES)
+        n_uses[tone] += 1
+        placed.append((start, note.velocity**1.3, note.pan, sound[..., : n - start]))
     # Most parts stay mono until panning, which halves the work for their effects.
     mono = all(pan == 0 and sound.ndim == 1 for _, _, pan, sound in placed)
     out = np.zeros(n) if mono else np.zeros((2, n))
@@ -133,7 +132,7 @@ def _master(mix: Signal, room_bus: Signal, echo_bus: Signal, how: Production, rn
         response = dsp.room(
             how.reverb_seconds, rng, pre_delay_seconds=how.pre_delay_seconds, darkness=how.reverb_darkness
         )
-        mix = mix + dsp.convolve(dsp.equalise(room_bus, "highpass", 180.0), response)
+        mix = mix + signal.oaconvolve(dsp.equalise(room_bus, "highpass", 180.0), response, axes=-1)[:, :n]
     if how.sampler_bits > 0:
         mix = dsp.crush(mix, how.sampler_bits, 2)
     mix = _worn(mix, how, rng)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfdeepviz.data.demo.sketch import Moment
-from tfdeepviz.data.demo.theory import MelodyNote, make_melody
+from tfdeepviz.data.demo.theory import Tune, make_melody
 
 _HITS = [1.0, 0.78, 0.55, 0.32]  # accent, hit, soft, ghost
 _RUNGS = {symbol: rung for symbols in ("Xxog", "0123456789abcdef") for rung, symbol in enumerate(symbols)}
@@ -57,12 +57,14 @@ def pattern(
         if symbol != ".":
             rung = _RUNGS[symbol]
             length, touch = (by_rung[rung % len(by_rung)] for by_rung in (lengths, velocities))
-            length += (moment.section.end - moment.bar.beat - start) * (length < 0)
+            length += (moment.section.end - moment.beat - start) * (length < 0)
             touch = (touch + crescendo * i) * accents[i % len(accents)] * level
             bend = bends[i % len(bends)]
             for n, sounding in enumerate(ladder[rung % len(ladder)]):
                 low = sounding - 12 * (sounding > highest)
-                moment.note(part, start + i * step, length, low, touch, bend=bend, late_seconds=n * strum_seconds)
+                moment.note(
+                    part, start + i * step, length, low, touch, bend_semitones=bend, late_seconds=n * strum_seconds
+                )
 
 
 def _ladder(moment: Moment, pitch: Any) -> Iterator[tuple[float, ...]]:
@@ -75,7 +77,7 @@ def melody(
     moment: Moment,
     part: str,
     *,
-    tune: Sequence[MelodyNote],
+    tune: Tune,
     transpose: float = 0,
     third: bool = False,
     level: float = 1.0,
@@ -84,24 +86,23 @@ def melody(
 ) -> None:
     """Play a tune in a section, or its upper third; `ornament` is the probability of a grace note, turn or slide."""
     sketch, section = moment.sketch, moment.section
-    for item in tune:
-        if item.beat >= section.end - section.beat - 1e-6:
+    for place, written, degree, velocity in tune:
+        if place >= section.end - section.beat - 1e-6:
             break
-        place, beats, degree = item.beat, item.beats * legato, item.degree + 2 * third
-        upper, pitch, lower = (sketch.pitch(degree + step, transpose) for step in (1, 0, -1))
-        velocity = item.velocity * level
+        beats, velocity = written * legato, velocity * level
+        upper, pitch, lower = (sketch.pitch(degree + 2 * third + step, transpose) for step in (1, 0, -1))
         draw = sketch.rng.random()
-        if draw < ornament * 0.45 and item.beats >= 0.5:
-            grace = min(0.12, item.beats / 4)
+        if draw < ornament * 0.45 and written >= 0.5:
+            grace = min(0.12, written / 4)
             moment.note(part, place, grace, upper, velocity * 0.75)
             moment.note(part, place + grace, beats - grace, pitch, velocity)
-        elif draw < ornament * 0.65 and item.beats >= 1.0:
+        elif draw < ornament * 0.65 and written >= 1.0:
             for i, turn in enumerate((pitch, upper, pitch, lower)):
                 moment.note(part, place + i * 0.125, 0.125, turn, velocity * 0.8)
             moment.note(part, place + 0.5, beats - 0.5, pitch, velocity)
         else:
             bend = -float(sketch.rng.choice([1.0, 2.0])) if draw < ornament else 0.0
-            moment.note(part, place, beats, pitch, velocity, bend=bend)
+            moment.note(part, place, beats, pitch, velocity, bend_semitones=bend)
 
 
 def rest(
@@ -112,9 +113,7 @@ def rest(
     moment.sketch.rest(beat - (bars * moment.sketch.meter.beats_per_bar + beats), beat + after)
 
 
-def tune(
-    moment: Moment, *, roots: Sequence[int], n_bars: int | None = None, above: int = 0, **how: Any
-) -> list[MelodyNote]:
+def tune(moment: Moment, *, roots: Sequence[int], n_bars: int | None = None, above: int = 0, **how: Any) -> Tune:
     """Idea of a tune over one root per bar; its centre is some scale steps above the octave. See `make_melody`."""
     sketch, size = moment.sketch, len(moment.sketch.scale)
     roots = list(islice(cycle(roots), n_bars or len(roots)))
@@ -141,17 +140,19 @@ def acid_line(moment: Moment) -> list[tuple[int, float, float]]:
 
 def acid(moment: Moment, part: str, *, line: Sequence[tuple[int, float, float]]) -> None:
     """Play an acid line above the root."""
+    (root,) = moment.pitches("root")
     for i, (step, velocity, slide) in enumerate(line):
         if velocity:
-            moment.note(part, i / 4, 0.22, moment.root + 12 + step, velocity, bend=slide)
+            moment.note(part, i / 4, 0.22, root + 12 + step, velocity, bend_semitones=slide)
 
 
 def sliding_bass(moment: Moment, part: str, *, pattern: str, slides: float) -> None:
     """Play the root on the hits of a pattern; late ones may slide up a fourth."""
+    (root,) = moment.pitches("root")
     for i, symbol in enumerate(pattern):
         if symbol != ".":
             late = i > 8 and moment.sketch.rng.random() < slides
-            moment.note(part, i / 4, 1.6, moment.root, 0.85, bend=-5.0 if late else 0.0)
+            moment.note(part, i / 4, 1.6, root, 0.85, bend_semitones=-5.0 if late else 0.0)
 
 
 def rolling_hats(moment: Moment, part: str, *, pitch: float) -> None:
@@ -166,15 +167,10 @@ def rolling_hats(moment: Moment, part: str, *, pitch: float) -> None:
 # --- International -----------------------------------------------------------------------------------------------
 
 
-def roots_around_home(moment: Moment, *, options: Sequence[int]) -> list[int]:
-    """Idea of four roots, the first of which is the tonic."""
-    return [0, *moment.sketch.rng.choice(options, 4)[1:].tolist()]
-
-
-def degrees_in_octave(moment: Moment, *, count: int) -> list[int]:
-    """Idea of random degrees from the tonic to its octave."""
-    degrees: list[int] = moment.sketch.rng.integers(0, len(moment.sketch.scale) + 1, count).tolist()
-    return degrees
+def random_degrees(moment: Moment, *, count: int, options: Sequence[int] = ()) -> list[int]:
+    """Idea of degrees: the tonic, then some of the options, or any from the tonic to its octave."""
+    drawn = moment.sketch.rng.choice(options or len(moment.sketch.scale) + 1, count).tolist()
+    return [0, *drawn[1:]] if options else drawn
 
 
 def flourish(moment: Moment, part: str) -> None:
@@ -186,13 +182,13 @@ def flourish(moment: Moment, part: str) -> None:
     for place in places.tolist():
         degree = int(np.clip(degree + rng.integers(-2, 3), -2, size + 4))
         bend = float(rng.choice([0, 0, -1, -2]))
-        moment.note(part, place, 1.5, moment.sketch.pitch(degree), 0.6, bend=bend)
+        moment.note(part, place, 1.5, moment.sketch.pitch(degree), 0.6, bend_semitones=bend)
 
 
 def drum_fill(moment: Moment, part: str, *, pitches: list[str], always: bool) -> None:
     """Play random hits, at least at the end of a section."""
     rng, drums = moment.sketch.rng, moment.pitches(pitches)
-    if always or (moment.bar.last and len(moment.section.bars) > 1):
+    if always or ("last" in moment.names and len(moment.section.bars) > 1):
         for i in range(int(moment.sketch.meter.beats_per_bar * 4)):
             if rng.random() < 0.55:
                 pitch = float(rng.choice(drums))
@@ -271,7 +267,7 @@ def scatter(
             touch = rng.uniform(*velocity)
             bend = float(rng.choice(bends)) if bends else 0.0
             start = max(at + 0.06 * i, moment.section.beat)
-            moment.sketch.note(part, start, length, pitch, touch, bend=bend, pan=rng.uniform(-pan, pan))
+            moment.sketch.note(part, start, length, pitch, touch, bend_semitones=bend, pan=rng.uniform(-pan, pan))
 
 
 def boom(moment: Moment, part: str, *, velocity: float) -> None:

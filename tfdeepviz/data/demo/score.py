@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+from numpy.random import Generator as Rng
 
 from tfdeepviz.data.demo.dsp import Signal
-
-Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,3 @@ class Score:
     production: Production
     duck_seconds: tuple[float, ...] = ()  # times of the kicks that trigger ducking
     seed: tuple[int, ...] = (0,)  # of all randomness in rendering
-
-
-def midi_to_hz(pitch: float) -> float:
-    """Frequency of a MIDI note number at A4 = 440 Hz."""
-    return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo.artist import Artist, between, pick
+from tfdeepviz.data.demo.artist import Artist, between
 from tfdeepviz.data.demo.genre import Table, settle
 from tfdeepviz.data.demo.score import Note
-from tfdeepviz.data.demo.theory import Bar, Scale, Section, chord_pitches, degree_pitch, voice_lead
+from tfdeepviz.data.demo.theory import Scale, Section, chord_pitches, degree_pitch, voice_lead
 
 _PITCH = re.compile(r"(\w+?)(?:\.(-?\d+))?([+-]\d+)?")
 
@@ -69,18 +69,16 @@ class Sketch:
         beats: float,
         pitch: float,
         velocity: float,
-        *,
-        bend: float = 0.0,
-        pan: float = 0.0,
         late_seconds: float = 0.0,
+        **how: float,
     ) -> None:
-        """Play a note with the metre's looseness."""
+        """Play a note with the metre's looseness; `how` are further fields of `Note`."""
         start = self.meter.seconds(beat)
         length = self.meter.seconds(beat + beats) - start
         loose = float(np.clip(self.rng.normal(0.0, self.meter.looseness_seconds), -0.03, 0.03))
         touch = float(np.clip(velocity * self.rng.normal(1.0, 0.06), 0.08, 1.0))
         start = max(0.0, start + loose + late_seconds)
-        self.notes[part].append(Note(start, max(length, 0.02), pitch, touch, bend, pan))
+        self.notes[part].append(Note(start, max(length, 0.02), pitch, touch, **how))
 
     def rest(self, first_beat: float, last_beat: float) -> None:
         """Silence all parts between two beats: no note starts there or rings into it."""
@@ -100,18 +98,35 @@ class Moment:
 
     sketch: Sketch
     section: Section
-    bar: Bar
+    bar: int
 
     @cached_property
     def names(self) -> set[str]:
         """What applies now: the section's name; its first or last bar; the track's opening or second half; all."""
+        bars = self.section.bars
         applies = {
-            "first": self.bar.place == 0,
-            "last": self.bar.last,
-            "opening": self.section.beat == 0,
-            "late": self.section.beat > self.sketch.sections[-1].end / 2,
+            "first": self.bar == bars[0],
+            "last": self.bar == bars[-1],
+            "opening": bars[0] == 0,
+            "late": bars[0] > self.sketch.sections[-1].bars.stop / 2,
         }
         return {"all", self.section.name, *(name for name, true in applies.items() if true)}
+
+    @property
+    def beat(self) -> float:
+        """Where the bar starts."""
+        return self.bar * self.sketch.meter.beats_per_bar
+
+    @property
+    def turn(self) -> int:
+        """Bars since the progression first started."""
+        return self.bar - (self.section.bars[0] if self.sketch.harmony.get("restarts") else 0)
+
+    @property
+    def degree(self) -> int:
+        """The bar's degree in the progression."""
+        degrees: list[int] = self.decide(self.sketch.harmony["degrees"])
+        return degrees[self.turn % len(degrees)]
 
     def decide(self, value: Any) -> Any:
         """Settle a value of a layer for this moment."""
@@ -124,64 +139,43 @@ class Moment:
             case {"idea": name}:
                 return self.sketch.ideas[name]
             case {"pick": options}:
-                return self.decide(pick(self.sketch.rng, options))
+                return self.decide(options[int(self.sketch.rng.integers(len(options)))])
         return self.decide(next((table[name] for name in table if name in self.names), table.get("else")))
 
     @cached_property
-    def turn(self) -> int:
-        """Bars since the progression first started."""
-        return self.bar.place if self.sketch.harmony.get("restarts") else self.bar.index
+    def tones(self) -> dict[str, tuple[float, ...]]:
+        """Pitches with names: the ``chord``, that of the progression's first bar (``home``), and the bass (``root``).
 
-    @cached_property
-    def degrees(self) -> list[int]:
-        """The progression: degrees, one per bar."""
-        degrees: list[int] = self.decide(self.sketch.harmony["degrees"])
-        return degrees
-
-    @cached_property
-    def degree(self) -> int:
-        """The degree of this bar."""
-        return self.degrees[self.turn % len(self.degrees)]
-
-    @cached_property
-    def chords(self) -> list[tuple[float, ...]]:
-        """Chords of the progression, led smoothly near a centre above the tonic."""
-        scale, tonic, harmony = self.sketch.scale, self.sketch.tonic, self.sketch.harmony
-        chords = tuple(chord_pitches(scale, tonic, degree, harmony.get("size", 3)) for degree in self.degrees)
-        return voice_lead(chords, tonic + harmony["centre"])
-
-    @cached_property
-    def root(self) -> float:
-        """The chord's root in the bass, an octave lower or higher where it would leave the instrument."""
-        bass = self.sketch.harmony["bass"]
-        root = self.sketch.pitch(self.degree, bass["transpose"])
+        Chords are led smoothly near a centre above the tonic. The bass stays in its range.
+        """
+        sketch, harmony, degrees = self.sketch, self.sketch.harmony, self.decide(self.sketch.harmony["degrees"])
+        chords = (chord_pitches(sketch.scale, sketch.tonic, degree, harmony.get("size", 3)) for degree in degrees)
+        led = voice_lead(tuple(chords), sketch.tonic + harmony.get("centre", 12))
+        here = self.turn % len(led)
+        bass = harmony["bass"]
+        root = sketch.pitch(degrees[here], bass["transpose"])
         (highest,), (lowest,) = self.pitches(bass.get("highest", math.inf)), self.pitches(bass.get("lowest", 0))
-        return root - 12 * (root > highest) + 12 * (root < lowest)
+        return {"chord": led[here], "home": led[0], "root": (root - 12 * (root > highest) + 12 * (root < lowest),)}
 
     def pitches(self, spec: float | str | list[Any]) -> tuple[float, ...]:
         """Pitches by number or name; ``+12`` and so on after a name add semitones.
 
-        ``chord`` is this bar's chord, ``home`` that of the progression's first bar; ``chord.1`` is the second tone, and
-        ``root`` the bass. ``scale.2`` lies two scale steps above the tonic, ``degree.2`` above the degree. Any other
-        name is that of an idea.
+        ``scale.2`` lies two scale steps above the tonic, ``degree.2`` above the bar's degree. Other names are those of
+        `tones`, such as ``chord.1`` for its second tone, and of ideas.
         """
         if isinstance(spec, list):
             return tuple(pitch for item in spec for pitch in self.pitches(item))
         if not isinstance(spec, str):
             return (spec,)
         name, number, shift = _PITCH.fullmatch(spec).groups()  # type: ignore[union-attr]
-        match name:
-            case "chord" | "home":
-                tones = self.chords[self.turn % len(self.chords) if name == "chord" else 0]
-                found = (tones[int(number)],) if number else tones
-            case "scale" | "degree":
-                found = (self.sketch.pitch(int(number) + (self.degree if name == "degree" else 0)),)
-            case "root":
-                found = (self.root,)
-            case _:
-                found = (self.sketch.ideas[name],)
+        if name in ("scale", "degree"):
+            step = int(number) + (self.degree if name == "degree" else 0)
+            found: tuple[float, ...] = (self.sketch.pitch(step),)
+        else:
+            found = (self.sketch.ideas[name],) if name in self.sketch.ideas else self.tones[name]
+            found = (found[int(number)],) if number else found
         return tuple(pitch + float(shift or 0) for pitch in found)
 
     def note(self, part: str, place: float, beats: float, pitch: float, velocity: float, **how: float) -> None:
         """Play a note some beats into the bar; see `Sketch.note`."""
-        self.sketch.note(part, self.bar.beat + place, beats, pitch, velocity, **how)
+        self.sketch.note(part, self.beat + place, beats, pitch, velocity, **how)

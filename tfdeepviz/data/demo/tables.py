@@ -55,27 +55,14 @@ def write_tables(root: Path, plan: Sequence[PlannedTrack], duration_seconds: flo
 def _values(track: PlannedTrack, n_of_artist: int, bit_rate: int, duration: int) -> dict[str, dict[str, object]]:
     """Values of a track by group and column, without those of `_COMMON`."""
     genres = f"[{genre_table(track.genre)['fma_id']}]"
+    album = f"{track.artist_name} (demo)"
     return {
-        "album": {
-            "id": track.artist_id,
-            "title": f"{track.artist_name} (demo)",
-            "tracks": n_of_artist,
-            "type": "Album",
-        },
+        "album": {"id": track.artist_id, "title": album, "tracks": n_of_artist, "type": "Album"},
         "artist": {"id": track.artist_id, "name": track.artist_name},
         "set": {"split": track.split, "subset": "small"},
-        "track": {
-            "bit_rate": bit_rate,
-            "duration": duration,
-            "genre_top": track.genre,
-            "genres": genres,
-            "genres_all": genres,
-            "interest": 0,
-            "language_code": "en",
-            "license": LICENSE,
-            "number": track.number + 1,
-            "title": track.title,
-        },
+        "track": {"bit_rate": bit_rate, "duration": duration, "number": track.number + 1, "title": track.title}
+        | {"genre_top": track.genre, "genres": genres, "genres_all": genres}
+        | {"interest": 0, "language_code": "en", "license": LICENSE},
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.random import Generator as Rng
@@ -47,18 +47,14 @@ def voice_lead(chords: tuple[tuple[float, ...], ...], centre: float) -> list[tup
     """Choose octaves that keep each chord near `centre` and close to the previous chord."""
     voicings: list[tuple[float, ...]] = []
     for chord in chords:
-        options = []
-        for pitch in chord:
-            nearest = pitch + 12 * round((centre - pitch) / 12)
-            options.append((nearest - 12, nearest, nearest + 12))
-        before = voicings[-1] if voicings else None
-        candidates = [tuple(sorted(voicing)) for voicing in itertools.product(*options)]
-        costs = [_voicing_cost(voicing, before, centre) for voicing in candidates]
-        voicings.append(candidates[int(np.argmin(costs))])
+        nearest = [pitch + 12 * round((centre - pitch) / 12) for pitch in chord]
+        candidates = itertools.product(*((pitch - 12, pitch, pitch + 12) for pitch in nearest))
+        cost = partial(_voicing_cost, before=voicings[-1] if voicings else (), centre=centre)
+        voicings.append(min((tuple(sorted(candidate)) for candidate in candidates), key=cost))
     return voicings
 
 
-def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...] | None, centre: float) -> float:
+def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...], centre: float) -> float:
     """Motion from the previous chord, plus penalties for wide, clustered or distant voicings."""
     clusters = sum(2.0 for low, high in itertools.pairwise(voicing) if high - low < 1.5)
     spread = max(0.0, voicing[-1] - voicing[0] - 14.0) + clusters
@@ -66,23 +62,12 @@ def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...] | None, 
     return motion + 2.0 * spread + 0.5 * abs(float(np.mean(voicing)) - centre)
 
 
-@dataclass(frozen=True)
-class Motif:
-    """A short idea: onsets and durations in beats, and scale steps relative to its position."""
-
-    onsets: tuple[float, ...]
-    durations: tuple[float, ...]
-    steps: tuple[int, ...]
+Motif = Sequence[tuple[float, float, int]]
+"""A short idea: notes as ``(onset, beats, scale steps from where it starts)``."""
 
 
-@dataclass(frozen=True)
-class MelodyNote:
-    """A note of a melody, without a voice; `degree` counts scale steps from the tonic."""
-
-    beat: float
-    beats: float
-    degree: int
-    velocity: float
+Tune = Sequence[tuple[float, float, int, float]]
+"""Notes as ``(onset, beats, scale steps from the tonic, velocity)``."""
 
 
 def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> Motif:
@@ -99,22 +84,7 @@ def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> 
     lengths = np.minimum(ends - places, rng.integers(1, 5, count))
     moves = rng.choice([-2, -1, -1, 0, 1, 1, 2, 3, -3], count)
     steps = np.clip(np.cumsum(moves) - moves[0], -4, 5)
-    return Motif(tuple(places * unit), tuple(lengths * unit * 0.92), tuple(int(s) for s in steps))
-
-
-def vary_motif(rng: Rng, motif: Motif) -> Motif:
-    """Vary the end of a motif; its rhythm and beginning stay the same."""
-    steps = list(motif.steps)
-    for i in range(max(1, len(steps) // 2), len(steps)):
-        steps[i] = int(np.clip(steps[i] + rng.choice([-2, -1, 1, 2]), -4, 6))
-    return replace(motif, steps=tuple(steps))
-
-
-def close_motif(motif: Motif, beats: float) -> Motif:
-    """Let a motif of some beats end early, on a long note."""
-    n = max(1, int(len(motif.onsets) * 0.6))
-    last = max(1.0, 0.5 * (beats - motif.onsets[n - 1]))
-    return Motif(motif.onsets[:n], (*motif.durations[: n - 1], last), (*motif.steps[: n - 1], 0))
+    return list(zip((places * unit).tolist(), (lengths * unit * 0.92).tolist(), steps.tolist(), strict=True))
 
 
 def make_melody(
@@ -122,58 +92,48 @@ def make_melody(
     roots: Sequence[int],
     *,
     beats_per_bar: float,
-    density: float = 0.5,
+    scale_size: int,
+    register: int,
+    density: float,
     unit: float = 0.5,
-    register: int = 7,
     form: str = "ABAC",
-    scale_size: int = 7,
-) -> list[MelodyNote]:
+) -> Tune:
     """Melody around the degree `register`, over one chord per bar.
 
-    `roots` are the degrees of the chords. `form` has one letter per bar, repeated: a motif A, its variation B, an
-    ending C, a contrast D. See `make_motif` for `density` and `unit`.
+    `roots` are the degrees of the chords. `form` has one letter per bar, repeated: a motif A, B with another end, C
+    that ends early on a long note, a contrast D. See `make_motif` for `density` and `unit`.
     """
     motif = make_motif(rng, beats_per_bar, density=density, unit=unit)
-    motifs = {
-        "A": motif,
-        "B": vary_motif(rng, motif),
-        "C": close_motif(motif, beats_per_bar),
-        "D": make_motif(rng, beats_per_bar, density=density * 0.8, unit=unit),
-    }
-    notes = []
+    kept = max(1, len(motif) // 2)
+    varied = [(at, beats, int(np.clip(step + rng.choice([-2, -1, 1, 2]), -4, 6))) for at, beats, step in motif[kept:]]
+    last = max(1, int(len(motif) * 0.6)) - 1
+    onset = motif[last][0]
+    ending = (onset, max(1.0, 0.5 * (beats_per_bar - onset)), 0)
+    contrast = make_motif(rng, beats_per_bar, density=density * 0.8, unit=unit)
+    motifs = {"A": motif, "B": [*motif[:kept], *varied], "C": [*motif[:last], ending], "D": contrast}
+    tune = []
     centre = register
     for bar, root in enumerate(roots):
-        idea = motifs[form[bar % len(form)]]
-        tones = [d for d in range(register - 5, register + 6) if (d - root) % scale_size in (0, 2, 4)]
-        base = min(tones, key=lambda d: abs(d - centre))
-        for i, (onset, beats, step) in enumerate(zip(idea.onsets, idea.durations, idea.steps, strict=True)):
+        chord = [d for d in range(register - 12, register + 13) if (d - root) % scale_size in (0, 2, 4)]
+        base = min((d for d in chord if abs(d - register) <= 5), key=lambda d: abs(d - centre))
+        for i, (onset, beats, step) in enumerate(motifs[form[bar % len(form)]]):
             strong = onset % 2 == 0
             degree = base + step
-            if strong and (degree - root) % scale_size not in (0, 2, 4):
-                degree += 1 if (degree + 1 - root) % scale_size in (0, 2, 4) else -1
+            if strong and degree not in chord:
+                degree += 1 if degree + 1 in chord else -1
             velocity = 0.62 + 0.2 * strong + 0.12 * (i == 0) + 0.02 * step
-            notes.append(MelodyNote(bar * beats_per_bar + onset, beats, degree, float(np.clip(velocity, 0.3, 1.0))))
+            tune.append((bar * beats_per_bar + onset, beats, degree, float(np.clip(velocity, 0.3, 1.0))))
         centre = int(np.clip(base + rng.integers(-1, 2), register - 3, register + 3))
-    return notes
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar of a section; `beat` is its first, counted like `index` from the start of the track."""
-
-    index: int
-    beat: float
-    place: int  # within the section
-    last: bool  # of the section
+    return tune
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a track, from `beat` to `end`; `energy` in [0, 1] is its density."""
+    """A section of a track: some of its bars, from `beat` to `end`; `energy` in [0, 1] is its density."""
 
     name: str
     energy: float
-    bars: tuple[Bar, ...]
+    bars: range
     beat: float
     end: float
 
@@ -201,7 +161,6 @@ def plan_sections(form: Form, n_bars: int, beats_per_bar: float) -> tuple[Sectio
     edges = np.round(np.cumsum([0.0] + [bars for _, bars, _ in whole]) / (total * rounds) * n_bars).astype(int)
     sections = []
     for (name, _, energy), (first, last) in zip(whole, itertools.pairwise(edges.tolist()), strict=True):
-        bars = tuple(Bar(i, i * beats_per_bar, i - first, i == last - 1) for i in range(first, last))
-        if bars:
-            sections.append(Section(name, energy, bars, bars[0].beat, last * beats_per_bar))
+        if first < last:
+            sections.append(Section(name, energy, range(first, last), first * beats_per_bar, last * beats_per_bar))
     return tuple(sections)

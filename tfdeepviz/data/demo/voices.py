@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.random import Generator as Rng
 
 from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import Signal
-from tfdeepviz.data.demo.instrument import instrument, normalised, pitch_curve, stroke
-from tfdeepviz.data.demo.score import Tone
+from tfdeepviz.data.demo.instrument import Take, instrument, normalised
 
 _Wave = Literal["saw", "pulse"]
 
@@ -30,35 +27,35 @@ def _fm(phase: Signal, ratio: float, depth: Signal | float, start: float = 0.0) 
 # --- mallets, strings and keys -----------------------------------------------------------------------------------
 
 
-MALLETS: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float]]] = {
-    # partial ratios, decay times relative to the first, levels
-    "kalimba": ((1.0, 5.4, 9.1), (1.0, 0.25, 0.1), (1.0, 0.25, 0.12)),
-    "vibraphone": ((1.0, 4.0, 10.1), (1.0, 0.5, 0.2), (1.0, 0.22, 0.05)),
-    "gamelan": ((1.0, 1.007, 2.76, 2.79, 5.4, 7.1), (1.0, 0.95, 0.6, 0.5, 0.3, 0.2), (0.8, 0.6, 0.5, 0.3, 0.3, 0.15)),
-    "balafon": ((1.0, 2.9, 4.7, 8.3), (1.0, 0.5, 0.3, 0.15), (1.0, 0.4, 0.3, 0.15)),
-    "bell": ((0.5, 1.0, 1.183, 1.506, 2.0, 2.662, 3.01, 4.17), (1.3, 1.0, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2),
-             (0.4, 0.8, 0.6, 0.3, 0.6, 0.3, 0.25, 0.15)),
-    "woodblock": ((1.0, 2.57, 4.1), (1.0, 0.6, 0.4), (1.0, 0.6, 0.3)),
-    "glass": ((1.0, 2.32, 4.25, 6.63, 9.38), (1.0, 0.9, 0.7, 0.4, 0.3), (1.0, 0.4, 0.3, 0.2, 0.1)),
+_MALLETS = {
+    # partials: ratio, decay time relative to the first, level
+    "kalimba": ((1.0, 1.0, 1.0), (5.4, 0.25, 0.25), (9.1, 0.1, 0.12)),
+    "vibraphone": ((1.0, 1.0, 1.0), (4.0, 0.5, 0.22), (10.1, 0.2, 0.05)),
+    "gamelan": ((1.0, 1.0, 0.8), (1.007, 0.95, 0.6), (2.76, 0.6, 0.5), (2.79, 0.5, 0.3), (5.4, 0.3, 0.3),
+                (7.1, 0.2, 0.15)),
+    "balafon": ((1.0, 1.0, 1.0), (2.9, 0.5, 0.4), (4.7, 0.3, 0.3), (8.3, 0.15, 0.15)),
+    "bell": ((0.5, 1.3, 0.4), (1.0, 1.0, 0.8), (1.183, 0.8, 0.6), (1.506, 0.7, 0.3), (2.0, 0.6, 0.6), (2.662, 0.4, 0.3),
+             (3.01, 0.3, 0.25), (4.17, 0.2, 0.15)),
+    "woodblock": ((1.0, 1.0, 1.0), (2.57, 0.6, 0.6), (4.1, 0.4, 0.3)),
+    "glass": ((1.0, 1.0, 1.0), (2.32, 0.9, 0.4), (4.25, 0.7, 0.3), (6.63, 0.4, 0.2), (9.38, 0.3, 0.1)),
 }  # fmt: skip
 
 
 @instrument(peak=0.45, fade_in=0.001, fade_out=0.04)
-def mallet(tone: Tone, rng: Rng, *, bar: str, ring_seconds: float = 1.2, hardness: float = 0.5) -> Signal:
-    """Struck bar, tongue or bell: a bank of modes (`MALLETS`) and the stroke's noise."""
-    ratios, rings, levels = (np.array(v) for v in MALLETS[bar])
-    ring = ring_seconds * (330.0 / tone.frequency_hz) ** 0.35
+def mallet(take: Take, *, bar: str, ring_seconds: float = 1.2, hardness: float = 0.5) -> Signal:
+    """Struck bar, tongue or bell: a bank of modes (`_MALLETS`) and the stroke's noise."""
+    ratios, rings, levels = np.array(_MALLETS[bar]).T
+    ring = ring_seconds * (330.0 / take.hz) ** 0.35
     n = dsp.n_samples(ring * 1.05)
-    levels = levels * ratios ** (0.5 * (hardness + tone.velocity - 1.0))
-    modes_hz = tone.frequency_hz * ratios * (1 + rng.normal(0, 0.0006, len(ratios)))
+    levels = levels * ratios ** (0.5 * (hardness + take.velocity - 1.0))
+    modes_hz = take.hz * ratios * (1 + take.rng.normal(0, 0.0006, len(ratios)))
     x = dsp.damped_sinusoids(modes_hz, ring * rings, levels, n)
-    return x + 0.8 * hardness * stroke(n, rng, 2_000.0 + 2_000.0 * hardness, 0.7, 0.018)
+    return x + 0.8 * hardness * take.stroke(n, 2_000.0 + 2_000.0 * hardness, 0.7, 0.018)
 
 
 @instrument(peak=None)
 def plucked(
-    tone: Tone,
-    rng: Rng,
+    take: Take,
     *,
     brightness: float = 0.5,
     damping: float = 0.5,
@@ -71,92 +68,79 @@ def plucked(
     glide_seconds: float = 0.06,
 ) -> Signal:
     """Plucked string with a resonant body; `buzz` distorts the wave like a flat bridge (sitar) or a fret."""
-    ring = min(t60_seconds, tone.gate_seconds + 3 * choke_seconds)
+    ring = min(t60_seconds, take.gate_seconds + 3 * choke_seconds)
     n = dsp.n_samples(ring)
-    string = dsp.pluck_string(
-        pitch_curve(tone, n, vibrato_cents=vibrato_cents, glide_seconds=glide_seconds),
-        rng,
-        t60_seconds=t60_seconds * (220.0 / tone.frequency_hz) ** 0.3,
-        brightness=min(1.0, brightness * (0.6 + 0.55 * tone.velocity)),
-        damping=damping,
-        pick_position=pick_position,
-    )
+    f = take.pitch(n, vibrato_cents=vibrato_cents, glide=glide_seconds)
+    decay = t60_seconds * (220.0 / take.hz) ** 0.3
+    brightness = min(1.0, brightness * (0.6 + 0.55 * take.velocity))
+    string = dsp.pluck_string(f, take.rng, decay, brightness, damping, pick_position)
     if buzz > 0:
         string = string + buzz * dsp.equalise(np.abs(string) * np.sign(np.roll(string, 9)), "highpass", 1_500.0)
     if body_hz > 0:
-        low, high = (dsp.equalise(string, "bandpass", hz, q) for hz, q in ((body_hz, 1.5), (2.1 * body_hz, 2.0)))
-        string = string + 0.5 * low + 0.3 * high
-    string *= dsp.falling(n, choke_seconds / 2, tone.gate_seconds)
+        string = dsp.resonate(string, string, ((body_hz, 1.5, 0.5), (2.1 * body_hz, 2.0, 0.3)))
+    string *= dsp.falling(n, choke_seconds / 2, take.gate_seconds)
     return dsp.fade_edges(normalised(dsp.equalise(string, "highpass", 50.0)), 0.0008, min(0.05, ring / 4))
 
 
 @instrument(fade_in=0.002, fade_out=0.06)
-def piano(tone: Tone, rng: Rng, *, brightness: float = 0.5, felt: float = 0.0) -> Signal:
+def piano(take: Take, *, brightness: float = 0.5, felt: float = 0.0) -> Signal:
     """Piano: stiff-string partials in slightly detuned pairs, hammer noise; harder strokes are brighter."""
-    f = tone.frequency_hz
+    f = take.hz
     ring = min(5.0, 6.5 * (130.0 / f) ** 0.45)
-    n = dsp.n_samples(min(ring, tone.gate_seconds + 0.5))
+    n = dsp.n_samples(min(ring, take.gate_seconds + 0.5))
     k = np.arange(1, max(4, min(22, int(9_000.0 / f))))
     stretch = k * np.sqrt(1 + 0.00035 * (f / 220.0) ** 1.2 * k**2)
-    tilt = np.exp(-(k - 1) * (0.62 - 0.36 * tone.velocity - 0.2 * brightness + 0.25 * felt) * math.sqrt(f / 300.0))
+    tilt = np.exp(-(k - 1) * (0.62 - 0.36 * take.velocity - 0.2 * brightness + 0.25 * felt) * math.sqrt(f / 300.0))
     level = tilt * (0.35 + np.abs(np.sin(np.pi * k * 0.124)))
     t60 = ring / (1 + 0.12 * k)
     first, second = (
         dsp.damped_sinusoids(f * stretch * (1 + cents / 1731.0), t60 * scale, level, n)
         for cents, scale in ((-0.7, 1.0), (0.8, 0.45))
     )
-    hammer = stroke(n, rng, 500.0 + 900.0 * tone.velocity, 0.6, 0.05)
-    x: Signal = np.stack([first + 0.7 * second, 0.8 * first + second]) + (0.5 + felt) * 0.5 * tone.velocity * hammer
-    return x * dsp.falling(n, 0.12, tone.gate_seconds)
+    hammer = take.stroke(n, 500.0 + 900.0 * take.velocity, 0.6, 0.05)
+    x: Signal = np.stack([first + 0.7 * second, 0.8 * first + second]) + (0.5 + felt) * 0.5 * take.velocity * hammer
+    return x * dsp.falling(n, 0.12, take.gate_seconds)
 
 
 @instrument(fade_in=0.003, fade_out=0.03)
-def electric_piano(tone: Tone, rng: Rng, *, bite: float = 0.5, tremolo_hz: float = 4.5) -> Signal:
+def electric_piano(take: Take, *, bite: float = 0.5, tremolo_hz: float = 4.5) -> Signal:
     """Rhodes-like piano by FM: a soft body, a bell-like tine, stereo tremolo."""
-    f = tone.frequency_hz
-    n = dsp.n_samples(tone.gate_seconds + 0.25)
-    phase = dsp.cycles(pitch_curve(tone, n))
-    body = _fm(phase, 1.0, (0.5 + 1.3 * bite * tone.velocity) * dsp.falling(n, 0.35))
-    tine = _fm(phase, 14.0, 1.1 * dsp.falling(n, 0.06)) if f < 1_200 else body
-    x = (body + 0.35 * tone.velocity * tine) * dsp.falling(n, 1.1 * (220.0 / f) ** 0.3)
-    x *= dsp.falling(n, 0.05, tone.gate_seconds)
-    wobble = 0.22 * np.sin(2 * np.pi * tremolo_hz * dsp.time_axis(n) + rng.uniform(0.0, 0.5))
+    n = dsp.n_samples(take.gate_seconds + 0.25)
+    phase = dsp.cycles(take.pitch(n))
+    body = _fm(phase, 1.0, (0.5 + 1.3 * bite * take.velocity) * dsp.falling(n, 0.35))
+    tine = _fm(phase, 14.0, 1.1 * dsp.falling(n, 0.06)) if take.hz < 1_200 else body
+    x = (body + 0.35 * take.velocity * tine) * dsp.falling(n, 1.1 * (220.0 / take.hz) ** 0.3)
+    x *= dsp.falling(n, 0.05, take.gate_seconds)
+    wobble = 0.22 * np.sin(2 * np.pi * tremolo_hz * dsp.time_axis(n) + take.rng.uniform(0.0, 0.5))
     return np.stack([x * (1 + wobble), x * (1 - wobble)])
 
 
-@instrument(peak=0.35)
-def organ(tone: Tone, rng: Rng) -> Signal:
+@instrument(peak=0.35, held=(0.03, 0.1, 0.9, 0.08))
+def organ(take: Take) -> Signal:
     """Reed organ: steady partials with a slow beat between two ranks."""
-    envelope = dsp.adsr(tone.gate_seconds, 0.03, 0.1, 0.9, 0.08)
     ratios, levels = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0]), np.array([0.3, 1.0, 0.15, 0.5, 0.25, 0.2])
     first, second = (
-        dsp.damped_sinusoids(tone.frequency_hz * ratios * (1 + cents / 1731.0), 1e4, levels, len(envelope))
-        for cents in (-2.5 + rng.normal(0, 0.2), 2.5)
+        dsp.damped_sinusoids(take.hz * ratios * (1 + cents / 1731.0), 1e4, levels, take.n)
+        for cents in (-2.5 + take.rng.normal(0, 0.2), 2.5)
     )
-    stereo: Signal = np.stack([first + 0.5 * second, 0.5 * first + second])
-    return stereo * envelope
+    return np.stack([first + 0.5 * second, 0.5 * first + second])
 
 
 # --- synthesisers ------------------------------------------------------------------------------------------------
 
 
-@instrument(peak=0.4)
+@instrument(peak=0.4, held=(0.25, 1.0, 0.8, 0.5))
 def pad(
-    tone: Tone,
-    rng: Rng,
+    take: Take,
     *,
     n_voices: int = 3,
     detune_cents: float = 12.0,
-    attack_seconds: float = 0.25,
-    release_seconds: float = 0.5,
     cutoff_hz: float = 2_500.0,
-    wave: Literal["saw", "pulse", "fm"] = "saw",
+    wave: _Wave | Literal["fm"] = "saw",
 ) -> Signal:
     """Detuned, wide chords: saws or pulses through a low-pass, or FM pairs."""
-    envelope = dsp.adsr(tone.gate_seconds, attack_seconds, 1.0, 0.8, release_seconds)
-    n = len(envelope)
-    f, t = pitch_curve(tone, n), dsp.time_axis(n)
-    stereo = np.zeros((2, n))
+    f, t, rng = take.pitch(take.n), dsp.time_axis(take.n), take.rng
+    stereo = np.zeros((2, take.n))
     for x, side in zip(stereo, (-1.0, 1.0), strict=True):
         for i in range(n_voices):
             detuned = _detuned(f, detune_cents * (((i + 0.5) / n_voices * 2 - 1) + 0.15 * side))
@@ -167,13 +151,12 @@ def pad(
             else:
                 index = 1.2 + 0.8 * np.sin(2 * np.pi * (0.15 + 0.1 * i) * t + side)
                 x += _fm(dsp.cycles(detuned, rng.random()), 2.0, index)
-    return dsp.equalise(stereo, "lowpass", cutoff_hz * (0.6 + 0.6 * tone.velocity)) * envelope
+    return take.soften(stereo, cutoff_hz, 0.6, 0.6)
 
 
-@instrument(fade_in=0.002, fade_out=0.01)
+@instrument(fade_in=0.002, fade_out=0.01, held=(0.003, 0.3, 0.75, 0.06))
 def synth_bass(
-    tone: Tone,
-    rng: Rng,
+    take: Take,
     *,
     wave: _Wave = "saw",
     cutoff_hz: float = 400.0,
@@ -183,114 +166,88 @@ def synth_bass(
     sub: float = 0.5,
 ) -> Signal:
     """Mono synthesiser with a resonant filter envelope: house bass, acid line or pluck, depending on the settings."""
-    envelope = dsp.adsr(tone.gate_seconds, 0.003, 0.3, 0.75, 0.06)
-    n = len(envelope)
-    f = pitch_curve(tone, n, glide_seconds=0.05)
-    start = rng.random()
+    f, start = take.pitch(take.n, glide=0.05), take.rng.random()
     x = dsp.saw(f, start) if wave == "saw" else dsp.pulse(f, 0.42, start)
-    cutoff = cutoff_hz * 2 ** (sweep_octaves * (0.4 + 0.8 * tone.velocity) * dsp.falling(n, sweep_seconds))
+    cutoff = cutoff_hz * 2 ** (sweep_octaves * (0.4 + 0.8 * take.velocity) * dsp.falling(take.n, sweep_seconds))
     x = dsp.sweep(x, "lowpass", np.minimum(cutoff, 14_000.0), q=resonance)
-    return (dsp.saturate(x, 1.0) + sub * dsp.sine(dsp.cycles(f))) * envelope
+    return dsp.saturate(x, 1.0) + sub * dsp.sine(dsp.cycles(f))
 
 
 @instrument(fade_in=0.003, fade_out=0.05)
-def sub_bass(tone: Tone, rng: Rng, *, ring_seconds: float = 1.2, drive: float = 1.0) -> Signal:
+def sub_bass(take: Take, *, ring_seconds: float = 1.2, drive: float = 1.0) -> Signal:
     """808-like bass: a driven sine that drops into its pitch and rings."""
-    n = dsp.n_samples(min(ring_seconds, tone.gate_seconds + 0.08))
-    f = pitch_curve(tone, n, glide_seconds=0.12) * (1 + 0.6 * dsp.falling(n, 0.018))
-    x = dsp.saturate(dsp.sine(dsp.cycles(f)) * dsp.decay(n, ring_seconds * 1.8), drive * (0.5 + tone.velocity))
-    return x + 0.02 * dsp.noise(n, rng) * dsp.decay(n, 0.02)
+    n = dsp.n_samples(min(ring_seconds, take.gate_seconds + 0.08))
+    f = take.pitch(n, glide=0.12) * (1 + 0.6 * dsp.falling(n, 0.018))
+    x = dsp.saturate(dsp.sine(dsp.cycles(f)) * dsp.decay(n, ring_seconds * 1.8), drive * (0.5 + take.velocity))
+    return x + 0.02 * dsp.noise(n, take.rng) * dsp.decay(n, 0.02)
 
 
-@instrument(peak=0.4)
+@instrument(peak=0.4, held=(0.01, 0.3, 0.7, 0.15))
 def lead(
-    tone: Tone,
-    rng: Rng,
+    take: Take,
     *,
     wave: _Wave = "saw",
     detune_cents: float = 9.0,
     cutoff_hz: float = 4_500.0,
     vibrato_cents: float = 14.0,
-    release_seconds: float = 0.15,
 ) -> Signal:
     """Synthesiser lead: two detuned oscillators, portamento and delayed vibrato."""
-    envelope = dsp.adsr(tone.gate_seconds, 0.01, 0.3, 0.7, release_seconds)
-    f = pitch_curve(tone, len(envelope), vibrato_cents=vibrato_cents)
-    x = np.zeros(len(envelope))
+    f = take.pitch(take.n, vibrato_cents=vibrato_cents)
+    x = np.zeros(take.n)
     for cents in (-detune_cents, detune_cents):
-        detuned, start = _detuned(f, cents), rng.random()
+        detuned, start = _detuned(f, cents), take.rng.random()
         x += dsp.saw(detuned, start) if wave == "saw" else dsp.pulse(detuned, 0.35, start)
-    return dsp.equalise(x, "lowpass", cutoff_hz * (0.5 + 0.7 * tone.velocity)) * envelope
+    return take.soften(x, cutoff_hz, 0.5, 0.7)
 
 
 @instrument(peak=0.4, fade_in=0.003, fade_out=0.05)
-def fm_bell(tone: Tone, rng: Rng, *, ratio: float = 1.41, index: float = 4.0, ring_seconds: float = 2.5) -> Signal:
+def fm_bell(take: Take, *, ratio: float = 1.41, index: float = 4.0, ring_seconds: float = 2.5) -> Signal:
     """FM tone with a non-integer ratio: inharmonic bells and metallic plucks."""
     n = dsp.n_samples(ring_seconds)
-    phase = dsp.cycles(pitch_curve(tone, n, glide_seconds=0.4))
-    depth = index * tone.velocity * dsp.decay(n, ring_seconds * 0.6)
-    return _fm(phase, ratio, depth, rng.uniform(0, 6.28)) * dsp.decay(n, ring_seconds)
+    phase = dsp.cycles(take.pitch(n, glide=0.4))
+    depth = index * take.velocity * dsp.decay(n, ring_seconds * 0.6)
+    return _fm(phase, ratio, depth, take.rng.uniform(0, 6.28)) * dsp.decay(n, ring_seconds)
 
 
 # --- sustained: winds, bowed strings, voices ---------------------------------------------------------------------
 
 
-@instrument(peak=0.4)
-def flute(
-    tone: Tone,
-    rng: Rng,
-    *,
-    breath: float = 0.25,
-    reed: float = 0.0,
-    vibrato_cents: float = 18.0,
-    attack_seconds: float = 0.05,
-) -> Signal:
+@instrument(peak=0.4, held=(0.05, 0.2, 0.85, 0.1))
+def flute(take: Take, *, breath: float = 0.25, reed: float = 0.0, vibrato_cents: float = 18.0) -> Signal:
     """Flute, whistle or reed pipe: few partials and breath; `reed` adds the upper partials of a ney or duduk."""
-    envelope = dsp.adsr(tone.gate_seconds, attack_seconds, 0.2, 0.85, 0.1)
-    n = len(envelope)
-    t = dsp.time_axis(n)
-    phase = dsp.cycles(pitch_curve(tone, n, vibrato_cents=vibrato_cents, vibrato_onset_seconds=0.18))
+    t = dsp.time_axis(take.n)
+    phase = dsp.cycles(take.pitch(take.n, vibrato_cents=vibrato_cents, onset=0.18))
     x = dsp.sine(phase)
     for k, level in ((2, 0.28), (3, 0.12 + 0.4 * reed), (4, 0.04 + 0.15 * reed), (5, 0.3 * reed), (7, 0.15 * reed)):
-        if k * tone.frequency_hz < 14_000:
-            x = x + level * (0.5 + 0.7 * tone.velocity) * dsp.sine(k * phase)
+        if k * take.hz < 14_000:
+            x = x + level * (0.5 + 0.7 * take.velocity) * dsp.sine(k * phase)
     swell: Signal = 1.0 + 0.12 * np.sin(2 * np.pi * 5.1 * t) * np.clip((t - 0.2) / 0.3, 0.0, 1.0)
-    air = dsp.noise_band(n, rng, 2.0 * tone.frequency_hz, 1.2)
-    chiff = 1.0 + 2.5 * dsp.falling(n, 0.04)
-    return (x * swell + 2.2 * breath * air * chiff) * envelope
+    chiff = 1.0 + 2.5 * dsp.falling(take.n, 0.04)
+    return x * swell + 2.2 * breath * take.hiss(take.n, 2.0 * take.hz, 1.2) * chiff
 
 
-@instrument(peak=0.4)
-def bowed(
-    tone: Tone, rng: Rng, *, brightness_hz: float = 3_800.0, vibrato_cents: float = 22.0, attack_seconds: float = 0.08
-) -> Signal:
+@instrument(peak=0.4, held=(0.08, 0.5, 0.85, 0.12))
+def bowed(take: Take, *, brightness_hz: float = 3_800.0, vibrato_cents: float = 22.0) -> Signal:
     """Solo bowed string: a saw with bow noise through the resonances of a violin's body."""
-    envelope = dsp.adsr(tone.gate_seconds, attack_seconds, 0.5, 0.85, 0.12)
-    n = len(envelope)
-    f = pitch_curve(tone, n, vibrato_cents=vibrato_cents, vibrato_hz=5.8, glide_seconds=0.09)
-    x = dsp.saw(f, rng.random()) + 0.12 * dsp.noise_band(n, rng, 3_000.0, 0.6)
-    body = 0.35 * x
-    for hz, q, level in ((290.0, 3.0, 0.7), (480.0, 3.0, 0.8), (1_100.0, 2.0, 0.6), (2_500.0, 1.6, 0.8)):
-        body = body + level * dsp.equalise(x, "bandpass", hz, q)
-    return dsp.equalise(body, "lowpass", brightness_hz * (0.5 + 0.7 * tone.velocity)) * envelope
+    f = take.pitch(take.n, vibrato_cents=vibrato_cents, vibrato_hz=5.8, glide=0.09)
+    x = dsp.saw(f, take.rng.random()) + 0.12 * take.hiss(take.n, 3_000.0, 0.6)
+    body = ((290.0, 3.0, 0.7), (480.0, 3.0, 0.8), (1_100.0, 2.0, 0.6), (2_500.0, 1.6, 0.8))
+    return take.soften(dsp.resonate(0.35 * x, x, body), brightness_hz, 0.5, 0.7)
 
 
-@instrument(peak=0.4)
-def ensemble(tone: Tone, rng: Rng, *, attack_seconds: float = 0.35, brightness_hz: float = 3_000.0) -> Signal:
+@instrument(peak=0.4, held=(0.35, 1.0, 0.9, 0.45))
+def ensemble(take: Take, *, brightness_hz: float = 3_000.0) -> Signal:
     """String section: several players per side, each with their own vibrato and tuning."""
-    envelope = dsp.adsr(tone.gate_seconds, attack_seconds, 1.0, 0.9, 0.45)
-    n = len(envelope)
-    stereo = np.zeros((2, n))
+    stereo = np.zeros((2, take.n))
     for side in stereo:
         for _ in range(3):
-            f = pitch_curve(tone, n, vibrato_cents=10.0, vibrato_hz=rng.uniform(4.8, 6.2), vibrato_onset_seconds=0.1)
-            side += dsp.saw(_detuned(f, rng.normal(0.0, 6.0)), rng.random())
-    stereo = stereo + 0.8 * dsp.equalise(stereo, "bandpass", 520.0, 1.2)
-    return dsp.equalise(stereo, "lowpass", brightness_hz * (0.35 + 0.9 * tone.velocity)) * envelope
+            f = take.pitch(take.n, vibrato_cents=10.0, vibrato_hz=take.rng.uniform(4.8, 6.2), onset=0.1)
+            side += dsp.saw(_detuned(f, take.rng.normal(0.0, 6.0)), take.rng.random())
+    return take.soften(dsp.resonate(stereo, stereo, ((520.0, 1.2, 0.8),)), brightness_hz, 0.35, 0.9)
 
 
-VOWELS: dict[str, tuple[tuple[float, float], ...]] = {
-    # formant frequencies in Hz and levels
+_VOWELS = {
+    # formants: frequency in Hz, level
     "a": ((800.0, 1.0), (1_150.0, 0.6), (2_900.0, 0.28), (3_900.0, 0.12)),
     "e": ((450.0, 1.0), (1_900.0, 0.45), (2_700.0, 0.3), (3_600.0, 0.12)),
     "i": ((320.0, 1.0), (2_300.0, 0.35), (3_000.0, 0.3), (3_700.0, 0.12)),
@@ -299,53 +256,47 @@ VOWELS: dict[str, tuple[tuple[float, float], ...]] = {
 }
 
 
-@instrument(peak=0.4)
-def voice(tone: Tone, rng: Rng, *, vowels: str = "ao", breath: float = 0.12, vibrato_cents: float = 28.0) -> Signal:
+@instrument(peak=0.4, held=(0.05, 0.4, 0.85, 0.12))
+def voice(take: Take, *, vowels: str = "ao", breath: float = 0.12, vibrato_cents: float = 28.0) -> Signal:
     """Singing voice: glottal pulses through formants that move from vowel to vowel during the note."""
-    envelope = dsp.adsr(tone.gate_seconds, 0.05, 0.4, 0.85, 0.12)
-    n = len(envelope)
-    f = pitch_curve(tone, n, vibrato_cents=vibrato_cents, glide_seconds=0.1, vibrato_onset_seconds=0.3)
-    source = dsp.equalise(dsp.saw(f, rng.random()), "lowpass", 2_600.0, 0.5)
-    source = source + breath * dsp.equalise(dsp.noise(n, rng), "highpass", 1_500.0)
-    first, second = (vowels[int(rng.integers(len(vowels)))] for _ in range(2))
-    x = np.zeros(n)
-    blend = np.clip(np.linspace(-0.3, 1.5, n), 0.0, 1.0)
+    f = take.pitch(take.n, vibrato_cents=vibrato_cents, glide=0.1, onset=0.3)
+    source = dsp.equalise(dsp.saw(f, take.rng.random()), "lowpass", 2_600.0, 0.5)
+    source = source + breath * dsp.equalise(dsp.noise(take.n, take.rng), "highpass", 1_500.0)
+    first, second = (vowels[int(take.rng.integers(len(vowels)))] for _ in range(2))
+    x = np.zeros(take.n)
+    blend = np.clip(np.linspace(-0.3, 1.5, take.n), 0.0, 1.0)
     for vowel, weight in ((first, 1 - blend), (second, blend)):
-        sung = np.zeros(n)
-        for hz, level in VOWELS[vowel]:
-            sung += level * dsp.equalise(source, "bandpass", max(hz, tone.frequency_hz), 6.0 if hz < 1_000 else 9.0)
-        x += sung * weight
-    return (x + 0.05 * source) * envelope
+        formants = [(max(hz, take.hz), 6.0 if hz < 1_000 else 9.0, level) for hz, level in _VOWELS[vowel]]
+        x += dsp.resonate(np.zeros(take.n), source, formants) * weight
+    return x + 0.05 * source
 
 
 # --- textures ----------------------------------------------------------------------------------------------------
 
 
 @instrument(peak=0.4, fade_in=0.01, fade_out=0.03)
-def riser(tone: Tone, rng: Rng, *, falling: bool = False) -> Signal:
+def riser(take: Take, *, falling: bool = False) -> Signal:
     """Noise that sweeps up (or down) over its gate."""
-    n = dsp.n_samples(tone.gate_seconds)
-    ramp = np.linspace(0.0, 1.0, n)
-    ramp = ramp[::-1] if falling else ramp
-    x = dsp.sweep(rng.normal(0.0, 0.3, (2, n)), "bandpass", tone.frequency_hz * 2 ** (5.0 * ramp), q=1.2)
-    return x * ramp**1.5
+    n = dsp.n_samples(take.gate_seconds)
+    ramp = np.linspace(0.0, 1.0, n)[:: -1 if falling else 1]
+    noise = take.rng.normal(0.0, 0.3, (2, n))
+    return dsp.sweep(noise, "bandpass", take.hz * 2 ** (5.0 * ramp), q=1.2) * ramp**1.5
 
 
 @instrument(peak=None)
-def grain(tone: Tone, rng: Rng, *, roughness: float = 0.5) -> Signal:
+def grain(take: Take, *, roughness: float = 0.5) -> Signal:
     """One grain of a cloud: a windowed FM chirp at a random stereo position."""
-    n = dsp.n_samples(tone.gate_seconds)
+    n, rng = dsp.n_samples(take.gate_seconds), take.rng
     window = np.hanning(n + 2)[1:-1] ** rng.uniform(0.6, 2.0)
-    phase = dsp.cycles(tone.frequency_hz * 2 ** (np.linspace(0.0, rng.normal(0.0, 0.4), n)))
+    phase = dsp.cycles(take.hz * 2 ** (np.linspace(0.0, rng.normal(0.0, 0.4), n)))
     x = _fm(phase, rng.uniform(0.3, 3.7), roughness * 5.0)
     place = rng.uniform(0.0, 0.5) * np.pi
     return np.asarray(0.35 * np.stack([math.cos(place) * x, math.sin(place) * x]) * window, dtype=np.float64)
 
 
 @instrument(peak=0.4, fade_in=0.001, fade_out=0.004)
-def glitch(tone: Tone, rng: Rng, *, bits: float = 4.0) -> Signal:
+def glitch(take: Take, *, bits: float = 4.0) -> Signal:
     """Burst of broken digital sound: a crushed, stuttering fragment."""
-    n = dsp.n_samples(tone.gate_seconds)
-    piece = dsp.n_samples(rng.uniform(0.008, 0.04))
-    raw = dsp.pulse(np.full(piece, tone.frequency_hz), rng.uniform(0.1, 0.5)) + dsp.noise(piece, rng)
-    return dsp.crush(np.resize(raw, n), bits, int(rng.integers(2, 14)))
+    piece = dsp.n_samples(take.rng.uniform(0.008, 0.04))
+    raw = dsp.pulse(np.full(piece, take.hz), take.rng.uniform(0.1, 0.5)) + dsp.noise(piece, take.rng)
+    return dsp.crush(np.resize(raw, dsp.n_samples(take.gate_seconds)), bits, int(take.rng.integers(2, 14)))
