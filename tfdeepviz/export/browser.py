@@ -76,6 +76,7 @@ class Backend(Struct):
     status: Literal["ok", "unsupported", "failed"]
     reason: str = ""
     differences: Differences | None = None
+    #: Measured by runs of its own on WebAssembly only: a budget limits that, and software renders the others here.
     ms_per_second: float | None = None
 
 
@@ -105,7 +106,7 @@ def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 3
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(static, _files(bundle), reports)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         home = f"/bundles/{bundle.name}/1/"
-        query = urlencode({"bundle": home, "backends": ",".join(BACKENDS), "report": "/report"})
+        query = urlencode({"bundle": home, "backends": ",".join(BACKENDS), "timed": "wasm", "report": "/report"})
         address = f"http://127.0.0.1:{server.server_port}/{_PAGE}?{query}"
         try:
             return msgspec.json.decode(_open(program, address, reports, timeout_seconds), type=Report)

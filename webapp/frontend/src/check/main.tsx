@@ -78,7 +78,8 @@ async function check(name: CheckedBackend, bundleUrl: string, request: CheckRequ
         else if (data.kind === "measured") resolve(data.measured);
         else answer(data, request).then(tell, (error: unknown) => fail(String(error)));
       };
-      tell({ kind: "measure", bundleUrl, backend: name, hops: request.hops });
+      const isTimed = request.timed.includes(name);
+      tell({ kind: "measure", bundleUrl, backend: name, isTimed, hops: request.hops });
     });
   } finally {
     worker.terminate();

@@ -21,6 +21,8 @@ export interface Measurement {
   readonly bundleUrl: string;
   readonly backend: CheckedBackend;
   readonly candidates: readonly Candidate[];
+  /** Whether runs of its own measure the time; without them, the times are those of the run that is compared. */
+  readonly isTimed: boolean;
   /** Steps at which all encoders are timed besides their own. */
   readonly hops: readonly number[];
   /** The track, mono at the bundle's rate; null: the goldens' PCM. */
@@ -57,19 +59,23 @@ export async function measure(options: Measurement): Promise<Measured> {
   const expected = await readGolden(bundle, bundle.goldens.stages.parameters);
 
   onProgress("Timing the analysis");
-  const track = await options.track(bundle);
-  const isSlow = track === null && golden.totalMs > PATIENCE_MS; // then that run has told enough
-  const pcm =
-    track ?? (isSlow ? goldens.pcm : repeated(goldens.pcm, DEFAULT_SECONDS * bundle.audio.sampleRateHz));
+  const track = options.isTimed ? await options.track(bundle) : null;
+  // Where it is slow, that run has told enough.
+  const isMeasured = options.isTimed && (track !== null || golden.totalMs <= PATIENCE_MS);
+  const pcm = !isMeasured
+    ? goldens.pcm
+    : (track ?? repeated(goldens.pcm, DEFAULT_SECONDS * bundle.audio.sampleRateHz));
   const seconds = pcm.length / bundle.audio.sampleRateHz;
-  const times = isSlow ? { ...golden, coldMs: golden.firstMs } : await repeat(bundle, analyzer, pcm);
+  const times = isMeasured
+    ? await repeat(bundle, analyzer, pcm)
+    : { ...golden, coldMs: golden.firstMs };
   onProgress("Measuring memory"); // while the model and the samples are there
   const [pageBytes, backendBytes] = [await options.pageBytes(), await options.backendBytes()];
   // Of the backend's memory, browsers count with the page what threads share, and nothing else.
   const uncounted = backend.threads > 1 ? 0 : (backendBytes ?? 0);
   const peakBytes = pageBytes === null ? null : pageBytes + uncounted;
   const atHops: HopTime[] = [];
-  for (const hop of options.hops) {
+  for (const hop of options.isTimed ? options.hops : []) {
     onProgress(`Timing the analysis at a step of ${hop} s`);
     analyzer.dispose();
     const stepped = {

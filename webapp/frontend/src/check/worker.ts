@@ -8,6 +8,7 @@ export type Request =
       readonly kind: "measure";
       readonly bundleUrl: string;
       readonly backend: CheckedBackend;
+      readonly isTimed: boolean;
       readonly hops: readonly number[];
     }
   | { readonly kind: "track"; readonly pcm: Float32Array | null }
@@ -29,11 +30,12 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
     answer?.(data);
     return;
   }
-  const { bundleUrl, backend, hops } = data;
+  const { bundleUrl, backend, isTimed, hops } = data;
   measure({
     bundleUrl,
     backend,
     candidates: candidatesOf(backend),
+    isTimed,
     hops,
     track: async ({ audio: { sampleRateHz } }) => {
       const given = await ask({ kind: "track", sampleRateHz });
