@@ -23,7 +23,7 @@ _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 _PRESETS = REPOSITORY / "tfdeepviz" / "models" / "presets"
 
-# In a hurry: as few steps on five minutes of music as bring both encoders to life.
+# In a hurry: as few steps on two minutes of music as bring both encoders to life.
 _HURRY = {"ae-time": {"batch_size": 8, "epochs": 5}, "song": {"batch_size": 8, "epochs": 1}}
 # So hurried a model is worth little; that it computes the same everywhere is asked of it all the same.
 _EASY = {
@@ -48,7 +48,7 @@ def test_from_a_rendered_corpus_to_bars_in_a_browser(tmp_path: Path) -> None:
     shares = ("--parameters", "ae-time=6", "song=4")
     pushed = registry / "walk" / "1"
     _, prepared, *_, judgement, pushing, table = tfdeepviz(
-        ["demo-corpus", corpus, "--tracks", "48", "--seconds", "6"],
+        ["demo-corpus", corpus, "--tracks", "24", "--seconds", "6"],
         ["prepare", "--fma-root", corpus, "--out", dataset],
         *trainings,
         ["export", *runs, "--dataset", dataset, *shares, "--out", bundle, "--name", "walk"],

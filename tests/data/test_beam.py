@@ -69,6 +69,7 @@ def test_direct_runner_with_two_processes(root: Path, local: PreparedDataset, tm
     assert [(entry["track_id"], entry["reason"]) for entry in dead_letters] == [(4, "missing"), (12, "unsupported")]
 
 
+@pytest.mark.slow
 def test_dask_with_two_worker_processes(root: Path, local: PreparedDataset, tmp_path: Path) -> None:
     from distributed import LocalCluster
 

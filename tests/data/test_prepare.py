@@ -71,6 +71,7 @@ print(prepare(root, out, selection=Selection(), features=Features(PAPER), n_work
 """
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_inside_of_tensorflow_changes_no_byte(tmp_path: Path) -> None:
     # About 100 frames at once, of which TensorFlow would cut the sums into pieces.
     root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=1.0)

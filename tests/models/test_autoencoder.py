@@ -186,7 +186,7 @@ def test_recalibrating_makes_every_component_alive() -> None:
 )
 def test_saving_in_safe_mode_keeps_everything(tmp_path: Path, options: dict[str, Any]) -> None:
     model = tiny(**options)
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     model.fit(segments(8), segments(8), verbose=0)
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)

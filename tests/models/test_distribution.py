@@ -83,15 +83,12 @@ def assert_same(one: Path, several: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("distribute", "environment"),
     [
         ("mirrored", {"KERAS_BACKEND": "tensorflow"}),
-        pytest.param(
-            "data-parallel",
-            {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"},
-            marks=pytest.mark.slow,
-        ),
+        ("data-parallel", {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}),
     ],
 )
 def test_losses_equal_those_of_one_device(

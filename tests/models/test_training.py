@@ -280,6 +280,7 @@ for out in outs:
 """
 
 
+@pytest.mark.slow
 def test_killed_in_mid_epoch_and_resumed_gives_the_same_weights(dataset: PreparedDataset, tmp_path: Path) -> None:
     """To the bit, with determinism on."""
     preset = tmp_path / "tiny.json"
