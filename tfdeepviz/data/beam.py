@@ -8,9 +8,9 @@ function as a local run, and uploads the results; only plans and counters travel
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -36,6 +36,7 @@ from tfdeepviz.provenance import without_user
 NAMESPACE = "tfdeepviz"
 
 _POLL_SECONDS = 2.0
+_PLAIN = CompressionTypes.UNCOMPRESSED
 
 # Beam finds its other runners by their short names.
 _NAMES = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}
@@ -50,16 +51,58 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
 _QUIET = "--default_sdk_harness_log_level=ERROR"
 
 
+@dataclass(frozen=True)
+class Place:
+    """A folder anywhere Beam can read and write; names in it have slashes."""
+
+    path: str
+
+    def at(self, name: str) -> str:
+        """Path of a file."""
+        return str(FileSystems.join(self.path, *name.split("/")))
+
+    def sizes(self, pattern: str) -> dict[str, int]:
+        """Size in bytes of the matching files, without their folders; empty if there are none."""
+        (found,) = FileSystems.match([self.at(pattern)])
+        return {metadata.path.rsplit("/", 1)[-1]: int(metadata.size_in_bytes) for metadata in found.metadata_list}
+
+    def fetch(self, folder: Path, names: Iterable[str]) -> None:
+        """Copy files to a local folder, if they exist."""
+        for name in names:
+            if FileSystems.exists(source := self.at(name)):
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with FileSystems.open(source, compression_type=_PLAIN) as theirs, target.open("wb") as ours:
+                    shutil.copyfileobj(theirs, ours, 1 << 20)
+
+    def publish(self, folder: Path, names: Iterable[str]) -> None:
+        """Copy files from a local folder in order, if they exist, each atomically."""
+        for name in names:
+            if not (folder / name).exists():
+                continue
+            target = self.at(name)
+            parent = target.rpartition("/")[0]
+            temporary = str(FileSystems.join(parent, f"{TEMPORARY}{uuid4().hex}"))
+            # The folder may exist, or another worker may be creating it. If it cannot be created, nor can the file.
+            with suppress(OSError):
+                FileSystems.mkdirs(parent)
+            with (folder / name).open("rb") as ours, FileSystems.create(temporary, compression_type=_PLAIN) as theirs:
+                shutil.copyfileobj(ours, theirs, 1 << 20)
+            if FileSystems.exists(target):
+                FileSystems.delete([target])
+            FileSystems.rename([temporary], [target])
+
+
 class PrepareShards(beam.DoFn):  # type: ignore[misc]
     """Writes shards, yields their names, and counts tracks, segments and reasons for skipping.
 
-    `fma_root` and `out` are the actual locations of corpus and dataset; those in the job need not exist on the workers.
+    The paths in the job need not exist on the workers.
     """
 
-    def __init__(self, job: Job, fma_root: str, out: str) -> None:
+    def __init__(self, job: Job, corpus: Place, dataset: Place) -> None:
         super().__init__()
         self._job = replace(job, shards=())
-        self._fma_root, self._out = fma_root, out
+        self._corpus, self._dataset = corpus, dataset
         self._extract: Extract | None = None
 
     def setup(self) -> None:
@@ -71,14 +114,12 @@ class PrepareShards(beam.DoFn):  # type: ignore[misc]
         assert self._extract is not None
         with TemporaryDirectory() as folder:
             job = replace(self._job, fma_root=Path(folder) / "fma", out=Path(folder) / "dataset")
-            tracks = []
-            for track in shard.tracks:
-                relative = track.path.relative_to(self._job.fma_root)
-                tracks.append(replace(track, path=job.fma_root / relative))
-                _fetch(_join(self._fma_root, relative.as_posix()), job.fma_root / relative)
+            paths = [track.path.relative_to(self._job.fma_root).as_posix() for track in shard.tracks]
+            self._corpus.fetch(job.fma_root, paths)
+            tracks = [replace(track, path=job.fma_root / path) for track, path in zip(shard.tracks, paths, strict=True)]
             entry = write_shard(job, shard, (store(track, job, self._extract) for track in tracks))
             # The note comes last: it marks the shard as complete.
-            _publish(job.out, self._out, [shard.file, shard.statistics, shard.note])
+            self._dataset.publish(job.out, [shard.file, shard.statistics, shard.note])
         Metrics.counter(NAMESPACE, "tracks-used").inc(len(entry["tracks"]))
         Metrics.counter(NAMESPACE, "segments").inc(sum(track["n_segments"] for track in entry["tracks"]))
         for skip in entry["skipped"]:
@@ -107,7 +148,7 @@ def prepare_on_beam(
     dict
         Beam's counters for this run; empty if the runner keeps none (DaskRunner).
     """
-    fma_root, out = (path if "://" in path else str(Path(path).absolute()) for path in (fma_root, out))
+    corpus, there = (Place(path if "://" in path else str(Path(path).absolute())) for path in (fma_root, out))
     flags = [*_DEFAULTS.get(runner, ()), f"--direct_num_workers={n_workers}", _QUIET, *pipeline_options]
     try:
         pipeline = beam.Pipeline(runner=_NAMES.get(runner, runner), options=PipelineOptions(flags))
@@ -116,29 +157,37 @@ def prepare_on_beam(
     with TemporaryDirectory() as folder:
         # `plan` and `finish` need local folders, so mirror the small files of the corpus and the dataset here.
         here, dataset = Path(folder) / "fma", Path(folder) / "dataset"
-        for name in ("tracks.csv", "genres.csv"):
-            _fetch(_join(fma_root, "fma_metadata", name), here / "fma_metadata" / name)
-        _fetch_notes(out, dataset)
-        job = plan(here, dataset, corpus=_corpus(fma_root, options["selection"].subset), **options)
-        if shards := job.unfinished(_sizes(out, "*.tfrecord-*")):
+        corpus.fetch(here, ["fma_metadata/tracks.csv", "fma_metadata/genres.csv"])
+        _fetch_notes(there, dataset)
+        job = plan(here, dataset, corpus=_corpus_input(corpus.path, options["selection"].subset), **options)
+        if shards := job.unfinished(there.sizes("*.tfrecord-*")):
             reopen(dataset)
-        _publish(dataset, out, [ARTIFACT])
+        there.publish(dataset, [ARTIFACT])
         counters: dict[str, int] = {}
         if shards:
             # The manifest marks the dataset as complete, so remove it until all shards are written.
-            if FileSystems.exists(manifest := _join(out, "manifest.json")):
+            if FileSystems.exists(manifest := there.at("manifest.json")):
                 FileSystems.delete([manifest])
             # Without Reshuffle, most engines fuse Create with the next step and keep all work on one worker.
-            _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job, fma_root, out))
-            with _watching(job, out, progress):
+            _ = pipeline | beam.Create(shards) | beam.Reshuffle() | beam.ParDo(PrepareShards(job, corpus, there))
+            with _watching(job, there, progress):
                 counters = _run(pipeline)
-            _fetch_notes(out, dataset)
-        finished = finish(job, _sizes(out, "*.tfrecord-*"))
-        _publish(dataset, out, ["scaler.npz", "skipped.jsonl", "manifest.json", ARTIFACT])
-    return replace(finished, path=Path(out)), counters
+            _fetch_notes(there, dataset)
+        finished = finish(job, there.sizes("*.tfrecord-*"))
+        there.publish(dataset, ["scaler.npz", "skipped.jsonl", "manifest.json", ARTIFACT])
+    return replace(finished, path=Path(there.path)), counters
 
 
-def _corpus(fma_root: str, subset: str) -> Input:
+def _fetch_notes(there: Place, dataset: Path) -> None:
+    """Fetch the files of an unfinished dataset that are needed to resume and finish it."""
+    files = there.sizes("*")
+    if files and ARTIFACT not in files:
+        raise FormatError(f"{there.path}: not empty and not a prepared dataset; give another --out")
+    names = (ARTIFACT, *(f"shards/{note}" for note in there.sizes("shards/*")))
+    there.fetch(dataset, (name for name in names if not (dataset / name).exists()))
+
+
+def _corpus_input(fma_root: str, subset: str) -> Input:
     """Describe a corpus by its own path or URL, which the dataset may not share a file system with."""
     if "://" in fma_root:
         corpus = Artifact(kind="corpus", name=fma_root.rpartition("/")[2], settings={"subset": subset})
@@ -165,14 +214,14 @@ def _run(pipeline: beam.Pipeline) -> dict[str, int]:
 
 
 @contextmanager
-def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
+def _watching(job: Job, dataset: Place, progress: Progress | None) -> Iterator[None]:
     """Report progress while a runner works, from the shards' JSON files that appear."""
     stop = Event()
 
     def watch() -> None:
         while progress is not None:
             stopped = stop.wait(_POLL_SECONDS)
-            notes = _sizes(_join(out, "shards"), "*.json")
+            notes = dataset.sizes("shards/*.json")
             progress(sum(len(shard.tracks) for shard in job.shards if f"{shard.file}.json" in notes), job.n_tracks)
             if stopped:
                 break
@@ -184,57 +233,3 @@ def _watching(job: Job, out: str, progress: Progress | None) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-
-
-def _join(base: str, *names: str) -> str:
-    return str(FileSystems.join(base, *names))
-
-
-def _sizes(folder: str, pattern: str) -> dict[str, int]:
-    """Size in bytes of the matching files in a folder, by name; empty if there is no such folder."""
-    (found,) = FileSystems.match([_join(folder, pattern)])
-    return {metadata.path.rsplit("/", 1)[-1]: int(metadata.size_in_bytes) for metadata in found.metadata_list}
-
-
-def _fetch(source: str, target: Path) -> None:
-    """Copy a file here, if it exists."""
-    if not FileSystems.exists(source):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        FileSystems.open(source, compression_type=CompressionTypes.UNCOMPRESSED) as theirs,
-        target.open("wb") as ours,
-    ):
-        shutil.copyfileobj(theirs, ours, 1 << 20)
-
-
-def _fetch_notes(out: str, dataset: Path) -> None:
-    """Fetch the files of an unfinished dataset that are needed to resume and finish it."""
-    if ARTIFACT not in _sizes(out, "*"):
-        if _sizes(out, "*"):
-            raise FormatError(f"{out}: not empty and not a prepared dataset; give another --out")
-        return
-    for name in (ARTIFACT, *(f"shards/{note}" for note in _sizes(_join(out, "shards"), "*"))):
-        if not (dataset / name).exists():
-            _fetch(_join(out, *name.split("/")), dataset / name)
-
-
-def _publish(folder: Path, out: str, names: Sequence[str]) -> None:
-    """Copy files out in order, each atomically."""
-    for name in names:
-        if not (folder / name).exists():
-            continue
-        target = _join(out, *name.split("/"))
-        parent = target.rpartition("/")[0]
-        temporary = _join(parent, f"{TEMPORARY}{uuid4().hex}")
-        # The folder may exist, or another worker may be creating it. If it cannot be created, creating the file fails.
-        with suppress(OSError):
-            FileSystems.mkdirs(parent)
-        with (
-            (folder / name).open("rb") as ours,
-            FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as theirs,
-        ):
-            shutil.copyfileobj(ours, theirs, 1 << 20)
-        if FileSystems.exists(target):
-            FileSystems.delete([target])
-        FileSystems.rename([temporary], [target])

@@ -5,12 +5,12 @@ Each function reads the file once, in bounded memory, without decoding.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-
-_CHUNK_BYTES = 1 << 16
 
 # Layer III. Bit rates in kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5; sample rates by version bits and index.
 _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -92,27 +92,16 @@ def _mp3_header(header: bytes) -> tuple[int, int, int] | None:
 
 def _next_mp3_frame(file: IO[bytes], at: int) -> int | None:
     """Offset of the next frame that is followed by another frame or by the end of the file."""
-    n_bytes = 512  # it is usually close
-    while True:
-        file.seek(at)
-        chunk = file.read(n_bytes)
-        found = chunk.find(b"\xff")
-        while found >= 0:
-            header = _mp3_header(chunk[found : found + 4])
-            if header is None and found > len(chunk) - 4:
-                break  # the header continues in the next chunk
-            if header is not None:
-                file.seek(at + found + header[0])
-                following = file.read(4)
-                like = chunk[found : found + 3]
-                same = len(following) == 4 and following[1] == like[1] and not (following[2] ^ like[2]) & 0x0C
-                if len(following) < 4 or same:
-                    return at + found
-            found = chunk.find(b"\xff", found + 1)
-        if len(chunk) < n_bytes:
-            return None
-        at += found if found > 0 else len(chunk)
-        n_bytes = min(2 * n_bytes, _CHUNK_BYTES)
+    for first, chunk in _chunks(file, at, overlap=3):
+        for match in re.finditer(rb"\xff(?=...)", chunk, re.DOTALL):
+            like = chunk[match.start() : match.start() + 4]
+            if (header := _mp3_header(like)) is None:
+                continue
+            file.seek(first + match.start() + header[0])
+            following = file.read(4)
+            if len(following) < 4 or (following[1] == like[1] and not (following[2] ^ like[2]) & 0x0C):
+                return first + match.start()
+    return None
 
 
 def _xing_tag(frame: bytes) -> tuple[int, int]:
@@ -160,24 +149,29 @@ def is_joined_flac(path: Path) -> bool:
 
 def _find(file: IO[bytes], at: int, needle: bytes) -> int | None:
     """Offset of the next occurrence of `needle`, or None."""
-    while True:
-        file.seek(at)
-        chunk = file.read(_CHUNK_BYTES)
-        found = chunk.find(needle)
-        if found >= 0:
-            return at + found
-        if len(chunk) < _CHUNK_BYTES:
-            return None
-        at += len(chunk) - len(needle) + 1
+    for first, chunk in _chunks(file, at, overlap=len(needle) - 1):
+        if (found := chunk.find(needle)) >= 0:
+            return first + found
+    return None
 
 
 def n_leading_zeros(path: Path) -> int:
     """Number of zero bytes at the start of a file."""
-    n = 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            rest = chunk.lstrip(b"\0")
-            n += len(chunk) - len(rest)
-            if rest:
-                break
-    return n
+        for first, chunk in _chunks(file, 0, overlap=0):
+            if rest := chunk.lstrip(b"\0"):
+                return first + len(chunk) - len(rest)
+        return file.tell()
+
+
+def _chunks(file: IO[bytes], at: int, *, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Read on from an offset, in small steps first: what is sought is usually close. Yields offsets and bytes."""
+    n_bytes = 512
+    while True:
+        file.seek(at)
+        chunk = file.read(n_bytes)
+        yield at, chunk
+        if len(chunk) < n_bytes:
+            return
+        at += n_bytes - overlap
+        n_bytes = min(2 * n_bytes, 1 << 16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,22 +75,13 @@ class GenreTree:
         """Genres by id."""
         return {genre.genre_id: genre for genre in self.genres}
 
-    @cached_property
-    def children(self) -> dict[int | None, tuple[int, ...]]:
-        """Ids of a genre's direct children, ascending; None has the top-level genres."""
-        children: dict[int | None, tuple[int, ...]] = defaultdict(tuple)
-        for genre_id, genre in sorted(self.by_id.items()):
-            children[genre.parent_id] += (genre_id,)
-        return children
-
     def descendants(self, genre_id: int) -> frozenset[int]:
         """Ids of a genre and all its descendants."""
-        found, pending = {genre_id}, [genre_id]
-        while pending:
-            children = self.children[pending.pop()]
-            found.update(children)
-            pending += children
-        return frozenset(found)
+        found = level = frozenset([genre_id])
+        while level:
+            level = frozenset(genre.genre_id for genre in self.genres if genre.parent_id in level)
+            found |= level
+        return found
 
     def find(self, name: str) -> tuple[int, ...]:
         """Ids of all genres with this title (case-insensitive) or this id as text; raises an InputError if none."""

@@ -93,7 +93,7 @@ def _of_genres(metadata: Metadata, names: Sequence[str]) -> pd.Series[bool]:
     if tree is None:
         return tops.isin(_known("genre", names, {title: {title.casefold()} for title in tops.cat.categories}))
     ids = frozenset().union(*(tree.descendants(i) for name in names for i in tree.find(name)))
-    chosen = tops.isin({tree.by_id[i].title for i in ids.intersection(tree.children[None])})
+    chosen = tops.isin({tree.by_id[i].title for i in ids if tree.by_id[i].parent_id is None})
     if columns.GENRES_ALL in metadata.tracks:
         chosen |= metadata.tracks[columns.GENRES_ALL].map(lambda all_ids: not ids.isdisjoint(all_ids))
     return chosen
