@@ -147,6 +147,15 @@ def test_a_run_refuses_a_dataset_with_other_features(run: Run, two_genres: Prepa
         task_of(other, two_genres)
 
 
+def test_only_training_a_classifier_needs_genres_of_training_tracks(run: Run, two_genres: PreparedDataset) -> None:
+    others = tuple(shard for shard in two_genres.shards if shard["split"] == "test")
+    task = task_of(run, replace(two_genres, shards=others))
+    assert task.splits() == ["test"]
+    assert task.evaluate(run.load_model(), "test") == run.metrics()["test"]
+    with pytest.raises(InputError, match="no training track has a genre; a classifier needs them"):
+        task.build()
+
+
 def test_early_stopping_keeps_the_best_epochs_weights(two_genres: PreparedDataset, tmp_path: Path) -> None:
     # At this rate the loss rises after the first epochs.
     preset = replace(TINY_VGG, optimizer={"name": "sgd", "learning_rate": 0.3}, epochs=12, patience=2)

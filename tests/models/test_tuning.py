@@ -382,11 +382,11 @@ _DEEP = _Deep("[" * 100_000)
         ("IntDistribution", "IntDistributor", "Unknown distribution"),
         ('"state":1', '"state":4', "trial 0: its state or its parameters"),
         ('"trainable_parameters":', '"parameters":', "trial 0: user_attrs.trainable_parameters is missing"),
-        ('"trainable_parameters":', '"trainable_parameters":-', "trial 0: user_attrs.trainable_parameters: .* -"),
+        ('"trainable_parameters":', '"trainable_parameters":-', "trial 0: user_attrs.trainable_parameters .* -"),
         ('"step":1', '"step":"1"', "trial 0: intermediate_values"),
         ('"intermediate_value":', '"intermediate_value":"x","y":', "trial 0: intermediate_values"),
         ('"values":[', '"values":[null,', "trial 0: values"),
-        ('"values":[', '"values":[Infinity],"z":[', "trial 0: values.* inf"),
+        ('"values":[', '"values":[Infinity],"z":[', "trial 0: values.* Infinity"),
         ('"values":[', '"values":null,"z":[', "values should be set"),
         (
             '"system_attr":{"completed_rung_0":',

@@ -45,8 +45,12 @@ _ERROR = "tfdeepviz: error: "
 _RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
 
 _SPLITS = ("test", "validation", "training")
-#: Columns of `summary.csv` that are known before a run is finished.
-_PROGRESS = ("trainable_parameters", "parameters_to_encoding", "epochs", "median_seconds_per_epoch")
+#: Columns of `summary.csv`, with their headings in `summary.md`: known before a run is finished, and after.
+_PROGRESS = {
+    **{"trainable_parameters": "parameters", "parameters_to_encoding": "to the encoding"},
+    **{"epochs": "epochs", "median_seconds_per_epoch": "seconds per epoch"},
+}
+_COLUMNS = {**_PROGRESS, "split": "split", "n_tracks": "tracks", "n_segments": "segments"}
 
 
 class BatchError(TfdeepvizError, RuntimeError):
@@ -92,23 +96,14 @@ def run_batch(
     own process, so a crash or an out-of-memory kill affects no other run. The batch writes one folder and one log per
     preset to `out`, and rewrites `summary.csv` and `summary.md` before and after each run.
 
-    Parameters
-    ----------
-    presets
-        Names or .json files, as accepted by `tfdeepviz train`.
-    extra
-        Further arguments for every `tfdeepviz train`.
-    echo
-        Called with each piece of output of the batch and its runs; writes to standard output by default.
-    trainer
-        The training command, without its arguments.
+    `presets` are names or .json files, and `extra` are further arguments, both as accepted by `tfdeepviz train`. `echo`
+    is called with each piece of output of the batch and its runs; it writes to standard output by default. `trainer` is
+    the training command, without its arguments.
 
     Raises
     ------
-    FormatError
-        Before training starts, if a preset cannot be loaded.
-    InputError
-        Before training starts, if two presets would share a folder or no preset is given.
+    FormatError, InputError
+        Before training starts, if a preset cannot be loaded, two would share a folder or none is given.
     BusyError
         If another batch is running in `out`.
     KeyboardInterrupt
@@ -134,7 +129,8 @@ def run_batch(
                 results[i] = _peek(before)
                 _write_summary(out, results)
                 raise
-            results[i] = replace(before, status="failed", reason=reason, values={}) if reason else _finished(before)
+            blank = replace(before, values={})
+            results[i] = replace(blank, status="failed", reason=reason) if reason else _finished(blank)
             reason = results[i].reason
             echo(f"{place}: {results[i].status}{reason and f' ({reason})'}\n")
             _write_summary(out, results)
@@ -267,10 +263,11 @@ def _peek(result: BatchResult) -> BatchResult:
 def _finished(result: BatchResult) -> BatchResult:
     try:
         found = _read(result.run)
-        reason = "" if found.status == "done" else "ended without an error and without metrics.json"
     except (FormatError, OSError) as error:
-        reason = " ".join(str(error).split())
-    return replace(result, status="failed", reason=reason, values={}) if reason else found
+        return replace(result, status="failed", reason=" ".join(str(error).split()))
+    if found.status == "done":
+        return found
+    return replace(result, status="failed", reason="ended without an error and without metrics.json")
 
 
 def _read(path: Path) -> BatchResult:
@@ -304,7 +301,7 @@ def _columns(kind: str) -> list[Measure]:
 def _write_summary(out: Path, results: Sequence[BatchResult]) -> None:
     with atomic_path(out / "summary.md") as temporary:
         temporary.write_text(_markdown(results), encoding="utf-8")
-    heads = ["name", "status", "reason", "kind", *_PROGRESS, "split", "n_tracks", "n_segments"]
+    heads = ["name", "status", "reason", "kind", *_COLUMNS]
     # The columns do not depend on the batch, so that summaries can be concatenated.
     for name in dict.fromkeys(measure.name for kind in KINDS for measure in _columns(kind)):
         heads += [name, f"{name}_low", f"{name}_high"]
@@ -313,14 +310,13 @@ def _write_summary(out: Path, results: Sequence[BatchResult]) -> None:
 
 
 def _markdown(results: Sequence[BatchResult]) -> str:
-    heads = ["run", "status", "parameters", "to the encoding", "epochs", "seconds per epoch", "split"]
     parts = []
     for kind, title in KINDS.items():
         chosen = [result for result in results if result.kind == kind]
         measures = [measure for measure in _columns(kind) if any(measure.name in one.values for one in chosen)]
         if chosen:
-            columns = [*heads, "tracks", "segments", *(measure.heading for measure in measures)]
-            table = Table(columns, [_cells(result, measures) for result in chosen], n_left=2)
+            heads = ["run", "status", *_COLUMNS.values(), *(measure.heading for measure in measures)]
+            table = Table(heads, [_cells(result, measures) for result in chosen], n_left=2)
             parts.append(f"## {title}\n\n{table.markdown()}\n")
     if any(name.endswith("_low") for result in results for name in result.values):
         parts.append("In brackets: 95% confidence intervals.\n")
@@ -328,11 +324,10 @@ def _markdown(results: Sequence[BatchResult]) -> str:
 
 
 def _cells(result: BatchResult, measures: Iterable[Measure]) -> list[Cell]:
-    values, seconds = result.values, result.values.get("median_seconds_per_epoch")
     cells: list[Cell] = [result.name, result.status + (f": {result.reason}" if result.reason else "")]
-    cells += [values.get(name) for name in ("trainable_parameters", "parameters_to_encoding", "epochs")]
-    cells.append(None if seconds is None else f"{seconds:.1f}")
-    cells += [values.get(name) for name in ("split", "n_tracks", "n_segments")]
+    values = result.values
+    known = (values.get(name) for name in _COLUMNS)
+    cells += [f"{value:.1f}" if isinstance(value, float) else value for value in known]
     for measure in measures:
         value, low, high = (values.get(f"{measure.name}{end}") for end in ("", "_low", "_high"))
         brackets = "" if low is None or high is None else f" ({measure.interval((low, high))})"

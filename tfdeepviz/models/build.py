@@ -41,10 +41,8 @@ def build_model(
 ) -> keras.Model:
     """Build a preset's model with all its weights, under the current dtype policy.
 
-    Raises
-    ------
-    ParameterError
-        If the preset's options are incompatible with each other or the input, or its weights do not fit into memory.
+    Raises ParameterError if the preset's options are incompatible with each other or the input, or its weights do not
+    fit into memory.
     """
     arguments = {**preset.model, "input_size": input_size}
     try:

@@ -96,10 +96,8 @@ class DistillationTask(Task):
     """Imitate the model of a finished run; the teacher's scaling applies."""
 
     def __init__(self, preset: Preset, dataset: PreparedDataset, teacher: Run, targets: Targets) -> None:
-        self.teacher = teaching_task(teacher, dataset)
+        self.teacher, self._teacher_model, self._teach = _teacher(teacher, dataset)
         self.targets = targets
-        self._teacher_model = teacher.load_model()
-        self._teach = teaching_model(self.teacher, self._teacher_model)
         super().__init__(preset, dataset, self.teacher.scaler, self.teacher.genres)
         if preset.scaler == "coefficients":
             raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
@@ -206,10 +204,8 @@ class DistillationTask(Task):
 def task_of(run: Run, dataset: PreparedDataset) -> Task:
     """Create the task of a finished run on a dataset: its own, or another one with the same features.
 
-    Raises
-    ------
-    FormatError
-        If the run is not finished, the dataset has other features, or a distilled run's teacher is missing.
+    Raises FormatError if the run is not finished, the dataset has other features, or a distilled run's teacher is
+    missing.
     """
     run.check_features(dataset)
     if run.config.get("teacher"):
@@ -217,31 +213,30 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
     return TASKS[run.preset.kind](run.preset, dataset, run.load_encoder().get_layer("scaler"), run.config["genres"])
 
 
-def teaching_task(run: Run, dataset: PreparedDataset) -> AutoencoderTask | ClassifierTask:
-    """Create a finished run's task for distillation; raises InputError if the run cannot be a teacher."""
+def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | ClassifierTask, keras.Model, keras.Model]:
+    """Return a finished run's task, its model, and what that teaches; raises InputError if it cannot be a teacher.
+
+    Taught are the `code` of scaled segments, which is the encoding before its sigmoid, and a classifier's softened
+    `logits`.
+    """
     task = task_of(run, dataset)
     if isinstance(task, DistillationTask):
         raise InputError(f"{run.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
     if not isinstance(task, AutoencoderTask | ClassifierTask) or run.preset.scaler == "coefficients":
         raise InputError(f"{run.path}: {run.preset.name} is small already; train it itself")
-    return task
-
-
-def teaching_model(task: AutoencoderTask | ClassifierTask, model: keras.Model) -> keras.Model:
-    """Map scaled segments to `code`, the encoding before its sigmoid; for classifiers, also to softened `logits`."""
+    model = run.load_model()
     inputs = keras.Input((*model.input_size, 1), name="scaled")
     if isinstance(task, AutoencoderTask):
-        return keras.Model(inputs, {"code": model.logits(inputs)})
-    encoding, logits = model.encode_and_classify(inputs, str(task.preset.encoder_layer))
-    return keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
+        return task, model, keras.Model(inputs, {"code": model.logits(inputs)})
+    encoding, logits = model.encode_and_classify(inputs, str(run.preset.encoder_layer))
+    return task, model, keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
 
 
 def fit_targets(teacher: Run, dataset: PreparedDataset, n_components: int) -> Targets:
     """Fit targets to the teacher's encodings of the training split, or of a sample if it is large."""
-    task, model = teaching_task(teacher, dataset), teacher.load_model()
+    task, model, teach = _teacher(teacher, dataset)
     if isinstance(task, AutoencoderTask):
         n_components = model.encoding_size  # its decoder needs them all
-    teach = teaching_model(task, model)
     encodings = [teach.predict_on_batch(segments)["code"] for segments in task.pca_sample()]
     return Targets.fit(np.concatenate(encodings), n_components)
 

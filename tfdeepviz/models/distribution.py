@@ -19,23 +19,13 @@ DISTRIBUTIONS = ("mirrored", "data-parallel")
 def distributed(name: str | None, batch_size: int) -> Iterator[int]:
     """Distribute the training of variables that are created and trained in this context.
 
-    Parameters
-    ----------
-    name
-        `mirrored`: all devices that TensorFlow sees on this machine (`tf.distribute.MirroredStrategy`);
-        `data-parallel`: all devices that JAX sees on one or several machines (Keras distribution API); or None.
-        To use several machines, run the same command on each, with the Keras variables
-        `KERAS_DISTRIBUTION_JOB_ADDRESSES` (HOST:PORT of the first machine), `KERAS_DISTRIBUTION_NUM_PROCESSES` and
-        `KERAS_DISTRIBUTION_PROCESS_ID` (from 0).
-    batch_size
-        Total over all devices, which get equal shares.
+    `mirrored` uses all devices that TensorFlow sees on this machine (`tf.distribute.MirroredStrategy`), `data-parallel`
+    all devices that JAX sees on one or several machines (Keras distribution API), and None one. To use several
+    machines, run the same command on each, with the Keras variables `KERAS_DISTRIBUTION_JOB_ADDRESSES` (HOST:PORT of
+    the first machine), `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID` (from 0).
 
-    Yields the number of devices.
-
-    Raises
-    ------
-    InputError
-        If the distribution is unknown, needs another Keras backend, or cannot divide the batch evenly.
+    Yields the number of devices, which get equal shares of a batch. Raises InputError if the distribution is unknown,
+    needs another Keras backend, or cannot divide the batch evenly.
     """
     if name is None:
         yield 1

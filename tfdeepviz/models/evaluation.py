@@ -28,12 +28,8 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     The dataset is the run's own, or another one with the same features; genres that the run does not know are ignored.
     By default, `SPLIT.json`, `SPLIT.html` and, for a classifier, `SPLIT-confusion.png` go to the run's `evaluation`.
 
-    Raises
-    ------
-    FormatError
-        If the run is not finished, or the dataset does not fit it.
-    InputError
-        If the split holds nothing of use.
+    Raises FormatError if the run is not finished, or the dataset does not fit it, and InputError if the split holds
+    nothing of use.
     """
     dataset.verify(only_changed=True)
     task = task_of(run, dataset)
@@ -75,9 +71,9 @@ def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path
 
 
 def refuse_collapsed(metrics: dict[str, Any]) -> None:
-    """Raise `CollapsedEncoderError` if a run's encoding is dead or unused.
+    """Raise `CollapsedEncoderError` if, by a run's metrics, its encoding is dead or unused.
 
-    `metrics` are those of a run, by split; the validation split is checked if there is one, else the training split.
+    The validation split is checked if there is one, else the training split.
     """
     split = "validation" if "validation" in metrics else "training"
     if reason := _collapse(metrics[split], split):

@@ -40,17 +40,12 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
     channel to all three. The head keeps its initial weights, and so does the normalisation of a normalised encoding. An
     error leaves the model unchanged.
 
-    Parameters
-    ----------
-    model
-        A classifier of width 1.
-    path
-        One of
+    The file is one of
 
-        - torchvision's `.pth` of AlexNet or VGG-11, -13, -16, with or without batch normalisation;
-        - the `.h5` of VGG-16 that keras.applications downloads, with or without top. Its first kernel is multiplied by
-          the standard deviation of pixel values, because our input has unit variance;
-        - the `.weights.h5` of one of KerasHub's VGG backbones.
+    - torchvision's `.pth` of AlexNet or VGG-11, -13, -16, with or without batch normalisation;
+    - the `.h5` of VGG-16 that keras.applications downloads, with or without top. Its first kernel is multiplied by the
+      standard deviation of pixel values, because our input has unit variance;
+    - the `.weights.h5` of one of KerasHub's VGG backbones.
 
     Raises
     ------
@@ -152,7 +147,7 @@ def _numbered(name: str) -> list[tuple[str, int]]:
 
 
 def _check(model: GenreClassifier, path: Path, shapes: _Shapes) -> None:
-    """Compare the shapes in the file with those of the model."""
+    """Raise a FormatError that names the remedy, unless the file has the shapes of the model."""
     wanted: _Shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in _layers(model)]
     wanted[0][0] = (*wanted[0][0][:2], 3, wanted[0][0][3])
     if shapes == wanted:

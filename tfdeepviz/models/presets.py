@@ -24,10 +24,7 @@ _HERE = Path(str(resources.files(__package__)))
 class Preset:
     """A model and its training settings; `preset.schema.json` says what each field means and which values are valid.
 
-    Raises
-    ------
-    InputError
-        If a value violates the schema; the message names it.
+    Raises InputError if a value violates the schema; the message names it.
     """
 
     name: str
@@ -79,12 +76,7 @@ def load_preset(name: str, *, recipe: str | None = None) -> Preset:
     """Load a preset by name, or from a JSON file.
 
     A file names a recipe, whose values it may override. The argument `recipe` selects another recipe, whose values then
-    override the file's.
-
-    Raises
-    ------
-    FormatError
-        If there is no preset of that name, or the file is not a preset.
+    override the file's. Raises FormatError if there is no preset of that name, or the file is not a preset.
     """
     if name in preset_names():
         path = _HERE / "presets" / f"{name}.json"
@@ -106,13 +98,7 @@ def load_preset(name: str, *, recipe: str | None = None) -> Preset:
 
 
 def override(preset: Preset, assignments: Mapping[str, Any]) -> Preset:
-    """Change values by their dotted names, such as `{"optimizer.momentum": 0.9}`.
-
-    Raises
-    ------
-    InputError
-        For unknown names and invalid values.
-    """
+    """Change values by their dotted names, such as `{"optimizer.momentum": 0.9}`; InputError if one is not valid."""
     values = preset.to_dict()
     for name, value in assignments.items():
         *path, last = name.split(".")

@@ -90,12 +90,8 @@ def measure_autoencoder(
     """Measure the reconstructions of a `Codec` or `Bottleneck`, and how much they depend on the encoding.
 
     `batches` returns scaled segments [shape=(batch, height, width, 1)]. It is called twice, because encodings are
-    `exchanged` across the whole split.
-
-    Raises
-    ------
-    InputError
-        If there are no segments, or their number differs from that of the track ids.
+    `exchanged` across the whole split. Raises InputError if there are no segments, or their number differs from that of
+    the track ids.
     """
     codes: list[npt.NDArray[np.float32]] = []
     has_bypass = False

@@ -77,26 +77,17 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What a search may change of a preset; `read_record` loads it from JSON, and raises FormatError.
+    """What a search may change of a preset; `read_record` loads it from JSON, and raises FormatError."""
 
-    Attributes
-    ----------
-    preset
-        Name or values of the preset that everything else comes from.
-    parameters
-        Names as in `tfdeepviz train --set`, each with `min`, `max` and `scale` or with `values`.
-    trainable_parameters
-        Combinations outside these bounds are not tried.
-    epochs
-        Replaces the preset's.
-    factor
-        Hyperband's: one of so many trials goes on, to so many times the epochs.
-    """
-
+    #: Name or values of the preset that everything else comes from.
     preset: str | dict[str, Any]
+    #: Names as in `tfdeepviz train --set`, each with `min`, `max` and `scale` or with `values`.
     parameters: Annotated[dict[_Name, dict[str, Any]], Meta(min_length=1, max_length=32)]
+    #: Combinations outside these bounds are not tried.
     trainable_parameters: Bounds = Bounds()
+    #: Replaces the preset's.
     epochs: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    #: Hyperband's: one of so many trials goes on, to so many times the epochs.
     factor: Annotated[int, Meta(ge=2, le=100)] = 3
 
     def __post_init__(self) -> None:
@@ -130,13 +121,12 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
         """What Optuna draws from, by name."""
-        return {name: _distribution(entry, f"parameters.{name}") for name, entry in self.parameters.items()}
+        distributions = {}
+        for name, entry in self.parameters.items():
+            kind: type[_Choice | _Range] = _Choice if "values" in entry else _Range
+            distributions[name] = convert(entry, kind, f"parameters.{name}").distribution()
+        return distributions
 
     def decode(self, drawn: dict[str, Any]) -> dict[str, Any]:
         """Give the preset's values for what Optuna drew."""
         return {name: json.loads(value) if isinstance(value, str) else value for name, value in drawn.items()}
-
-
-def _distribution(entry: dict[str, Any], where: str) -> BaseDistribution:
-    kind: type[_Choice | _Range] = _Choice if "values" in entry else _Range
-    return convert(entry, kind, where).distribution()

@@ -55,12 +55,11 @@ def train(
 ) -> Run:
     """Train a preset; call again with the same arguments to resume after any epoch.
 
+    The training split is fitted, and the validation split monitored. On resuming, only the preset's `epochs`,
+    `patience`, `thresholds` and `budget` may differ.
+
     Parameters
     ----------
-    preset
-        Preset to train. On resuming, only `epochs`, `patience`, `thresholds` and `budget` may differ.
-    dataset
-        A prepared dataset; the training split is fitted and the validation split monitored.
     seed
         Seed of initialisation, shuffling and dropout. An epoch depends only on (seed, epoch), so a resumed run sees the
         same data as an uninterrupted one.
@@ -73,7 +72,7 @@ def train(
         A finished run for the preset's encoder to imitate (`tfdeepviz.models.distillation`), and the number of
         principal components to learn if its encoding has more components.
     distribute
-        Training on several devices or machines (`tfdeepviz.models.distribution`).
+        Several devices or machines to train on (`tfdeepviz.models.distribution`).
 
     Raises
     ------
@@ -98,12 +97,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
         config = {
-            "preset": preset.to_dict(),
-            "audio": dataset.params.to_dict(),
-            "mode": dataset.features.mode,
+            **{"preset": preset.to_dict(), "audio": dataset.params.to_dict(), "mode": dataset.features.mode},
             "genres": list(dataset.recipe.genres),
-            "dataset": dataset.name,
-            "dataset_digest": dataset.identity,
+            **{"dataset": dataset.name, "dataset_digest": dataset.identity},
             **{name: record.settings[name] for name in ("seed", "deterministic", "weights")},
             "teacher": teacher
             and {

@@ -94,14 +94,9 @@ def tune(
     Call it again with the same arguments, but perhaps more trials, to resume: finished trials are kept, and an
     interrupted one continues from its checkpoint. Several processes may work on one search at the same time.
 
-    Parameters
-    ----------
-    algorithm
-        `random` (Bergstra and Bengio 2012); `hyperband` (Li et al. 2018): random draws, of which poor ones are stopped
-        early; or `bayesian`: a tree-structured Parzen estimator (Bergstra et al. 2011), after three random trials per
-        parameter.
-    seed
-        Seed of the draws, and of every run.
+    The algorithm is `random` (Bergstra and Bengio 2012); `hyperband` (Li et al. 2018): random draws, of which poor ones
+    are stopped early; or `bayesian`: a tree-structured Parzen estimator (Bergstra et al. 2011), after three random
+    trials per parameter. The seed is that of the draws, and of every run.
 
     Raises
     ------
@@ -133,27 +128,23 @@ def tune(
     return search
 
 
+@dataclass
 class Search:
-    """A worker's view of a search on disk.
+    """A worker's view of a search on disk."""
 
-    Attributes
-    ----------
-    study
-        The journal as Optuna reads it, with the drawn values as in `Space.distributions`.
-    ended
-        Why there are fewer trials than were asked for; empty otherwise.
-    """
+    space: Space
+    dataset: PreparedDataset
+    path: Path
+    algorithm: str
+    seed: int
+    progress: TrialProgress
+    #: Why there are fewer trials than were asked for; empty otherwise.
+    ended: str = ""
 
-    def __init__(
-        self, space: Space, dataset: PreparedDataset, out: Path, algorithm: str, seed: int, progress: TrialProgress
-    ) -> None:
-        self.path, self.space, self.algorithm = out, space, algorithm
-        self._dataset, self._seed, self._progress = dataset, seed, progress
-        height, width = dataset.features.segment_shape[:2]
-        self._sizes: dict[str, Any] = {"input_size": (height, width), "n_genres": len(dataset.recipe.genres)}
+    def __post_init__(self) -> None:
+        #: The journal as Optuna reads it, with the drawn values as in `Space.distributions`.
+        self.study = _open_study(self.path / _JOURNAL, self.space, is_hyperband=self.algorithm == "hyperband")
         self._counts: dict[str, int] = {}
-        self.study = _open_study(out / _JOURNAL, space, is_hyperband=algorithm == "hyperband")
-        self.ended = ""
 
     @property
     def trials(self) -> list[Trial]:
@@ -189,16 +180,14 @@ class Search:
         trials = self.study.trials
         yield from (trial.number for trial in trials if trial.state == TrialState.RUNNING)
         if len(trials) < n_trials and (drawn := self._propose(trials)) is not None:
-            notes = {"trainable_parameters": self._count(drawn)}
-            space = self.space.distributions
-            self.study.add_trial(
-                create_trial(state=TrialState.RUNNING, params=drawn, distributions=space, user_attrs=notes)
-            )
+            notes, space = {"trainable_parameters": self._count(drawn)}, self.space.distributions
+            begun = create_trial(state=TrialState.RUNNING, params=drawn, distributions=space, user_attrs=notes)
+            self.study.add_trial(begun)
             yield len(trials)
 
     def _propose(self, trials: list[FrozenTrial]) -> dict[str, Any] | None:
         """Draw a new combination that can be trained; it depends on the seed and the trials so far alone."""
-        seed = int(np.random.SeedSequence([self._seed, len(trials)]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.seed, len(trials)]).generate_state(1)[0])
         at_random = optuna.samplers.RandomSampler(seed)
         parzen = optuna.samplers.TPESampler(n_startup_trials=3 * len(self.space.parameters), seed=seed)
         # In memory, so that refused draws do not become trials.
@@ -240,28 +229,29 @@ class Search:
         # Most parameters do not change the model, and large models take their time.
         key = json.dumps([preset.kind, preset.model, preset.encoder_layer], sort_keys=True)
         if key not in self._counts:
-            self._counts[key] = count_parameters(preset, **self._sizes).trainable
+            size, n_genres = self.dataset.features.segment_shape[:2], len(self.dataset.recipe.genres)
+            self._counts[key] = count_parameters(preset, input_size=size, n_genres=n_genres).trainable
         return self._counts[key]
 
     def _train(self, chosen: FrozenTrial) -> None:
         values, run = self.space.decode(chosen.params), self._run(chosen.number)
-        self._progress.start_trial(chosen.number, values, chosen.user_attrs["trainable_parameters"])
+        self.progress.start_trial(chosen.number, values, chosen.user_attrs["trainable_parameters"])
         # What the last trials left in Keras would add up.
         keras.utils.clear_session(free_memory=True)
         preset = override(self.space.base, values)
         trial = optuna.Trial(self.study, chosen._trial_id)
-        reporter = _Reporter(trial, preset.epochs, self._progress)
+        reporter = _Reporter(trial, preset.epochs, self.progress)
         try:
             for row in _history(run)[len(chosen.intermediate_values) :]:
                 reporter.report(row)
-            history = train(preset, self._dataset, run, seed=self._seed, progress=reporter).history()
+            history = train(preset, self.dataset, run, seed=self.seed, progress=reporter).history()
             self.study.tell(trial, min(row[OBJECTIVE] for row in history))
         except optuna.TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)
         except _TRIAL_FAILURES as error:
             trial.set_user_attr("reason", " ".join(str(error).split()) or type(error).__name__)
             self.study.tell(trial, state=TrialState.FAIL)
-        self._progress.end_trial(self._describe(self.study.trials[chosen.number]))
+        self.progress.end_trial(self._describe(self.study.trials[chosen.number]))
 
     def _describe(self, trial: FrozenTrial) -> Trial:
         status, run, losses = _STATUS[trial.state], self._run(trial.number), trial.intermediate_values.values()

@@ -25,26 +25,21 @@ from tfdeepviz.reports.tables import Cell, Table
 def report(search: Search) -> str:
     """Write a search's `trials.csv` and, if a trial finished, `report.html` and `best.json`.
 
-    `best.json` is the preset of the best trial, ready for `tfdeepviz train`.
-
-    Returns
-    -------
-    str
-        A table of all trials, the best first, and why some failed.
+    `best.json` is the preset of the best trial, ready for `tfdeepviz train`. Returns a table of all trials, the best
+    first, and why some failed.
     """
     # Goes first and comes last: where it is, the other files say the same.
     (search.path / "best.json").unlink(missing_ok=True)
     ranking = search.ranking
-    rows: list[list[Cell]] = []
     names = list(search.space.parameters)
-    heads = ["trial", "status", OBJECTIVE, "epochs", "seconds", "parameters", *names]
+    heads = ["trial", "status", OBJECTIVE, "epochs", "seconds", "parameters", *names, "run", "reason"]
+    rows: list[list[Cell]] = []
     for trial in ranking:
         numbers = [trial.val_loss, trial.epochs, round(trial.seconds, 1), trial.trainable_parameters]
-        rows.append([trial.number, trial.status, *numbers, *(_cell(trial.values[name]) for name in names)])
-    table = Table(heads, rows)
-    more = [(trial.run.relative_to(search.path).as_posix(), trial.reason) for trial in ranking]
-    whole = Table([*heads, "run", "reason"], [[*row, *cells] for row, cells in zip(rows, more, strict=True)])
-    whole.write_csv(search.path / "trials.csv")
+        cells = [*(_cell(trial.values[name]) for name in names), trial.run.relative_to(search.path).as_posix()]
+        rows.append([trial.number, trial.status, *numbers, *cells, trial.reason])
+    Table(heads, rows).write_csv(search.path / "trials.csv")
+    table = Table(heads[:-2], [row[:-2] for row in rows])
     failures = [f"trial {trial.number} failed: {trial.reason}" for trial in ranking if trial.reason]
     if ranking and (best := ranking[0]).status == "finished":
         base = search.space.base
