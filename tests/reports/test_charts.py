@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from tfdeepviz.reports import charts
-from tfdeepviz.reports.charts import Chart, bars, histogram, lines, scatter, spreads, strip
+from tfdeepviz.reports.charts import Chart, bars, histogram, lines, save_lines, scatter, spreads, strip
 
 EPOCHS = np.arange(1, 9)
 
@@ -32,7 +32,7 @@ def _spread(n: int) -> Any:
 MAKERS: dict[str, Callable[[], Chart]] = {
     "lines": lambda: lines({"a": (EPOCHS, 1 / EPOCHS), "b": (EPOCHS, 2 / EPOCHS)}, x_title="epoch", level=0.1, mark=3),
     "bars": lambda: bars([0.2, 0.04, 0.0, 0.3], x_title="component", level=0.05, total=[0.2, 0.24, 0.24, 0.54]),
-    "histogram": lambda: histogram({"a": [1, 0, 3], "b": [0, 2, 2]}, [0, 1, 2, 3], x_title="s"),
+    "histogram": lambda: histogram({"a": [0, 2, 2, 2.5], "b": [1, 1, 2, 3]}, n_bins=3, x_title="s"),
     "spreads": lambda: spreads({"a": _spread(10), "b": _spread(12)}, 10, x_title="component"),
     "scatter": lambda: scatter({"c0": np.eye(2), "none": np.ones((3, 2))}, x_title="x", y_title="y"),
     "map": lambda: scatter({"c1": np.eye(2)}),
@@ -123,6 +123,16 @@ def test_counts_stand_on_each_other() -> None:
     assert a3[3] - a3[1] == pytest.approx(3 * unit, abs=0.02)
     assert b3[3] == a3[1]
     assert b2[3] == a3[3]
+    assert chart.numbers is not None
+    assert chart.numbers.cells == [["0 to 1", "1", "0"], ["1 to 2", "0", "2"], ["2 to 3", "3", "2"]]
+
+
+def test_whole_bins_leave_room_around_a_constant() -> None:
+    chart = histogram({"": [30.0, 30.0]}, is_whole=True)
+    ((left, _, right, _),) = boxes(chart, "c0")
+    assert right - left < 520 / 8
+    assert chart.numbers is not None
+    assert chart.numbers.rows == [["30 to 31", 2]]
 
 
 def test_spreads_reach_no_further_than_their_values() -> None:
@@ -160,6 +170,20 @@ def test_pictures_have_the_colours_of_the_page() -> None:
     css = (Path(charts.__file__).parent / "templates" / "page.css").read_text()
     assert ", ".join(to_hex(colormaps[charts.PICTURE_COLOURS](i / 8)) for i in range(9)) in css
     assert all(f"--{name}: " in css for name in charts._COLOURS)
+
+
+def test_loose_series_have_dots_and_no_line() -> None:
+    (line,), (dots,) = (
+        strokes(lines({"a": (EPOCHS, EPOCHS), "b": (EPOCHS, EPOCHS)}, loose=["b"]), c) for c in ("c0", "c1")
+    )
+    assert len(line) == 8
+    np.testing.assert_array_equal(dots[::2], dots[1::2])
+
+
+def test_curves_are_saved_as_a_picture(tmp_path: Path) -> None:
+    save_lines([{"loss": (EPOCHS, 1 / EPOCHS)}, {}], tmp_path / "a.png", x_title="epoch")
+    height, width, _ = imread(tmp_path / "a.png").shape
+    assert (height, width) == (660, 880)
 
 
 def test_equal_figures_give_equal_files(tmp_path: Path) -> None:

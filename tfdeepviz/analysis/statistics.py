@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tfdeepviz.mapping.projections import sample
 from tfdeepviz.mapping.scaling import Floats, Scaling
 from tfdeepviz.params import check_choice
+from tfdeepviz.reports.charts import Spread
 
 MAP_METHODS = ("t-sne", "pca")
 
@@ -39,14 +39,8 @@ _NO_SPREAD = 1e-6
 Rows = npt.NDArray[np.float32] | Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Statistics:
+class Statistics(Spread):
     """Mean, minimum, maximum and (population) standard deviation of each component [each shape=(n_components,)]."""
-
-    mean: Floats
-    minimum: Floats
-    maximum: Floats
-    std: Floats
 
     @classmethod
     def of(cls, rows: Rows) -> Statistics:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from base64 import b64encode
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from tfdeepviz.files import FormatError, inside
 from tfdeepviz.reports import charts
-from tfdeepviz.reports.charts import Chart, Spread
-from tfdeepviz.reports.pages import brief, render, signed, write_page
+from tfdeepviz.reports.charts import Spread
+from tfdeepviz.reports.pages import render, write_page
 from tfdeepviz.reports.tables import Table
 
 PAGE = "analysis.html"
@@ -30,7 +30,6 @@ MAX_BARS, MAX_GROUPED_BARS = 32, 10
 #: Columns of a song's picture.
 MAX_COLUMNS = 3_000
 
-_HISTOGRAM_BINS = 40
 _NO_GENRE = "(no genre)"
 
 Floats = npt.NDArray[np.float64]
@@ -97,6 +96,14 @@ class Song:
         """One of so many moments is drawn."""
         return -(-len(self.times) // MAX_COLUMNS)
 
+    def image(self, key: Key) -> Floats:
+        """Return the parameters of the moments that are drawn [shape=(n_parameters, n_columns)]."""
+        return self.parameters[key][:: self.every].T
+
+    def clipped(self, key: Key) -> float:
+        """Return the share of its parameters that are 0 or 1."""
+        return float(((self.parameters[key] <= 0) | (self.parameters[key] >= 1)).mean())
+
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -156,8 +163,6 @@ def write_analysis(analysis: Analysis, out: Path, *, fma_root: Path | None = Non
 
     Parameters
     ----------
-    analysis
-        What to show.
     out
         Folder for `analysis.html`, which needs no network and no other file but the corpus's, to play them;
         `components.csv`, `scalings.csv`, `explained-variance.csv`, `elbow.csv`, `points.csv`, `song.csv`; and
@@ -183,7 +188,13 @@ def write_analysis(analysis: Analysis, out: Path, *, fma_root: Path | None = Non
     for key in analysis.song.parameters:
         _plot_song(analysis.song, key, out / f"song-{key[0]}.png")
     sounds = [_address(out, fma_root, track) for track in analysis.tracks]
-    colours, song = _Colours(analysis), analysis.song
+    mappings: dict[str, dict[str, list[Key]]] = defaultdict(lambda: defaultdict(list))
+    for projection, mode, method in analysis.clipped:
+        mappings[projection][mode].append((projection, mode, method))
+    groups: dict[str, dict[Key, dict[str, Spread]]] = defaultdict(lambda: defaultdict(dict))
+    for group, by_key in analysis.statistics.items():
+        for key in (ENCODINGS, *analysis.song.parameters):
+            groups[group.kind][key][_name(analysis, group)] = by_key[key]
     encodings = analysis.statistics[EVERYTHING][ENCODINGS]
     script = render("analysis.js")
     write_page(
@@ -193,26 +204,28 @@ def write_analysis(analysis: Analysis, out: Path, *, fma_root: Path | None = Non
         script_digest=b64encode(sha256(script.encode()).digest()).decode(),
         about=analysis.about,
         analysis=analysis,
-        no_genre=_NO_GENRE,
+        statistics=analysis.statistics[EVERYTHING],
         encodings=encodings,
+        encodings_key=ENCODINGS,
+        no_genre=_NO_GENRE,
         infinity=math.inf,
         total=np.cumsum(analysis.shares["pca"]),
-        legend=colours.legend(),
-        map=charts.scatter(colours.points(analysis.points.xy)),
+        colours=_Colours(analysis),
         data=_map_data(analysis, sounds),
         has_sound=any(sounds),
-        song=song,
-        song_name=_title(song.track),
-        song_sound=sounds[analysis.track(song.track["track_id"])],
-        pictures=[_picture(song, key) for key in song.parameters],
-        components=_component_charts(encodings),
-        numbers=_component_table(encodings),
+        song=analysis.song,
+        song_name=_title(analysis.song.track),
+        song_sound=sounds[analysis.track(analysis.song.track["track_id"])],
         max_bars=MAX_BARS,
-        mappings=_mapping_charts(analysis),
-        variance=_variance_charts(analysis),
-        groups={kind: _group_charts(analysis, kind) for kind in ("genre", "track")},
         max_grouped=MAX_GROUPED_BARS,
-        scatters=_scatter_charts(analysis, colours),
+        mappings=mappings,
+        groups=groups,
+        difference=_difference,
+        pairs=list(_pairs(analysis.points.components)),
+        numbers=Table(
+            ("Component", "Mean", "Minimum", "Maximum", "Standard deviation"),
+            [row[5:] for row in tables["components.csv"].rows[: min(len(encodings.mean), MAX_BARS)]],
+        ),
         tables=list(tables),
     )
     return out / PAGE
@@ -236,7 +249,10 @@ def _tables(analysis: Analysis) -> dict[str, Table]:
         ),
         "scalings.csv": Table(
             (*mapping, "mean standard deviation", "share at 0 or 1"),
-            [(*key, _mean_std(analysis, key), share) for key, share in analysis.clipped.items()],
+            [
+                (*key, float(analysis.statistics[EVERYTHING][key].std.mean()), share)
+                for key, share in analysis.clipped.items()
+            ],
         ),
         "explained-variance.csv": Table(
             ("projection", "component", "share", "cumulative"),
@@ -274,8 +290,8 @@ def _plot_song(song: Song, key: Key, path: Path) -> None:
     axes = figure.add_subplot(xlabel="seconds", ylabel="parameter", yticks=[1, n_parameters])
     extent = (*song.span, n_parameters + 0.5, 0.5)
     style: dict[str, Any] = {"cmap": charts.PICTURE_COLOURS, "vmin": 0, "vmax": 1, "interpolation": "nearest"}
-    axes.imshow(_columns(song, key), aspect="auto", extent=extent, **style)
-    axes.set_title(_label(key), fontsize=10, loc="left")
+    axes.imshow(song.image(key), aspect="auto", extent=extent, **style)
+    axes.set_title(" / ".join(key), fontsize=10, loc="left")
     axes.spines[:].set_visible(False)
     charts.save_png(figure, path, dpi=120)
 
@@ -291,99 +307,11 @@ def _address(out: Path, fma_root: Path | None, track: Track) -> str:
     return quote(os.fsencode(os.path.relpath(path, out.resolve()))) if path.is_file() else ""
 
 
-# --- words -------------------------------------------------------------------------------------------------------
+# --- what the template cannot work out ---------------------------------------------------------------------------
 
 
 def _title(track: Track) -> str:
     return " - ".join(text for text in (track["artist"], track["title"]) if text) or "untitled"
-
-
-def _label(key: Key) -> str:
-    return "encodings" if key == ENCODINGS else " / ".join(key)
-
-
-def _mean_std(analysis: Analysis, key: Key) -> float:
-    return float(analysis.statistics[EVERYTHING][key].std.mean())
-
-
-def _use(std: float, clipped: float) -> str:
-    """How much of their range parameters use."""
-    return f"std {std:.2f}, {clipped:.0%} at 0 or 1"
-
-
-def _range(values: npt.NDArray[Any]) -> str:
-    return f"{brief(values.min())} to {brief(values.max())}, median {brief(float(np.median(values)))}"
-
-
-# --- charts ------------------------------------------------------------------------------------------------------
-
-
-class _Titled(NamedTuple):
-    """A chart with its title and a summary in words."""
-
-    title: str
-    summary: str
-    chart: Chart
-    dashed: str = ""
-
-
-def _component_charts(found: Spread) -> list[_Titled]:
-    size = len(found.mean)
-    n = min(size, MAX_BARS)
-    title = "Components of the encodings" + ("" if n == size else f", the first {n}")
-    shown = [
-        _Titled(
-            title, f"standard deviation {_range(found.std[:n])}", charts.spreads({"": found}, n, x_title="component")
-        )
-    ]
-    if n < size:
-        for name, values in (("Means", found.mean), ("Standard deviations", found.std)):
-            counts, edges = np.histogram(values, _HISTOGRAM_BINS)
-            chart = charts.histogram({"": counts}, edges, y_title="components")
-            shown.append(_Titled(f"{name} of all {size:,} components", _range(values), chart))
-    return shown
-
-
-def _component_table(found: Spread) -> Table:
-    columns = zip(found.mean, found.minimum, found.maximum, found.std, strict=True)
-    rows = [(str(k), *map(brief, row)) for k, row in enumerate(columns, 1)]
-    return Table(("Component", "Mean", "Minimum", "Maximum", "Standard deviation"), rows[:MAX_BARS])
-
-
-def _mapping_charts(analysis: Analysis) -> dict[str, dict[str, list[_Titled]]]:
-    """Charts of every scaling, by projection and mode."""
-    shown: dict[str, dict[str, list[_Titled]]] = {}
-    for key, clipped in analysis.clipped.items():
-        projection, mode, method = key
-        found = analysis.statistics[EVERYTHING][key]
-        chart = charts.spreads({"": found}, len(found.mean), limits=(0.0, 1.0))
-        titled = _Titled(method, _use(_mean_std(analysis, key), clipped), chart)
-        shown.setdefault(projection, {}).setdefault(mode, []).append(titled)
-    return shown
-
-
-def _group_charts(analysis: Analysis, kind: str) -> list[_Titled]:
-    """Genres or tracks side by side: their encodings, and every projection by the mapping that shows it best."""
-    groups = {_name(analysis, group): found for group, found in analysis.statistics.items() if group.kind == kind}
-    shown = []
-    for key in (ENCODINGS, *analysis.song.parameters) if groups else ():
-        found = {name: by_key[key] for name, by_key in groups.items()}
-        size = len(next(iter(found.values())).mean)
-        n, is_encoding = min(size, MAX_GROUPED_BARS), key == ENCODINGS
-        apart = brief(float(np.stack([one.mean for one in found.values()]).std(axis=0).mean()))
-        shown.append(
-            _Titled(
-                ("Encodings" if is_encoding else _label(key)) + (f", the first {n} components" if n < size else ""),
-                f"their means differ by {apart} (standard deviation, mean of all components)",
-                charts.spreads(
-                    found,
-                    n,
-                    x_title="component" if is_encoding else "parameter",
-                    limits=None if is_encoding else (0.0, 1.0),
-                ),
-            )
-        )
-    return shown
 
 
 def _name(analysis: Analysis, group: Group) -> str:
@@ -396,30 +324,18 @@ def _name(analysis: Analysis, group: Group) -> str:
     return f"{_title(track)} ({track['genre'] or _NO_GENRE}, {group.name})"
 
 
-def _variance_charts(analysis: Analysis) -> list[_Titled]:
-    shown = []
-    for name, shares in analysis.shares.items():
-        total = np.cumsum(shares)
-        shown.append(
-            _Titled(
-                f"Explained variance, PCA of the {'encodings' if name == 'pca' else 'nearness to the clusters'}",
-                f"first: {shares[0]:.0%}; first {len(shares)}: {total[-1]:.0%}; the line is cumulative",
-                charts.bars(shares, x_title="principal component", is_percentage=True, total=total),
-            )
-        )
-    if analysis.inertia:
-        clusters, inertia = zip(*analysis.inertia, strict=True)
-        shown.append(
-            _Titled(
-                "Elbow of k-means",
-                "sum of squared distances to the nearest centroid, by the number of clusters",
-                charts.lines(
-                    {"": (clusters, inertia)}, x_title="clusters", mark=float(analysis.n_parameters), with_dots=True
-                ),
-                dashed=f"as many as the picture has parameters: {analysis.n_parameters}",
-            )
-        )
-    return shown
+def _difference(groups: Iterable[Spread]) -> float:
+    """Return the standard deviation of the means of groups, averaged over all components."""
+    return float(np.stack([one.mean for one in groups]).std(axis=0).mean())
+
+
+def _pairs(components: Mapping[str, Floats]) -> Iterator[tuple[str, str, Floats, float | None]]:
+    """Pair components of a kind: their names, values [shape=(n, 2)], and correlation unless one is constant."""
+    for kind in ("principal component", "component"):
+        names = [name for name in components if name.rpartition(" ")[0] == kind]
+        for first, second in zip(names[::2], names[1::2], strict=False):
+            xy = np.stack([components[first], components[second]], axis=1)
+            yield first, second, xy, float(np.corrcoef(xy.T)[0, 1]) if xy.std(axis=0).min() >= 1e-9 else None
 
 
 class _Colours:
@@ -444,25 +360,6 @@ class _Colours:
         return {colour: xy[of] for colour, *_ in self.legend() if (of := self.of_points == colour).any()}
 
 
-def _scatter_charts(analysis: Analysis, colours: _Colours) -> list[_Titled]:
-    shown = []
-    components = analysis.points.components
-    for kind in ("principal component", "component"):
-        names = [name for name in components if name.rpartition(" ")[0] == kind]
-        for first, second in zip(names[::2], names[1::2], strict=False):
-            xy = np.stack([components[first], components[second]], axis=1)
-            varies = xy.std(axis=0).min() >= 1e-9
-            correlation = signed(f"{np.corrcoef(xy.T)[0, 1]:.2f}") if varies else "-"
-            shown.append(
-                _Titled(
-                    f"{first.capitalize()} and {second.rpartition(' ')[2]}",
-                    f"correlation {correlation}",
-                    charts.scatter(colours.points(xy), x_title=first, y_title=second),
-                )
-            )
-    return shown
-
-
 def _map_data(analysis: Analysis, sounds: Sequence[str]) -> dict[str, Any]:
     """What the page's script knows: place of each point in percent with y downwards, track and seconds."""
     points = analysis.points
@@ -485,15 +382,3 @@ def _map_data(analysis: Analysis, sounds: Sequence[str]) -> dict[str, Any]:
         ],
         "song": list(analysis.song.span),
     }
-
-
-def _picture(song: Song, key: Key) -> tuple[str, str, str]:
-    """Title of a song's picture by a mapping, what its parameters do, and the picture, parameter 1 on top."""
-    parameters = song.parameters[key]
-    use = _use(parameters.std(axis=0).mean(), ((parameters <= 0) | (parameters >= 1)).mean())
-    return _label(key), use, charts.picture(_columns(song, key)[::-1], 0.0, 1.0)
-
-
-def _columns(song: Song, key: Key) -> Floats:
-    """Make an image [shape=(n_parameters, n_columns)] of the moments that are drawn."""
-    return song.parameters[key][:: song.every].T

@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import UndefinedError
@@ -24,17 +23,14 @@ _MAX_NOTE_CHARACTERS = 4_000
 _MAX_COMMAND_CHARACTERS = 4_000
 #: Licences and genres that are named individually.
 _MAX_LISTED = 12
-#: Terms that the name of a licence states, with the pattern that recognises them.
-_RESTRICTIONS = {
-    "**no commercial use**": r"\bnc\b|non-?\s?commercial",
-    "**no derivatives**": r"\bnd\b|no-?\s?deriv",
-}
+#: What licences ask for, with the pattern that recognises it in their names; the template has the words.
 _CONDITIONS = {
-    **_RESTRICTIONS,
-    "attribution wherever the music is passed on": r"\bby\b|attribution",
-    "the same terms for adaptations": r"\bsa\b|share-?\s?alike",
-    "the terms of the GNU GPL": r"\bgpl|general public",
-    "none at all": r"\bcc0\b|public domain",
+    "nc": r"\bnc\b|non-?\s?commercial",
+    "nd": r"\bnd\b|no-?\s?deriv",
+    "by": r"\bby\b|attribution",
+    "sa": r"\bsa\b|share-?\s?alike",
+    "gpl": r"\bgpl|general public",
+    "cc0": r"\bcc0\b|public domain",
 }
 
 
@@ -59,7 +55,7 @@ def model_card(manifest: Mapping[str, Any], *, note: str | None = None) -> str:
         If a run's configuration or metrics lack what a finished run has.
     """
     try:
-        encoders = [_Encoder.of(entry, manifest) for entry in manifest["encoders"]]
+        encoders = [_Encoder(entry, manifest) for entry in manifest["encoders"]]
         missing, commands = _commands(manifest, encoders)
         card = render(
             "card.md.jinja",
@@ -70,7 +66,6 @@ def model_card(manifest: Mapping[str, Any], *, note: str | None = None) -> str:
             hex=_hex,
             step_seconds=min(encoder.entry["step_seconds"] for encoder in encoders),
             n_bytes=sum(file["bytes"] for file in manifest.get("files", {}).values()),
-            contents=_contents(encoders),
             datasets=_datasets(manifest, encoders),
             note=None if note is None else _text(note, _MAX_NOTE_CHARACTERS),
             commands=commands,
@@ -81,44 +76,22 @@ def model_card(manifest: Mapping[str, Any], *, note: str | None = None) -> str:
         raise FormatError(f"provenance: not from finished runs ({error!r}); train them again") from error
 
 
-@dataclass(frozen=True)
 class _Encoder:
     """An encoder's entry in the manifest, with its provenance."""
 
-    entry: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    n_bytes: int
-    config: Mapping[str, Any]
-    preset: Mapping[str, Any]
-    kind: str
-    teacher: Mapping[str, Any] | None
-    genres: list[str]
-    metrics: Mapping[str, Mapping[str, float]]
-    splits: list[str]
-
-    @classmethod
-    def of(cls, entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> _Encoder:
-        provenance = manifest["provenance"]["encoders"][entry["name"]]
-        folder = f"encoders/{entry['name']}/"
-        config = provenance["run"]["config"]
-        kind, teacher = str(config["preset"]["kind"]), config.get("teacher")
-        is_classifier = kind == "classifier"
-        metrics = {split: numbers(values) for split, values in provenance["metrics"].items()}
-        if is_classifier and config["genres"]:
-            metrics = {split: {**values, "chance": 1 / len(config["genres"])} for split, values in metrics.items()}
-        return cls(
-            entry,
-            provenance,
-            n_bytes=sum(f["bytes"] for name, f in manifest.get("files", {}).items() if name.startswith(folder)),
-            config=config,
-            preset=config["preset"],
-            kind=kind,
-            teacher=teacher,
-            # A student of a classifier gives encodings only.
-            genres=list(config["genres"]) if is_classifier and not teacher else [],
-            metrics=metrics,
-            splits=[split for split in SPLITS if split in metrics],
-        )
+    def __init__(self, entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+        self.entry, self.provenance = entry, manifest["provenance"]["encoders"][entry["name"]]
+        files, folder = manifest.get("files", {}), f"encoders/{entry['name']}/"
+        self.n_bytes = sum(file["bytes"] for name, file in files.items() if name.startswith(folder))
+        self.config: Mapping[str, Any] = self.provenance["run"]["config"]
+        self.preset, self.teacher = self.config["preset"], self.config.get("teacher")
+        self.kind = str(self.preset["kind"])
+        genres = list(self.config["genres"]) if self.kind == "classifier" else []
+        # A student of a classifier gives encodings only.
+        self.genres = [] if self.teacher else genres
+        chance = {"chance": 1 / len(genres)} if genres else {}
+        self.metrics = {split: numbers(values) | chance for split, values in self.provenance["metrics"].items()}
+        self.splits = [split for split in SPLITS if split in self.metrics]
 
     @property
     def name(self) -> str:
@@ -172,23 +145,6 @@ class _Encoder:
         return Table((str(self.entry["name"]), *self.splits), rows).markdown()
 
 
-def _contents(encoders: list[_Encoder]) -> str:
-    heads = ("encoder", "model", "window", "step", "values", "parameters to the encoding", "size")
-    rows = [
-        (
-            str(encoder.entry["name"]),
-            str(encoder.preset["title"])[:_MAX_NAME_CHARACTERS],
-            _seconds(encoder.entry["window_seconds"]),
-            _seconds(encoder.entry["step_seconds"]),
-            f"{encoder.entry['encoding_size']:,}{f' at {encoder.layer}' if encoder.layer else ''}",
-            "-" if encoder.n_parameters is None else encoder.n_parameters,
-            *([_megabytes(encoder.n_bytes)] if encoder.n_bytes else []),
-        )
-        for encoder in encoders
-    ]
-    return Table(heads[: len(rows[0])], rows, n_left=2).markdown()
-
-
 def _datasets(manifest: Mapping[str, Any], encoders: list[_Encoder]) -> list[dict[str, Any]]:
     """Each dataset once, with the encoders that were trained on it and whether the mappings were fitted to it."""
     fitted = manifest["provenance"]["mappings"]["dataset"]
@@ -222,10 +178,10 @@ def _licences(licences: Mapping[str, int] | None) -> dict[str, Any] | None:
         "n_tracks": counts.total(),
         "common": [(_text(terms), n) for terms, n in common],
         "n_others": counts.total() - sum(n for _, n in common),
-        "conditions": [(words, n) for words, pattern in _CONDITIONS.items() if (n := n_of(pattern))],
+        "conditions": {name: n for name, pattern in _CONDITIONS.items() if (n := n_of(pattern))},
         "n_unstated": counts[NO_LICENCE],
         "n_unclear": counts.total() - counts[NO_LICENCE] - n_of(*_CONDITIONS.values()),
-        "n_restricted": n_of(*_RESTRICTIONS.values()),
+        "n_restricted": n_of(_CONDITIONS["nc"], _CONDITIONS["nd"]),
     }
 
 
@@ -260,11 +216,3 @@ def _verbatim(command: str) -> str:
 def _hex(value: object) -> str:
     """Give the beginning of a hash, for a code span."""
     return re.sub("[^0-9a-f]", "", str(value)[:128])[:16] or "unknown"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3g} s"
-
-
-def _megabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1_000_000 else f"{n_bytes / 1e3:.0f} kB"

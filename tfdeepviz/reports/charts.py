@@ -1,4 +1,4 @@
-"""Charts as SVG inside a page, in the page's colours; pictures as PNG."""
+"""Charts as SVG inside a page, in the page's colours; pictures as PNG. Templates call these functions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from cycler import cycler
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,8 +23,11 @@ from matplotlib.image import imsave
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from tfdeepviz.files import atomic_path
+from tfdeepviz.reports.formats import brief, signed
+from tfdeepviz.reports.tables import Cell, Table
 
 Values = Sequence[float] | npt.NDArray[Any]
+Points = tuple[Values, Values]
 
 #: The colours of pictures; templates/page.css has them as a gradient.
 PICTURE_COLOURS = "magma"
@@ -35,13 +39,11 @@ _COLOURS = {
     name: f"#a000{i:02}"
     for i, name in enumerate([*(f"c{i}" for i in range(N_COLOURS)), "other", "none", "text", "muted", "line", "ground"])
 }
-_WIDTH, _HEIGHT = 520, 240  # CSS pixels where a chart has room
-_STYLE = {
-    **{"svg.fonttype": "none", "text.parse_math": False, "font.size": 12, "figure.dpi": 72, "path.simplify": False},
-    **{"axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "grid.color": _COLOURS["line"]},
-    **{"xtick.major.size": 0, "ytick.major.size": 0, "xtick.major.pad": 8, "ytick.major.pad": 8},
-    **{name: _COLOURS["muted"] for name in ("xtick.color", "ytick.color", "axes.labelcolor")},
-    **{"lines.linewidth": 2.5, "lines.solid_capstyle": "round", "lines.solid_joinstyle": "round"},
+_STYLE = mpl.rc_params_from_file(Path(__file__).with_name("house.mplstyle"), use_default_template=False)
+_PAGE_STYLE: Any = {
+    **_STYLE,
+    **dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color"), _COLOURS["muted"]),
+    **{"grid.color": _COLOURS["line"], "axes.prop_cycle": cycler(color=list(_COLOURS.values())[:N_COLOURS])},
 }
 # A larger range of positive values needs a logarithmic axis.
 _LINEAR_RANGE = 5.0
@@ -50,74 +52,53 @@ _STEPS = [1, 2, 2.5, 5, 10]
 
 @dataclass(frozen=True)
 class Chart:
-    """An SVG element, and the colours of its series with their names if there are several."""
+    """An SVG element, the colours of its series with their names if there are several, and a histogram's numbers."""
 
     svg: Markup
     legend: list[tuple[str, str]] = field(default_factory=list)
+    numbers: Table | None = None
 
 
-class Spread(Protocol):
-    """Statistics of some components, each of shape (n,)."""
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Mean, minimum, maximum and (population) standard deviation of some components [each shape=(n_components,)]."""
 
-    @property
-    def mean(self) -> npt.NDArray[Any]:
-        """Means."""
-
-    @property
-    def minimum(self) -> npt.NDArray[Any]:
-        """Smallest values."""
-
-    @property
-    def maximum(self) -> npt.NDArray[Any]:
-        """Largest values."""
-
-    @property
-    def std(self) -> npt.NDArray[Any]:
-        """Standard deviations."""
+    mean: npt.NDArray[np.float64]
+    minimum: npt.NDArray[np.float64]
+    maximum: npt.NDArray[np.float64]
+    std: npt.NDArray[np.float64]
 
 
+@mpl.rc_context(_PAGE_STYLE)
 def lines(
-    series: Mapping[str, tuple[Values, Values]],
+    series: Mapping[str, Points],
     *,
     x_title: str = "",
     from_zero: bool = True,
     is_percentage: bool = False,
     level: float | None = None,
     mark: float | None = None,
-    with_dots: bool = False,
+    dotted: Collection[str] = (),
+    loose: Collection[str] = (),
 ) -> Chart:
-    """Draw lines through points (x, y), x whole numbers.
+    """Draw lines through points (x, y) by name, x whole numbers.
 
     Parameters
     ----------
-    series
-        Points by name.
     from_zero
         Begin at zero; otherwise at the least value, with a logarithmic axis for a wide range.
     level, mark
         Where to draw a dashed line across, and one upwards.
+    dotted, loose
+        Names of series whose points have dots, and of those that have no line.
     """
-    with _styled():
-        figure, axes = _axes(x_title, is_percentage=is_percentage)
-        for i, (x, y) in enumerate(series.values()):
-            axes.plot(x, y, color=_COLOURS[f"c{i}"])
-            if with_dots or len(x) == 1:
-                _dots(axes, x, y, color=_COLOURS[f"c{i}"])
-        (left, low), (right, high) = axes.dataLim.get_points()
-        axes.set_xlim(_apart(left, right))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-        _dash(axes, level, mark)
-        if not from_zero and 0 < low * _LINEAR_RANGE < high:
-            axes.set(yscale="log", ylim=(low, high))
-            n_powers = math.log10(high / low)
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if n_powers < 2 else (1.0,)))
-            axes.yaxis.set_major_formatter(_tick)
-            axes.minorticks_off()
-        else:
-            _from_tick_to_tick(axes, *([0.0] if from_zero else []))
-        return Chart(_svg(figure), _legend(series))
+    figure, axes = _axes(x_title, is_percentage=is_percentage)
+    _plot(axes, series, from_zero=from_zero, dotted=dotted, loose=loose)
+    _dash(axes, level, mark)
+    return Chart(_svg(figure), legend(series))
 
 
+@mpl.rc_context(_PAGE_STYLE)
 def bars(
     values: Values,
     *,
@@ -131,37 +112,56 @@ def bars(
 
     `total` is a line with dots above the bars, one per bar.
     """
-    with _styled():
-        figure, axes = _axes(x_title, is_percentage=is_percentage)
-        numbers = np.arange(first, first + len(values))
-        # The bar of a constant can be seen, too.
-        heights = np.maximum(values, 0.0075 * max([*values, *([] if total is None else total)]))
-        colours = [_COLOURS["c2" if level is not None and value < level else "c0"] for value in values]
-        axes.bar(numbers, heights, 0.8, color=colours)
-        if total is not None:
-            axes.plot(numbers, total, color=_COLOURS["c1"])
-            _dots(axes, numbers, total, color=_COLOURS["c1"])
-        _number(axes, numbers)
-        _dash(axes, level)
-        _from_tick_to_tick(axes)
-        return Chart(_svg(figure))
+    figure, axes = _axes(x_title, is_percentage=is_percentage)
+    numbers = np.arange(first, first + len(values))
+    # The bar of a constant can be seen, too.
+    heights = np.maximum(values, 0.0075 * max([*values, *([] if total is None else total)]))
+    colours = ["C2" if level is not None and value < level else "C0" for value in values]
+    axes.bar(numbers, heights, 0.8, color=colours)
+    if total is not None:
+        axes.plot(numbers, total, color="C1")
+        _dots(axes, numbers, total, color="C1")
+    _number(axes, numbers)
+    _dash(axes, level)
+    _from_tick_to_tick(axes)
+    return Chart(_svg(figure))
 
 
-def histogram(counts: Mapping[str, Values], edges: Values, *, x_title: str = "", y_title: str = "") -> Chart:
-    """Draw counts [shape=(n,)] between edges [shape=(n + 1,)], those of all series on top of each other."""
-    with _styled():
-        figure, axes = _axes(x_title, y_title)
-        left, width, bottom = np.asarray(edges[:-1]), np.diff(edges), np.zeros(len(edges) - 1)
-        for i, height in enumerate(np.asarray(values, float) for values in counts.values()):
-            seen = height > 0
-            x, w = (left + 0.08 * width)[seen], (0.84 * width)[seen]
-            axes.bar(x, height[seen], w, bottom[seen], align="edge", color=_COLOURS[f"c{i}"])
-            bottom += height
-        axes.set_xlim(edges[0], edges[-1])
-        _from_tick_to_tick(axes)
-        return Chart(_svg(figure), _legend(counts))
+@mpl.rc_context(_PAGE_STYLE)
+def histogram(
+    values: Mapping[str, Values], *, n_bins: int = 40, x_title: str = "", y_title: str = "", is_whole: bool = False
+) -> Chart:
+    """Count the values of each series in at most `n_bins` bins with round ends, the series on top of each other.
+
+    `is_whole` puts the ends at whole numbers, at least ten bins apart: a bar of its own width says more than one that
+    fills the chart.
+    """
+    parts = {name: np.asarray(part, float) for name, part in values.items()}
+    everything = np.concatenate(list(parts.values()))
+    low, high = _apart(everything.min(), everything.max())
+    if is_whole:
+        low, high = math.floor(everything.min()), math.ceil(everything.max())
+        spare = max(0, 10 - (high - low)) // 2
+        low, high = low - spare, high + spare
+    edges = np.asarray(MaxNLocator(n_bins, integer=is_whole, steps=[1, 2, 5, 10]).tick_values(low, high))
+    counts = {name: np.histogram(part, edges)[0] for name, part in parts.items()}
+    figure, axes = _axes(x_title, y_title)
+    left, width, bottom = edges[:-1], np.diff(edges), np.zeros(len(edges) - 1)
+    for i, height in enumerate(counts.values()):
+        seen = height > 0
+        x, w = (left + 0.08 * width)[seen], (0.84 * width)[seen]
+        axes.bar(x, height[seen], w, bottom[seen], align="edge", color=f"C{i}")
+        bottom += height
+    axes.set_xlim(edges[0], edges[-1])
+    _from_tick_to_tick(axes)
+    rows: list[list[Cell]] = [
+        [f"{_tick(edges[i])} to {_tick(edges[i + 1])}", *(int(of_series[i]) for of_series in counts.values())]
+        for i in np.flatnonzero(bottom)
+    ]
+    return Chart(_svg(figure), legend(counts), Table((x_title, *counts), rows))
 
 
+@mpl.rc_context(_PAGE_STYLE)
 def spreads(
     groups: Mapping[str, Spread], n: int, *, x_title: str = "", limits: tuple[float, float] | None = None
 ) -> Chart:
@@ -170,46 +170,50 @@ def spreads(
     A thin bar reaches from minimum to maximum; a wide one a standard deviation to either side of the mean, but not
     beyond the thin one; the mean is a gap in it.
     """
-    with _styled():
-        figure, axes = _axes(x_title)
-        numbers, width = np.arange(1, n + 1), 0.74 / len(groups)
-        for i, one in enumerate(groups.values()):
-            low, high, mean, std = (np.asarray(part[:n]) for part in (one.minimum, one.maximum, one.mean, one.std))
-            x = numbers + (i - (len(groups) - 1) / 2) * width
-            bottom, colour = np.maximum(low, mean - std), _COLOURS[f"c{i % N_COLOURS}"]
-            axes.bar(x, high - low, 0.28 * width, low, color=colour, alpha=0.45)
-            axes.bar(x, np.minimum(high, mean + std) - bottom, 0.88 * width, bottom, color=colour)
-            axes.hlines(mean, x - 0.44 * width, x + 0.44 * width, colors=_COLOURS["ground"], linewidth=2)
-        _number(axes, numbers)
-        _from_tick_to_tick(axes, *(limits or ()))
-        return Chart(_svg(figure), _legend(groups))
+    figure, axes = _axes(x_title)
+    numbers, width = np.arange(1, n + 1), 0.74 / len(groups)
+    for i, one in enumerate(groups.values()):
+        low, high, mean, std = (np.asarray(part[:n]) for part in (one.minimum, one.maximum, one.mean, one.std))
+        x = numbers + (i - (len(groups) - 1) / 2) * width
+        bottom, colour = np.maximum(low, mean - std), f"C{i}"
+        axes.bar(x, high - low, 0.28 * width, low, color=colour, alpha=0.45)
+        axes.bar(x, np.minimum(high, mean + std) - bottom, 0.88 * width, bottom, color=colour)
+        axes.hlines(mean, x - 0.44 * width, x + 0.44 * width, colors=_COLOURS["ground"], linewidth=2)
+    _number(axes, numbers)
+    _from_tick_to_tick(axes, *(limits or ()))
+    return Chart(_svg(figure), legend(groups))
 
 
+@mpl.rc_context(_PAGE_STYLE)
 def scatter(points: Mapping[str, npt.NDArray[Any]], *, x_title: str = "", y_title: str = "") -> Chart:
     """Draw points [shape=(n, 2)] by colour: `c0`, `c1`, ..., `other` or `none`; the first colours on top.
 
     Each colour is an element of the classes `dots` and its own. Without titles there are no axes: the points fill the
     chart, which takes any aspect.
     """
-    with _styled():
-        figure, axes = _axes(x_title, y_title, is_framed=bool(x_title))
-        for colour, xy in reversed(list(points.items())):
-            _dots(axes, xy[:, 0], xy[:, 1], color=_COLOURS[colour], alpha=0.85, gid=f"dots {colour}")
-        (left, low), (right, high) = axes.dataLim.get_points()
-        axes.set(xlim=_apart(left, right), ylim=_apart(low, high))
-        return Chart(_svg(figure, is_framed=bool(x_title)))
+    figure, axes = _axes(x_title, y_title) if x_title else _unframed()
+    for colour, xy in reversed(list(points.items())):
+        _dots(axes, xy[:, 0], xy[:, 1], color=_COLOURS[colour], alpha=0.85, gid=f"dots {colour}")
+    (left, low), (right, high) = axes.dataLim.get_points()
+    axes.set(xlim=_apart(left, right), ylim=_apart(low, high))
+    return Chart(_svg(figure, is_framed=bool(x_title)))
 
 
+@mpl.rc_context(_PAGE_STYLE)
 def strip(line: Values, area: Values, *, colour: str = "c0") -> Chart:
     """Draw a line before an area, both from 0 to their own maximum, without axes and for any aspect."""
-    with _styled():
-        figure, axes = _axes(is_framed=False)
-        x = np.linspace(0, 1, len(line))
-        front, back = (np.asarray(values) / max(np.max(values), 1e-9) for values in (line, area))
-        axes.fill_between(x, back, color=_COLOURS["muted"], alpha=0.35, linewidth=0)
-        axes.plot(x, front, color=_COLOURS[colour], linewidth=1.75)
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        return Chart(_svg(figure, is_framed=False))
+    figure, axes = _unframed()
+    x = np.linspace(0, 1, len(line))
+    front, back = (np.asarray(values) / max(np.max(values), 1e-9) for values in (line, area))
+    axes.fill_between(x, back, color=_COLOURS["muted"], alpha=0.35, linewidth=0)
+    axes.plot(x, front, color=_COLOURS[colour], linewidth=1.75)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    return Chart(_svg(figure, is_framed=False))
+
+
+def legend(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the colours of series with their names, if there are several."""
+    return [(f"c{i % N_COLOURS}", name) for i, name in enumerate(names)] if len(names) > 1 else []
 
 
 def picture(image: npt.NDArray[Any], low: float, high: float) -> str:
@@ -226,6 +230,19 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
+@mpl.rc_context(_STYLE)
+def save_lines(panels: Sequence[Mapping[str, Points]], path: Path, *, x_title: str) -> None:
+    """Draw `lines` as PNG, in panels below each other; those of all but the first begin at zero."""
+    figure = Figure(figsize=(8, 3 * len(panels)))
+    every = figure.subplots(len(panels), sharex=True, subplot_kw={"frame_on": False}).tolist()
+    for axes, series in zip(every, panels, strict=True):
+        if series:
+            _plot(axes, series, from_zero=axes is not every[0], dotted=series)
+            axes.legend()
+    axes.set_xlabel(x_title)
+    save_png(figure, path, dpi=110)
+
+
 def save_png(figure: Figure, path: Path, **options: Any) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
     with atomic_path(path) as temporary:
@@ -236,18 +253,8 @@ def save_png(figure: Figure, path: Path, **options: Any) -> None:
 # --- axes --------------------------------------------------------------------------------------------------------
 
 
-def _styled() -> Any:
-    return mpl.rc_context(_STYLE)  # type: ignore[arg-type]
-
-
-def _axes(
-    x_title: str = "", y_title: str = "", *, is_framed: bool = True, is_percentage: bool = False
-) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), layout="constrained" if is_framed else None, frameon=False)
-    if not is_framed:
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        return figure, axes
+def _axes(x_title: str = "", y_title: str = "", *, is_percentage: bool = False) -> tuple[Figure, Axes]:
+    figure = Figure(frameon=False)
     axes = figure.add_subplot(xlabel=x_title, ylabel=y_title, frame_on=False)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
@@ -256,10 +263,42 @@ def _axes(
     return figure, axes
 
 
+def _unframed() -> tuple[Figure, Axes]:
+    figure = Figure(frameon=False, layout="none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _plot(
+    axes: Axes,
+    series: Mapping[str, Points],
+    *,
+    from_zero: bool,
+    dotted: Collection[str] = (),
+    loose: Collection[str] = (),
+) -> None:
+    for i, (name, (x, y)) in enumerate(series.items()):
+        if name not in loose:
+            axes.plot(x, y, color=f"C{i}", label=name)
+        if name in dotted or name in loose or len(x) == 1:
+            _dots(axes, x, y, color=f"C{i}")
+    (left, low), (right, high) = axes.dataLim.get_points()
+    axes.set_xlim(_apart(left, right))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    if not from_zero and 0 < low * _LINEAR_RANGE < high:
+        axes.set(yscale="log", ylim=(low, high))
+        n_powers = math.log10(high / low)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if n_powers < 2 else (1.0,)))
+        axes.yaxis.set_major_formatter(_tick)
+        axes.minorticks_off()
+    else:
+        _from_tick_to_tick(axes, *([0.0] if from_zero else []))
+
+
 def _tick(value: float, _: float = 0) -> str:
-    """Write up to six significant digits without an exponent."""
-    decimals = np.format_float_positional(float(f"{value:.6g}"), trim="-").partition(".")[2]
-    return f"{value:z,.{len(decimals)}f}".replace("-", "−")
+    decimals = brief(value, 6).partition(".")[2]
+    return signed(f"{value:z,.{len(decimals)}f}")
 
 
 def _percentage(share: float, _: float) -> str:
@@ -297,10 +336,6 @@ def _dash(axes: Axes, level: float | None = None, mark: float | None = None) -> 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _legend(names: Collection[str]) -> list[tuple[str, str]]:
-    return [(f"c{i % N_COLOURS}", name) for i, name in enumerate(names)] if len(names) > 1 else []
 
 
 # --- SVG ---------------------------------------------------------------------------------------------------------

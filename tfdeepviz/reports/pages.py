@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import jinja2
 import numpy as np
 
 from tfdeepviz.files import atomic_path
-from tfdeepviz.reports import tables
-from tfdeepviz.reports.measures import MEASURES, three_digits
+from tfdeepviz.reports import charts, tables
+from tfdeepviz.reports.formats import brief, clock, count, digits, percent, places, seconds, signed, size
+from tfdeepviz.reports.measures import MEASURES
 
 
 @cache
@@ -24,18 +25,19 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "brief": brief,
-        "count": lambda number: f"{number:,}",
-        "digits": lambda value: signed(three_digits(value)),
-        "places": lambda value, n: signed(f"{value:z,.{n}f}"),
-        "percent": lambda share, n=0: signed(f"{share:z.{n}%}"),
-        "signed": signed,
-        "markdown": tables.markdown,
-        "one_line": lambda text: " ".join(text.split()),
-    }
-    environment.globals["measures"] = {measure.name: measure for measure in MEASURES}
+    for write in (brief, clock, count, digits, percent, places, seconds, size):
+        environment.filters[write.__name__] = _with_minus_signs(write)
+    environment.filters |= {"markdown": tables.markdown, "median": np.median, "one_line": _one_line, "signed": signed}
+    environment.globals |= {"charts": charts, "measures": {measure.name: measure for measure in MEASURES}}
     return environment
+
+
+def _with_minus_signs(write: Callable[..., str]) -> Callable[..., str]:
+    return lambda *arguments: signed(write(*arguments))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def render(template: str, **values: Any) -> str:
@@ -49,13 +51,3 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     with atomic_path(path) as temporary:
         # JSON can hold halves of surrogate pairs, which no encoding can: they become question marks.
         temporary.write_text(page, encoding="utf-8", errors="replace")
-
-
-def brief(value: float) -> str:
-    """Write at most three significant digits, without an exponent."""
-    return signed(np.format_float_positional(float(f"{value:.3g}"), trim="-"))
-
-
-def signed(text: str) -> str:
-    """Give numbers the minus sign that is as wide as a plus, which a screen reader reads out."""
-    return re.sub(r"(?<![\w-])-(?=[\d.])", "−", text)

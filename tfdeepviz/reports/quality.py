@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.files import atomic_path, write_json
-from tfdeepviz.reports import charts, tables
-from tfdeepviz.reports.measures import MAPPING, of_kind
+from tfdeepviz.reports import tables
+from tfdeepviz.reports.measures import MAPPING, Measure, of_kind
 from tfdeepviz.reports.pages import render, write_page
-from tfdeepviz.reports.tables import Cell, Table
+from tfdeepviz.reports.tables import Table
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,15 +34,9 @@ class Driver:
 class Line:
     """A driver, its quality, and what it does during the example.
 
-    Attributes
-    ----------
-    values, intervals
-        Measures of the kind `MAPPING` by name, None for those that the tracks do not allow; 95% intervals of some.
-    std
-        Standard deviation of each parameter within a track.
-    parameters, speed
-        Parameters [shape=(n_frames, n_parameters)] during the example, and their speed [shape=(n_frames - 1,)], from
-        the second frame on.
+    `values` are the measures of the kind `MAPPING` by name, None for those that the tracks do not allow; some have 95%
+    `intervals`. `std` is that of each parameter within a track. `parameters` [shape=(n_frames, n_parameters)] and their
+    `speed` from the second frame on [shape=(n_frames - 1,)] are those during the example.
     """
 
     driver: Driver
@@ -66,22 +59,10 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class QualityTable:
-    """All measurements, and the data behind them.
+    """All measurements, and what they were made on.
 
-    Attributes
-    ----------
-    dataset_name, dataset_digest, splits
-        Source of the tracks.
-    n_tracks, n_short, min_seconds
-        Number of tracks measured, and of tracks left out because they are shorter than `min_seconds`.
-    n_fitted
-        Number of training tracks that the baselines are scaled with.
-    genres
-        Number of tracks per genre that can be compared.
-    seed
-        Seed for all random choices.
-    lines, example
-        Lines for bundles, the original's settings and baselines; and an excerpt of music to look at.
+    `n_short` tracks were left out because they last less than `min_seconds`; the baselines are scaled by `n_fitted`
+    training tracks; `genres` has the number of tracks of those that can be compared.
     """
 
     dataset_name: str
@@ -105,32 +86,28 @@ class QualityTable:
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
         names = ("dataset_name", "dataset_digest", "n_tracks", "n_short", "n_fitted", "seed", "splits", "genres")
-        return {
-            **{name: getattr(self, name) for name in names},
-            "chance": self.chance,
-            "drivers": [
-                {
-                    **{"driver": line.driver.name, "note": line.driver.note, "kind": line.driver.kind},
-                    **line.values,
-                    "std": line.std,
-                    "intervals": line.intervals,
-                }
-                for line in self.lines
-            ],
-        }
+        lines = [
+            {**_of(line.driver), **line.values, "std": line.std, "intervals": line.intervals} for line in self.lines
+        ]
+        return {**{name: getattr(self, name) for name in names}, "chance": self.chance, "drivers": lines}
+
+
+def _of(driver: Driver) -> dict[str, str]:
+    return {"driver": driver.name, "note": driver.note, "kind": driver.kind}
 
 
 def markdown(table: QualityTable) -> str:
     """Write the table for a terminal or a document, with what it was measured on."""
+
+    def cell(line: Line, measure: Measure) -> str:
+        interval = line.intervals.get(measure.name)
+        return measure.text(line.values[measure.name]) + (f" ({measure.interval(interval)})" if interval else "")
+
     columns = of_kind(MAPPING)
-    rows = []
-    for line in table.lines:
-        cells = [line.driver.name]
-        for measure in columns:
-            interval = f" ({measure.interval(line.intervals[measure.name])})" if measure.name in line.intervals else ""
-            cells.append(f"{measure.text(line.values[measure.name])}{interval}")
-        rows.append(cells)
-    shown = Table(["driver", *(measure.heading for measure in columns)], rows)
+    shown = Table(
+        ["driver", *(measure.heading for measure in columns)],
+        [[line.driver.name, *(cell(line, measure) for measure in columns)] for line in table.lines],
+    )
     return f"{shown.markdown()}\n\n{tables.markdown(_data(table))}\n"
 
 
@@ -145,22 +122,10 @@ def write_quality(table: QualityTable, out: Path) -> Path:
     write_json(out / "quality.json", table.to_dict())
     with atomic_path(out / "quality.md") as temporary:
         temporary.write_text(markdown(table), encoding="utf-8")
-    rows = [dict(_csv(line)) for line in table.lines]
+    rows = [{**_of(line.driver), **_numbers(line)} for line in table.lines]
     Table(list(rows[0]), [list(row.values()) for row in rows]).write_csv(out / "quality.csv")
     page = out / "quality.html"
-    write_page(
-        page,
-        "quality.html.jinja",
-        table=table,
-        data=_data(table),
-        columns=of_kind(MAPPING),
-        colours=COLOURS,
-        strips=[
-            charts.strip(line.speed, table.example.onset[1:], colour=COLOURS[line.driver.kind]) for line in table.lines
-        ],
-        pictures=[charts.picture(line.parameters.T, 0, 1) for line in table.lines],
-        seconds=np.linspace(*table.example.seconds, 6).tolist(),
-    )
+    write_page(page, "quality.html.jinja", table=table, data=_data(table), columns=of_kind(MAPPING), colours=COLOURS)
     return page
 
 
@@ -168,9 +133,11 @@ def _data(table: QualityTable) -> str:
     return render("quality.txt.jinja", table=table)
 
 
-def _csv(line: Line) -> Iterator[tuple[str, Cell]]:
-    yield from (("driver", line.driver.name), ("kind", line.driver.kind), ("note", line.driver.note))
+def _numbers(line: Line) -> dict[str, float | None]:
+    """Return the measures of a line, each followed by the ends of its interval."""
+    found: dict[str, float | None] = {}
     for name, value in line.values.items():
-        yield name, value
+        found[name] = value
         if name in line.intervals:
-            yield from zip((f"{name}_low", f"{name}_high"), line.intervals[name], strict=True)
+            found[f"{name}_low"], found[f"{name}_high"] = line.intervals[name]
+    return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfdeepviz.files import atomic_path
+from tfdeepviz.reports.formats import brief, count
 
 #: Counts and measured values are numbers; whatever has a format of its own is text. None leaves a cell empty.
 Cell = str | int | float | None
@@ -91,5 +92,5 @@ def _for_people(cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, int):
-        return f"{cell:,}"
-    return f"{cell:.4g}" if isinstance(cell, float) else cell
+        return count(cell)
+    return brief(cell, 4) if isinstance(cell, float) else cell
