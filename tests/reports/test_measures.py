@@ -5,7 +5,7 @@ import pytest
 
 from tfdeepviz.models.presets import load_preset, preset_names
 from tfdeepviz.models.scores import score_autoencoder, score_classifier, score_songs
-from tfdeepviz.reports.measures import KINDS, MAPPING, MEASURES, measure, numbers, of_kind
+from tfdeepviz.reports.measures import BY_NAME, KINDS, MAPPING, MEASURES, numbers, of_kind
 
 
 def test_every_measure_has_a_name_of_its_own_and_a_kind() -> None:
@@ -33,11 +33,11 @@ def test_every_measure_has_a_name_of_its_own_and_a_kind() -> None:
     ],
 )
 def test_values_are_written_as_their_measure_says(name: str, value: float | None, text: str) -> None:
-    assert measure(name).text(value) == text
+    assert BY_NAME[name].text(value) == text
 
 
 def test_intervals_have_the_format_of_their_value() -> None:
-    assert measure("polled_accuracy").interval((0.45, 0.74)) == "0.450 to 0.740"
+    assert BY_NAME["polled_accuracy"].interval((0.45, 0.74)) == "0.450 to 0.740"
 
 
 def test_metrics_become_one_number_each() -> None:

@@ -56,7 +56,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     # Goes first and comes last: where it is, the other files say the same.
     (out / f"{split}.json").unlink(missing_ok=True)
     if "confusion" in scores:
-        Confusion.of(scores).draw(out / f"{split}-confusion.png")
+        Confusion(scores).draw(out / f"{split}-confusion.png")
     page = out / f"{split}.html"
     write_run_page(evaluation, examples, page)
     write_json(out / f"{split}.json", evaluation)

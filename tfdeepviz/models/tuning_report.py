@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 import optuna
-from matplotlib import pyplot as plt
-from optuna.visualization import matplotlib as plots
 
 from tfdeepviz.artifacts import digest_of_files, finish
 from tfdeepviz.files import write_json
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.search_space import OBJECTIVE
-from tfdeepviz.models.tuning import Search
-from tfdeepviz.reports.charts import data_uri
+from tfdeepviz.models.tuning import Search, Trial
 from tfdeepviz.reports.pages import write_page
 from tfdeepviz.reports.tables import Cell, Table
 
@@ -43,8 +41,16 @@ def report(search: Search) -> str:
     failures = [f"trial {trial.number} failed: {trial.reason}" for trial in ranking if trial.reason]
     if ranking and (best := ranking[0]).status == "finished":
         base = search.space.base
-        figures = _figures(search.study) if sum(trial.status == "finished" for trial in ranking) > 1 else {}
-        page = {"search": search, "best": best, "table": table, "figures": figures, "failures": failures}
+        finished = [trial for trial in ranking if trial.status == "finished"]
+        analysis = _analysis(search, finished) if len(finished) > 1 else None
+        page = {
+            "search": search,
+            "best": best,
+            "table": table,
+            "finished": finished,
+            "analysis": analysis,
+            "failures": failures,
+        }
         write_page(search.path / "report.html", "search.html.jinja", **page)
         changes = {"name": f"{base.name[:57]}-tuned", "title": f"{base.title[:190]}, tuned"}
         write_json(search.path / "best.json", override(base, {**best.values, **changes}).to_dict())
@@ -56,25 +62,26 @@ def _cell(value: Any) -> Cell:
     return value if isinstance(value, int | float | str) and not isinstance(value, bool) else json.dumps(value)
 
 
-def _figures(study: optuna.Study) -> dict[str, str]:
-    """Draw Optuna's plots as SVG images, by name."""
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "tfdeepviz", "savefig.bbox": "tight"}
-    width = 2.5 * len(study.trials[0].params) + 2
-    figures = {}
-    with mpl.rc_context(style), warnings.catch_warnings():
-        # Everything that Optuna draws with matplotlib.
+def _analysis(search: Search, finished: Sequence[Trial]) -> dict[str, Any]:
+    """Return what the charts of finished trials, the best first, show.
+
+    `importances` has the share of each parameter (PED-ANOVA); `points` its values, or the indices of its choices, and
+    the losses [shape=(n_trials, 2)], and the choices; `shares` all values and the losses, scaled to what was tried
+    [shape=(n_trials, n_parameters + 1)].
+    """
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        for plot in ("optimization_history", "param_importances", "slice", "parallel_coordinate"):
-            getattr(plots, f"plot_{plot}")(study, target_name=OBJECTIVE)
-            figure, file = plt.gcf(), io.BytesIO()
-            # The page has its own titles.
-            figure.suptitle("")
-            for axes in figure.axes:
-                axes.set_title("")
-                axes.set_title("", loc="left")
-            if plot in ("slice", "parallel_coordinate"):
-                figure.set_size_inches(width, 4)
-            figure.savefig(file, format="svg", metadata={"Date": None})
-            plt.close(figure)
-            figures[plot] = data_uri("image/svg+xml", file.getvalue())
-    return figures
+        importances = optuna.importance.get_param_importances(search.study)
+    losses = np.array([trial.val_loss for trial in finished])
+    points, shares = {}, []
+    for name, entry in search.space.parameters.items():
+        choices, tried = list(map(json.dumps, entry.get("values", ()))), [trial.values[name] for trial in finished]
+        x = np.array([choices.index(json.dumps(value)) if choices else value for value in tried], float)
+        points[name] = np.stack([x, losses], axis=1), choices
+        shares.append(_share(np.log(x) if entry.get("scale") == "log" else x))
+    return {"importances": importances, "points": points, "shares": np.stack([*shares, _share(losses)], axis=1)}
+
+
+def _share(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scale to [0, 1]; what does not vary lies in the middle."""
+    return np.divide(x - x.min(), np.ptp(x), out=np.full_like(x, 0.5), where=np.ptp(x) > 0)

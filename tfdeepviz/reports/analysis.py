@@ -55,18 +55,8 @@ EVERYTHING = Group("all")
 class Points:
     """A sample of the described encodings, each track's in order of time.
 
-    Attributes
-    ----------
-    xy : np.ndarray [shape=(n, 2)]
-        Place of each on the map, from 0 to 1.
-    method
-        How the map was made.
-    track : np.ndarray [shape=(n,)]
-        Index into the tracks.
-    seconds : np.ndarray [shape=(n,)]
-        Time in the track.
-    components
-        By name, values [shape=(n,)] of the principal components and of the encoding's own that are shown in pairs.
+    Place `xy` [shape=(n, 2)] of each on the map, from 0 to 1, by `method`; index `track` and `seconds` [shape=(n,)] in
+    it; and by name the values of `components` [shape=(n,)] that are shown in pairs: principal and the encoding's own.
     """
 
     xy: Floats
@@ -107,30 +97,12 @@ class Song:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """All that the page shows.
+    """All that the page shows: `tracks` of the dataset, `about` as plain values, one `song` by its best mappings.
 
-    Attributes
-    ----------
-    about
-        Plain values that say what was analysed, and how.
-    tracks
-        Described tracks, as the dataset lists them.
-    n_parameters
-        Parameters of a picture.
-    warnings
-        By projection, what its scaling per parameter does to the order of the parameters; None if nothing.
-    left_out
-        Projections that the encodings do not allow, with reasons.
-    statistics
-        By group, then by mapping or `ENCODINGS`.
-    clipped
-        Share of the parameters that are 0 or 1, by mapping.
-    shares
-        Share of the variance that each principal component explains, by projection.
-    inertia
-        Inertia of k-means by number of clusters.
-    points, song
-        Moments of all tracks, and one track over time by the mapping that shows each projection best.
+    By projection: `warnings`, what scaling per parameter does to the order of the parameters (None if nothing);
+    `left_out`, why the encodings do not allow it; `shares` of the variance that each principal component explains. By
+    mapping: `statistics` of every group (also of `ENCODINGS`), and the share of the parameters that are `clipped` to 0
+    or 1. `inertia` is that of k-means by number of clusters.
     """
 
     about: dict[str, Any]

@@ -35,24 +35,11 @@ _CONDITIONS = {
 
 
 def model_card(manifest: Mapping[str, Any], *, note: str | None = None) -> str:
-    """Write the card of a bundle.
+    """Write the card of a bundle as Markdown with GitHub's tables; every text of the manifest is escaped.
 
-    Parameters
-    ----------
-    manifest
-        The bundle's manifest. Sizes appear once it lists `files`. Every text in it is escaped.
-    note
-        What else there is to say about the data, as plain text: where its tracks come from, who labelled them.
-
-    Returns
-    -------
-    str
-        Markdown with GitHub's tables.
-
-    Raises
-    ------
-    FormatError
-        If a run's configuration or metrics lack what a finished run has.
+    Sizes appear once the manifest lists `files`. `note` says what else there is to say about the data, as plain text:
+    where its tracks come from, who labelled them. Raises a FormatError if a run's configuration or metrics lack what a
+    finished run has.
     """
     try:
         encoders = [_Encoder(entry, manifest) for entry in manifest["encoders"]]

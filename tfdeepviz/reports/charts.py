@@ -83,14 +83,8 @@ def lines(
 ) -> Chart:
     """Draw lines through points (x, y) by name, x whole numbers.
 
-    Parameters
-    ----------
-    from_zero
-        Begin at zero; otherwise at the least value, with a logarithmic axis for a wide range.
-    level, mark
-        Where to draw a dashed line across, and one upwards.
-    dotted, loose
-        Names of series whose points have dots, and of those that have no line.
+    y begins at zero or at the least value, with a logarithmic axis for a wide range. A dashed line goes across at
+    `level`, and one upwards at `mark`. The points of `dotted` series have dots; `loose` ones have no line.
     """
     figure, axes = _axes(x_title, is_percentage=is_percentage)
     _plot(axes, series, from_zero=from_zero, dotted=dotted, loose=loose)
@@ -185,18 +179,45 @@ def spreads(
 
 
 @mpl.rc_context(_PAGE_STYLE)
-def scatter(points: Mapping[str, npt.NDArray[Any]], *, x_title: str = "", y_title: str = "") -> Chart:
+def scatter(
+    points: Mapping[str, npt.NDArray[Any]],
+    *,
+    x_title: str = "",
+    y_title: str = "",
+    words: Sequence[str] = (),
+    is_log: bool = False,
+) -> Chart:
     """Draw points [shape=(n, 2)] by colour: `c0`, `c1`, ..., `other` or `none`; the first colours on top.
 
-    Each colour is an element of the classes `dots` and its own. Without titles there are no axes: the points fill the
-    chart, which takes any aspect.
+    Each colour is an element of the classes `dots` and its own. x may be numbers, on a logarithmic axis or not, or
+    indices of words. Without titles there are no axes: the points fill the chart, which takes any aspect.
     """
     figure, axes = _axes(x_title, y_title) if x_title else _unframed()
     for colour, xy in reversed(list(points.items())):
         _dots(axes, xy[:, 0], xy[:, 1], color=_COLOURS[colour], alpha=0.85, gid=f"dots {colour}")
     (left, low), (right, high) = axes.dataLim.get_points()
     axes.set(xlim=_apart(left, right), ylim=_apart(low, high))
+    if words:
+        axes.set_xlim(-0.5, len(words) - 0.5)
+        axes.set_xticks(range(len(words)), words)
+    elif is_log:
+        axes.set(xscale="log")
+        axes.xaxis.set_major_formatter(_tick)
+        axes.minorticks_off()
     return Chart(_svg(figure, is_framed=bool(x_title)))
+
+
+@mpl.rc_context(_PAGE_STYLE)
+def parallel(rows: Sequence[Values], titles: Sequence[str]) -> Chart:
+    """Draw each row of shares, from 0 to 1, as a line through an axis per title; the first stands out."""
+    figure, axes = _axes()
+    for i in reversed(range(1, len(rows))):
+        axes.plot(rows[i], color="C0", alpha=max(0.1, 0.7 * (1 - i / len(rows))), linewidth=1.5)
+    axes.plot(rows[0], color="C1")
+    axes.set(xlim=(0, len(titles) - 1), ylim=(0, 1), yticks=[])
+    axes.set_xticks(range(len(titles)), titles, rotation=-25, ha="left", rotation_mode="anchor")
+    axes.grid(axis="x")
+    return Chart(_svg(figure))
 
 
 @mpl.rc_context(_PAGE_STYLE)
@@ -230,14 +251,14 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context({**_STYLE, "lines.marker": "o", "lines.markersize": 5, "figure.constrained_layout.hspace": 0.1})
 def save_lines(panels: Sequence[Mapping[str, Points]], path: Path, *, x_title: str) -> None:
     """Draw `lines` as PNG, in panels below each other; those of all but the first begin at zero."""
-    figure = Figure(figsize=(8, 3 * len(panels)))
+    figure = Figure(figsize=(8, 3 * len(panels)), layout="constrained")
     every = figure.subplots(len(panels), sharex=True, subplot_kw={"frame_on": False}).tolist()
     for axes, series in zip(every, panels, strict=True):
         if series:
-            _plot(axes, series, from_zero=axes is not every[0], dotted=series)
+            _plot(axes, series, from_zero=axes is not every[0])
             axes.legend()
     axes.set_xlabel(x_title)
     save_png(figure, path, dpi=110)
@@ -254,7 +275,7 @@ def save_png(figure: Figure, path: Path, **options: Any) -> None:
 
 
 def _axes(x_title: str = "", y_title: str = "", *, is_percentage: bool = False) -> tuple[Figure, Axes]:
-    figure = Figure(frameon=False)
+    figure = Figure(frameon=False, layout="constrained")
     axes = figure.add_subplot(xlabel=x_title, ylabel=y_title, frame_on=False)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
@@ -264,7 +285,7 @@ def _axes(x_title: str = "", y_title: str = "", *, is_percentage: bool = False) 
 
 
 def _unframed() -> tuple[Figure, Axes]:
-    figure = Figure(frameon=False, layout="none")
+    figure = Figure(frameon=False)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     return figure, axes

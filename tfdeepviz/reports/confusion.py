@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -25,39 +23,25 @@ _MAX_TITLE_CHARACTERS = 40
 _SHARES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#f3cf8a", "#c9791f", "#5c2b05"])
 
 
-@dataclass(frozen=True)
 class Confusion:
-    """A confusion matrix of the genres that occur, as a right genre or as an answer.
+    """A confusion matrix of the genres that occur, as a right genre or as an answer, from `score_classifier`.
 
     `counts` and `shares` [shape=(n, n)] have the right genres as rows; `often` holds the most frequent confusions
     (right genre, answer, number of tracks), `rows` the scores of each genre, those with the most tracks first.
     """
 
-    genres: list[str]
-    counts: npt.NDArray[np.int64]
-    shares: npt.NDArray[np.float64]
-    often: list[tuple[str, str, int]]
-    rows: list[dict[str, Any]]
-    n_absent: int
-
-    @classmethod
-    def of(cls, scores: Mapping[str, Any]) -> Confusion:
-        """Take the matrix from the scores of `score_classifier`."""
+    def __init__(self, scores: Mapping[str, Any]) -> None:
         counts = np.asarray(scores["confusion"], np.int64)
         occurs = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        genres = [scores["genres"][i] for i in occurs]
-        counts = counts[np.ix_(occurs, occurs)]
+        self.genres = [scores["genres"][i] for i in occurs]
+        self.n_absent = len(scores["genres"]) - len(self.genres)
+        self.counts = counts = counts[np.ix_(occurs, occurs)]
+        self.shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
         wrong = counts * ~np.eye(len(counts), dtype=bool)
         order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
         pairs = (divmod(int(i), len(counts)) for i in order)
-        return cls(
-            genres=genres,
-            counts=counts,
-            shares=counts / np.maximum(1, counts.sum(axis=1, keepdims=True)),
-            often=[(genres[i], genres[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]],
-            rows=sorted((scores["per_genre"][i] for i in occurs), key=lambda row: -row["n_tracks"]),
-            n_absent=len(scores["genres"]) - len(genres),
-        )
+        self.often = [(self.genres[i], self.genres[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+        self.rows = sorted((scores["per_genre"][i] for i in occurs), key=lambda row: -row["n_tracks"])
 
     @property
     def is_counted(self) -> bool:

@@ -38,6 +38,9 @@ _SPAN_SIGMA = 3.0
 #: Tracks that set the colour scale of a dataset without a training split.
 _DESCRIBED_TRACKS = 16
 
+#: Index of a shard, and one of its tracks.
+_Choice = tuple[int, UsedTrack]
+
 
 def summarize(dataset: PreparedDataset) -> str:
     """Summarise a dataset as text, from its manifest: splits, genres, skipped files, recipe, identity and digest."""
@@ -105,12 +108,12 @@ def write_dataset_page(
         raise FormatError(f"{dataset.path}: contains no track; prepare the dataset again")
     choices, canvas = _choose(dataset, n_examples, seed), _Canvas(dataset)
     examples: dict[str, list[_Example]] = defaultdict(list)
-    for done, (choice, start_frame, rows) in enumerate(_windows(dataset, choices, seed), 1):
+    for done, (split, track, start_frame, rows) in enumerate(_windows(dataset, choices, seed), 1):
         start = start_frame * dataset.params.frame_seconds
         stop = start + dataset.params.segment_seconds
-        sound, no_sound = ("", "") if fma_root is None else _sound(fma_root, choice.track, start, stop)
-        example = _Example(choice.track, choice.split, start, stop, canvas.draw(rows), sound, no_sound)
-        examples[choice.track["genre"]].append(example)
+        sound, no_sound = ("", "") if fma_root is None else _sound(fma_root, track, start, stop)
+        example = _Example(track, split, start, stop, canvas.draw(rows), sound, no_sound)
+        examples[track["genre"]].append(example)
         if progress is not None:
             progress(done, len(choices))
     recipe = dataset.recipe.to_dict()
@@ -196,15 +199,6 @@ def _count(reasons: Iterable[str]) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """A track that an example is taken from."""
-
-    shard: int
-    split: str
-    track: UsedTrack
-
-
-@dataclass(frozen=True)
 class _Example:
     """A segment, in seconds of its track, to see, and to hear unless `no_sound` says why not.
 
@@ -226,29 +220,30 @@ def _choose(dataset: PreparedDataset, n_examples: int, seed: int) -> list[_Choic
     new: dict[str, dict[str, _Choice]] = defaultdict(dict)  # by genre and artist
     others: dict[str, list[_Choice]] = defaultdict(list)
     for i in rng.permutation(len(dataset.shards)).tolist():
-        shard = dataset.shards[i]
-        for k in rng.permutation(len(shard["tracks"])):
-            track = shard["tracks"][k]
-            choice = _Choice(i, shard["split"], track)
+        tracks = dataset.shards[i]["tracks"]
+        for track in (tracks[k] for k in rng.permutation(len(tracks))):
+            choice = i, track
             if new[track["genre"]].setdefault(track["artist"], choice) is not choice:
                 others[track["genre"]].append(choice)
     return [choice for genre in new for choice in [*new[genre].values(), *others[genre]][:n_examples]]
 
 
-def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) -> Iterator[tuple[_Choice, int, Rows]]:
-    """Read a random segment of each chosen track: its first frame and its rows [shape=(segment_frames, width)]."""
+def _windows(
+    dataset: PreparedDataset, choices: Sequence[_Choice], seed: int
+) -> Iterator[tuple[str, UsedTrack, int, Rows]]:
+    """Read a random segment of each chosen track: split, track, first frame, rows [shape=(segment_frames, width)]."""
     recipe, frames = dataset.recipe, dataset.params.segment_frames
-    by_shard: dict[int, dict[int, _Choice]] = defaultdict(dict)
-    for choice in choices:
-        by_shard[choice.shard][choice.track["track_id"]] = choice
+    by_shard: dict[int, dict[int, UsedTrack]] = defaultdict(dict)
+    for i, track in choices:
+        by_shard[i][track["track_id"]] = track
     for i, wanted in sorted(by_shard.items()):
         shard = dataset.shards[i]
         # A dataset of this shard alone, so that the others are not read.
         for track_id, rows in replace(dataset, shards=(shard,)).tracks(shard["split"]):
             if track_id not in wanted:
                 continue
-            choice = wanted.pop(track_id)
-            starts = recipe.starts(choice.track["n_frames"], track_id)
+            track = wanted.pop(track_id)
+            starts = recipe.starts(track["n_frames"], track_id)
             index = int(np.random.default_rng([seed, track_id]).integers(len(starts)))
             row = index * frames if recipe.segments_per_track is not None else int(starts[index])
             window = rows[row : row + frames]
@@ -257,7 +252,7 @@ def _windows(dataset: PreparedDataset, choices: Sequence[_Choice], seed: int) ->
                     f"{dataset.path / shard['file']}: the segments of track {track_id} do not fit the manifest; delete "
                     "the file and run `prepare` again"
                 )
-            yield choice, int(starts[index]), window
+            yield shard["split"], track, int(starts[index]), window
             if not wanted:
                 break
 

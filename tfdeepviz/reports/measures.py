@@ -90,20 +90,12 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 #: All measures, in the order of all tables.
 MEASURES = msgspec.convert([{"name": name, **values} for name, values in _TABLE.items()], tuple[Measure, ...])
-
-_BY_NAME = {measure.name: measure for measure in MEASURES}
-
-
-def measure(name: str) -> Measure:
-    """Find a measure by its name; KeyError if there is none."""
-    return _BY_NAME[name]
-
-
+BY_NAME = {measure.name: measure for measure in MEASURES}
 #: A component of an encoding whose standard deviation over a split is lower counts as dead.
-MIN_ENCODING_STD = measure("min_encoding_std").least or 0.0
+MIN_ENCODING_STD = BY_NAME["min_encoding_std"].least or 0.0
 #: If exchanging encodings raises the loss by a smaller share, the decoder does not use them. The preset's thresholds
 #: state how much is required for publication.
-MIN_SHUFFLE_RISE = measure("shuffle_rise").least or 0.0
+MIN_SHUFFLE_RISE = BY_NAME["shuffle_rise"].least or 0.0
 
 
 def of_kind(kind: str) -> list[Measure]:

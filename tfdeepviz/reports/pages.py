@@ -13,7 +13,7 @@ import numpy as np
 from tfdeepviz.files import atomic_path
 from tfdeepviz.reports import charts, tables
 from tfdeepviz.reports.formats import brief, clock, count, digits, percent, places, seconds, signed, size
-from tfdeepviz.reports.measures import MEASURES
+from tfdeepviz.reports.measures import BY_NAME
 
 
 @cache
@@ -28,7 +28,7 @@ def _environment() -> jinja2.Environment:
     for write in (brief, clock, count, digits, percent, places, seconds, size):
         environment.filters[write.__name__] = _with_minus_signs(write)
     environment.filters |= {"markdown": tables.markdown, "median": np.median, "one_line": _one_line, "signed": signed}
-    environment.globals |= {"charts": charts, "measures": {measure.name: measure for measure in MEASURES}}
+    environment.globals |= {"charts": charts, "measures": BY_NAME}
     return environment
 
 

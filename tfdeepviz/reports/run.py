@@ -78,7 +78,7 @@ def write_run_page(evaluation: Mapping[str, Any], examples: Examples | None, out
         captions=examples[0] if examples else [],
         images=_checked(*examples) if examples else {},
         scale=_scale(examples[1]["original"]) if examples else (),
-        confusion=Confusion.of(scores) if "confusion" in scores else None,
+        confusion=Confusion(scores) if "confusion" in scores else None,
         std=std,
         n_dead=int((std < MIN_ENCODING_STD).sum()),
         ranks=np.unique(np.linspace(0, len(std) - 1, MAX_RANKS).round().astype(int)) if len(std) > MAX_BARS else None,

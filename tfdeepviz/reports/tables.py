@@ -21,17 +21,7 @@ _AUTOMATIC = re.compile(r"^[-+](?= )|(?<=^\d)[.)](?= )|:(?=//)|(?<=www)\.|@", re
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people and programs.
-
-    Attributes
-    ----------
-    heads
-        Heading of each column.
-    rows
-        As many cells each.
-    n_left
-        Number of leading columns that are aligned to the left, as names are.
-    """
+    """A table for people and programs; its first `n_left` columns are aligned to the left, as names are."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
