@@ -26,17 +26,21 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ParameterError(f"{name}={short_repr(value)}: choose one of {', '.join(choices)}")
 
 
-def check_fields(settings: object) -> None:
-    """Raise a ParameterError unless a dataclass's values fit its annotations, which may hold msgspec's constraints."""
-    hints = get_type_hints(type(settings), include_extras=True)
-    values = {name: getattr(settings, name) for name in hints}
-    kind = msgspec.defstruct(type(settings).__name__, list(hints.items()))
+def check_types(values: Mapping[str, object], types: Mapping[str, Any]) -> None:
+    """Raise a ParameterError unless values fit their types, which may hold msgspec's constraints."""
+    kind = msgspec.defstruct("Values", list(types.items()))
     try:
         checked = msgspec.structs.asdict(msgspec.convert(values, kind))
     except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for halves of surrogate pairs
         raise ParameterError(explain(error, values, kind)) from error
     if changed := [name for name, value in checked.items() if value != values[name]]:
         raise ParameterError(f"{', '.join(changed)}: give tuples, not lists")
+
+
+def check_fields(settings: object) -> None:
+    """Check a dataclass's values against its annotations, as `check_types` does."""
+    types = get_type_hints(type(settings), include_extras=True)
+    check_types({name: getattr(settings, name) for name in types}, types)
 
 
 def check_names(names: Iterable[str], kind: type) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfdeepviz.analysis.statistics import Statistics, elbow, explained_variance, map_rows
+from tfdeepviz.analysis.statistics import describe, elbow, explained_variance, map_rows
 from tfdeepviz.mapping.projections import sample
 
 
@@ -21,7 +21,7 @@ def blobs(n: int, size: int = 6, *, seed: int = 0) -> npt.NDArray[np.float32]:
 
 def test_statistics_are_numpys_in_double_precision() -> None:
     rows = blobs(500) + 1e4
-    found, exact = Statistics.of(rows), rows.astype(np.float64)
+    found, exact = describe(rows), rows.astype(np.float64)
     np.testing.assert_allclose(found.mean, exact.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.std, exact.std(axis=0), rtol=1e-9)
     assert (found.minimum == exact.min(axis=0)).all()

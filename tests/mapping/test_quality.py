@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
+    Quality,
     comparable_genres,
     genre_separation,
     measure_track,
@@ -16,6 +17,7 @@ from tfdeepviz.mapping.quality import (
     speed,
     summarize,
 )
+from tfdeepviz.reports.measures import MAPPING, of_kind
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +41,10 @@ def moved_by(onset: Floats) -> Floats:
 
 def noise(seed: int, n_parameters: int = 10, seconds: float = _SECONDS) -> Floats:
     return np.random.default_rng(seed).random((round(seconds * FRAMES_PER_SECOND), n_parameters))
+
+
+def numbers(quality: Quality) -> dict[str, float]:
+    return {name: value for name, value in quality.values.items() if value is not None}
 
 
 def test_speed_is_the_distance_to_the_frame_before() -> None:
@@ -140,16 +146,17 @@ def test_a_driver_that_stands_still_is_dead() -> None:
     rng = np.random.default_rng(0)
     tracks = [measure_track(np.full((200, 10), value), rng.random(200)) for value in (0.2, 0.4, 0.6)]
     quality = summarize(tracks, genres=["Rock", "Folk", "Rock"], artists=["a", "b", "c"])
-    assert (quality.responsiveness, quality.z, quality.lag_seconds) == (0, 0, 0)
-    assert quality.n_dead == 10
-    assert quality.mean_std == pytest.approx(0, abs=1e-9)
-    assert quality.clipped == 0
-    assert quality.between_share == pytest.approx(1)
+    values = numbers(quality)
+    assert [values[name] for name in ("responsiveness", "z", "lag_seconds")] == [0, 0, 0]
+    assert values["n_dead"] == 10
+    assert values["mean_std"] == pytest.approx(0, abs=1e-9)
+    assert values["clipped"] == 0
+    assert values["between_share"] == pytest.approx(1)
     # Each stands in its own place.
-    assert quality.self_retrieval == 1
-    same = summarize([tracks[0]] * 3, genres=[""] * 3, artists=["a"] * 3)
-    assert same.between_share == 0
-    assert same.self_retrieval == 0
+    assert values["self_retrieval"] == 1
+    same = summarize([tracks[0]] * 3, genres=[""] * 3, artists=["a"] * 3).values
+    assert same["between_share"] == 0
+    assert same["self_retrieval"] == 0
 
 
 def test_summary_of_a_good_driver() -> None:
@@ -160,22 +167,25 @@ def test_summary_of_a_good_driver() -> None:
         wave = 0.5 + 0.1 * np.sin(path[:, None] + np.arange(10)) + 0.3 * np.sin(i + np.arange(10))
         tracks.append(measure_track(np.clip(wave, 0, 1), onset))
     quality = summarize(tracks, genres=["Rock", "Folk"] * 3, artists=list("abcdef"))
-    assert quality.responsiveness == pytest.approx(np.mean([track.responsiveness.r for track in tracks]))
-    assert 0.5 < quality.responsiveness_interval[0] < quality.responsiveness < quality.responsiveness_interval[1] <= 1
-    assert quality.self_retrieval == 1
-    assert quality.self_retrieval_interval == pytest.approx((0.61, 1), abs=0.01)
-    assert 0.5 < quality.between_share < 1
-    assert quality.n_dead == 0
-    assert quality.std_interval[0] < quality.mean_std < quality.std_interval[1]
-    assert quality.min_std == min(quality.std) < 0.1
+    values, intervals = numbers(quality), quality.intervals
+    assert list(quality.values) == [measure.name for measure in of_kind(MAPPING)]
+    assert values["responsiveness"] == pytest.approx(np.mean([track.responsiveness.r for track in tracks]))
+    assert 0.5 < intervals["responsiveness"][0] < values["responsiveness"] < intervals["responsiveness"][1] <= 1
+    assert values["self_retrieval"] == 1
+    assert intervals["self_retrieval"] == pytest.approx((0.61, 1), abs=0.01)
+    assert 0.5 < values["between_share"] < 1
+    assert values["n_dead"] == 0
+    assert intervals["mean_std"][0] < values["mean_std"] < intervals["mean_std"][1]
+    assert values["min_std"] == min(quality.std) < 0.1
 
 
 def test_intervals_take_an_artists_tracks_together() -> None:
     tracks = [measure_track(np.clip(noise(i) * (0.2 + 0.1 * (i // 4)), 0, 1), beats(i)) for i in range(24)]
     artists = [f"artist {i // 4}" for i in range(24)]
     known, unknown = (summarize(tracks, genres=[""] * 24, artists=names) for names in (artists, [""] * 24))
-    assert known.mean_std == unknown.mean_std
-    assert known.std_interval[0] < unknown.std_interval[0] < unknown.std_interval[1] < known.std_interval[1]
+    assert known.values["mean_std"] == unknown.values["mean_std"]
+    (wide_low, wide_high), (low, high) = (one.intervals["mean_std"] for one in (known, unknown))
+    assert wide_low < low < high < wide_high
 
 
 def test_genres_need_two_artists() -> None:

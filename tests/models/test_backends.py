@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.models.test_autoencoder import VARIANTS, tiny
-from tfdeepviz.models.bottleneck import Bottleneck
 from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.network import Bottleneck
 from tfdeepviz.models.temporal import TemporalAutoencoder
 
 _ON_JAX = """

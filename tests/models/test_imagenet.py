@@ -96,7 +96,7 @@ def test_features_equal_pytorchs(tmp_path: Path, architecture: str, batch_norm: 
     np.testing.assert_allclose(features_of(model, x) / scale, expected / scale, atol=1e-4)
     # Flattened, ours run over (coefficient, frame, filter), PyTorch's over (filter, coefficient, frame).
     if architecture != "alexnet":
-        encoding = np.asarray(model.encode(x, model.encoding_layers[0]))
+        encoding = np.asarray(model.encode_and_classify(x, model.encoding_layers[0])[0])
         np.testing.assert_allclose(encoding / scale, expected.reshape(2, -1) / scale, atol=1e-4)
     for old, new in zip(fresh, (weight for layer in model.head for weight in layer.weights), strict=True):
         np.testing.assert_array_equal(new.numpy(), old)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tfdeepviz.models.bottleneck import Bypass
+from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.reconstruction import Codec, exchanged, measure_autoencoder
 
 

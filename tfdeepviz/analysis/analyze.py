@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz import __version__
-from tfdeepviz.analysis.statistics import MAP_METHODS, Statistics, elbow, explained_variance, map_rows
+from tfdeepviz.analysis.statistics import MAP_METHODS, describe, elbow, explained_variance, map_rows
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
@@ -19,6 +19,7 @@ from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, MappingKey, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, sample, warning_for
 from tfdeepviz.models.run import Run
+from tfdeepviz.params import check_choice
 from tfdeepviz.reports.analysis import (
     ENCODINGS,
     EVERYTHING,
@@ -69,11 +70,9 @@ def analyze(
 
     Parameters
     ----------
-    run
-        A finished run.
     dataset
-        A dataset with the run's features. If the encodings of a split would have more than 2**25 numbers, some of its
-        shards are used, drawn with the seed.
+        A dataset with the finished run's features. If the encodings of a split would have more than 2**25 numbers, some
+        of its shards are used, drawn with the seed.
     fit, split
         Splits that mappings are fitted to and that are described. The original used the test split for both.
     track_ids
@@ -83,8 +82,6 @@ def analyze(
         Number of genres to describe individually, at most four; those with the most tracks.
     map_method
         One of `MAP_METHODS`.
-    seed
-        Seed of every choice.
     progress
         Called with what is being done, how much of it is done, and how much there is.
 
@@ -160,14 +157,10 @@ def analyze(
             **{"encoder_layer": run.preset.encoder_layer, "encoding_size": rows.shape[1]},
             **{"step_seconds": max(described, key=lambda one: len(one.times)).step_seconds},
             **{"dataset": dataset.name, "dataset_digest": dataset.identity},
-            **{
-                "fit": fit,
-                "n_fit_tracks": len(fitted),
-                "n_fit_encodings": len(rows),
-                "n_fit_all": dataset.n_tracks(fit),
-            },
+            **{"fit": fit, "n_fit_tracks": len(fitted), "n_fit_encodings": len(rows)},
             **{"split": split, "n_encodings": sum(len(one.times) for one in described)},
-            **{"n_split_all": dataset.n_tracks(split), "seed": seed, "code_version": __version__},
+            **{"n_fit_all": dataset.n_tracks(fit), "n_split_all": dataset.n_tracks(split)},
+            **{"seed": seed, "code_version": __version__},
         },
         tracks=tracks,
         n_parameters=mappings.n_parameters,
@@ -195,12 +188,10 @@ def _check(
     seed: int,
 ) -> None:
     for name, value in (("fit", fit), ("split", split)):
-        if value not in SPLITS:
-            raise InputError(f"{name}={value!r}: choose one of {', '.join(SPLITS)}")
+        check_choice(name, value, SPLITS)
         if not dataset.n_tracks(value):
             raise InputError(f"{dataset.path}: the {value} split holds no track; choose another for {name}")
-    if map_method not in MAP_METHODS:
-        raise InputError(f"map={map_method!r}: choose one of {', '.join(MAP_METHODS)}")
+    check_choice("map", map_method, MAP_METHODS)
     if not 0 <= n_genres <= MAX_GROUPS:
         raise InputError(f"genres={n_genres}: give 0 to {MAX_GROUPS}")
     if seed < 0:
@@ -235,41 +226,41 @@ def _affordable(
 def _choose(tracks: Sequence[Track], seed: int) -> list[int]:
     """Up to four tracks of as many genres as possible, then of as many artists; drawn with the seed."""
     order = np.random.default_rng(seed).permutation(len(tracks)).tolist()
-    chosen: list[int] = []
     rank = {genre: place for place, genre in enumerate(genres_of(tracks))}
+    genre, artist = ([track[name] for track in tracks] for name in ("genre", "artist"))
+    genres, artists, chosen = Counter[str](), Counter[str](), list[int]()
     while order and len(chosen) < MAX_GROUPS:
-        genres = Counter(tracks[i]["genre"] for i in chosen)
-        artists = Counter(tracks[i]["artist"] for i in chosen)
-
-        def repeats(i: int, genres: Counter[str] = genres, artists: Counter[str] = artists) -> tuple[int, int, int]:
-            genre = tracks[i]["genre"]
-            return genres[genre], artists[tracks[i]["artist"]], rank[genre]
-
-        chosen.append(min(order, key=repeats))
+        chosen.append(min(order, key=lambda i: (genres[genre[i]], artists[artist[i]], rank[genre[i]])))
         order.remove(chosen[-1])
+        genres[genre[chosen[-1]]] += 1
+        artists[artist[chosen[-1]]] += 1
     return chosen
 
 
-def _describe(by_track: Sequence[npt.NDArray[Any]], groups: Mapping[Group, Sequence[int]]) -> dict[Group, Statistics]:
-    return {group: Statistics.of(np.concatenate([by_track[i] for i in members])) for group, members in groups.items()}
+def _describe(by_track: Sequence[npt.NDArray[Any]], groups: Mapping[Group, Sequence[int]]) -> dict[Group, Spread]:
+    return {group: describe(np.concatenate([by_track[i] for i in members])) for group, members in groups.items()}
 
 
 def _points(
-    described: Sequence[Encodings], principal: Sequence[Floats], statistics: Statistics, method: str, seed: int
+    described: Sequence[Encodings], principal: Sequence[Floats], statistics: Spread, method: str, seed: int
 ) -> Points:
     """Draw moments, evenly in time, of every track, or of as many tracks as there may be points."""
     shown = sample(len(described), MAX_POINTS, seed)
     most = MAX_POINTS // len(shown)
     lengths = [len(described[i].times) for i in shown]
     at = [np.linspace(0, n - 1, min(n, most)).round().astype(int) for n in lengths]
-    values = np.concatenate([described[i].values[moments] for i, moments in zip(shown, at, strict=True)])
+
+    def drawn(by_track: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([by_track[i][moments] for i, moments in zip(shown, at, strict=True)])
+
+    values = drawn([one.values for one in described])
     xy, method = map_rows(values, method, seed=seed)
     components = {}
     if principal:
-        y = np.concatenate([principal[i][moments] for i, moments in zip(shown, at, strict=True)])
+        y = drawn(principal)
         components = {f"principal component {k + 1}": y[:, k] for k in range(min(y.shape[1], 2 * _MAX_SCATTERS))}
     size = values.shape[1]
-    # Of a wide encoding, the components that vary the most say the most.
+    # In a wide encoding, the components that vary the most say the most.
     order = np.argsort(-statistics.std, kind="stable") if size > MAX_BARS else np.arange(size)
     for k in order[: 2 * _MAX_SCATTERS].tolist():
         components[f"component {k + 1}"] = values[:, k].astype(np.float64)
@@ -277,6 +268,6 @@ def _points(
         xy=xy,
         method=method,
         track=np.repeat(shown, list(map(len, at))),
-        seconds=np.concatenate([described[i].times[moments] for i, moments in zip(shown, at, strict=True)]),
+        seconds=drawn([one.times for one in described]),
         components=components,
     )

@@ -48,10 +48,7 @@ class Source(Protocol):
     def play(self, sound: Sound) -> Iterator[Floats]:
         """Yield each driver's parameters [shape=(n_frames, n_parameters)] at `FRAMES_PER_SECOND`, in their order.
 
-        Raises
-        ------
-        AudioTooShortError
-            If the sound is too short for the source.
+        Raises an AudioTooShortError if the sound is too short for the source.
         """
 
 
@@ -61,7 +58,7 @@ class BundleSource:
     The encoders run once per track, whatever the number of mappings. `name` is that of the bundle in the table.
     """
 
-    def __init__(self, bundle: Bundle, *, name: str, all_mappings: bool = False) -> None:
+    def __init__(self, bundle: Bundle, name: str, *, all_mappings: bool = False) -> None:
         mappings = bundle.mappings
         self._extractor = Extractor(bundle)
         self._time = mappings.time
@@ -102,14 +99,8 @@ class BundleSource:
 def bundle_sources(bundles: Sequence[Bundle], *, all_mappings: bool = False) -> list[BundleSource]:
     """Make a source for each bundle, with distinct names."""
     labels = Counter(bundle.label for bundle in bundles)
-    return [
-        BundleSource(
-            bundle,
-            name=bundle.label if labels[bundle.label] == 1 else f"{bundle.label} ({bundle.path})",
-            all_mappings=all_mappings,
-        )
-        for bundle in bundles
-    ]
+    names = [one.label if labels[one.label] == 1 else f"{one.label} ({one.path})" for one in bundles]
+    return [BundleSource(*one, all_mappings=all_mappings) for one in zip(bundles, names, strict=True)]
 
 
 def _original_mapping(bundle: Bundle) -> Mapping | None:

@@ -43,8 +43,10 @@ Frames = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Heard:
-    """What a picture can follow: the onset strength of each frame (how much the sound rises from the previous one to
-    it), and the RMS of each whole second in dB of full scale.
+    """What a picture can follow.
+
+    `onset` is the onset strength of each frame, how much the sound rises from the previous one to it; `loudness_db` is
+    the RMS of each whole second in dB of full scale.
     """
 
     onset: Floats
@@ -116,15 +118,9 @@ def measure(music: Frames, silence: Frames, heard: Heard) -> Followed:
     Parameters
     ----------
     music : np.ndarray [shape=(n_frames, height, width, 3)]
-        Frames in sRGB at `FRAMES_PER_SECOND`, drawn to the clip.
+        Frames in sRGB at `FRAMES_PER_SECOND`, drawn to at least three seconds of the clip.
     silence : np.ndarray [shape=(n, height, width, 3)]
         The frames that follow, drawn to digital silence. The first `REST_SECONDS` do not count.
-
-    Raises
-    ------
-    InputError
-        If the numbers of frames and onsets differ, or if there are fewer than three seconds of music or too few frames
-        of silence.
     """
     if music.ndim != 4 or len(music) != len(heard.onset):
         raise InputError(f"frames of shape {music.shape} and {len(heard.onset)} onsets: one onset for each frame")
@@ -180,16 +176,9 @@ def visibility(difference: Floats, onset: Floats) -> tuple[float, float]:
     The change at a frame is the largest difference among it and the next two. The usual change is the median over all
     frames, so a picture that changes at random scores as usual at onsets, however much it changes.
 
-    Parameters
-    ----------
-    difference, onset : [shape=(n,)]
-        `colour_differences` and the onset strength, from the second frame on.
-
-    Returns
-    -------
-    more, ratio
-        Mean change at the strongest tenth of the onsets: minus the usual change, and divided by it. Both are 0 for a
-        picture that never changes.
+    Takes `colour_differences` and the onset strength, from the second frame on [each shape=(n,)]. Returns the mean
+    change at the strongest tenth of the onsets minus the usual change, and divided by it; both are 0 for a picture that
+    never changes.
     """
     padded = np.pad(difference, (0, _ANSWER_FRAMES - 1), mode="edge")
     answer = np.lib.stride_tricks.sliding_window_view(padded, _ANSWER_FRAMES).max(axis=1)

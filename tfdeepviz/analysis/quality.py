@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,13 @@ from tfdeepviz.files import FormatError, inside
 from tfdeepviz.mapping.quality import (
     FRAMES_PER_SECOND,
     MIN_SECONDS,
-    Quality,
     TrackQuality,
     comparable_genres,
     measure_track,
     speed,
     summarize,
 )
-from tfdeepviz.reports.measures import MAPPING, of_kind
-from tfdeepviz.reports.quality import COLOURS, Driver, Example, Line, QualityTable
+from tfdeepviz.reports.quality import COLOURS, Example, Line, QualityTable
 
 #: Number of training tracks that the baselines are scaled with.
 N_FITTED_TRACKS = 64
@@ -52,10 +51,9 @@ def measure(
     ----------
     sources
         Sources of drivers, such as bundles; the baselines are added. Every track is decoded once for all of them.
-    dataset
-        Lists the tracks, and defines the level that counts as silence for the baselines.
-    splits
-        Splits of the dataset, measured together.
+    dataset, splits
+        Lists the tracks, and defines the level that counts as silence for the baselines. The splits are measured
+        together.
     fma_root
         Corpus with the audio; by default the one that the dataset was prepared from.
     max_tracks
@@ -67,10 +65,8 @@ def measure(
 
     Raises
     ------
-    FormatError
-        If the audio is missing.
-    AudioError
-        If a file cannot be decoded, or is too short for a source.
+    FormatError, AudioError
+        If audio is missing, or a file cannot be decoded or is too short for a source.
     InputError
         If there are fewer than two tracks to measure.
     """
@@ -87,40 +83,43 @@ def measure(
         raise InputError(
             f"{dataset.path}: {len(tracks)} tracks of at least {MIN_SECONDS:g} s to measure; at least 2 are needed"
         )
-    for track in (*tracks, *fitted):
-        _file(root, track)
+    paths = {track["track_id"]: _file(root, track) for track in (*tracks, *fitted)}
+    total = len(fitted) + len(tracks)
 
-    n_done, total = 0, len(fitted) + len(tracks)
-
-    def sounds(chosen: Iterable[UsedTrack]) -> Iterator[Sound]:
-        nonlocal n_done
-        for track in chosen:
-            yield _sound(root, track)
-            n_done += 1
+    def decode() -> Iterator[Sound]:
+        for n_done, track in enumerate((*fitted, *tracks), 1):
+            # A longer file cannot be the one that the dataset was prepared from.
+            pcm = decode_file(paths[track["track_id"]], sample_rate_hz=RATE_HZ, max_seconds=track["seconds"] + 1)
+            yield Sound(track["track_id"], pcm[: round(MAX_SECONDS * RATE_HZ)])
             if progress is not None:
                 progress(n_done, total)
 
-    baselines = BaselineSource.fit(sounds(fitted), floor_db=dataset.params.floor_db)
+    sounds = decode()
+    baselines = BaselineSource.fit(islice(sounds, len(fitted)), floor_db=dataset.params.floor_db)
     drivers = [driver for source in (*sources, baselines) for driver in source.drivers]
     measured: list[list[TrackQuality]] = [[] for _ in drivers]
     example = Example("", "", (0.0, 0.0), np.zeros(1))
     shown: list[Floats] = []
-    for track, sound in zip(tracks, sounds(tracks), strict=True):
+    for track, sound in zip(tracks, sounds, strict=True):
         onset = sound.onset_strength()
-        played = list(_play(sound, (*sources, baselines), root, track))
+        try:
+            played = [parameters for source in (*sources, baselines) for parameters in source.play(sound)]
+        except AudioTooShortError as error:
+            raise AudioTooShortError(f"{root / track['path']}: {error}") from error
         for of_driver, parameters in zip(measured, played, strict=True):
             of_driver.append(measure_track(parameters, onset))
-        start, stop = _middle(len(onset))
-        if not shown or onset[start:stop].std() > example.onset.std():
-            seconds = start / FRAMES_PER_SECOND, stop / FRAMES_PER_SECOND
-            example = Example(track["title"], track["artist"], seconds, onset[start:stop])
-            shown = [parameters[start:stop] for parameters in played]
+        n = min(len(onset), _EXAMPLE_SECONDS * FRAMES_PER_SECOND)
+        start = (len(onset) - n) // 2
+        if not shown or onset[start : start + n].std() > example.onset.std():
+            seconds = start / FRAMES_PER_SECOND, (start + n) / FRAMES_PER_SECOND
+            example = Example(track["title"], track["artist"], seconds, onset[start : start + n])
+            shown = [parameters[start : start + n] for parameters in played]
 
     genres, artists = ([track[name] for track in tracks] for name in ("genre", "artist"))
-    lines = [
-        _line(driver, summarize(of_driver, genres=genres, artists=artists, seed=seed), parameters)
-        for driver, of_driver, parameters in zip(drivers, measured, shown, strict=True)
-    ]
+    lines = []
+    for driver, of_driver, parameters in zip(drivers, measured, shown, strict=True):
+        quality = summarize(of_driver, genres=genres, artists=artists, seed=seed)
+        lines.append(Line(driver, quality.values, quality.intervals, quality.std, parameters, speed(parameters)))
     return QualityTable(
         dataset_name=dataset.name,
         dataset_digest=dataset.identity,
@@ -134,35 +133,6 @@ def measure(
         lines=tuple(sorted(lines, key=lambda line: list(COLOURS).index(line.driver.kind))),
         example=example,
     )
-
-
-def _line(driver: Driver, quality: Quality, parameters: Floats) -> Line:
-    return Line(
-        driver=driver,
-        values={measure.name: getattr(quality, measure.name) for measure in of_kind(MAPPING)},
-        intervals={
-            "responsiveness": quality.responsiveness_interval,
-            "self_retrieval": quality.self_retrieval_interval,
-            "mean_std": quality.std_interval,
-        },
-        std=quality.std,
-        parameters=parameters,
-        speed=speed(parameters),
-    )
-
-
-def _play(sound: Sound, sources: Iterable[Source], root: Path, track: UsedTrack) -> Iterator[Floats]:
-    try:
-        for source in sources:
-            yield from source.play(sound)
-    except AudioTooShortError as error:
-        raise AudioTooShortError(f"{root / track['path']}: {error}") from error
-
-
-def _middle(n_frames: int) -> tuple[int, int]:
-    n = min(n_frames, _EXAMPLE_SECONDS * FRAMES_PER_SECOND)
-    start = (n_frames - n) // 2
-    return start, start + n
 
 
 def _choose(tracks: list[UsedTrack], n: int | None, rng: np.random.Generator) -> list[UsedTrack]:
@@ -191,9 +161,3 @@ def _file(root: Path, track: UsedTrack) -> Path:
     if not path.is_file():
         raise FormatError(f"{path}: missing; say where the dataset's sound is with --fma-root")
     return path
-
-
-def _sound(root: Path, track: UsedTrack) -> Sound:
-    # A longer file cannot be the one that the dataset was prepared from.
-    pcm = decode_file(_file(root, track), sample_rate_hz=RATE_HZ, max_seconds=track["seconds"] + 1)
-    return Sound(track["track_id"], pcm[: round(MAX_SECONDS * RATE_HZ)])

@@ -39,18 +39,14 @@ _NO_SPREAD = 1e-6
 Rows = npt.NDArray[np.float32] | Floats
 
 
-class Statistics(Spread):
-    """Mean, minimum, maximum and (population) standard deviation of each component [each shape=(n_components,)]."""
-
-    @classmethod
-    def of(cls, rows: Rows) -> Statistics:
-        """Describe rows [shape=(n, n_components)], at least one."""
-        return cls(
-            rows.mean(axis=0, dtype=np.float64),
-            rows.min(axis=0).astype(np.float64),
-            rows.max(axis=0).astype(np.float64),
-            rows.std(axis=0, dtype=np.float64),
-        )
+def describe(rows: Rows) -> Spread:
+    """Describe each component of rows [shape=(n, n_components)], at least one, in double precision."""
+    return Spread(
+        rows.mean(axis=0, dtype=np.float64),
+        rows.min(axis=0).astype(np.float64),
+        rows.max(axis=0).astype(np.float64),
+        rows.std(axis=0, dtype=np.float64),
+    )
 
 
 def explained_variance(rows: Rows, *, n_components: int, seed: int = 0) -> Floats:
@@ -88,17 +84,8 @@ def map_rows(rows: Rows, method: str = "t-sne", *, seed: int = 0) -> tuple[Float
     `t-sne` (scikit-learn's, from up to 50 principal components) keeps neighbours together; `pca` shows the two
     directions of largest variance.
 
-    Returns
-    -------
-    xy : np.ndarray [shape=(n, 2)]
-        Positions; each axis ranges from 0 to 1.
-    method : str
-        Method used: also `pca` if there are fewer than ten rows or two components, or if all rows are the same.
-
-    Raises
-    ------
-    ParameterError
-        If the method is unknown.
+    Returns positions [shape=(n, 2)], each axis from 0 to 1, and the method used: also `pca` if there are fewer than ten
+    rows or two components, or if all rows are the same.
     """
     check_choice("map", method, MAP_METHODS)
     x = _decompose(_to_unit(rows), _MAP_COMPONENTS)[0]

@@ -53,7 +53,7 @@ def encode_run(
     max_tracks: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Encodings]:
-    """Encode the tracks of a split with a finished run's encoder.
+    """Encode the tracks of a split with a finished run's encoder; with loudness if the features are MFCC.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ def encode_run(
         Maximum number of tracks, spread evenly over the split.
     progress
         Called with (tracks done, tracks in total).
-
-    Returns
-    -------
-    list of Encodings
-        One per selected track of `dataset.used(split)`; with loudness if the features are MFCC.
 
     Raises
     ------

@@ -26,22 +26,10 @@ SCHEMA_VERSION = 3
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
-    """One encoder's encodings of one track.
+    """One encoder's encodings of a track: `values` [shape=(n, encoding_size)] at rising `times` [shape=(n,)] (seconds).
 
-    Attributes
-    ----------
-    times : np.ndarray [shape=(n,)]
-        Seconds, strictly increasing.
-    values : np.ndarray [shape=(n, encoding_size)]
-    loudness : np.ndarray [shape=(n,)], optional
-        Loudness of each encoding's window, in any unit; used only for fitting mappings.
-    genres : np.ndarray [shape=(n, n_genres)], optional
-        A classifier's probabilities; mappings ignore them.
-
-    Raises
-    ------
-    InputError
-        If the arrays are empty, not finite or inconsistent.
+    `loudness` [shape=(n,)] of each encoding's window, in any unit, serves only to fit mappings. Mappings ignore
+    `genres` [shape=(n, n_genres)], a classifier's probabilities.
     """
 
     times: npt.NDArray[np.floating[Any]]
@@ -101,15 +89,8 @@ class Projection(Struct, frozen=True):
     def rows(self, encodings: abc.Mapping[str, Encodings]) -> tuple[Floats, Floats]:
         """Project a track, on the time axis of the encoder with the smallest step (the first one in case of ties).
 
-        Returns
-        -------
-        times, y : np.ndarray [shape=(n,)], [shape=(n, n_parameters)]
-            The concatenated parts; those of the other encoders are interpolated linearly.
-
-        Raises
-        ------
-        InputError
-            If an encoder's encodings are missing or of the wrong size.
+        Returns the times [shape=(n,)] and the concatenated parts [shape=(n, n_parameters)]; those of the other encoders
+        are interpolated linearly.
         """
         for part in self.parts:
             if part.encoder not in encodings:
@@ -191,13 +172,7 @@ class Mappings:
         return {mapping.key: mapping for mapping in offers}
 
     def find(self, projection: str | None = None, mode: str | None = None, method: str | None = None) -> Mapping:
-        """Return a mapping; arguments that are None take the default's values.
-
-        Raises
-        ------
-        InputError
-            If the bundle does not offer it.
-        """
+        """Return a mapping that is offered; arguments that are None take the default's values."""
         default, offers = self.default, self.offers
         wanted = MappingKey(projection or default.projection, mode or default.mode, method or default.method)
         if wanted not in offers:
@@ -222,10 +197,7 @@ class Mappings:
     def from_dict(cls, values: Any, encoders: abc.Mapping[str, int], *, where: object = "mappings.json") -> Mappings:
         """Read and validate the untrusted output of `to_dict`, for encoders of a bundle with these encoding sizes.
 
-        Raises
-        ------
-        FormatError
-            If a field is invalid; the message names it, after `where` the values come from.
+        A FormatError names an invalid field, after `where` the values come from.
         """
         file = convert(values, _File, where)
         for name in TimeSettings.__struct_fields__:  # their defaults are not for files
@@ -287,15 +259,11 @@ def fit_mappings(
         Projections to try; those that an encoder does not allow are omitted, see `Mappings.left_out`.
     default
         Projection, mode and method; by default the first possible projection, with standard scaling of each feature.
-    time, seed
-        Motion settings, by default those of `TimeSettings`; see `fit_projection`.
 
     Raises
     ------
     ProjectionError
         If no projection is possible, or not the default's; the message gives all reasons.
-    InputError
-        If encoders, tracks and numbers of parameters are inconsistent.
     """
     counts = dict.fromkeys(encodings, n_parameters) if isinstance(n_parameters, int) else dict(n_parameters)
     if isinstance(n_parameters, int) and len(encodings) != 1:

@@ -32,10 +32,7 @@ Floats = npt.NDArray[np.float64]
 class Onsets:
     """Onset strength and loudness of a track.
 
-    Attributes
-    ----------
-    values : np.ndarray [shape=(n, 2)]
-        Rise of the bands in dB, at least 0, and loudness in dBFS.
+    `values` [shape=(n, 2)] holds the rise of the bands in dB, at least 0, and the loudness in dBFS.
     """
 
     first_seconds: float
@@ -44,17 +41,10 @@ class Onsets:
 
     @classmethod
     def of(cls, mfcc: npt.NDArray[np.float32], pcm: npt.NDArray[np.float32], params: AudioParams) -> Onsets:
-        """Analyse a track.
+        """Analyse a track, given its MFCCs [shape=(n_frames, n_mfcc)] and itself, mono [shape=(n_samples,)].
 
         The rise is each band's gain over 30 ms, averaged over the bands; losses count as 0 (spectral flux: Bello et al.
         2005, section III.A.2). There is one row per frame that is followed by another one 30 ms later.
-
-        Parameters
-        ----------
-        mfcc, pcm : np.ndarray [shape=(n_frames, n_mfcc)], [shape=(n_samples,)]
-            MFCCs of the whole track, and the track itself, mono.
-        params
-            Audio parameters of both.
         """
         n_rise = max(1, math.floor(_RISE_SECONDS / params.frame_seconds + 0.5))
         k, band = np.arange(params.n_mfcc), np.arange(_N_BANDS)[:, None]
@@ -72,12 +62,8 @@ class Onsets:
     def motion(self, n_ticks: int, tick_seconds: float) -> tuple[Floats, Floats]:
         """Follow the track from onset to onset, tick by tick from its start.
 
-        Returns
-        -------
-        rates : np.ndarray [shape=(n_ticks,)]
-            Musical seconds per second from each tick to the next.
-        pulses : np.ndarray [shape=(n_ticks,)]
-            Strength of the last onset in [0, 1], decaying over time.
+        Returns the musical seconds per second from each tick to the next [shape=(n_ticks,)], and the strength of the
+        last onset in [0, 1], decaying over time [shape=(n_ticks,)].
         """
         steps = max(1, math.ceil(tick_seconds / self.step_seconds - _ROUNDING))
         step_seconds = tick_seconds / steps

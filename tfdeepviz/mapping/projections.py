@@ -71,13 +71,7 @@ Step = Select | Scale | Affine | InverseDistance
 
 
 def output_size(steps: Sequence[Step], n_in: int) -> int:
-    """Return the size of what steps make of encodings of size `n_in`.
-
-    Raises
-    ------
-    InputError
-        If a step is for vectors of another size.
-    """
+    """Return the size of what steps make of encodings of size `n_in`, or raise an InputError if a step does not fit."""
     for i, step in enumerate(steps):
         match step:
             case Select(indices):
@@ -95,13 +89,7 @@ def output_size(steps: Sequence[Step], n_in: int) -> int:
 
 
 def project(steps: Sequence[Step], encodings: npt.ArrayLike) -> Floats:
-    """Apply steps in float64 to encodings [shape=(n, encoding_size)] of the size they were fitted to.
-
-    Raises
-    ------
-    InputError
-        If the encodings are not rows of finite numbers.
-    """
+    """Apply steps in float64 to encodings [shape=(n, encoding_size)] of the size they were fitted to."""
     x = np.asarray(encodings, np.float64)
     if x.ndim != 2 or not np.isfinite(x).all():
         raise InputError(f"encodings of shape {x.shape}: rows of finite numbers are expected")
@@ -142,8 +130,7 @@ def fit_projection(
           `n_parameters` clusters.
         - `kmeans-pca`: apply `pca` to the output of `kmeans`.
     encodings : [shape=(n, encoding_size)]
-        Encodings of the training split. If they exceed 50,000 rows or 2**24 numbers, a sample of that size is drawn
-        with the seed, and the remaining rows are ignored.
+        Encodings of the training split. If they exceed 50,000 rows or 2**24 numbers, a sample of that size is used.
     seed
         Seed of the order, the sample and the clusters.
     loudness : [shape=(n,)]
@@ -154,8 +141,6 @@ def fit_projection(
     ------
     ProjectionError
         If the encodings do not allow this projection.
-    InputError
-        For an unknown name, encodings that are not rows of finite numbers, or loudness of another length.
     """
     check_choice("projection", name, PROJECTIONS)
     rows = np.asarray(encodings)

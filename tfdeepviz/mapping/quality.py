@@ -57,68 +57,41 @@ class Responsiveness:
 class TrackQuality:
     """Measurements of one track, to be summarised over many.
 
-    Attributes
-    ----------
-    mean, std : np.ndarray [shape=(n_parameters,)]
-        Mean and standard deviation over time.
-    halves : np.ndarray [shape=(2, 2 * n_parameters)]
-        Means, then standard deviations, of the first and the second half.
-    clipped
-        Share of time that a parameter spends at 0 or 1, mean over the parameters.
+    `moments` [shape=(3, 2 * n_parameters)] holds the means, then the standard deviations, over the whole track and its
+    first and second half; `clipped` is the share of time that a parameter spends at 0 or 1, mean over the parameters.
     """
 
     responsiveness: Responsiveness
-    mean: Floats
-    std: Floats
-    halves: Floats
+    moments: Floats
     clipped: float
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of a source of parameters: means over a set of tracks, of the lag the median.
+    """Quality of a source of parameters over a set of tracks.
 
-    `std` is each parameter's standard deviation within a track. `silhouette` and `probe_accuracy` are None if there are
-    fewer than two `comparable_genres`. The 95 % intervals (Wilson's for `self_retrieval`, otherwise bootstrap over
-    artists; of the mean of `std`) allow for similar tracks of one artist.
+    Attributes
+    ----------
+    values
+        Measures of the kind `MAPPING`, means over the tracks (of the lag the median). `silhouette` and `probe_accuracy`
+        are None if there are fewer than two `comparable_genres`.
+    intervals
+        95 % intervals of some of them, which allow for similar tracks of one artist: Wilson's of `self_retrieval`,
+        otherwise bootstrap over artists.
+    std
+        Each parameter's standard deviation within a track.
     """
 
-    responsiveness: float
-    responsiveness_interval: Interval
-    z: float
-    lag_seconds: float
-    between_share: float
-    self_retrieval: float
-    self_retrieval_interval: Interval
-    silhouette: float | None
-    probe_accuracy: float | None
+    values: dict[str, float | None]
+    intervals: dict[str, Interval]
     std: tuple[float, ...]
-    std_interval: Interval
-    clipped: float
-
-    @property
-    def mean_std(self) -> float:
-        """Mean of `std`."""
-        return float(np.mean(self.std))
-
-    @property
-    def min_std(self) -> float:
-        """Minimum of `std`."""
-        return min(self.std)
-
-    @property
-    def n_dead(self) -> int:
-        """Number of parameters with a `std` below `DEAD_STD`."""
-        return sum(std < DEAD_STD for std in self.std)
 
 
 def speed(parameters: npt.ArrayLike) -> Floats:
     """Compute how fast the parameters at `FRAMES_PER_SECOND` [shape=(n, n_parameters)] change together.
 
-    Returns
-    -------
-    np.ndarray [shape=(n - 1,)]
-        Euclidean distance of each frame, from the second on, to the previous one, smoothed over 20 ms.
+    Returns the Euclidean distance of each frame, from the second on, to the previous one [shape=(n - 1,)], smoothed
+    over 20 ms.
     """
     moved = np.linalg.norm(np.diff(np.asarray(parameters, np.float64), axis=0), axis=1)
     smoothed: Floats = gaussian_filter1d(moved, _SMOOTHING_SECONDS * FRAMES_PER_SECOND)
@@ -178,12 +151,10 @@ def measure_track(parameters: npt.ArrayLike, onset: npt.ArrayLike) -> TrackQuali
     """Measure one track; takes the arguments and raises the errors of `responsiveness`."""
     p = np.asarray(parameters, np.float64)
     followed = responsiveness(p, onset)
-    middle = len(p) // 2
+    parts = (p, *np.split(p, [len(p) // 2]))
     return TrackQuality(
         responsiveness=followed,
-        mean=p.mean(axis=0),
-        std=p.std(axis=0),
-        halves=np.stack([np.concatenate([half.mean(axis=0), half.std(axis=0)]) for half in (p[:middle], p[middle:])]),
+        moments=np.stack([np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in parts]),
         clipped=float(((p <= _AT_END) | (p >= 1 - _AT_END)).mean()),
     )
 
@@ -197,24 +168,32 @@ def summarize(
             f"{len(tracks)} tracks, {len(genres)} genres and {len(artists)} artists: give at least two tracks, with a "
             "genre and an artist each"
         )
-    means, stds = (np.stack(values) for values in ([track.mean for track in tracks], [track.std for track in tracks]))
-    halves = np.stack([track.halves for track in tracks])
+    moments, first, second = np.stack([track.moments for track in tracks], axis=1)
+    means, stds = np.hsplit(moments, 2)
     followed = [track.responsiveness for track in tracks]
-    found = self_retrieval(halves[:, 0], halves[:, 1])
-    silhouette, probe_accuracy = genre_separation(np.concatenate([means, stds], axis=1), genres, artists)
+    found = self_retrieval(first, second)
+    silhouette, probe_accuracy = genre_separation(moments, genres, artists)
+    std = stds.mean(axis=0)
     return Quality(
-        responsiveness=float(np.mean([one.r for one in followed])),
-        responsiveness_interval=interval_of_mean([one.r for one in followed], artists, seed),
-        z=float(np.mean([one.z for one in followed])),
-        lag_seconds=float(np.median([one.lag_seconds for one in followed])),
-        between_share=between_share(means, np.square(stds)),
-        self_retrieval=float(found.mean()),
-        self_retrieval_interval=interval_of_share(found, artists),
-        silhouette=silhouette,
-        probe_accuracy=probe_accuracy,
-        std=tuple(stds.mean(axis=0).tolist()),
-        std_interval=interval_of_mean(stds.mean(axis=1), artists, seed),
-        clipped=float(np.mean([track.clipped for track in tracks])),
+        values={
+            "responsiveness": float(np.mean([one.r for one in followed])),
+            "z": float(np.mean([one.z for one in followed])),
+            "lag_seconds": float(np.median([one.lag_seconds for one in followed])),
+            "self_retrieval": float(found.mean()),
+            "between_share": between_share(means, np.square(stds)),
+            "silhouette": silhouette,
+            "probe_accuracy": probe_accuracy,
+            "mean_std": float(std.mean()),
+            "min_std": float(std.min()),
+            "clipped": float(np.mean([track.clipped for track in tracks])),
+            "n_dead": int((std < DEAD_STD).sum()),
+        },
+        intervals={
+            "responsiveness": interval_of_mean([one.r for one in followed], artists, seed),
+            "self_retrieval": interval_of_share(found, artists),
+            "mean_std": interval_of_mean(stds.mean(axis=1), artists, seed),
+        },
+        std=tuple(std.tolist()),
     )
 
 
@@ -230,14 +209,8 @@ def genre_separation(
 ) -> tuple[float, float] | tuple[None, None]:
     """Measure how far descriptors [shape=(n_tracks, n_numbers)] separate the `comparable_genres`.
 
-    Returns
-    -------
-    silhouette
-        From -1 to 1; 0 if the genres overlap.
-    probe_accuracy
-        Balanced accuracy of a logistic regression on artists that it was not fitted to; 1 / n_genres by chance.
-
-    Both are None if there are fewer than two such genres.
+    Returns the silhouette, from -1 to 1 and 0 if the genres overlap, and the balanced accuracy of a logistic regression
+    on artists that it was not fitted to, 1 / n_genres by chance; or None for both if there are fewer than two genres.
     """
     offers = comparable_genres(genres, artists)
     if len(offers) < 2:

@@ -43,14 +43,7 @@ class Scaling(Struct, frozen=True, omit_defaults=True):
     Every method is such an affine map, so this is all that a bundle stores and a client executes. Only `per-track` is
     refitted to each track, within bounds set by training.
 
-    Attributes
-    ----------
-    mode, method
-        As in `fit`.
-    gain, offset
-        One per parameter.
-    percentiles, max_boost
-        Settings of `per-track`, see `for_track`; None for other methods.
+    `percentiles` and `max_boost` are settings of `per-track`, see `for_track`; None for other methods.
     """
 
     mode: str
@@ -73,11 +66,10 @@ class Scaling(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def fit(cls, values: npt.ArrayLike, *, mode: str, method: str) -> Scaling:
-        """Fit to projected encodings. Constant parameters are mapped to 0.5.
+        """Fit to projected encodings [shape=(n, n_parameters)]. Constant parameters are mapped to 0.5.
 
         Parameters
         ----------
-        values : [shape=(n, n_parameters)]
         mode
             `features` fits each parameter separately; `across` uses one centre and spread for all, which preserves
             their order of variance.
@@ -86,11 +78,6 @@ class Scaling(Struct, frozen=True, omit_defaults=True):
             - `minmax`: range to [0, 1].
             - `robust`: percentiles 5 and 95 to 0 and 1, clipped, so that outliers do not compress the rest.
             - `per-track`: like `robust`, and refitted to each track, see `for_track`.
-
-        Raises
-        ------
-        InputError
-            For an unknown mode or method, or values that are not finite.
         """
         y = np.asarray(values, np.float64)
         if y.ndim != 2 or not len(y) or not np.isfinite(y).all():
@@ -116,13 +103,8 @@ class Scaling(Struct, frozen=True, omit_defaults=True):
         so that a nearly static track does not flicker. Rows that repeat the previous one do not count, because silence
         before or after the music would otherwise determine the lowest percentile.
 
-        Parameters
-        ----------
-        values : [shape=(n, n_parameters)]
-            Projected encodings; if there are none, gain and offset stay those of training.
-        moving : [shape=(n_parameters,)]
-            Mask of the parameters to fit, by default all; the others keep gain and offset of training. See
-            `Projection.moving`.
+        `values` [shape=(n, n_parameters)] are projected encodings; without any, the scaling stays that of training.
+        `moving` [shape=(n_parameters,)] marks the parameters to fit (`Projection.moving`), by default all.
         """
         y = np.asarray(values, np.float64)
         if self.percentiles is None or self.max_boost is None or not len(y):

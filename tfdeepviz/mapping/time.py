@@ -22,30 +22,17 @@ Floats = npt.NDArray[np.float64]
 
 
 class TimeSettings(Struct, frozen=True):
-    """How parameters move in time.
+    """How parameters move in time; a ParameterError names a value that is out of range."""
 
-    Attributes
-    ----------
-    interpolation
-        Between two rows: `linear`, or `hold` the last row reached.
-    attack, release
-        Share of the past kept per tick while a parameter rises and while it falls: 0 follows at once, 1 never moves.
-        Both at 0.5 match the original's slider.
-    tick_seconds
-        Time unit of `attack` and `release`. Smoothing depends only on time, not on how often it is updated.
-    look_ahead_seconds
-        How far the picture is ahead of the music; may be negative.
-
-    Raises
-    ------
-    ParameterError
-        If a value is out of range.
-    """
-
+    #: Between two rows: `linear`, or `hold` the last row reached.
     interpolation: str = "linear"
+    #: Share of the past kept per tick while a parameter rises and while it falls: 0 follows at once, 1 never moves.
+    #: Both at 0.5 match the original's slider.
     attack: Annotated[float, Meta(ge=0, le=1)] = 0.5
     release: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    #: Time unit of `attack` and `release`. Smoothing depends only on time, not on how often it is updated.
     tick_seconds: Annotated[float, Meta(ge=0.001, le=1)] = 0.01
+    #: How far the picture is ahead of the music; may be negative.
     look_ahead_seconds: Annotated[float, Meta(ge=-10, le=10)] = 0.0
 
     def __post_init__(self) -> None:
@@ -59,11 +46,6 @@ def interpolate(
     """Interpolate rows [shape=(n, k)] at increasing times [shape=(n,)] to rows [shape=(m, k)] at others [shape=(m,)].
 
     The first and last rows hold beyond the ends.
-
-    Raises
-    ------
-    InputError
-        For an unknown interpolation, no rows, or a number of times that differs from that of the rows.
     """
     check_choice("interpolation", interpolation, INTERPOLATIONS)
     t, y, wanted = np.asarray(times, np.float64), np.asarray(rows, np.float64), np.asarray(at, np.float64)
@@ -94,28 +76,19 @@ def play(
 ) -> tuple[Floats, Floats]:
     """Compute the parameters that the player shows for a track, frame by frame.
 
-    Averages are updated at every tick from the start of the track; between ticks, by the elapsed part of a tick.
+    Averages are updated at every tick from the start of the track; between ticks, by the elapsed part of a tick. If the
+    onsets of the track are given, averages run in musical time, as in the web app; otherwise in seconds. With a
+    look-ahead, times beyond the start or end of the track show its start or end.
 
     Parameters
     ----------
     times, rows : [shape=(n,)], [shape=(n, n_parameters)]
-        Scaled parameters.
-    duration_seconds
-        Duration of the track. With a look-ahead, times beyond its start or end show the start or end.
-    frames_per_second
-        Frame i is shown at i / frames_per_second.
-    onsets
-        Onsets of the track. If given, averages run in musical time, as in the web app; otherwise in seconds.
+        Scaled parameters, at least one row.
 
     Returns
     -------
     frame_times, parameters : np.ndarray [shape=(n_frames,)], [shape=(n_frames, n_parameters)]
-        All frames before the end of the track.
-
-    Raises
-    ------
-    InputError
-        If the duration or the frame rate is not positive, or there are no rows.
+        All frames before the end of the track; frame i is shown at i / frames_per_second.
     """
     if not (0 < duration_seconds < math.inf and 0 < frames_per_second < math.inf):
         raise InputError(f"{duration_seconds} s at {frames_per_second} frames per second: both must be positive")

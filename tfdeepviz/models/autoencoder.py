@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
+from msgspec import Meta
 
-from tfdeepviz.models.bottleneck import Bottleneck, Bypass
 from tfdeepviz.models.layers import TiedConv2DTranspose, TiedDense, pool_positions, unpool, unpool_evenly
+from tfdeepviz.models.network import Bottleneck, Bypass, Dropout, Size
+
+_Depth = Annotated[int, Meta(ge=1, le=16)]
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
@@ -31,22 +34,20 @@ class Autoencoder(Bottleneck):
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
-    #: Components of the encoding.
-    encoding_size: int = 10
     #: Filters of the first block.
-    n_initial_filters: int = 32
+    n_initial_filters: Size = 32
     #: Blocks; both sides of a segment are divisible by `2**n_pools`.
-    n_pools: int = 4
-    n_dense: int = 2
-    dense_scale_down: int = 2
-    kernel_size: int = 3
+    n_pools: _Depth = 4
+    n_dense: _Depth = 2
+    dense_scale_down: Size = 2
+    kernel_size: Size = 3
     #: `shared` uses the encoder's kernels transposed, with its own biases; `own` has its own kernels.
-    decoder: str = "shared"
+    decoder: Literal["own", "shared"] = "shared"
     #: Add each convolution's output to the input of its mirror image (ReLU after the sum). Requires the shared decoder.
     skip: bool = False
     #: `remembered` returns values to the positions of the maxima, which tell the decoder more than the encoding does;
     #: `fixed` spreads them evenly, so that the encoding must carry everything.
-    unpooling: str = "remembered"
+    unpooling: Literal["remembered", "fixed"] = "remembered"
     #: Batch-normalise the output of every convolution and hidden dense layer before its ReLU, except in the decoder's
     #: last layer.
     batch_norm: bool = False
@@ -56,9 +57,9 @@ class Autoencoder(Bottleneck):
     normalize_encoding: bool = False
     #: Share of the training segments decoded without positions (unpooled evenly instead) and, drawn independently,
     #: without skipped values. A decoder that always has them soon ignores the encoding (docs/models.md).
-    bypass_dropout: float = 0.0
+    bypass_dropout: Dropout = 0.0
     #: Share decoded without skipped values, if different from `bypass_dropout`.
-    skip_dropout: float | None = None
+    skip_dropout: Dropout | None = None
 
     def _create(self) -> None:
         self.seed_generator = keras.random.SeedGenerator()
@@ -93,54 +94,38 @@ class Autoencoder(Bottleneck):
         normed = [*self.convolutions, *self.dense[:-1], *self.mirrored_dense, *self.mirrored_convolutions[1:]]
         self.norms = {layer.name: self._norm(f"{layer.name}_norm") for layer in normed} if self.batch_norm else {}
 
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        for name, most in (("n_pools", 16), ("n_dense", 16), ("kernel_size", 2 * min(self.input_size) - 1)):
-            value = getattr(self, name)
-            yield value <= most, f"{name}={value}: an input of {self.input_size} cannot fill that; give at most {most}"
-        for name, offered in (("decoder", ("own", "shared")), ("unpooling", ("remembered", "fixed"))):
-            value = getattr(self, name)
-            yield value in offered, f"{name}={value!r}: choose one of {', '.join(offered)}"
-        for name in ("bypass_dropout", "skip_dropout"):
-            value = getattr(self, name)
-            yield 0 <= (value or 0) < 1, f"{name}={value}: give a share in [0, 1)"
-        yield (
-            self.skip or self.skip_dropout is None,
-            f"skip_dropout={self.skip_dropout}, skip={self.skip}: there is nothing to drop",
-        )
-        yield (
-            not self.skip or self.decoder == "shared",
-            f"skip={self.skip}, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP",
-        )
-        bypass_allowed = self.unpooling != "fixed"
-        yield (
-            bypass_allowed or not self.skip,
-            "skip=True, unpooling='fixed': skipped values lead around the encoding, which fixed unpooling is there to "
-            "prevent; choose one of the two",
-        )
-        yield (
-            bypass_allowed or not self.bypass_dropout,
-            f"bypass_dropout={self.bypass_dropout}, unpooling='fixed': there is no bypass to drop; give "
-            "bypass_dropout=0",
-        )
+    def _flaws(self) -> Iterator[str]:
         (height, width), step = self.input_size, 2**self.n_pools
-        yield (
-            height % step == 0 == width % step,
-            f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}",
-        )
+        most = 2 * min(height, width) - 1
+        if self.kernel_size > most:
+            yield f"kernel_size={self.kernel_size}: an input of {self.input_size} cannot fill that; give at most {most}"
+        if self.skip_dropout is not None and not self.skip:
+            yield f"skip_dropout={self.skip_dropout}, skip=False: there is nothing to drop"
+        if self.skip and self.decoder != "shared":
+            yield f"skip=True, decoder={self.decoder!r}: skipped values need decoder='shared', as in NET-AE-SKIP"
+        if self.skip and self.unpooling == "fixed":
+            yield (
+                "skip=True, unpooling='fixed': skipped values lead around the encoding, which fixed unpooling is there "
+                "to prevent; choose one of the two"
+            )
+        if self.bypass_dropout and self.unpooling == "fixed":
+            yield f"bypass_dropout={self.bypass_dropout}, unpooling='fixed': there is no bypass to drop; give 0"
+        if height % step or width % step:
+            yield f"input_size={self.input_size}: both sides have to be divisible by 2**n_pools = {step}"
         flat = (height // step) * (width // step) * self.n_initial_filters * step // 2
         divisor = self.dense_scale_down ** (self.n_dense - 1)
-        yield (
-            flat % divisor == 0 and flat // divisor >= self.encoding_size,
-            f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last pool "
-            f"have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at least "
-            f"encoding_size = {self.encoding_size}",
-        )
+        if flat % divisor or flat // divisor < self.encoding_size:
+            yield (
+                f"dense_scale_down={self.dense_scale_down}, n_dense={self.n_dense}: the {flat} values after the last "
+                f"pool have to be divisible by dense_scale_down**(n_dense - 1) = {divisor}, with a quotient of at "
+                f"least encoding_size = {self.encoding_size}"
+            )
 
     def _convolution(self, kind: type[keras.layers.Layer], filters: int, name: str) -> keras.layers.Layer:
         kernel = keras.initializers.RandomNormal(stddev=(2 / (self.kernel_size**2 * filters)) ** 0.5)
         return self._layer(kind, filters, self.kernel_size, padding="same", kernel_initializer=kernel, name=name)
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+    def project(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
         """Return the encoding before normalisation and sigmoid, and the bypass.
 
         The bypass holds each pool's positions (none with fixed unpooling) and, with `skip`, each convolution's output.
@@ -162,16 +147,10 @@ class Autoencoder(Bottleneck):
     def _normalized(self, x: Any, layer: keras.layers.Layer, training: bool | None) -> Any:
         return self.norms[layer.name](x, training=training) if layer.name in self.norms else x
 
-    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
-        """Reconstruct scaled segments [shape=(batch, *input_size, 1)].
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = None) -> Any:
+        """Reconstruct scaled segments from encodings and the bypass that `encode` returned with them, or parts of it.
 
-        Parameters
-        ----------
-        encoding : tensor [shape=(batch, encoding_size)]
-        bypass
-            The bypass that `encode` returned with it; None reconstructs from the encoding alone.
-        training
-            Whether batch normalisation uses the statistics of the batch.
+        Maps encodings [shape=(batch, encoding_size)] to segments [shape=(batch, *input_size, 1)].
         """
         positions, skipped = (list((bypass or {}).get(name, [])) for name in ("positions", "skipped"))
         x = encoding
@@ -192,7 +171,7 @@ class Autoencoder(Bottleneck):
         return self._normalized(x, layer, training)
 
     def call(self, x: Any, training: bool | None = False) -> Any:
-        """Reconstruct scaled segments."""
+        """Reconstruct scaled segments; in training, without the parts of the bypass that dropout removes."""
         encoding, bypass = self.encode(x, training=training)
         if training:
             skipped = self.bypass_dropout if self.skip_dropout is None else self.skip_dropout

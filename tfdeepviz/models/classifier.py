@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
+from msgspec import Meta
 
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.network import Network
+from tfdeepviz.models.network import Dropout, Network, Size
 from tfdeepviz.params import ParameterError
 
 # Convolutions per block of VGG, and filters per convolution; each block ends in a pool.
@@ -23,7 +24,6 @@ _ENCODING_LAYERS = {
     "vgg13": {"L10": 0},
     "vgg16": {"L13": 0, "L14": 1, "L15": 2},
 }
-ARCHITECTURES = tuple(_ENCODING_LAYERS)
 
 # PyTorch's constant, so that PyTorch weights give the same outputs.
 _EPSILON = 1e-5
@@ -44,16 +44,15 @@ class GenreClassifier(Network):
     uses the same initialisation instead of PyTorch's default uniform distribution.
     """
 
-    #: One of `ARCHITECTURES`.
-    architecture: str = "alexnet"
+    architecture: Literal["alexnet", "vgg11", "vgg13", "vgg16"] = "alexnet"
     #: Number of logits.
-    n_genres: int = 16
+    n_genres: Annotated[int, Meta(ge=2)] = 16
     #: Batch-normalise every convolution (VGG only, as in the paper).
     batch_norm: bool = False
     #: Factor applied to every number of filters, then rounded.
-    width: float = 1.0
+    width: Annotated[float, Meta(gt=0, le=8)] = 1.0
     #: Size of both hidden dense layers.
-    dense_units: int = 4096
+    dense_units: Size = 4096
     #: Standard deviation of the dense kernels' initial values; 0.01 in torchvision, None uses He initialisation, which
     #: narrow layers need.
     dense_initial_std: float | None = 0.01
@@ -61,27 +60,19 @@ class GenreClassifier(Network):
     #: ReLU, without trainable parameters. This keeps every component alive.
     normalize_encoding: bool = False
     #: Share of the hidden dense layers' outputs dropped in training.
-    dropout: float = 0.5
+    dropout: Dropout = 0.5
 
     def _create(self) -> None:
         self.features = self._alexnet() if self.architecture == "alexnet" else self._vgg()
         self.head = self._head()
 
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        name, sides = self.architecture, self.input_size
-        yield name in ARCHITECTURES, f"architecture={name!r}: choose one of {', '.join(ARCHITECTURES)}"
-        yield self.n_genres > 1, f"n_genres={self.n_genres}: give at least 2"
-        yield (
-            name != "alexnet" or not self.batch_norm,
-            "batch_norm=True: only VGG has it; give batch_norm=False for alexnet",
-        )
-        yield 0 < self.width <= 8, f"width={self.width!r}: give a factor in (0, 8]"
-        yield 0 <= self.dropout < 1, f"dropout={self.dropout!r}: give a share in [0, 1)"
+    def _flaws(self) -> Iterator[str]:
+        name, (n_coefficients, n_frames) = self.architecture, self.input_size
+        if name == "alexnet" and self.batch_norm:
+            yield "batch_norm=True: only VGG has it; give batch_norm=False for alexnet"
         height, width = (21, 35) if name == "alexnet" else (32, 32)
-        yield (
-            len(sides) == 2 and sides[0] >= height and sides[1] >= width,
-            f"input_size={sides}: the pools of {name} need at least {height} coefficients and {width} frames",
-        )
+        if n_coefficients < height or n_frames < width:
+            yield f"input_size={self.input_size}: {name} needs at least {height} coefficients and {width} frames"
 
     @property
     def encoding_layers(self) -> tuple[str, ...]:
@@ -137,22 +128,22 @@ class GenreClassifier(Network):
 
     def call(self, x: Any, training: bool | None = False) -> Any:
         """Return the logits [shape=(batch, n_genres)] of scaled segments."""
-        return _apply((*self.features, *self.head), x, training=training)
+        for layer in (*self.features, *self.head):
+            x = layer(x, training=training)
+        return x
 
-    def encode(self, x: Any, layer: str, *, training: bool | None = False) -> Any:
-        """Encode scaled segments [shape=(batch, encoding_size(layer)), dtype=float32].
+    def encode_and_classify(self, x: Any, layer: str, *, training: bool | None = None) -> tuple[Any, Any]:
+        """Return the encodings [shape=(batch, encoding_size(layer)), dtype=float32] and logits of scaled segments.
 
         The encoding is the output of the last pool, flattened (coefficient, frame, filter), or of a hidden dense layer
         after ReLU; `layer` is one of `encoding_layers`.
         """
-        return ops.cast(_apply(self._to(layer), x, training=training), "float32")
-
-    def encode_and_classify(self, x: Any, layer: str, *, training: bool | None = False) -> tuple[Any, Any]:
-        """Return the encodings and logits of scaled segments in one pass."""
-        layers = [*self.features, *self.head]
-        n = len(self._to(layer))
-        encoding = _apply(layers[:n], x, training=training)
-        return ops.cast(encoding, "float32"), _apply(layers[n:], encoding, training=training)
+        last, encoding = self._to(layer)[-1], None
+        for part in (*self.features, *self.head):
+            x = part(x, training=training)
+            if part is last:
+                encoding = ops.cast(x, "float32")
+        return encoding, x
 
     def encoding_size(self, layer: str) -> int:
         """Size of the encoding taken from a layer."""
@@ -164,20 +155,11 @@ class GenreClassifier(Network):
     def encoder(self, scaler: SegmentScaler, layer: str) -> keras.Model:
         """Build the encoder of unscaled segments, with the scaler inside; it shares this model's weights."""
         inputs = keras.Input((*self.input_size, 1), name="segments")
-        return keras.Model(inputs, self.encode(scaler(inputs), layer), name="encoder")
+        return keras.Model(inputs, self.encode_and_classify(scaler(inputs), layer)[0], name="encoder")
 
     def _to(self, layer: str) -> list[keras.layers.Layer]:
         if layer not in self.encoding_layers:
             raise ParameterError(f"layer={layer!r}: {self.architecture} offers {', '.join(self.encoding_layers)}")
         # The head begins with Flatten; each hidden layer ends with its ReLU, followed by Dropout.
-        n_hidden = _ENCODING_LAYERS[self.architecture][layer]
         relus = [i for i, part in enumerate(self.head) if isinstance(part, keras.layers.ReLU)]
-        return [*self.features, *self.head[: 1 + (relus[n_hidden - 1] if n_hidden else 0)]]
-
-
-def _apply(layers: Iterable[keras.layers.Layer], x: Any, *, training: bool | None) -> Any:
-    for layer in layers:
-        # Only these layer types behave differently in training.
-        modal = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Dropout)
-        x = layer(x, training=training) if modal else layer(x)
-    return x
+        return [*self.features, *self.head[: 1 + (0, *relus)[_ENCODING_LAYERS[self.architecture][layer]]]]

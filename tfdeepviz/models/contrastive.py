@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
-from tfdeepviz.models.bottleneck import Bypass, SegmentEncoder
+from tfdeepviz.models.network import Bypass, Dropout, SegmentEncoder, Size
 
 #: Keeps the square root of the variance differentiable at zero.
 _LEAST_VARIANCE = 1e-3
@@ -26,16 +25,11 @@ class ContrastiveEncoder(SegmentEncoder):
     Maps scaled segments [shape=(..., *input_size, 1)] to encodings [shape=(..., encoding_size)].
     """
 
-    #: Components of the encoding.
-    encoding_size: int = 10
     #: Filters per convolution, and frames per kernel.
-    n_filters: int = 32
-    kernel_frames: int = 5
+    n_filters: Size = 32
+    kernel_frames: Size = 5
     #: Share of the statistics dropped in training.
-    dropout: float = 0.5
-
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield 0 <= self.dropout < 1, f"dropout={self.dropout!r}: give a share in [0, 1)"
+    dropout: Dropout = 0.5
 
     def _create(self) -> None:
         self.convolutions = [
@@ -53,7 +47,7 @@ class ContrastiveEncoder(SegmentEncoder):
         encodings, _ = self.encode(ops.reshape(x, (-1, *self.input_size, 1)), training=training)
         return ops.reshape(encodings, (*ops.shape(x)[:-3], self.encoding_size))
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+    def project(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
         """Return the encodings before normalisation and sigmoid [shape=(batch, encoding_size)]; nothing bypasses."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         parts = [_mean_and_std(x)]

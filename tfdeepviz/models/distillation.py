@@ -21,8 +21,8 @@ from sklearn.decomposition import PCA
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
-from tfdeepviz.models.bottleneck import Bypass
 from tfdeepviz.models.build import build_model
+from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import Codec
 from tfdeepviz.models.run import Run
@@ -113,10 +113,10 @@ class DistillationTask(Task):
         inputs = keras.Input((*self._sizes["input_size"], 1), name="scaled")
         if isinstance(self.teacher, AutoencoderTask):
             preset = replace(self.preset, model={**self.preset.model, "encoding_size": n_components})
-            code = build_model(preset, **self._sizes).project(inputs, training=None)[0]
+            code = build_model(preset, **self._sizes).project(inputs)[0]
             return keras.Model(inputs, {"code": code}, name="student")
         student = build_model(self.preset, **self._sizes)
-        encoding, logits = student.encode_and_classify(inputs, str(self.preset.encoder_layer), training=None)
+        encoding, logits = student.encode_and_classify(inputs, str(self.preset.encoder_layer))
         code = keras.layers.Dense(n_components, dtype="float32", name="code")(encoding)
         return keras.Model(inputs, {"code": code, "logits": logits / TEMPERATURE}, name="student")
 
@@ -227,7 +227,7 @@ def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | Clas
     model = run.load_model()
     inputs = keras.Input((*model.input_size, 1), name="scaled")
     if isinstance(task, AutoencoderTask):
-        return task, model, keras.Model(inputs, {"code": model.logits(inputs)})
+        return task, model, keras.Model(inputs, {"code": model.logits(inputs)[0]})
     encoding, logits = model.encode_and_classify(inputs, str(run.preset.encoder_layer))
     return task, model, keras.Model(inputs, {"code": encoding, "logits": ops.softmax(logits / TEMPERATURE)})
 

@@ -43,49 +43,31 @@ def unpool_evenly(x: Any) -> Any:
     return ops.repeat(ops.repeat(x / 4, 2, axis=1), 2, axis=2)
 
 
-@keras.saving.register_keras_serializable("tfdeepviz")
-class TiedDense(keras.layers.Layer):  # type: ignore[misc]
-    """Dense layer that uses the transposed kernel of another layer and owns only its bias.
+class _Tied(keras.layers.Layer):  # type: ignore[misc]
+    """Layer of `n_out` units or filters that uses another layer's kernel and owns only its bias."""
 
-    Call with `(inputs [shape=(batch, n_out of the other)], kernel [shape=(units, n_out of the other)])`.
-    """
-
-    def __init__(self, units: int, **kwargs: Any) -> None:
+    def __init__(self, n_out: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = units
+        self.n_out = n_out
 
     def build(self, *_: Any) -> None:
         """Create the bias."""
-        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+        self.bias = self.add_weight(shape=(self.n_out,), initializer="zeros", name="bias")
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TiedDense(_Tied):
+    """Dense layer with the transposed kernel of another one."""
 
     def call(self, inputs: Any, kernel: Any) -> Any:
-        """Return `inputs @ kernel.T + bias`."""
+        """Return `inputs @ kernel.T + bias`, given inputs [shape=(batch, n)] and a kernel [shape=(n_out, n)]."""
         return ops.matmul(inputs, ops.transpose(ops.cast(kernel, inputs.dtype))) + self.bias
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "units": self.units}
-
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class TiedConv2DTranspose(keras.layers.Layer):  # type: ignore[misc]
-    """Transposed convolution ('same', stride 1) that uses a convolution's kernel and owns only its bias.
-
-    Call with `(inputs [shape=(batch, height, width, c_out)], kernel [shape=(k, k, filters, c_out)])`.
-    """
-
-    def __init__(self, filters: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-
-    def build(self, *_: Any) -> None:
-        """Create the bias."""
-        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+class TiedConv2DTranspose(_Tied):
+    """Transposed convolution ('same', stride 1) with the kernel of a convolution."""
 
     def call(self, inputs: Any, kernel: Any) -> Any:
-        """Return the transposed convolution [shape=(batch, height, width, filters)]."""
+        """Map inputs [shape=(batch, height, width, n)] to `n_out` channels, by a kernel [shape=(k, k, n_out, n)]."""
         return ops.conv_transpose(inputs, ops.cast(kernel, inputs.dtype), strides=1, padding="same") + self.bias
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters}

@@ -1,60 +1,60 @@
-"""Base class of the networks: their arguments, and layers that follow the model's dtype policy."""
+"""Base classes of the networks: all; encoders whose encoding is a few numbers after a sigmoid; autoencoders."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+from msgspec import Meta
 
-from tfdeepviz.params import ParameterError
+from tfdeepviz.data.scaler import SegmentScaler
+from tfdeepviz.params import ParameterError, check_types
 
-_VALID: dict[str, tuple[str, Any]] = {
-    "int": ("a whole number from 1 to 1000000", lambda value: type(value) is int and 1 <= value <= 1_000_000),
-    "float": ("a number", lambda value: type(value) in (int, float)),
-    "bool": ("true or false", lambda value: type(value) is bool),
-}
+Size = Annotated[int, Meta(ge=1, le=1_000_000)]
+#: Share of the values to drop.
+Dropout = Annotated[float, Meta(ge=0, lt=1)]
+#: Values that bypass the encoding: pool `positions` and `skipped` values, in order from the input.
+Bypass = dict[str, list[Any]]
 
 
 class Network(keras.Model):  # type: ignore[misc]
     """Model of scaled segments [shape=(batch, *input_size, 1)].
 
     As in a dataclass, a network declares the arguments of its constructor as annotated attributes with defaults; they
-    are also its configuration. `_create` makes its layers.
-
-    Raises
-    ------
-    ParameterError
-        If arguments are invalid or incompatible; the message names the rule.
+    are also its configuration. A ParameterError names the rule that invalid arguments break. `_create` makes the
+    layers, which follow the model's dtype policy.
     """
 
     #: Coefficients and frames of one segment.
-    input_size: tuple[int, int] = (64, 96)
+    input_size: tuple[Size, Size] = (64, 96)
 
     def __init__(self, **arguments: Any) -> None:
         own = self.arguments()
         super().__init__(**{name: value for name, value in arguments.items() if name not in own})
-        for name, (kind, default) in own.items():
-            value = arguments.get(name, default)
-            text, is_valid = _VALID.get(kind, ("", lambda _: True))
-            if not is_valid(value):
-                raise ParameterError(f"{name}={value!r}: give {text}")
-            # JSON has no tuples.
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)
-        for holds, rule in self._rules():
-            if not holds:
-                raise ParameterError(rule)
+        values = {name: arguments.get(name, default) for name, (_, default) in own.items()}
+        # JSON has no tuples.
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        check_types(values, {name: kind for name, (kind, _) in own.items()})
+        for name, value in values.items():
+            setattr(self, name, value)
+        for flaw in self._flaws():
+            raise ParameterError(flaw)
         self._create()
 
     @classmethod
-    def arguments(cls) -> dict[str, tuple[str, Any]]:
+    def arguments(cls) -> dict[str, tuple[Any, Any]]:
         """Return the type and the default of each argument."""
-        networks = [base for base in reversed(cls.__mro__) if issubclass(base, Network)]
         return {
             name: (kind, vars(base)[name])
-            for base in networks
-            for name, kind in inspect.get_annotations(base).items()
+            for base in reversed(cls.__mro__)
+            if issubclass(base, Network)
+            for name, kind in inspect.get_annotations(base, eval_str=True).items()
             if name in vars(base)
         }
 
@@ -68,8 +68,8 @@ class Network(keras.Model):  # type: ignore[misc]
         self.call(keras.Input(batch_shape=(1, *self.input_size, 1)))
         self.built = True
 
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        """Yield whether each rule about the arguments holds, and what to say if it does not."""
+    def _flaws(self) -> Iterator[str]:
+        """Yield the rules that the arguments break together."""
         yield from ()
 
     def _create(self) -> None:
@@ -83,12 +83,80 @@ class Network(keras.Model):  # type: ignore[misc]
         kernel = keras.initializers.HeNormal() if std is None else keras.initializers.RandomNormal(stddev=std)
         return self._layer(keras.layers.Dense, units, kernel_initializer=kernel, name=name, **options)
 
-    def _conv1d(self, filters: int, n_frames: int, name: str, **options: Any) -> keras.layers.Conv1D:
+    def _conv1d(
+        self, filters: int, n_frames: int, name: str, *, kind: Any = keras.layers.Conv1D, **options: Any
+    ) -> keras.layers.Layer:
         """Create a convolution over time, by default with He initialisation."""
-        options = {"kernel_initializer": "he_normal", **options}
-        return self._layer(keras.layers.Conv1D, filters, n_frames, name=name, **options)
+        return self._layer(kind, filters, n_frames, name=name, **{"kernel_initializer": "he_normal", **options})
 
     def _norm(self, name: str, *, affine: bool = True, epsilon: float = 1e-3) -> keras.layers.BatchNormalization:
         return self._layer(
             keras.layers.BatchNormalization, momentum=0.9, epsilon=epsilon, center=affine, scale=affine, name=name
         )
+
+
+class SegmentEncoder(Network):
+    """Encoder of scaled segments.
+
+    Within a Keras model, `training=None` stands for the phase of that model; elsewhere, for inference.
+    """
+
+    #: Components of the encoding.
+    encoding_size: Size = 10
+
+    #: Batch normalisation of the encoding before its sigmoid, without trainable parameters; or None.
+    normalization: keras.layers.BatchNormalization | None
+
+    @abstractmethod
+    def project(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
+        """Return the encoding before normalisation and sigmoid, and the values that bypass it."""
+
+    def logits(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
+        """Return the encoding before its sigmoid [shape=(batch, encoding_size)], and the values that bypass it."""
+        logits, bypass = self.project(x, training=training)
+        return logits if self.normalization is None else self.normalization(logits, training=training), bypass
+
+    def encode(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
+        """Return the encoding in (0, 1) [shape=(batch, encoding_size)], and the values that bypass it."""
+        logits, bypass = self.logits(x, training=training)
+        return ops.sigmoid(ops.cast(logits, "float32")), bypass
+
+    def recalibrate_batch_norm(self, batches: Iterable[Any]) -> None:
+        """Normalise the encoding by the exact statistics of some scaled segments instead of a moving average.
+
+        A moving average lags behind while weights change quickly, so a component that is alive in training can look
+        dead afterwards. Does nothing if the encoding is not normalised. Training itself is not affected.
+        """
+        if self.normalization is None:
+            return
+        values = np.concatenate(
+            [ops.convert_to_numpy(self.project(batch)[0]).reshape(-1, self.encoding_size) for batch in batches]
+        )
+        self.normalization.moving_mean.assign(values.mean(axis=0))
+        self.normalization.moving_variance.assign(values.var(axis=0))
+
+    def encoder(self, scaler: SegmentScaler) -> keras.Model:
+        """Build the encoder of unscaled segments, with the scaler inside; it shares this model's weights."""
+        inputs = keras.Input((*self.input_size, 1), name="segments")
+        return keras.Model(inputs, self.encode(scaler(inputs))[0], name="encoder")
+
+
+class Bottleneck(SegmentEncoder):
+    """Autoencoder of scaled segments."""
+
+    #: Encodings per segment. If more than one, encodings have the shape (batch, n_steps, encoding_size).
+    n_steps = 1
+
+    @abstractmethod
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = None) -> Any:
+        """Reconstruct scaled segments from an encoding and, unless it is None, the bypass."""
+
+    def orient(self, batches: Iterable[npt.NDArray[np.float32]]) -> None:
+        """Normalise the sign of each component, using some scaled segments; does nothing by default."""
+
+    def start_at(self, mean: npt.NDArray[np.floating[Any]]) -> None:
+        """Make the untrained decoder output the mean segment [shape=input_size]; does nothing by default."""
+
+    def call(self, x: Any, training: bool | None = False) -> Any:
+        """Reconstruct scaled segments."""
+        return self.decode(*self.encode(x, training=training), training=training)

@@ -13,7 +13,7 @@ from keras import ops
 from sklearn.decomposition import PCA
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.models.bottleneck import Bypass
+from tfdeepviz.models.network import Bypass
 
 #: Enough for the ten leading components; bounds the memory of the PCA baseline to 500 MB for the paper's segments.
 MAX_PCA_SEGMENTS = 20_000

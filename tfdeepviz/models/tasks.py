@@ -21,9 +21,9 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError
 from tfdeepviz.files import FormatError
-from tfdeepviz.models.bottleneck import SegmentEncoder
 from tfdeepviz.models.build import build_model, make_encoder
 from tfdeepviz.models.contrastive import ContrastiveLoss, contrastive_loss
+from tfdeepviz.models.network import SegmentEncoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import MAX_PCA_SEGMENTS, Baselines, Segments, measure_autoencoder
 from tfdeepviz.models.scores import history_columns, score_autoencoder, score_classifier, score_encoding, score_songs

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from tfdeepviz.models.bottleneck import Bottleneck, Bypass
+from tfdeepviz.models.network import Bottleneck, Bypass, Size
 
 # Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
 _EPSILON = 1e-5
@@ -28,21 +28,17 @@ class TemporalAutoencoder(Bottleneck):
     Input and output have the shape (batch, *input_size, 1), scaled to [0, 1].
     """
 
-    #: Components of the encoding.
-    encoding_size: int = 10
     #: Filters of the convolution, and frames per kernel.
-    n_filters: int = 64
-    kernel_frames: int = 9
+    n_filters: Size = 64
+    kernel_frames: Size = 9
     #: Frames per pooling window; the frames of a segment are divisible by it.
-    pool_frames: int = 8
+    pool_frames: Size = 8
     #: Size of the hidden dense layers.
-    dense_units: int = 512
+    dense_units: Size = 512
 
-    def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield (
-            self.input_size[1] % self.pool_frames == 0,
-            f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {self.pool_frames}",
-        )
+    def _flaws(self) -> Iterator[str]:
+        if self.input_size[1] % self.pool_frames:
+            yield f"input_size={self.input_size}: its frames have to be divisible by pool_frames = {self.pool_frames}"
 
     def _create(self) -> None:
         n_coefficients, n_frames = self.input_size
@@ -73,16 +69,15 @@ class TemporalAutoencoder(Bottleneck):
         level = np.clip(mean.T, 1e-3, 1 - 1e-3)
         self.picture.assign(np.log(level / (1 - level)))
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+    def project(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
         """Return the encoding before normalisation and sigmoid, and an empty bypass."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         x = self.convolution(self.input_norm(x, training=training))
         x = ops.silu(self.convolution_norm(x, training=training))
         x = ops.reshape(ops.max_pool(x, self.pool_frames, self.pool_frames), (-1, self._flat))
-        x = ops.silu(self.hidden_norm(self.hidden(x), training=training))
-        return self.bottleneck(x), {}
+        return self.bottleneck(ops.silu(self.hidden_norm(self.hidden(x), training=training))), {}
 
-    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = None) -> Any:
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
         # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))

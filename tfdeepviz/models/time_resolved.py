@@ -11,7 +11,7 @@ import numpy.typing as npt
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.bottleneck import Bottleneck, Bypass
+from tfdeepviz.models.network import Bottleneck, Bypass, Size
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
@@ -27,22 +27,18 @@ class TimeResolvedAutoencoder(Bottleneck):
 
     normalization: keras.layers.BatchNormalization
 
-    #: Components of each encoding.
-    encoding_size: int = 10
     #: Filters of every convolution.
-    n_filters: int = 64
+    n_filters: Size = 64
     #: Frames from one encoding to the next, an even number: 2 gives 50 encodings per second, 4 gives 25. The frames of
     #: a segment are divisible by it.
-    stride_frames: int = 2
+    stride_frames: Size = 2
     #: Restrict each encoding to its own frames and earlier ones, for live input. Otherwise windows are centred.
     causal: bool = False
 
-    def _rules(self) -> Iterator[tuple[bool, str]]:
+    def _flaws(self) -> Iterator[str]:
         n_frames, stride = self.input_size[1], self.stride_frames
-        yield (
-            stride % 2 == 0 == n_frames % stride,
-            f"stride_frames={stride}: give an even number that divides the segment's {n_frames} frames",
-        )
+        if stride % 2 or n_frames % stride:
+            yield f"stride_frames={stride}: give an even number that divides the segment's {n_frames} frames"
 
     def _create(self) -> None:
         n_coefficients, n_frames = self.input_size
@@ -55,15 +51,8 @@ class TimeResolvedAutoencoder(Bottleneck):
         self.bottleneck = self._dense(self.encoding_size, "bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
         self.out_bottleneck = self._conv1d(self.n_filters, 3, "out_bottleneck", padding="same")
-        self.out_upsampling = self._layer(
-            keras.layers.Conv1DTranspose,
-            self.n_filters,
-            2 * self.stride_frames,
-            strides=self.stride_frames,
-            padding="same",
-            kernel_initializer="he_normal",
-            name="out_upsampling",
-        )
+        upsampling = {"strides": self.stride_frames, "padding": "same", "kind": keras.layers.Conv1DTranspose}
+        self.out_upsampling = self._conv1d(self.n_filters, 2 * self.stride_frames, "out_upsampling", **upsampling)
         self.out_convolution = self._conv1d(n_coefficients, 3, "out_conv", padding="same")
 
     @property
@@ -71,20 +60,20 @@ class TimeResolvedAutoencoder(Bottleneck):
         """Frames that one encoding depends on."""
         return 4 * self.stride_frames + 2
 
-    def project(self, x: Any, *, training: bool | None = False) -> tuple[Any, Bypass]:
+    def project(self, x: Any, *, training: bool | None = None) -> tuple[Any, Bypass]:
         """Return the encodings before normalisation and sigmoid [shape=(batch, n_steps, encoding_size)]."""
         # Padding the input once makes windows at the edge of a segment like all others; zero is the mean.
         spare = self.window_frames - self.stride_frames
         before = spare if self.causal else spare // 2
-        return self._project(ops.pad(x, ((0, 0), (0, 0), (before, spare - before), (0, 0))), training=training), {}
+        return self._project(ops.pad(x, ((0, 0), (0, 0), (before, spare - before), (0, 0))), training), {}
 
-    def _project(self, x: Any, *, training: bool | None = False) -> Any:
+    def _project(self, x: Any, training: bool | None = None) -> Any:
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = ops.silu(norm(convolution(x), training=training))
         return self.bottleneck(x)  # (batch, steps, encoding_size)
 
-    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = False) -> Any:
+    def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = None) -> Any:
         """Reconstruct scaled segments from their encodings [shape=(batch, n_steps, encoding_size)]."""
         # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_bottleneck((ops.convert_to_tensor(encoding) - 0.5) * 4))
@@ -112,5 +101,5 @@ class TimeResolvedAutoencoder(Bottleneck):
     def encoder(self, scaler: SegmentScaler) -> keras.Model:
         """Build the encoder of unscaled windows [shape=(batch, coefficients, window_frames, 1)]; it shares weights."""
         inputs = keras.Input((self.input_size[0], self.window_frames, 1), name="segments")
-        logits = ops.squeeze(self.normalization(self._project(scaler(inputs)), training=False), axis=1)
+        logits = ops.squeeze(self.normalization(self._project(scaler(inputs))), axis=1)
         return keras.Model(inputs, ops.sigmoid(ops.cast(logits, "float32")), name="encoder")
