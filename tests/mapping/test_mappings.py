@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,8 @@ def test_refused_mappings(golden: dict[str, Any]) -> None:
             del target[last]
         with pytest.raises(FormatError) as caught:
             Mappings.from_dict(values, ENCODERS[entry["mappings"]])
-        root, field, problem = str(caught.value).split(": ", 2)
+        root, message = str(caught.value).split(": ", 1)
+        field, problem = re.split(r": | (?=must|is )", message, maxsplit=1)
         path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in entry["path"])[1:]
         assert root == "mappings.json" and problem and "\n" not in problem, entry["name"]
         assert field.startswith(path) or path.startswith(field), (entry["name"], caught.value)

@@ -89,7 +89,7 @@ def test_shapes_and_ranges(variant: dict[str, Any], options: dict[str, Any]) -> 
         ({"kernel_size": 16}, r"an input of \(8, 12\) cannot fill that; give at most 15"),
         ({"bypass_dropout": 1.0}, "bypass_dropout"),
         ({"decoder": "tied"}, "own, shared"),
-        ({"unpooling": "none"}, "remembered, fixed"),
+        ({"unpooling": "none"}, "fixed, remembered"),
         ({"decoder": "own", "skip": True}, "skipped values need decoder='shared'"),
         ({"skip": True, "unpooling": "fixed"}, "lead around the encoding"),
         ({"unpooling": "fixed", "bypass_dropout": 0.5}, "no bypass to drop"),

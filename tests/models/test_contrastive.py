@@ -33,7 +33,10 @@ def test_it_encodes_segments_in_whatever_groups() -> None:
     np.testing.assert_allclose(np.asarray(model(SEGMENTS.reshape(2, 4, 6, 24, 1))).reshape(8, 3), encodings, atol=1e-6)
 
 
-@pytest.mark.parametrize(("options", "rule"), [({"dropout": 1.0}, "dropout"), ({"n_filters": 0}, "n_filters=0")])
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [({"dropout": 1.0}, "dropout"), ({"n_filters": 0}, "n_filters must be a whole number, at least 1")],
+)
 def test_wrong_values_name_the_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):
         tiny(**options)

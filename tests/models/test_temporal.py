@@ -34,7 +34,11 @@ def test_shapes_and_ranges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "rule"), [({"pool_frames": 3}, "divisible by pool_frames = 3"), ({"dense_units": 0}, "dense_units=0")]
+    ("options", "rule"),
+    [
+        ({"pool_frames": 3}, "divisible by pool_frames = 3"),
+        ({"dense_units": 0}, "dense_units must be a whole number, at least 1"),
+    ],
 )
 def test_wrong_sizes_name_the_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):

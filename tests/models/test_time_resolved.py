@@ -43,7 +43,11 @@ def test_a_segment_has_an_encoding_at_every_step() -> None:
 
 @pytest.mark.parametrize(
     ("options", "rule"),
-    [({"stride_frames": 3}, "even number"), ({"stride_frames": 10}, "divides"), ({"n_filters": 0}, "n_filters=0")],
+    [
+        ({"stride_frames": 3}, "even number"),
+        ({"stride_frames": 10}, "divides"),
+        ({"n_filters": 0}, "n_filters must be a whole number, at least 1"),
+    ],
 )
 def test_wrong_sizes_name_the_rule(options: dict[str, Any], rule: str) -> None:
     with pytest.raises(ParameterError, match=rule):
