@@ -175,7 +175,7 @@ def test_command(bundle: Bundle, dataset: PreparedDataset, tmp_path: Path, capsy
     assert main([*arguments, "--fma-root", str(tmp_path)]) == 2
     assert "--fma-root" in capsys.readouterr().err
     assert main([*arguments, "--max-tracks", "0"]) == 2
-    assert "--max-tracks 0: give at least 1" in capsys.readouterr().err
+    assert "--max-tracks: 0: give a whole number, at least 1" in capsys.readouterr().err
 
 
 def test_genres_that_cannot_be_compared_are_not(dataset: PreparedDataset, tmp_path: Path) -> None:
