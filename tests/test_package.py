@@ -84,7 +84,7 @@ def test_it_is_imported_where_there_is_no_posix() -> None:
     """All modules that need no TensorFlow, and those that open inputs are among them."""
     result = subprocess.run([sys.executable, "-c", _WITHOUT_POSIX], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    opened = ("data.metadata", "data.prepared", "models.presets", "models.run", "export.bundle", "export.extract")
+    opened = ("data.metadata", "data.prepared", "models.presets", "models.run", "export.exporter", "export.extract")
     assert {"tfdeepviz.cli", *(f"tfdeepviz.{name}" for name in opened)} <= set(result.stdout.split())
 
 

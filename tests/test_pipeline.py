@@ -21,7 +21,7 @@ from tfdeepviz.data.prepare import planned_dataset
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
-from tfdeepviz.export.exporter import planned_bundle
+from tfdeepviz.export.exporter import BundlePlan
 from tfdeepviz.export.registry import entries, find, push
 from tfdeepviz.export.validate import planned_judgement
 from tfdeepviz.files import FormatError, write_json
@@ -120,7 +120,7 @@ def judge(passed: bool = True, asked: list[dict[str, Any]] | None = None) -> Cal
             asked.append(options)
         checks = (Check("mse (test)", 0.1, "<= 0.2", passed, "" if passed else "train longer"),)
         bundle, registry = Bundle.load(path), options["registry"]
-        is_compared = registry is not None and options["compare"]
+        is_compared = registry is not None and options["baseline"] != "none"
         has_name = is_compared and bundle.name in {entry.name for entry in entries(registry)}
         replaced = find(registry, bundle.name, options["baseline"]) if has_name else None
         baseline = None if replaced is None else replaced.label
@@ -210,13 +210,14 @@ class Steps:
         planned_evaluation(run, dataset, split, out).finished(Artifact.read(path).digest).write(path)
         return out / f"{split}.html"
 
-    def _export(self, runs: Any, dataset: PreparedDataset, out: Path, *, progress: Any, **options: Any) -> Bundle:
-        self._copy("bundles/tiny", out, planned_bundle(runs, dataset, out, **options))
-        return Bundle.load(out)
+    def _export(self, plan: BundlePlan, *, progress: Any) -> Bundle:
+        self._copy("bundles/tiny", plan.out, plan.record)
+        return Bundle.load(plan.out)
 
-    def exported(self, runs: Any, dataset: PreparedDataset, out: Path, changes: dict[str, Any], options: Any) -> Bundle:
+    def exported(self, plan: BundlePlan, changes: dict[str, Any]) -> Bundle:
         """Another bundle than the one that is finished."""
-        self._copy("bundles/tiny", out, planned_bundle(runs, dataset, out, **options))
+        out = plan.out
+        self._copy("bundles/tiny", out, plan.record)
         manifest = json.loads((out / "manifest.json").read_text())
         write_json(out / "manifest.json", {**manifest, **changes})
         bundle = Bundle.load(out)
@@ -478,8 +479,8 @@ def test_what_is_not_blessed_is_not_pushed_and_the_others_go_on(
     change(home, 'name = "tiny"\nruns', 'name = "first"\nruns')
     good, bad = judge(), judge(passed=False)
 
-    def exported(runs: Any, dataset: Any, out: Path, *, progress: Any, **options: Any) -> Bundle:
-        return steps.exported(runs, dataset, out, {"name": options["name"]}, options)
+    def exported(plan: BundlePlan, *, progress: Any) -> Bundle:
+        return steps.exported(plan, {"name": plan.name})
 
     monkeypatch.setattr(tfdeepviz.pipeline, "export_bundle", exported)
     monkeypatch.setattr(
@@ -511,8 +512,8 @@ def test_a_bundle_is_compared_with_what_it_would_replace(
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(tfdeepviz.pipeline, "validate", judge(asked=asked))
 
-    def exported(runs: Any, dataset: Any, out: Path, *, progress: Any, **options: Any) -> Bundle:
-        return steps.exported(runs, dataset, out, {"title": "Another"}, options)
+    def exported(plan: BundlePlan, *, progress: Any) -> Bundle:
+        return steps.exported(plan, {"title": "Another"})
 
     monkeypatch.setattr(tfdeepviz.pipeline, "export_bundle", exported)
     change(home, '"none"', '"uint8"')
@@ -520,13 +521,13 @@ def test_a_bundle_is_compared_with_what_it_would_replace(
     assert log.done == ["export tiny", "validate tiny", "push tiny"]
     assert log.results["push tiny"] == home / "registry" / "tiny" / "2"
     registry = {"registry": home / "registry", "static": home / "static"}
-    assert asked[0].items() >= {**registry, "baseline": None, "compare": True}.items()
+    assert asked[0].items() >= {**registry, "baseline": None}.items()
     # What is published is neither compared with itself nor published twice.
     assert run(home).done == []
     change(home, 'static = "static"', 'static = "static"\nbaseline = "none"')
     change(home, '"uint8"', '"none"')
     run(home)
-    assert asked[1].items() >= {"registry": None, "baseline": None, "compare": False}.items()
+    assert asked[1].items() >= {"registry": None, "baseline": "none"}.items()
 
 
 def test_bundles_come_first_where_that_is_asked_for(home: Path, steps: Steps) -> None:
@@ -743,7 +744,7 @@ def test_every_option_reaches_its_function(tmp_path: Path) -> None:
         **{"note": "Of my own.", "split": "validation"},
     }
     assert config.validate is not None
-    assert config.validate.arguments() == {"static": tmp_path / "configs" / "s", "baseline": 4, "compare": True}
+    assert (config.validate.static, config.validate.baseline) == (tmp_path / "configs" / "s", 4)
 
 
 def test_a_broken_record_is_refused(home: Path, steps: Steps) -> None:

@@ -23,8 +23,8 @@ from tfdeepviz.data.prepare import planned_dataset, prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Bundle
-from tfdeepviz.export.exporter import export_bundle, planned_bundle
-from tfdeepviz.export.registry import INDEX, entries, find, push
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
+from tfdeepviz.export.registry import entries, find, push
 from tfdeepviz.export.validate import planned_judgement, validate
 from tfdeepviz.files import FormatError, remove_leftovers
 from tfdeepviz.lazy import keras
@@ -231,18 +231,18 @@ class _Pipeline:
     def _export(self, table: BundleTable, made: Mapping[str, Artifact | None]) -> Artifact | None:
         out, names = self._bundle_folder(table.name), [f"run {name}" for name in table.runs]
 
-        def runs() -> list[Run]:
+        def plan() -> BundlePlan:
             # In a dry run, runs have not noted yet by what their bundles are judged now.
             presets = {run.name: run.load_preset() for run in self.config.train}
-            return [replace(Run.load(self._run_folder(name)), preset=presets[name]) for name in table.runs]
+            runs = [replace(Run.load(self._run_folder(name)), preset=presets[name]) for name in table.runs]
+            return BundlePlan(runs, self._dataset(), out, **table.arguments())
 
         def make() -> str:
             keras.utils.clear_session()
             try:
                 bundle = export_bundle(
-                    *(runs(), self._dataset(), out),
+                    plan(),
                     progress=lambda encoder, done, n: self.progress.advance(f"encoding with {encoder}", done, n),
-                    **table.arguments(),
                 )
             except CollapsedEncoderError as error:
                 raise _RefusedError(str(error)) from error
@@ -252,7 +252,7 @@ class _Pipeline:
 
         return self._step(
             *(f"export {table.name}", out, {name: made[name] for name in ("dataset", *names)}),
-            planned=lambda: planned_bundle(runs(), self._dataset(), out, **table.arguments()),
+            planned=lambda: plan().record,
             digest=lambda: f"sha256:{Bundle.load(out).digest}",
             make=make,
         )
@@ -265,7 +265,7 @@ class _Pipeline:
         def replaced() -> Bundle | None:
             if registry is None or options.baseline == "none" or name not in _listed(registry):
                 return None
-            return find(registry, name, options.arguments()["baseline"])
+            return find(registry, name, options.baseline)
 
         def planned() -> Artifact:
             loaded = Bundle.load(path)
@@ -280,15 +280,14 @@ class _Pipeline:
         def make() -> str:
             blessing = validate(
                 path,
+                static=options.static,
                 # With its first bundle a registry begins; until then there is nothing to compare with.
                 registry=registry if replaced() else None,
+                baseline=options.baseline,
                 progress=self.progress.say,
-                **options.arguments(),
             )
             if not blessing.is_blessed:
-                failed = [check for check in blessing.checks if not check.passed]
-                reasons = "; ".join(f"{check.name}: {check.reason}" for check in failed)
-                raise _RefusedError(f"{NOT_BLESSED}: {reasons or 'nothing was checked'}")
+                raise _RefusedError(f"{NOT_BLESSED}: {blessing.flaws}")
             return f"{BLESSED}, {len(blessing.checks)} checks"
 
         return self._step(
@@ -425,7 +424,7 @@ def _changes(before: Artifact | None, wanted: Artifact) -> str:
 
 
 def _listed(registry: Path) -> list[str]:
-    return [entry.name for entry in entries(registry)] if (registry / INDEX).is_file() else []
+    return [entry.name for entry in entries(registry, missing_ok=True)]
 
 
 def _published(registry: Path, bundle: Bundle) -> Path | None:

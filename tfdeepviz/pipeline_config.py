@@ -162,11 +162,6 @@ class ValidateTable(_Table):
     static: Path
     baseline: _Count | Literal["none"] | None = None
 
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of `validate` apart from the registry."""
-        is_compared = self.baseline != "none"
-        return {"static": self.static, "baseline": self.baseline if is_compared else None, "compare": is_compared}
-
 
 class PushTable(_Table):
     """Where bundles are pushed to, and which one comes first there."""

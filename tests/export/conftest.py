@@ -11,7 +11,7 @@ from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.export.bundle import NO_BASELINE, Blessing, Bundle, Check
-from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.files import sha256_file, write_json
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.models.run import Run
@@ -52,7 +52,7 @@ def run(dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> R
 
 @pytest.fixture(scope="session")
 def bundle(run: Run, dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export_bundle([run], dataset, tmp_path_factory.mktemp("bundles") / "tiny", quantization="none")
+    return export_bundle(BundlePlan([run], dataset, tmp_path_factory.mktemp("bundles") / "tiny", quantization="none"))
 
 
 @pytest.fixture(scope="session")
@@ -68,12 +68,14 @@ def two_runs(dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def two_scales(two_runs: tuple[Run, Run], dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export_bundle(
-        two_runs,
-        dataset,
-        tmp_path_factory.mktemp("bundles") / "two-scales",
-        name="two-scales",
-        title="Two scales",
-        parameters={"ae-time": 6, "song": 4},
+        BundlePlan(
+            two_runs,
+            dataset,
+            tmp_path_factory.mktemp("bundles") / "two-scales",
+            name="two-scales",
+            title="Two scales",
+            parameters={"ae-time": 6, "song": 4},
+        )
     )
 
 
@@ -88,7 +90,7 @@ def classifier(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def genre_bundle(classifier: Run, two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A classifier's bundle, which gives probabilities of genres as well."""
-    return export_bundle([classifier], two_genres, tmp_path_factory.mktemp("bundles") / "vgg16")
+    return export_bundle(BundlePlan([classifier], two_genres, tmp_path_factory.mktemp("bundles") / "vgg16"))
 
 
 def blessed(bundle: Bundle, copy: Path) -> Path:

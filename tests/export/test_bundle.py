@@ -77,7 +77,8 @@ def _set(path: str, value: Any) -> Any:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (_set("schema_version", 1), "schema_version"),
+        (_set("schema_version", 1), "schema_version must be 3, but is 1; export the bundle again"),
+        (lambda manifest: manifest.pop("schema_version"), "schema_version"),
         (_set("name", "../evil"), "name"),
         (_set("audio.n_fft", 3), "n_fft"),
         (_set("encoders", []), "manifest"),

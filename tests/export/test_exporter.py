@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from tests.conftest import music
 from tests.export.conftest import alive
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.errors import InputError
 from tfdeepviz.export import exporter
 from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import TOLERANCES
 from tfdeepviz.export.tfjs import plan_quantization, quantized_encoder
@@ -32,7 +34,9 @@ def size(bundle_path: Path) -> int:
 def test_quantisation_makes_it_smaller_and_is_measured(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     sizes, errors = {}, {}
     for quantization in ("none", "float16", "uint8"):
-        bundle = export_bundle([run], dataset, tmp_path / quantization, quantization=quantization, name="other")
+        bundle = export_bundle(
+            BundlePlan([run], dataset, tmp_path / quantization, quantization=quantization, name="other")
+        )
         assert bundle.name == "other"
         sizes[quantization] = size(bundle.path)
         errors[quantization] = bundle.manifest["provenance"]["encoders"]["tiny"]["quantization"]["max_error"]
@@ -70,13 +74,32 @@ def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
     assert plan_quantization(encoder, segments, quantization="uint8", allowed={"encoding": 0.0}).dtypes == {}
 
 
-def test_refusals_leave_nothing_behind(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="int3"):
-        export_bundle([run], dataset, tmp_path / "bundle", quantization="int3")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantization": "int3"}, "quantization='int3': choose one of none"),
+        ({"split": "all"}, "split='all': choose one of training"),
+        ({"name": "My bundle"}, "name='My bundle': use at most 64 small letters"),
+        ({"name": "frontends"}, "name='frontends': is where a registry keeps front ends"),
+        ({"default": ("pca", "robust")}, "default=pca/robust: give PROJECTION/MODE/METHOD"),
+        ({"default": ("umap", "features", "robust")}, "default='umap': choose one of raw"),
+        ({"layer": "L14"}, "one classifier; here are 0"),
+        ({"parameters": {"tiny": 9}}, r"parameters={'tiny': 9}: say how many of the 10 .* each of tiny drives"),
+        ({"parameters": {"tiny": "ten"}}, "'ten'"),
+        ({"parameters": {"small": 10}}, "'small'"),
+    ],
+)
+def test_a_plan_is_checked_before_any_work(
+    options: dict[str, Any], message: str, run: Run, dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        BundlePlan([run], dataset, tmp_path / "bundle", **options)
+
+
+def test_what_exists_is_kept(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(FileExistsError, match="taken"):
-        export_bundle([run], dataset, tmp_path / "taken")
+        export_bundle(BundlePlan([run], dataset, tmp_path / "taken"))
 
 
 def test_a_collapsed_run_is_not_exported(run: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
@@ -85,7 +108,7 @@ def test_a_collapsed_run_is_not_exported(run: Run, dataset: PreparedDataset, tmp
     metrics["validation"]["encoding_std"][2] = 0.001
     write_json(tmp_path / "run" / "metrics.json", metrics)
     with pytest.raises(CollapsedEncoderError, match=r"dead on the validation split .*: 2;"):
-        export_bundle([Run.load(tmp_path / "run")], dataset, tmp_path / "bundle")
+        export_bundle(BundlePlan([Run.load(tmp_path / "run")], dataset, tmp_path / "bundle"))
 
 
 def test_several_encoders_share_the_parameters(two_scales: Bundle) -> None:
@@ -106,18 +129,23 @@ def test_several_encoders_share_the_parameters(two_scales: Bundle) -> None:
 def test_shares_that_do_not_fit_are_refused(
     run: Run, two_runs: tuple[Run, Run], dataset: PreparedDataset, tmp_path: Path
 ) -> None:
-    for parameters in (None, {"ae-time": 6}, {"ae-time": 6, "song": 5}, {"ae-time": 6, "tiny": 4}):
+    for parameters in (
+        *(None, {"ae-time": 6}, {"ae-time": 6, "song": 5}, {"ae-time": 6, "tiny": 4}),
+        *({"ae-time": 10, "song": 0}, {"ae-time": 9, "song": True}),
+    ):
         with pytest.raises(ValueError, match="each of ae-time, song drives"):
-            export_bundle(two_runs, dataset, tmp_path / "bundle", parameters=parameters)
+            BundlePlan(two_runs, dataset, tmp_path / "bundle", parameters=parameters)
     with pytest.raises(ValueError, match="two of the runs"):
-        export_bundle([run, run], dataset, tmp_path / "bundle", parameters={"tiny": 10})
+        BundlePlan([run, run], dataset, tmp_path / "bundle", parameters={"tiny": 10})
     with pytest.raises(ProjectionError, match="default=raw/features/standard"):
         export_bundle(
-            two_runs,
-            dataset,
-            tmp_path / "bundle",
-            parameters={"ae-time": 6, "song": 4},
-            default=("raw", "features", "standard"),
+            BundlePlan(
+                two_runs,
+                dataset,
+                tmp_path / "bundle",
+                parameters={"ae-time": 6, "song": 4},
+                default=("raw", "features", "standard"),
+            )
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -125,7 +153,7 @@ def test_shares_that_do_not_fit_are_refused(
 def test_a_causal_encoder_stands_for_the_end_of_its_window(dataset: PreparedDataset, tmp_path: Path) -> None:
     small = {"epochs": 1, "batch_size": 4, "model.n_filters": 4, "model.causal": True}
     run = alive(train(override(load_preset("ae-time"), small), dataset, tmp_path / "run"))
-    (info,) = export_bundle([run], dataset, tmp_path / "bundle").encoders
+    (info,) = export_bundle(BundlePlan([run], dataset, tmp_path / "bundle")).encoders
     assert info.time_offset_seconds == pytest.approx(0.09)
     np.testing.assert_allclose(info.windows(run.params).times(2), [0.09, 0.11])
 
@@ -140,24 +168,17 @@ def test_a_classifier_gives_probabilities_of_its_genres(genre_bundle: Bundle, cl
 
 
 def test_another_layer_of_a_classifier_is_another_encoder(
-    classifier: Run,
-    run: Run,
-    dataset: PreparedDataset,
-    two_genres: PreparedDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    classifier: Run, two_genres: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(CollapsedEncoderError, match="dead"):  # after one epoch
         monkeypatch.setattr(exporter, "MIN_ENCODING_STD", 1e9)
-        export_bundle([classifier], two_genres, tmp_path / "bundle", layer="L14")
+        export_bundle(BundlePlan([classifier], two_genres, tmp_path / "bundle", layer="L14"))
     monkeypatch.setattr(exporter, "MIN_ENCODING_STD", 0)
-    bundle = export_bundle([classifier], two_genres, tmp_path / "bundle", layer="L14")
+    bundle = export_bundle(BundlePlan([classifier], two_genres, tmp_path / "bundle", layer="L14"))
     (info,) = bundle.encoders
     assert (bundle.name, info.name, info.encoding_size) == ("vgg16-l14", "vgg16-l14", 12)
     with pytest.raises(ValueError, match="offers L13, L14, L15"):
-        export_bundle([classifier], two_genres, tmp_path / "other", layer="L3")
-    with pytest.raises(ValueError, match="one classifier"):
-        export_bundle([run], dataset, tmp_path / "other", layer="L14")
+        export_bundle(BundlePlan([classifier], two_genres, tmp_path / "other", layer="L3"))
 
 
 def test_a_bundle_tells_where_it_comes_from(two_scales: Bundle, two_runs: tuple[Run, Run]) -> None:

@@ -15,7 +15,7 @@ from tfdeepviz.data.decode import AudioTooLongError, AudioTooShortError
 from tfdeepviz.export.analysis_files import write_analysis
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
-from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, read_goldens
+from tfdeepviz.export.goldens import TOLERANCES, allowed_error, as_sound, read_goldens
 from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.time import play
 
@@ -47,17 +47,18 @@ def test_a_finer_hop_meets_the_coarse_one(extractor: Extractor, write_sound: Wri
 def test_it_gives_the_bundles_goldens(name: str, write_sound: Write, request: pytest.FixtureRequest) -> None:
     bundle: Bundle = request.getfixturevalue(name)
     goldens, quantization = read_goldens(bundle), bundle.manifest["quantization"]
-    analysis = Extractor(bundle).extract(write_sound("golden.flac", goldens.pcm.astype(np.float32) / SCALE))
-    np.testing.assert_allclose(analysis.mfcc, goldens.mfcc, atol=1e-3)
+    analysis = Extractor(bundle).extract(write_sound("golden.flac", as_sound(goldens.pcm)))
+    golden = goldens.stages
+    np.testing.assert_allclose(analysis.mfcc, golden.mfcc, atol=1e-3)
     for encoder, encodings in analysis.encodings.items():
-        expected = goldens.encodings[encoder]
+        expected = golden.encodings[encoder]
         np.testing.assert_allclose(encodings.values, expected, atol=allowed_error(quantization, expected))
         if encodings.genres is not None:
             np.testing.assert_allclose(
-                encodings.genres, goldens.genres[encoder], atol=TOLERANCES[quantization]["genres"]
+                encodings.genres, golden.genres[encoder], atol=TOLERANCES[quantization]["genres"]
             )
     tolerance = TOLERANCES[quantization]["parameters"]
-    np.testing.assert_allclose(analysis.parameters, goldens.parameters, atol=tolerance)
+    np.testing.assert_allclose(analysis.parameters, golden.parameters, atol=tolerance)
 
 
 def test_silence_does_not_move(extractor: Extractor, write_sound: Write) -> None:

@@ -15,7 +15,7 @@ from tests.export.conftest import blessed
 from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.export.bundle import Blessing, Bundle, Check
 from tfdeepviz.export.registry import NotBlessedError, entries, find, prune, push, rollback, verify
-from tfdeepviz.files import FormatError, write_json
+from tfdeepviz.files import TEMPORARY, FormatError, write_json
 from tfdeepviz.locks import LOCK
 from tfdeepviz.models.run import Run
 
@@ -86,7 +86,7 @@ def test_only_what_is_blessed_is_pushed(bundle: Bundle, ready: Path, tmp_path: P
 
 def test_what_a_killed_writer_left_is_cleared_away(ready: Path, tmp_path: Path) -> None:
     registry = tmp_path / "registry"
-    (registry / ".incoming-killed" / "tiny").mkdir(parents=True)
+    (registry / f"{TEMPORARY}killed" / "tiny").mkdir(parents=True)
     push(ready, registry)
     assert sorted(path.name for path in registry.iterdir()) == [LOCK, "frontends", "index.json", "tiny"]
 
@@ -131,7 +131,7 @@ def test_a_kill_at_any_moment_leaves_the_registry_valid(
     assert find(registry, "tiny").label in ("tiny/1", "tiny/2")
     push(ready, registry)
     assert all(problem is None for _, problem in verify(registry))
-    assert not list(registry.glob(".incoming-*"))
+    assert not list(registry.glob(f"{TEMPORARY}*"))
 
 
 def test_bundles_keep_their_place_unless_they_are_to_be_first(bundle: Bundle, tmp_path: Path) -> None:

@@ -223,10 +223,11 @@ def test_broken_bundles_are_not_published(roots: Roots, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tracks", "message"),
     [
-        ({"schema_version": 2, "tracks": []}, "schema_version=2"),
-        ({"schema_version": 1}, "not a list of demo tracks"),
-        ({"schema_version": 1, "tracks": [{"title": "A"}]}, "not a list of demo tracks"),
-        ({"schema_version": 1, "tracks": [{"file": 3}]}, "not a list of demo tracks"),
+        ({"schema_version": 2, "tracks": []}, "schema_version must be 1, but is 2"),
+        ({"tracks": []}, "schema_version"),
+        ({"schema_version": 1}, r"tracks.*compare it with webapp/tracks"),
+        ({"schema_version": 1, "tracks": [{"title": "A"}]}, r"tracks.*compare it with webapp/tracks"),
+        ({"schema_version": 1, "tracks": [{"file": 3}]}, r"tracks.*compare it with webapp/tracks"),
         ({"schema_version": 1, "tracks": [{"file": "../outside.txt"}]}, "leads out of"),
         ({"schema_version": 1, "tracks": [{"file": "gone.mp3"}]}, "missing; add it, or remove it from the list"),
         ({"schema_version": 1, "tracks": [{"file": "more"}]}, "not a regular file"),

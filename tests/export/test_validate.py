@@ -14,11 +14,12 @@ from tests.export.conftest import reseal
 from tfdeepviz.data import frontend
 from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.errors import InputError
 from tfdeepviz.export import browser, exporter
 from tfdeepviz.export import validate as module
 from tfdeepviz.export.browser import BrowserError
 from tfdeepviz.export.bundle import BLESSED, NOT_BLESSED, Blessing, Bundle
-from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.export.goldens import TOLERANCES
 from tfdeepviz.export.registry import NotBlessedError, entries, push
 from tfdeepviz.export.tfjs import QuantizationPlan
@@ -194,7 +195,7 @@ def test_a_quantisation_that_breaks_parity_is_refused(
         return QuantizationPlan(dict.fromkeys((x.name for x in encoder.layers if hasattr(x, "kernel")), "uint8"), 0.0)
 
     monkeypatch.setattr(exporter, "plan_quantization", careless)
-    bundle = export_bundle([run], dataset, tmp_path / "careless", quantization="float16")
+    bundle = export_bundle(BundlePlan([run], dataset, tmp_path / "careless", quantization="float16"))
     found = failures(judge(bundle.path))
     assert found[:1] == ["TensorFlow: encodings of tiny"]
     assert "SavedModel: encodings of tiny" in found
@@ -237,7 +238,7 @@ def test_a_worse_model_than_the_one_it_replaces_is_refused(
     blessing = judge(worse, registry=registry)
     assert blessing.baseline == "tiny/1"
     assert failures(blessing) == ["tiny: mse (test) against tiny/1"]
-    assert failures(judge(worse, registry=registry, compare=False)) == []
+    assert failures(judge(worse, registry=registry, baseline="none")) == []
     slightly = worth(bundle, tmp_path / "slightly", mse=0.0041, shuffle_rise=0.4)
     assert failures(judge(slightly, registry=registry, baseline=1)) == []
     with pytest.raises(FormatError, match="no version 7"):
@@ -255,7 +256,7 @@ def test_figures_of_other_data_are_not_compared(
     write_json(good / "manifest.json", manifest)
     blessing = judge(good, registry=registry)
     assert failures(blessing) == ["tiny: data of tiny/1"]
-    assert "--baseline none" in blessing.checks[-3].reason
+    assert "--baseline none" in next(check.reason for check in blessing.checks if not check.passed)
 
 
 def test_what_was_not_compared_replaces_nothing(
@@ -275,7 +276,7 @@ def test_what_was_not_compared_replaces_nothing(
     judge(good)
     with pytest.raises(NotBlessedError, match=r"was not compared with the 'tiny' of .*--registry '.*/my registry'`"):
         push(good, registry)
-    assert judge(good, registry=registry, compare=False).baseline == "none"
+    assert judge(good, registry=registry, baseline="none").baseline == "none"
     push(good, registry)
     assert judge(good, registry=registry).baseline == "tiny/3"
     assert [entry.versions for entry in entries(registry)] == [(1, 2, 3)]
@@ -317,6 +318,23 @@ def test_thresholds_are_asked_for_and_kept(bundle: Bundle, tmp_path: Path, judge
     assert failures(judge(without)) == ["tiny: thresholds"]
     weak = worth(bundle, tmp_path / "weak", shuffle_rise=0.1, mse=0.02)
     assert failures(judge(weak)) == ["tiny: mse (test)", "tiny: shuffle_rise (test)"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"provenance": None}, r"manifest\.json: provenance: broken \(TypeError.*; export the bundle again"),
+        ({"provenance": {"encoders": {"tiny": {}}}}, "provenance: broken .*'run'"),
+        ({"provenance": {"encoders": {}}}, "provenance: says nothing of tiny"),
+        ({"quantization": "int3"}, r"manifest\.json: quantization='int3': choose one of none"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    change: dict[str, Any], message: str, good: Path, judge: Callable[..., Blessing]
+) -> None:
+    write_json(good / "manifest.json", {**json.loads((good / "manifest.json").read_text()), **change})
+    with pytest.raises(InputError, match=message):
+        judge(good)
 
 
 def test_a_student_is_judged_by_its_teacher(good: Path, judge: Callable[..., Blessing]) -> None:

@@ -20,7 +20,7 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.export.exporter import export_bundle
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.evaluation import evaluate
 from tfdeepviz.models.presets import Preset
@@ -70,7 +70,7 @@ def plain(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, 
     folder = tmp_path_factory.mktemp("plain")
     dataset = prepare(corpus, folder / "ds", selection=Selection(), features=Features(LIVE))
     run = alive(train(TINY, dataset, folder / "run"))
-    return run, export_bundle([run], dataset, folder / "bundle", quantization="none")
+    return run, export_bundle(BundlePlan([run], dataset, folder / "bundle", quantization="none"))
 
 
 def holds_all(dataset: PreparedDataset) -> bool:
@@ -89,12 +89,12 @@ def test_train_and_evaluate(dataset: PreparedDataset, run: Run, tmp_path: Path) 
 def test_export(dataset: PreparedDataset, run: Run, tmp_path: Path) -> None:
     if dataset.features.mode != "mfcc":
         with pytest.raises(FormatError, match="bundles hold the MFCC front end"):
-            export_bundle([run], dataset, tmp_path / "bundle")
+            export_bundle(BundlePlan([run], dataset, tmp_path / "bundle"))
     elif not holds_all(dataset):
         with pytest.raises(FormatError, match="chosen segments only; prepare a dataset without --segments-per-track"):
-            export_bundle([run], dataset, tmp_path / "bundle")
+            export_bundle(BundlePlan([run], dataset, tmp_path / "bundle"))
     else:
-        bundle = export_bundle([run], dataset, tmp_path / "bundle", quantization="none")
+        bundle = export_bundle(BundlePlan([run], dataset, tmp_path / "bundle", quantization="none"))
         told = bundle.manifest["provenance"]["mappings"]["dataset"]
         assert told["digest"] == run.config["dataset_digest"] == dataset.identity
 

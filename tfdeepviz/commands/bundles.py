@@ -22,6 +22,7 @@ from tfdeepviz.export import validate as gate
 from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
 from tfdeepviz.export.browser import find_browser
 from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.serving import write_serving
 from tfdeepviz.export.site import write_site
@@ -33,18 +34,10 @@ from tfdeepviz.reports.tables import Table
 def export(args: argparse.Namespace) -> None:
     """Write a bundle."""
     runs, dataset = [Run.load(path) for path in args.runs], PreparedDataset.load(args.dataset)
-    from tfdeepviz.export.exporter import export_bundle
-
+    options = values(args, "name", "title", "quantization", "layer", "note", "split", "default")
+    plan = BundlePlan(runs, dataset, args.out, parameters=dict(args.parameters) or None, **options)
     with Bars(unit="track") as bars:
-        options = values(args, "name", "title", "quantization", "layer", "note", "split", "default")
-        options["parameters"] = dict(args.parameters) or None
-        bundle = export_bundle(
-            runs,
-            dataset,
-            args.out,
-            **options,
-            progress=lambda encoder, done, total: bars(f"encoding with {encoder}", done, total),
-        )
+        bundle = export_bundle(plan, progress=lambda encoder, *counts: bars(f"encoding with {encoder}", *counts))
     print(f"{bundle.path}: bundle {bundle.label}, {bundle.n_bytes / 1e6:.2f} MB, {args.quantization}")
     _print_mappings(bundle)
     for projection, reason in bundle.manifest["provenance"]["mappings"]["left_out"].items():
@@ -64,8 +57,7 @@ def validate(args: argparse.Namespace) -> None:
         args.bundle,
         static=static,
         registry=None if args.baseline == "none" else place(args, "registry"),
-        compare=args.baseline != "none",
-        baseline=int(args.baseline) if args.baseline not in (None, "none") else None,
+        baseline=args.baseline,
         progress=lambda what: print(f"checking {what} ...", file=sys.stderr),
     )
     print(gate.summary(blessing))

@@ -160,10 +160,10 @@ def _mapping(text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _baseline(text: str) -> str:
+def _baseline(text: str) -> str | int:
     if text != "none" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: give the number of a version, or none")
-    return text
+    return text if text == "none" else int(text)
 
 
 def new_folder(text: str) -> Path:

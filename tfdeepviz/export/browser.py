@@ -13,6 +13,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from posixpath import normpath
 from queue import Empty, Queue
 from threading import Thread
 from typing import Literal
@@ -22,7 +23,8 @@ import msgspec
 from msgspec import Struct
 
 from tfdeepviz.errors import TfdeepvizError
-from tfdeepviz.export.bundle import FRONTEND, FRONTENDS, MANIFEST, Bundle
+from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.goldens import Stages
 
 BACKENDS = ("wasm", "webgl", "webgpu")
 
@@ -60,22 +62,13 @@ class BrowserError(TfdeepvizError, RuntimeError):
     """Chromium or the built page is missing, or the page did not report."""
 
 
-class Differences(Struct):
-    """Largest absolute differences from the goldens; None if they are not finite."""
-
-    mfcc: float | None
-    encodings: dict[str, float | None]
-    genres: dict[str, float | None]
-    parameters: float | None
-
-
 class Backend(Struct):
     """What the check page measured on one backend (`webapp/frontend/src/check/report.ts`)."""
 
     name: str
     status: Literal["ok", "unsupported", "failed"]
     reason: str = ""
-    differences: Differences | None = None
+    differences: Stages[float | None] | None = None  # the largest from the goldens; None if not finite
     #: Measured by runs of its own on WebAssembly only: a budget limits that, and software renders the others here.
     ms_per_second: float | None = None
 
@@ -92,20 +85,16 @@ class Report(Struct):
 
 
 def check_in_browser(bundle: Bundle, *, static: Path, timeout_seconds: float = 300.0) -> Report:
-    """Run a bundle in headless Chromium.
+    """Run a bundle in headless Chromium, or raise BrowserError.
 
     `static` is a build of the front end (`make build`); the time limit is for all backends together.
-
-    Raises
-    ------
-    BrowserError
-        If the bundle could not be run.
     """
     program = find_browser(static)
     reports: Queue[bytes] = Queue()
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(static, _files(bundle), reports)) as server:
+    home = f"/bundles/{bundle.name}/1/"
+    files = {normpath(home + name): path for name, path in bundle.files.items()}
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(static, files, reports)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        home = f"/bundles/{bundle.name}/1/"
         query = urlencode({"bundle": home, "backends": ",".join(BACKENDS), "timed": "wasm", "report": "/report"})
         address = f"http://127.0.0.1:{server.server_port}/{_PAGE}?{query}"
         try:
@@ -126,19 +115,6 @@ def find_browser(static: Path) -> str:
         what = f"CHROMIUM={named}: no such program" if named else "no Chromium found"
         raise BrowserError(f"{what}; install it (Debian: apt-get install chromium) or name it with CHROMIUM")
     return found[0]
-
-
-def _files(bundle: Bundle) -> dict[str, Path]:
-    """Map each address that the page may request to its file; the layout is that of a registry."""
-    home = f"/bundles/{bundle.name}/1/"
-    frontend = bundle.manifest["frontend"]
-    is_own = frontend["path"] == FRONTEND
-    shared = home + FRONTEND if is_own else f"/bundles/{FRONTENDS}/{frontend['digest']}/"
-    return {
-        home + MANIFEST: bundle.path / MANIFEST,
-        **{home + name: bundle.path / name for name in bundle.manifest["files"]},
-        **{shared + name: bundle.frontend / name for name in frontend["files"]},
-    }
 
 
 def _handler(static: Path, files: Mapping[str, Path], reports: Queue[bytes]) -> Callable[..., BaseHTTPRequestHandler]:

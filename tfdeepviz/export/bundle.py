@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -32,7 +32,7 @@ FRONTENDS = "frontends"
 FRONTEND_MODEL = "model.json"
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 #: Baseline that a blessing records when the user asked for no comparison.
-NO_BASELINE = "none"
+NO_BASELINE: Final = "none"
 
 Count = Annotated[int, Meta(ge=1, le=1 << 16)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -45,12 +45,7 @@ def check_name(name: str) -> None:
 
 
 class EncoderInfo(Struct, frozen=True):
-    """One encoder of a bundle.
-
-    An encoding sees `window_frames`, which last `window_seconds`; the next one follows after `step_seconds`. The first
-    stands for `time_offset_seconds`: the middle of its window, or its end for a causal encoder. `outputs` names tensors
-    of the graph `model`; a classifier has `genres`, whose probabilities the graph also outputs.
-    """
+    """One encoder of a bundle, as docs/bundle-format.md describes it."""
 
     name: str
     model: Text
@@ -80,45 +75,35 @@ class EncoderInfo(Struct, frozen=True):
 
     def check_times(self, params: AudioParams) -> None:
         """Raise InputError unless the times agree with the frames."""
-        where = f"encoders: {self.name}: "
-        if abs(self.window_seconds - self.window_frames * params.frame_seconds) > 1e-6:
-            raise InputError(
-                f"{where}window_seconds={self.window_seconds}: {self.window_frames} frames do not last that long"
-            )
-        # An encoding's time is always the middle or the end of its window.
-        known = [self.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
-        if min(abs(self.time_offset_seconds - offset) for offset in known) >= 1e-6:
-            raise InputError(
-                f"{where}time_offset_seconds={self.time_offset_seconds}: neither the window's middle nor its end"
-            )
+        middle, end = (self.windows(params, causal=causal).time_offset_seconds for causal in (False, True))
+        for name, value, possible, what in (
+            ("window_seconds", self.window_seconds, (self.window_frames * params.frame_seconds,), "length"),
+            ("time_offset_seconds", self.time_offset_seconds, (middle, end), "middle or end"),
+        ):
+            if min(abs(value - one) for one in possible) >= 1e-6:
+                raise InputError(
+                    f"encoders: {self.name}: {name}={value}: not the {what} of {self.window_frames} frames"
+                )
 
 
 class Check(Struct, frozen=True):
-    """One figure by which a bundle was judged.
-
-    `value` is None if there is no figure, or if it is not finite; `limit` is the requirement in words. If the check did
-    not pass, `reason` says why and how to fix it.
-    """
+    """One figure by which a bundle was judged."""
 
     name: str
-    value: Finite | None
-    limit: str
+    value: Finite | None  # None if there is no figure, or if it is not finite
+    limit: str  # the requirement in words
     passed: bool
-    reason: str = ""
+    reason: str = ""  # why it did not pass, and how to fix it
 
 
 class Blessing(Struct, frozen=True, tag_field="schema_version", tag=1):
-    """Verdict of `tfdeepviz validate` on the bundle with a digest. A bundle without any check is not blessed.
-
-    `baseline` is the label of the version that it was compared with; `NO_BASELINE` if the user asked for no comparison;
-    None if there was nothing to compare with.
-    """
+    """Verdict of `tfdeepviz validate` on the bundle with a digest. A bundle without any check is not blessed."""
 
     bundle_digest: str
     created: str
     code_version: str
     machine: str
-    baseline: str | None
+    baseline: str | None  # label of the version compared with, or `NO_BASELINE`; None if there was no version
     checks: Annotated[tuple[Check, ...], Meta(max_length=1_000)]
 
     @property
@@ -126,8 +111,14 @@ class Blessing(Struct, frozen=True, tag_field="schema_version", tag=1):
         """Whether the bundle may be pushed."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
+    @property
+    def flaws(self) -> str:
+        """Why the bundle may not be pushed."""
+        failed = [f"{check.name}: {check.reason}" for check in self.checks if not check.passed]
+        return "; ".join(failed) or "nothing was checked"
+
     def write(self, bundle: Path) -> Path:
-        """Write BLESSED or NOT_BLESSED into the bundle, replacing any earlier verdict."""
+        """Write BLESSED or NOT_BLESSED into the bundle, replacing any earlier verdict; return the file."""
         name, other = (BLESSED, NOT_BLESSED) if self.is_blessed else (NOT_BLESSED, BLESSED)
         (bundle / other).unlink(missing_ok=True)
         write_json(bundle / name, msgspec.to_builtins(self))
@@ -160,6 +151,7 @@ class _Frontend(Struct):
 class _Manifest(Struct):
     """What is computed with; the rest is for people."""
 
+    schema_version: Literal[3]
     name: str
     audio: dict[str, Any]
     frontend: _Frontend
@@ -191,21 +183,11 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
-        """Read a bundle and check every file's size and hash.
-
-        Raises
-        ------
-        FormatError
-            If a file or field is wrong; the message names it.
-        """
+        """Read a bundle and check every file's size and hash; raises FormatError, naming the wrong file or field."""
         where = path / MANIFEST
         require_kind(path, "bundle", MANIFEST)
         values = read_json(where, max_bytes=16 << 20)
-        if (version := values.get("schema_version")) != SCHEMA_VERSION:
-            raise FormatError(
-                f"{where}: schema_version={version!r}, this version reads {SCHEMA_VERSION}; export the bundle again"
-            )
-        manifest = convert(values, _Manifest, where)
+        manifest = convert(values, _Manifest, where, remedy="export the bundle again")
         frontend = path / manifest.frontend.path
         check_files(path, values["files"])
         check_files(frontend, values["frontend"]["files"])
@@ -227,8 +209,17 @@ class Bundle:
     @property
     def n_bytes(self) -> int:
         """Total size of the bundle's files, including the front end."""
-        files = [*self.manifest["files"].values(), *self.manifest["frontend"]["files"].values()]
-        return sum(entry["bytes"] for entry in files)
+        parts = (self.manifest, self.manifest["frontend"])
+        return sum(entry["bytes"] for part in parts for entry in part["files"].values())
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Paths of the manifest and all that it lists, by relative addresses; a front end's may lead up."""
+        frontend = self.manifest["frontend"]
+        return {
+            **{name: self.path / name for name in (*self.manifest["files"], MANIFEST)},
+            **{f"{frontend['path']}{name}": self.frontend / name for name in frontend["files"]},
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -238,13 +229,7 @@ class Bundle:
 
     @property
     def record(self) -> Artifact:
-        """Its record, which is not among the files that the manifest lists.
-
-        Raises
-        ------
-        FormatError
-            If it is broken or that of another bundle.
-        """
+        """Its record, which the manifest does not list; raises FormatError if it is broken or another bundle's."""
         digest = f"sha256:{self.digest}"
         if not (self.path / ARTIFACT).is_file():
             return legacy.bundle_record(self.manifest, digest, self.path / MANIFEST)
@@ -255,13 +240,7 @@ class Bundle:
 
     @property
     def blessing(self) -> Blessing | None:
-        """Verdict of `tfdeepviz validate`; None if there is none, or if the bundle has changed since.
-
-        Raises
-        ------
-        FormatError
-            If the verdict's file is broken.
-        """
+        """Verdict of `tfdeepviz validate`; None if there is none, or if the bundle has changed since."""
         for name in (NOT_BLESSED, BLESSED):
             if (self.path / name).is_file():
                 blessing = read_record(self.path / name, Blessing, remedy="run `tfdeepviz validate` again")
@@ -308,5 +287,5 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     files = list_files(folder / FRONTEND)
     frontend = {**manifest["frontend"], "path": FRONTEND, "digest": _digest(files), "files": files}
     others = {name: entry for name, entry in list_files(folder).items() if not name.startswith(FRONTEND)}
-    complete = {"schema_version": SCHEMA_VERSION, **manifest, "frontend": frontend, "files": others}
-    write_json(folder / MANIFEST, complete)
+    layout = {"frontend": frontend, "mappings": MAPPINGS, "goldens": GOLDENS, "card": CARD, "files": others}
+    write_json(folder / MANIFEST, {"schema_version": SCHEMA_VERSION, **manifest, **layout})

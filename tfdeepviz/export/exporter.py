@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input
-from tfdeepviz.data.frontend import MfccFrontend
+from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset, describe
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
-from tfdeepviz.export.bundle import CARD, FRONTEND, GOLDENS, MAPPINGS, Bundle, list_files, write_manifest
-from tfdeepviz.export.extract import analyze
-from tfdeepviz.export.goldens import SCALE, TOLERANCES, allowed_error, golden_pcm, write_goldens
+from tfdeepviz.export.bundle import CARD, FRONTEND, MAPPINGS, Bundle, list_files, write_manifest
+from tfdeepviz.export.extract import Analysis, analyze
+from tfdeepviz.export.goldens import TOLERANCES, allowed_error, as_sound, golden_pcm, write_goldens
+from tfdeepviz.export.registry import check_bundle_name
 from tfdeepviz.export.tfjs import QUANTIZATIONS, QuantizationPlan, convert_encoder, convert_frontend, plan_quantization
 from tfdeepviz.files import FormatError, temporary_folder, write_json
+from tfdeepviz.lazy import keras
 from tfdeepviz.mapping.encodings import encode_run, keras_encode
-from tfdeepviz.mapping.mappings import Encodings, Mappings, fit_mappings
-from tfdeepviz.mapping.scaling import N_PARAMETERS
+from tfdeepviz.mapping.mappings import Encodings, MappingKey, Mappings, fit_mappings
+from tfdeepviz.mapping.projections import PROJECTIONS
+from tfdeepviz.mapping.scaling import N_PARAMETERS, SCALING_METHODS, SCALING_MODES
 from tfdeepviz.mapping.time import TimeSettings
-from tfdeepviz.models.evaluation import CollapsedEncoderError, refuse_collapsed
 from tfdeepviz.models.run import Run
 from tfdeepviz.params import check_choice
 from tfdeepviz.provenance import code_version, command
@@ -46,33 +47,19 @@ _BEAT_SECONDS = 0.05
 _RISE_SECONDS, _FALL_SECONDS = 0.15, 0.4
 _BEAT_TIME = TimeSettings(attack=math.exp(-0.01 / _RISE_SECONDS), release=math.exp(-0.01 / _FALL_SECONDS))
 
+#: Called with (encoder, tracks encoded, tracks in all).
+Progress = Callable[[str, int, int], None]
 
-def export_bundle(
-    runs: Sequence[Run],
-    dataset: PreparedDataset,
-    out: Path,
-    *,
-    name: str | None = None,
-    title: str | None = None,
-    parameters: Mapping[str, int] | None = None,
-    default: tuple[str, str, str] | None = None,
-    split: str = "training",
-    quantization: str = "float16",
-    layer: str | None = None,
-    note: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Bundle:
-    """Write a bundle from finished runs, whose encoders jointly drive one picture.
 
-    Parameters
+@dataclass(frozen=True)
+class BundlePlan:
+    """What a bundle is to be made of, checked without TensorFlow. The encoders of all runs jointly drive one picture.
+
+    An encoder is named after its preset, without `-compact` and followed by the layer if one is chosen. Mappings are
+    fitted to a split of the dataset; from more than 512 tracks, an evenly spread sample is taken.
+
+    Attributes
     ----------
-    runs
-        One run, or several with the same features. An encoder is named after its preset, without `-compact` and
-        followed by the layer if one is chosen.
-    dataset, split
-        Data to fit the mappings to. From more than 512 tracks, an evenly spread sample is taken.
-    out
-        Folder to create; it appears complete or not at all.
     name, title
         Name in a registry, and title for people; by default the first encoder's.
     parameters
@@ -89,77 +76,123 @@ def export_bundle(
         Layer of the classifier among the runs, if it differs from the preset's.
     note
         Text about the data for the model card, in addition to what the datasets record.
-    progress
-        Called with (encoder, tracks encoded, tracks in all).
+
+    Raises
+    ------
+    InputError
+        If the values, the runs and the dataset do not fit each other.
+    """
+
+    runs: Sequence[Run]
+    dataset: PreparedDataset
+    out: Path
+    _: KW_ONLY
+    name: str | None = None
+    title: str | None = None
+    parameters: Mapping[str, int] | None = None
+    default: tuple[str, ...] | None = None
+    split: str = "training"
+    quantization: str = "float16"
+    layer: str | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("quantization", self.quantization, QUANTIZATIONS)
+        check_choice("split", self.split, SPLITS)
+        if self.default is not None:
+            if len(self.default) != 3:
+                raise InputError(
+                    f"default={'/'.join(self.default)}: give PROJECTION/MODE/METHOD, as pca/features/robust"
+                )
+            for value, choices in zip(self.default, (PROJECTIONS, SCALING_MODES, SCALING_METHODS), strict=True):
+                check_choice("default", value, choices)
+        if self.layer is not None and (n := sum(run.classifies for run in self.runs)) != 1:
+            raise InputError(f"layer={self.layer!r}: is chosen where there is one classifier; here are {n}")
+        for name in (*self.encoders, *([self.name] if self.name is not None else [])):
+            check_bundle_name(name)
+        if len(self.encoders) < len(self.runs):
+            raise InputError(
+                f"two of the runs are called {', '.join(sorted(self.encoders))}; encoders of a bundle differ in name"
+            )
+        for run in self.runs:
+            if (mode := run.config.get("mode", "mfcc")) != "mfcc":
+                raise FormatError(
+                    f"{run.path}: was trained on {mode}; bundles hold the MFCC front end, so train on a dataset of mfcc"
+                )
+            run.check_features(self.dataset)
+        is_whole = all(type(n) is int and n > 0 for n in self.counts.values())
+        if self.counts.keys() != self.encoders.keys() or not is_whole or sum(self.counts.values()) != N_PARAMETERS:
+            raise InputError(
+                f"parameters={self.counts}: say how many of the {N_PARAMETERS} parameters each of "
+                f"{', '.join(self.encoders)} drives, at least one (--parameters NAME=COUNT ...)"
+            )
+
+    @cached_property
+    def encoders(self) -> dict[str, _Encoder]:
+        """Encoders by name, in the order of the runs."""
+        encoders = [_Encoder(run, self.layer if run.classifies else None) for run in self.runs]
+        return {encoder.name: encoder for encoder in encoders}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many parameters each encoder drives."""
+        only = {} if len(self.encoders) > 1 else dict.fromkeys(self.encoders, N_PARAMETERS)
+        return dict(only if self.parameters is None else self.parameters)
+
+    @property
+    def record(self) -> Artifact:
+        """Record of the bundle, without a digest."""
+        name = self.name or next(iter(self.encoders))
+        runs = {encoder: one.run for encoder, one in self.encoders.items()}
+        settings = {
+            **{option.name: getattr(self, option.name) for option in fields(self) if option.kw_only},
+            "name": name,
+            # A bundle is judged by what its presets require, which no run depends on.
+            "required": {
+                encoder: {"thresholds": run.preset.thresholds, "budget": run.preset.budget}
+                for encoder, run in runs.items()
+            },
+        }
+        inputs = [Input.of(run, seen_from=self.out, role=f"encoder {encoder}") for encoder, run in runs.items()]
+        inputs.append(Input.of(self.dataset, seen_from=self.out, role="mappings"))
+        return Artifact.planned("bundle", name, settings, inputs)
+
+
+def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bundle:
+    """Write a bundle; its folder appears complete or not at all.
 
     Raises
     ------
     FileExistsError
-        If `out` exists.
-    InputError
-        If the arguments, the runs and the dataset do not fit each other.
+        If the folder exists.
     CollapsedEncoderError, ProjectionError
         If an encoding is dead or unused; if the encodings allow no mapping, or not the default one.
     """
-    check_choice("quantization", quantization, QUANTIZATIONS)
-    if out.exists():
-        raise FileExistsError(f"{out}: exists; give another --out or delete it")
-    record = planned_bundle(
-        runs,
-        dataset,
-        out,
-        name=name,
-        title=title,
-        parameters=parameters,
-        default=default,
-        split=split,
-        quantization=quantization,
-        layer=layer,
-        note=note,
-    )
-    if layer is not None and (n := sum(run.classifies for run in runs)) != 1:
-        raise InputError(f"layer={layer!r}: is chosen where there is one classifier; here are {n}")
-    encoders = _encoders(runs, layer)
-    if len(encoders) < len(runs):
-        raise InputError(
-            f"two of the runs are called {', '.join(sorted(encoders))}; encoders of a bundle differ in name"
-        )
-    for run in runs:
-        if (mode := run.config.get("mode", "mfcc")) != "mfcc":
-            raise FormatError(
-                f"{run.path}: was trained on {mode}; bundles hold the MFCC front end, so train on a dataset of mfcc"
-            )
-        run.check_features(dataset)
+    if plan.out.exists():
+        raise FileExistsError(f"{plan.out}: exists; give another --out or delete it")
+    record, encoders, quantization = plan.record, plan.encoders, plan.quantization
+    from tfdeepviz.data.frontend import MfccFrontend
+    from tfdeepviz.models.evaluation import refuse_collapsed
+
+    for run in plan.runs:
         refuse_collapsed(run.metrics())
-    params = runs[0].params
-    counts = _share_parameters(encoders, parameters)
-    encodings = {name: encoder.encode(dataset, split, progress) for name, encoder in encoders.items()}
-    mappings = _fit(encodings, encoders, counts, default)
+    mappings = _fit(plan, progress)
+    params = plan.runs[0].params
     frontend, pcm = MfccFrontend(params), golden_pcm(params)
     golden = analyze(
-        pcm.astype(np.float32) / SCALE,
+        as_sound(pcm),
         frontend=frontend,
         encoders={name: (keras_encode(encoder.model), encoder.windows) for name, encoder in encoders.items()},
         mapping=mappings.find(),
     )
-
-    with temporary_folder(out.parent) as staging:
-        plans = {}
-        for encoder_name, encoder in encoders.items():
-            exact = golden.encodings[encoder_name].values.astype(np.float32)
-            allowed = {"encoding": allowed_error(quantization, exact), "genres": TOLERANCES[quantization]["genres"]}
-            plans[encoder_name] = plan_quantization(
-                encoder.model,
-                encoder.windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
-                quantization=quantization,
-                allowed={output: _QUANTIZATION_SHARE * error for output, error in allowed.items()},
-            )
+    plans = {name: encoder.quantized(golden, quantization) for name, encoder in encoders.items()}
+    with temporary_folder(plan.out.parent) as staging:
         write_json(staging / MAPPINGS, mappings.to_dict())
         write_goldens(staging / "goldens", pcm, golden, quantization=quantization)
         manifest = {
             "name": record.name,
             "version": None,
-            "title": title or runs[0].preset.title,
+            "title": plan.title or plan.runs[0].preset.title,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "audio": params.to_dict(),
             "frontend": {
@@ -167,56 +200,22 @@ def export_bundle(
                 **{"pad_samples": params.pad_samples, "overlap_hops": params.overlap_hops},
             },
             "encoders": [encoder.write(staging, plans[name]) for name, encoder in encoders.items()],
-            "mappings": MAPPINGS,
-            "goldens": GOLDENS,
-            "card": CARD,
             "quantization": quantization,
             "provenance": {
                 "code_version": code_version(),
                 "command": command(),
-                "mappings": {"dataset": describe(dataset), "split": split, "left_out": mappings.left_out},
+                "mappings": {"dataset": describe(plan.dataset), "split": plan.split, "left_out": mappings.left_out},
                 "encoders": {name: encoder.provenance(plans[name]) for name, encoder in encoders.items()},
             },
         }
-        card = model_card({**manifest, "files": list_files(staging)}, note=note)
+        card = model_card({**manifest, "files": list_files(staging)}, note=plan.note)
         (staging / CARD).write_text(card, encoding="utf-8")
         write_manifest(staging, manifest)
         bundle = Bundle.load(staging)
         facts = {"title": bundle.manifest["title"], "megabytes": round(bundle.n_bytes / 1e6, 3)}
         record.finished(f"sha256:{bundle.digest}", **facts).write(staging / ARTIFACT)
-        staging.rename(out)
-    return Bundle.load(out)
-
-
-def planned_bundle(
-    runs: Sequence[Run],
-    dataset: PreparedDataset,
-    out: Path,
-    *,
-    name: str | None = None,
-    title: str | None = None,
-    parameters: Mapping[str, int] | None = None,
-    default: tuple[str, str, str] | None = None,
-    split: str = "training",
-    quantization: str = "float16",
-    layer: str | None = None,
-    note: str | None = None,
-) -> Artifact:
-    """Return the record of the bundle that `export_bundle` makes of these arguments."""
-    encoders = {name: encoder.run for name, encoder in _encoders(runs, layer).items()}
-    name = name or next(iter(encoders))
-    settings = {
-        **{"name": name, "title": title, "parameters": parameters, "default": default, "split": split},
-        **{"quantization": quantization, "layer": layer, "note": note},
-        # A bundle is judged by what its presets require, which no run depends on.
-        "required": {
-            encoder: {"thresholds": run.preset.thresholds, "budget": run.preset.budget}
-            for encoder, run in encoders.items()
-        },
-    }
-    inputs = [Input.of(run, seen_from=out, role=f"encoder {encoder}") for encoder, run in encoders.items()]
-    mappings = Input.of(dataset, seen_from=out, role="mappings")
-    return Artifact.planned("bundle", name, settings, [*inputs, mappings])
+        staging.rename(plan.out)
+    return Bundle.load(plan.out)
 
 
 @dataclass(frozen=True)
@@ -235,21 +234,19 @@ class _Encoder:
     def model(self) -> keras.Model:
         """The finished encoder with named outputs: `encoding`, and for a classifier also `genres`."""
         encoder = self.run.load_encoder(self.layer)
-        if not self.run.classifies:
-            return keras.Model(encoder.input, {"encoding": encoder.output}, name="encoder")
-        scaled = encoder.get_layer("scaler")(encoder.input)
-        layer = self.layer or self.run.preset.encoder_layer
-        encoding, logits = self.run.load_model().encode_and_classify(scaled, layer)
-        genres = keras.layers.Softmax(name="genres", dtype="float32")(logits)
-        return keras.Model(encoder.input, {"encoding": encoding, "genres": genres}, name="encoder")
+        outputs = {"encoding": encoder.output}
+        if self.run.classifies:
+            scaled = encoder.get_layer("scaler")(encoder.input)
+            layer = self.layer or self.run.preset.encoder_layer
+            encoding, logits = self.run.load_model().encode_and_classify(scaled, layer)
+            outputs = {"encoding": encoding, "genres": keras.layers.Softmax(name="genres", dtype="float32")(logits)}
+        return keras.Model(encoder.input, outputs, name="encoder")
 
     @cached_property
     def windows(self) -> Windows:
         return self.run.windows(self.model, self.run.preset.step_seconds)
 
-    def encode(
-        self, dataset: PreparedDataset, split: str, progress: Callable[[str, int, int], None] | None
-    ) -> list[Encodings]:
+    def encode(self, dataset: PreparedDataset, split: str, progress: Progress | None) -> list[Encodings]:
         """Encode the tracks to fit mappings to; reject dead components of a chosen layer, which no metrics cover."""
         advance = None if progress is None else partial(progress, self.name)
         encodings = encode_run(
@@ -257,22 +254,34 @@ class _Encoder:
         )
         std = np.concatenate([track.values for track in encodings]).std(axis=0)
         if self.layer is not None and (n_dead := int((std < MIN_ENCODING_STD).sum())):
+            from tfdeepviz.models.evaluation import CollapsedEncoderError
+
             raise CollapsedEncoderError(
                 f"{self.run.path}: {n_dead} of {len(std)} components of its encodings are dead on the {split} split "
                 f"(standard deviation below {MIN_ENCODING_STD}); train longer, or with --recipe modern (docs/models.md)"
             )
         return encodings
 
+    def quantized(self, golden: Analysis, quantization: str) -> QuantizationPlan:
+        """Choose how the kernels are stored, so that the goldens stay within tolerance."""
+        exact = golden.encodings[self.name].values.astype(np.float32)
+        allowed = {"encoding": allowed_error(quantization, exact), "genres": TOLERANCES[quantization]["genres"]}
+        return plan_quantization(
+            self.model,
+            self.windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
+            quantization=quantization,
+            allowed={output: _QUANTIZATION_SHARE * error for output, error in allowed.items()},
+        )
+
     def write(self, bundle: Path, plan: QuantizationPlan) -> dict[str, Any]:
         """Write the graph and return the encoder's entry in the manifest."""
-        tensors = convert_encoder(self.model, bundle / "encoders" / self.name, plan=plan)
         windows = self.windows
         return {
             "name": self.name,
             "model": f"encoders/{self.name}/model.json",
             "layer": self.layer or self.run.preset.encoder_layer or "encoding",
             **({"genres": self.run.config["genres"]} if self.run.classifies else {}),
-            **tensors,
+            **convert_encoder(self.model, bundle / "encoders" / self.name, plan=plan),
             "encoding_size": self.model.output["encoding"].shape[-1],
             "window_frames": windows.frames,
             "window_seconds": windows.frames * windows.params.frame_seconds,
@@ -293,47 +302,24 @@ class _Encoder:
         }
 
 
-def _encoders(runs: Sequence[Run], layer: str | None) -> dict[str, _Encoder]:
-    encoders = [_Encoder(run, layer if run.classifies else None) for run in runs]
-    return {encoder.name: encoder for encoder in encoders}
-
-
 def _dataset_of(run: Run) -> dict[str, Any]:
     """Describe the data that a run was trained on, as far as it is known."""
     dataset = run.record.input("dataset")
     path, record = dataset.place(run.path), dataset.artifact
-    if path is not None and path.is_dir():
-        here = PreparedDataset.load(path)
-        if here.identity == record.digest:
-            return describe(here)
+    if path is not None and path.is_dir() and (here := PreparedDataset.load(path)).identity == record.digest:
+        return describe(here)
     known = {"name": record.name, "digest": record.digest, "path": None}
     return {**known, "licences": record.facts.get("licences"), "command": record.command}
 
 
-def _share_parameters(encoders: Collection[str], parameters: Mapping[str, int] | None) -> dict[str, int]:
-    """Decide how many parameters each encoder drives, in their order; `fit_mappings` checks the numbers themselves."""
-    if parameters is None and len(encoders) == 1:
-        return dict.fromkeys(encoders, N_PARAMETERS)
-    given = dict(parameters or {})
-    if given.keys() != set(encoders) or sum(given.values()) != N_PARAMETERS:
-        raise InputError(
-            f"parameters={given}: say how many of the {N_PARAMETERS} parameters each of {', '.join(encoders)} drives "
-            "(--parameters NAME=COUNT ...)"
-        )
-    return {name: given[name] for name in encoders}
-
-
-def _fit(
-    encodings: Mapping[str, list[Encodings]],
-    encoders: Mapping[str, _Encoder],
-    counts: Mapping[str, int],
-    default: tuple[str, str, str] | None,
-) -> Mappings:
-    cuts = [encoder.windows for encoder in encoders.values()]
+def _fit(plan: BundlePlan, progress: Progress | None) -> Mappings:
+    counts, default = plan.counts, None if plan.default is None else MappingKey(*plan.default)
+    encodings = {name: encoder.encode(plan.dataset, plan.split, progress) for name, encoder in plan.encoders.items()}
+    cuts = [encoder.windows for encoder in plan.encoders.values()]
     resolves_beat = min(windows.hop_frames * windows.params.frame_seconds for windows in cuts) <= _BEAT_SECONDS
     segment_at_a_time = len(cuts) == 1 and cuts[0].frames == cuts[0].params.segment_frames
     if default is None and (resolves_beat or not segment_at_a_time):
         is_possible = all(track.values.shape[1] >= counts[name] for name, (track, *_) in encodings.items())
-        default = ("pca", "features", "per-track" if resolves_beat else "robust") if is_possible else None
+        default = MappingKey("pca", "features", "per-track" if resolves_beat else "robust") if is_possible else None
     time = _BEAT_TIME if resolves_beat else TimeSettings()
     return fit_mappings(encodings, n_parameters=counts, default=default, time=time)

@@ -28,15 +28,8 @@ if TYPE_CHECKING:
 class Analysis:
     """Output of every stage for one track.
 
-    Attributes
-    ----------
-    mfcc : np.ndarray [shape=(n_frames, n_mfcc)]
-    encodings
-        Encodings by encoder name, each on its own time axis; a classifier's include genre probabilities.
-    times, parameters : np.ndarray [shape=(n,)], [shape=(n, n_parameters)]
-        Visual parameters in [0, 1], at the times of the finest encoder.
-    onsets
-        Onsets that musical time follows; without them, plain time is used.
+    `encodings` are by encoder, each on its own time axis; a classifier's include genre probabilities. `parameters`
+    [shape=(n, n_parameters)] in [0, 1] are at the times of the finest encoder. Musical time follows `onsets`.
     """
 
     mfcc: npt.NDArray[np.float32]
@@ -60,13 +53,7 @@ def analyze(
     encoders: abc.Mapping[str, tuple[Encode, Windows]],
     mapping: Mapping,
 ) -> Analysis:
-    """Run all stages, from mono PCM [shape=(n_samples,)] to parameters.
-
-    Raises
-    ------
-    AudioTooShortError
-        If the sound is shorter than the longest window.
-    """
+    """Run all stages on mono PCM [shape=(n_samples,)]; raises AudioTooShortError if that is shorter than a window."""
     params = frontend.params
     longest = max(windows.frames for _, windows in encoders.values())
     if params.n_frames(pcm.size) < longest:
@@ -81,11 +68,11 @@ def analyze(
     return Analysis(mfcc, encodings, times, parameters, pcm.size / params.sample_rate_hz, onsets)
 
 
+@dataclass(frozen=True)
 class Extractor:
     """A loaded bundle, ready for many tracks."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    bundle: Bundle
 
     @cached_property
     def frontend(self) -> MfccFrontend:
@@ -96,14 +83,12 @@ class Extractor:
 
     @cached_property
     def encoders(self) -> dict[str, Encode]:
-        """The bundle's encoders, as the browser executes them.
+        """The bundle's encoders, as the browser executes them; raises FormatError as `load_encoder` does."""
 
-        Raises
-        ------
-        FormatError
-            If one cannot be loaded or does not fit the manifest.
-        """
-        return {info.name: _encoding_with(load_encoder(self.bundle, info)) for info in self.bundle.encoders}
+        def encode(graph: Graph) -> Encode:
+            return lambda windows: graph(segments=windows)
+
+        return {info.name: encode(load_encoder(self.bundle, info)) for info in self.bundle.encoders}
 
     def analyze(
         self,
@@ -116,30 +101,18 @@ class Extractor:
     ) -> Analysis:
         """Analyse mono PCM [shape=(n_samples,)] at the bundle's rate.
 
-        Parameters
-        ----------
-        projection, mode, method
-            The mapping; by default the bundle's default.
-        hop_seconds
-            Time between encodings, rounded to whole frames; by default each encoder's own step.
+        The mapping is the bundle's default where its names are omitted. `hop_seconds`, the time between encodings, is
+        rounded to whole frames; by default it is each encoder's own step.
 
         Raises
         ------
-        InputError
-            If the bundle does not offer the mapping.
-        AudioTooShortError
-            If the track is shorter than an encoder's window.
+        InputError, AudioTooShortError
+            If the bundle does not offer the mapping; if the track is shorter than an encoder's window.
         """
-        params = self.bundle.params
-        return analyze(
-            pcm,
-            frontend=self.frontend,
-            encoders={
-                info.name: (self.encoders[info.name], info.windows(params, hop_seconds=hop_seconds))
-                for info in self.bundle.encoders
-            },
-            mapping=self.bundle.mappings.find(projection, mode, method),
-        )
+        params, mapping = self.bundle.params, self.bundle.mappings.find(projection, mode, method)
+        windows = {info.name: info.windows(params, hop_seconds=hop_seconds) for info in self.bundle.encoders}
+        encoders = {name: (encode, windows[name]) for name, encode in self.encoders.items()}
+        return analyze(pcm, frontend=self.frontend, encoders=encoders, mapping=mapping)
 
     def extract(self, track: Path, *, max_seconds: float = MAX_SECONDS, **options: Any) -> Analysis:
         """Analyse one audio file of at most `max_seconds`; errors name it. The options are those of `analyze`."""
@@ -153,15 +126,8 @@ class Extractor:
 def load_encoder(bundle: Bundle, info: EncoderInfo) -> Graph:
     """Load an encoder's graph, which maps unscaled windows `segments` [shape=(n, window_frames, n_mfcc)] to outputs.
 
-    Raises
-    ------
-    FormatError
-        If the graph cannot be loaded or does not fit the manifest.
+    Raises FormatError if the graph cannot be loaded or does not fit the manifest.
     """
     windows = np.zeros((1, info.window_frames, bundle.params.n_mfcc), np.float32)
     shapes = {output: (1, size) for output, size in info.output_sizes.items()}
     return load_checked(bundle.path / info.model, {"segments": windows}, shapes)
-
-
-def _encoding_with(graph: Graph) -> Encode:
-    return lambda windows: graph(segments=windows)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,11 +14,12 @@ from msgspec import Meta, Struct
 from tfdeepviz.export.bundle import GOLDENS, Bundle
 from tfdeepviz.export.extract import Analysis
 from tfdeepviz.files import FormatError, read_record, write_json
-from tfdeepviz.mapping.mappings import SCHEMA_VERSION
 from tfdeepviz.params import AudioParams
 
 SECONDS = 2.0
 SCALE = 32_768
+
+T = TypeVar("T")
 
 #: Largest difference that a client may show, by quantisation of the encoder. It is absolute for MFCC, probabilities and
 #: parameters; for encodings, whose units differ, it is relative to the largest component in the goldens.
@@ -45,19 +46,39 @@ def golden_pcm(params: AudioParams) -> npt.NDArray[np.int16]:
     return rounded
 
 
-@dataclass(frozen=True)
-class Goldens:
-    """Golden values as written by `write_goldens`, and the tolerances by stage, as a client reads them.
+def as_sound(pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Return PCM as samples in [-1, 1)."""
+    return pcm.astype(np.float32) / np.float32(SCALE)
 
-    `pcm` [shape=(n_samples,)] gives `mfcc` [shape=(n_frames, n_mfcc)], encodings and (of classifiers only) genres by
-    encoder [shape=(n, size) each], and the default mapping's `parameters` [shape=(n, n_parameters)].
-    """
+
+class Stages(Struct, Generic[T]):
+    """A value for each stage that has goldens; by encoder for encodings and, where there are classifiers, genres."""
+
+    mfcc: T
+    encodings: dict[str, T]
+    genres: dict[str, T]
+    parameters: T
+
+    @classmethod
+    def of(cls, analysis: Analysis) -> Stages[Any]:
+        """Arrays of a track."""
+        encodings = {name: one.values for name, one in analysis.encodings.items()}
+        genres = {name: one.genres for name, one in analysis.encodings.items() if one.genres is not None}
+        return Stages(analysis.mfcc, encodings, genres, analysis.parameters)
+
+    @property
+    def named(self) -> dict[str, T]:
+        """Values by the names of the stages in checks."""
+        encodings = {f"encodings of {name}": value for name, value in self.encodings.items()}
+        genres = {f"genres of {name}": value for name, value in self.genres.items()}
+        return {"mfcc": self.mfcc, **encodings, **genres, "parameters": self.parameters}
+
+
+class Goldens(NamedTuple):
+    """Golden values as a client reads them: what `pcm` [shape=(n_samples,)] gives, and the tolerances by stage."""
 
     pcm: npt.NDArray[np.int16]
-    mfcc: npt.NDArray[np.float32]
-    encodings: dict[str, npt.NDArray[np.float32]]
-    genres: dict[str, npt.NDArray[np.float32]]
-    parameters: npt.NDArray[np.float32]
+    stages: Stages[npt.NDArray[np.float32]]
     tolerance: dict[str, float]
 
 
@@ -67,52 +88,36 @@ class _Array(Struct):
     shape: tuple[Annotated[int, Meta(ge=0, le=1 << 31)], ...]
 
 
-class _Stages(Struct):
-    pcm: _Array
-    mfcc: _Array
-    parameters: _Array
-
-
 class _File(Struct):
-    schema_version: Annotated[int, Meta(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
-    stages: _Stages
+    schema_version: Literal[3]
+    stages: dict[str, _Array]
     encodings: dict[str, _Array]
     genres: dict[str, _Array]
     tolerance: dict[str, Annotated[float, Meta(gt=0, le=1e9)]]
 
 
 def read_goldens(bundle: Bundle) -> Goldens:
-    """Read a bundle's goldens.
-
-    Raises
-    ------
-    FormatError
-        If the goldens are broken.
-    """
+    """Read a bundle's goldens; raises FormatError if they are broken."""
     again = "export the bundle again"
     file = read_record(bundle.path / GOLDENS, _File, remedy=again)
 
-    def read(array: _Array, dtype: str) -> npt.NDArray[Any]:
-        if array.dtype != dtype or array.file not in bundle.manifest["files"]:
-            raise ValueError(f"{array.file!r} of {array.dtype!r}")
-        values = np.frombuffer((bundle.path / array.file).read_bytes(), np.dtype(dtype).newbyteorder("<"))
-        return values.reshape(array.shape)
+    def read(what: str, arrays: dict[str, _Array], expected: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+        if arrays.keys() != set(expected):
+            raise ValueError(f"{what}: of {', '.join(arrays)} instead of {', '.join(expected)}")
+        values = {}
+        for name, array in arrays.items():
+            dtype = "int16" if name == "pcm" and what == "stages" else "float32"
+            if array.dtype != dtype or array.file not in bundle.manifest["files"]:
+                raise ValueError(f"{array.file!r} of {array.dtype!r}")
+            data = (bundle.path / array.file).read_bytes()
+            values[name] = np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).reshape(array.shape)
+        return values
 
     try:
-        for what, found, expected in (
-            ("encodings", file.encodings.keys(), {info.name for info in bundle.encoders}),
-            ("genres", file.genres.keys(), {info.name for info in bundle.encoders if info.genres}),
-        ):
-            if found != expected:
-                raise ValueError(f"{what}: of {', '.join(found)} instead of {', '.join(expected)}")
-        return Goldens(
-            pcm=read(file.stages.pcm, "int16"),
-            mfcc=read(file.stages.mfcc, "float32"),
-            encodings={name: read(array, "float32") for name, array in file.encodings.items()},
-            genres={name: read(array, "float32") for name, array in file.genres.items()},
-            parameters=read(file.stages.parameters, "float32"),
-            tolerance=file.tolerance,
-        )
+        stages = read("stages", file.stages, ("pcm", "mfcc", "parameters"))
+        encodings = read("encodings", file.encodings, [info.name for info in bundle.encoders])
+        genres = read("genres", file.genres, [info.name for info in bundle.encoders if info.genres])
+        return Goldens(stages["pcm"], Stages(stages["mfcc"], encodings, genres, stages["parameters"]), file.tolerance)
     except ValueError as error:
         raise FormatError(f"{bundle.path / GOLDENS}: {error}; {again}") from error
 
@@ -126,18 +131,18 @@ def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, 
     """Write `goldens.json` and one binary file per stage into `folder`, the `goldens/` of a bundle."""
     folder.mkdir(parents=True)
 
-    def write(name: str, array: npt.NDArray[Any]) -> _Array:
-        (folder / f"{name}.bin").write_bytes(array.tobytes())
-        return _Array(f"goldens/{name}.bin", array.dtype.name, array.shape)
+    def write(name: str, array: npt.NDArray[Any], dtype: str = "<f4") -> _Array:
+        (folder / f"{name}.bin").write_bytes(array.astype(dtype).tobytes())
+        return _Array(f"goldens/{name}.bin", np.dtype(dtype).name, array.shape)
 
-    stages = _Stages(
-        pcm=write("pcm", pcm.astype("<i2")),
-        mfcc=write("mfcc", analysis.mfcc.astype("<f4")),
-        parameters=write("parameters", analysis.parameters.astype("<f4")),
+    golden = Stages.of(analysis)
+    described = {"pcm": write("pcm", pcm, "<i2")}
+    described |= {name: write(name, getattr(golden, name)) for name in ("mfcc", "parameters")}
+    file = _File(
+        schema_version=3,
+        stages=described,
+        encodings={name: write(f"encoding-{name}", values) for name, values in golden.encodings.items()},
+        genres={name: write(f"genres-{name}", values) for name, values in golden.genres.items()},
+        tolerance=TOLERANCES[quantization],
     )
-    file = _File(SCHEMA_VERSION, stages, {}, {}, TOLERANCES[quantization])
-    for name, encodings in analysis.encodings.items():
-        file.encodings[name] = write(f"encoding-{name}", encodings.values.astype("<f4"))
-        if encodings.genres is not None:
-            file.genres[name] = write(f"genres-{name}", encodings.genres.astype("<f4"))
     write_json(folder / "goldens.json", msgspec.to_builtins(file))

@@ -57,11 +57,8 @@ class Graph:
 def load_graph(model: Path) -> Graph:
     """Load a graph model from its `model.json`, which the weights lie beside.
 
-    Raises
-    ------
-    FormatError
-        If the model is broken, or contains an operation that none of our graphs uses: there are operations that read
-        and write files.
+    Raises FormatError if the model is broken, or contains an operation that none of our graphs uses: there are
+    operations that read and write files.
     """
     values = read_json(model, max_bytes=_MAX_MODEL_BYTES)
     try:
@@ -91,13 +88,7 @@ def load_graph(model: Path) -> Graph:
 
 
 def load_checked(model: Path, inputs: Mapping[str, npt.ArrayLike], shapes: Mapping[str, tuple[int, ...]]) -> Graph:
-    """Load a graph model and run it once on inputs, to refuse early what does not give outputs of these shapes.
-
-    Raises
-    ------
-    FormatError
-        If the graph cannot be loaded or run, or has other outputs.
-    """
+    """Load a graph model and run it once; raises FormatError unless it gives outputs of these shapes."""
     graph = load_graph(model)
     try:
         found = {name: value.shape for name, value in graph(**inputs).items()}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,17 +13,22 @@ from msgspec import Meta, Struct
 
 from tfdeepviz.artifacts import ARTIFACT, require_kind
 from tfdeepviz.errors import InputError, TfdeepvizError
-from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Bundle, check_files, check_name
-from tfdeepviz.files import FormatError, read_json, read_record, write_json
+from tfdeepviz.export.bundle import BLESSED, FRONTENDS, MANIFEST, NOT_BLESSED, Blessing, Bundle, check_files, check_name
+from tfdeepviz.files import FormatError, read_json, read_record, remove_leftovers, temporary_folder, write_json
 from tfdeepviz.locks import locked
 
 INDEX = "index.json"
 
-_INCOMING = ".incoming-"
-
 
 class NotBlessedError(TfdeepvizError, RuntimeError):
     """A bundle that `tfdeepviz validate` has not cleared for pushing."""
+
+
+def check_bundle_name(name: str) -> None:
+    """Raise InputError unless a registry can hold a bundle of that name."""
+    check_name(name)
+    if name == FRONTENDS:
+        raise InputError(f"name={name!r}: is where a registry keeps front ends; export with another --name")
 
 
 _Version = Annotated[int, Meta(ge=1)]
@@ -40,9 +43,7 @@ class Entry(Struct, frozen=True):
     latest: _Version
 
     def __post_init__(self) -> None:
-        check_name(self.name)
-        if self.name == FRONTENDS:
-            raise InputError(f"name={self.name!r}: is where a registry keeps front ends")
+        check_bundle_name(self.name)
 
 
 class Index(Struct, tag_field="schema_version", tag=1):
@@ -57,81 +58,70 @@ def push(bundle: Path, registry: Path, *, first: bool = False) -> Path:
     With `first`, the bundle becomes the first of the index, where a player starts. Otherwise it keeps its place, or
     comes last if new.
 
-    Raises
-    ------
-    FormatError
-        If the bundle is broken.
-    NotBlessedError
-        If it is not blessed, has changed since, or replaces a version without having been compared with one.
+    Raises NotBlessedError if the bundle is not blessed, has changed since, or replaces a version without having been
+    compared with one.
     """
     source = Bundle.load(bundle)
-    _refuse_unblessed(source)
-    if source.name == FRONTENDS:
-        raise FormatError(f"{bundle}: name={source.name!r} is where a registry keeps front ends; export with --name")
-    home = registry / source.name
+    blessing, name = _blessing(source), source.name
+    check_bundle_name(name)
     registry.mkdir(parents=True, exist_ok=True)
     with locked(registry, wait=True):
-        _refuse_uncompared(source, registry)
-        version = max(_versions(home), default=0) + 1
-        for left in registry.glob(f"{_INCOMING}*"):
-            shutil.rmtree(left)  # left by a killed writer: the lock rules out a running one
+        is_new = name not in {entry.name for entry in entries(registry, missing_ok=True)}
+        if blessing.baseline is None and not is_new and not _is_current(source, registry):
+            raise NotBlessedError(
+                f"{bundle}: was not compared with the {name!r} of {registry}, which it would replace; run "
+                f"`{_validate(bundle, '--registry', registry)}` first"
+            )
+        target = registry / name / str(max(_on_disk(registry).get(name, ()), default=0) + 1)
+        remove_leftovers(registry)
         # Inside the registry, so that renames stay within one file system; readers ignore names with a dot.
-        staging = Path(tempfile.mkdtemp(dir=registry, prefix=_INCOMING))
-        try:
-            copy, frontend = _copy(source, staging, registry, version)
+        with temporary_folder(registry) as staging:
+            copy, frontend = _copy(source, staging, target)
             _share(source, frontend, registry / FRONTENDS)
-            home.mkdir(exist_ok=True)
-            copy.rename(home / str(version))
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        _write_index(registry, {source.name: version}, first=source.name if first else None)
-    return home / str(version)
+            target.parent.mkdir(exist_ok=True)
+            copy.rename(target)
+        _write_index(registry, {name: int(target.name)}, first=[name] if first else [])
+    return target
 
 
-def _refuse_unblessed(bundle: Bundle) -> None:
+def _blessing(bundle: Bundle) -> Blessing:
+    """Return the verdict on a bundle; raises NotBlessedError unless that is BLESSED."""
     blessing = bundle.blessing
     if blessing is None:
         raise NotBlessedError(f"{bundle.path}: not blessed; run `{_validate(bundle.path)}` first")
     if not blessing.is_blessed:
-        failed = [check for check in blessing.checks if not check.passed]
-        why = "; ".join(f"{check.name}: {check.reason}" for check in failed) or "nothing was checked"
-        raise NotBlessedError(f"{bundle.path}: {NOT_BLESSED} ({why})")
+        raise NotBlessedError(f"{bundle.path}: {NOT_BLESSED} ({blessing.flaws})")
+    return blessing
 
 
-def _refuse_uncompared(bundle: Bundle, registry: Path) -> None:
-    """Reject an uncompared replacement, unless the user asked for no comparison or the bundle is the same."""
-    blessing = bundle.blessing
-    assert blessing is not None
-    if blessing.baseline is None and bundle.name in {entry.name for entry in _listed(registry)}:
-        with suppress(FormatError):  # a broken current version is a different bundle
-            if find(registry, bundle.name).digest == bundle.digest:
-                return
-        raise NotBlessedError(
-            f"{bundle.path}: was not compared with the {bundle.name!r} of {registry}, which it would replace; run "
-            f"`{_validate(bundle.path, '--registry', registry)}` first"
-        )
+def _is_current(bundle: Bundle, registry: Path) -> bool:
+    """Whether readers of a registry take the same bundle already."""
+    try:
+        return find(registry, bundle.name).digest == bundle.digest
+    except FormatError:  # a broken current version is a different bundle
+        return False
 
 
 def _validate(*arguments: str | Path) -> str:
     return shlex.join(["tfdeepviz", "validate", *map(str, arguments)])
 
 
-def _copy(source: Bundle, staging: Path, registry: Path, version: int) -> tuple[Path, Path]:
-    """Copy a bundle into registry layout and check the copy; return the folders of the copy and its front end."""
-    digest = source.manifest["frontend"]["digest"]
-    frontend, copy = staging / FRONTENDS / digest, staging / source.name / str(version)
+def _copy(source: Bundle, staging: Path, target: Path) -> tuple[Path, Path]:
+    """Copy a bundle to be moved to `target` and check the copy; return the folders of the copy and its front end."""
+    described = source.manifest["frontend"]
+    copy, frontend = staging / source.name / target.name, staging / FRONTENDS / described["digest"]
     for origin, names, to in (
-        (source.frontend, source.manifest["frontend"]["files"], frontend),
         (source.path, [*source.manifest["files"], BLESSED], copy),
+        (source.frontend, described["files"], frontend),
     ):
         for name in names:
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin / name, to / name)
-    shared = {**source.manifest["frontend"], "path": f"../../{FRONTENDS}/{digest}/"}
-    write_json(copy / MANIFEST, {**source.manifest, "version": version, "frontend": shared})
+    shared = {**described, "path": f"../../{FRONTENDS}/{frontend.name}/"}
+    write_json(copy / MANIFEST, {**source.manifest, "version": int(target.name), "frontend": shared})
     if (source.path / ARTIFACT).is_file():  # bundles of version 0.1.0 have none
-        source.record.moved(source.path, registry / source.name / str(version)).write(copy / ARTIFACT)
-    _refuse_unblessed(Bundle.load(copy))
+        source.record.moved(source.path, target).write(copy / ARTIFACT)
+    _blessing(Bundle.load(copy))
     return copy, frontend
 
 
@@ -148,30 +138,16 @@ def _share(source: Bundle, frontend: Path, shared: Path) -> None:
     frontend.rename(place)
 
 
-def entries(registry: Path) -> list[Entry]:
-    """Read a registry's index.
-
-    Raises
-    ------
-    FormatError
-        If the index is missing or broken.
-    """
+def entries(registry: Path, *, missing_ok: bool = False) -> list[Entry]:
+    """Read a registry's index; raises FormatError if it is broken, or missing and not `missing_ok`."""
+    if missing_ok and not (registry / INDEX).is_file():
+        return []
     require_kind(registry, "registry", INDEX)
     return read_record(registry / INDEX, Index, remedy="delete the index and push a bundle").bundles
 
 
-def _listed(registry: Path) -> list[Entry]:
-    return entries(registry) if (registry / INDEX).is_file() else []
-
-
 def find(registry: Path, name: str, version: int | None = None) -> Bundle:
-    """Open a version of a bundle, by default the current one, and check all of it.
-
-    Raises
-    ------
-    FormatError
-        If the version is missing or broken.
-    """
+    """Open a version of a bundle, by default the current one; raises FormatError if it is missing or broken."""
     found = {entry.name: entry for entry in entries(registry)}
     if name not in found:
         raise FormatError(f"{registry}: holds no {name!r}; choose one of {', '.join(found)}")
@@ -189,7 +165,7 @@ def rollback(registry: Path, name: str, version: int) -> None:
 
 
 def prune(registry: Path, *, keep: int = 1) -> list[Path]:
-    """Delete all versions of each bundle but the newest `keep` and the current one, and front ends no longer used.
+    """Delete all versions but the newest `keep` of each bundle and the current one, and front ends no longer used.
 
     Returns the folders of the deleted versions; raises InputError if `keep` is below 1.
     """
@@ -209,9 +185,9 @@ def prune(registry: Path, *, keep: int = 1) -> list[Path]:
         for path in old:
             shutil.rmtree(path)
         used = {
-            read_json(home / str(version) / MANIFEST)["frontend"]["digest"]
-            for home in _homes(registry)
-            for version in _versions(home)
+            read_json(registry / name / str(version) / MANIFEST)["frontend"]["digest"]
+            for name, versions in _on_disk(registry).items()
+            for version in versions
         }
         for frontend in (registry / FRONTENDS).glob("*"):
             if frontend.name not in used:
@@ -235,36 +211,30 @@ def verify(registry: Path) -> Iterator[tuple[str, str | None]]:
                 yield label, None if bundle.label == label else f"its manifest says {bundle.label}"
             except FormatError as error:
                 yield label, str(error)
-    there = {home.name: versions for home in _homes(registry) if (versions := _versions(home))}
-    known = {entry.name: entry.versions for entry in listed}
+    there, known = _on_disk(registry), {entry.name: entry.versions for entry in listed}
     lost = {entry.name for entry in listed if entry.latest not in entry.versions}
     wrong = sorted(lost | {name for name in there | known if there.get(name) != known.get(name)})
     yield INDEX, f"does not match the versions of {', '.join(wrong)}; push a bundle to rewrite it" if wrong else None
 
 
-def _homes(registry: Path) -> list[Path]:
-    folders = (path for path in registry.iterdir() if path.is_dir())
-    return [path for path in folders if path.name != FRONTENDS and not path.name.startswith(".")]
+def _on_disk(registry: Path) -> dict[str, tuple[int, ...]]:
+    """Versions of each bundle that are there, in ascending order, whatever the index says."""
+    found: dict[str, list[int]] = {}
+    for version in (manifest.parent for manifest in sorted(registry.glob(f"*/*/{MANIFEST}"))):
+        name = version.parent.name
+        if version.name.isdecimal() and name != FRONTENDS and not name.startswith("."):
+            found.setdefault(name, []).append(int(version.name))
+    return {name: tuple(sorted(versions)) for name, versions in found.items()}
 
 
-def _versions(home: Path) -> tuple[int, ...]:
-    paths = home.iterdir() if home.is_dir() else []
-    return tuple(sorted(int(path.name) for path in paths if path.name.isdecimal() and (path / MANIFEST).is_file()))
-
-
-def _write_index(registry: Path, latest: dict[str, int], *, first: str | None = None) -> None:
+def _write_index(registry: Path, latest: Mapping[str, int], *, first: Sequence[str] = ()) -> None:
     """List existing versions, keeping the previous order; `latest` sets new current versions for some names."""
-    before = _listed(registry)
-    latest = {entry.name: entry.latest for entry in before} | latest
-    places = {entry.name: place for place, entry in enumerate(before)}
-    homes = sorted(
-        _homes(registry), key=lambda home: (home.name != first, places.get(home.name, len(places)), home.name)
-    )
+    before, there = {entry.name: entry for entry in entries(registry, missing_ok=True)}, _on_disk(registry)
     index = Index([])
-    for home in homes:
-        if versions := _versions(home):
-            chosen = latest.get(home.name)
-            chosen = chosen if chosen in versions else versions[-1]
-            title = read_json(home / str(chosen) / MANIFEST).get("title", home.name)
-            index.bundles.append(Entry(home.name, str(title), versions, chosen))
+    for name in dict.fromkeys([*first, *before, *there]):
+        if name in there:
+            chosen = latest.get(name, before[name].latest if name in before else 0)
+            chosen = chosen if chosen in there[name] else there[name][-1]
+            title = read_json(registry / name / str(chosen) / MANIFEST).get("title", name)
+            index.bundles.append(Entry(name, str(title), there[name], chosen))
     write_json(registry / INDEX, msgspec.to_builtins(index))

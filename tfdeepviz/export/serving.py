@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.files import temporary_folder
-from tfdeepviz.lazy import tf
+from tfdeepviz.lazy import keras, tf
 from tfdeepviz.mapping import mappings
 from tfdeepviz.mapping.projections import Affine, InverseDistance, Scale, Select, Step
 from tfdeepviz.mapping.scaling import REPEATED, Scaling
@@ -45,19 +45,15 @@ def write_serving(bundle: Bundle, models: Path) -> Path:
     """Write a bundle as a SavedModel in TensorFlow Serving's layout, `<models>/<name>/<version>/saved_model.pb`.
 
     The version's folder appears complete or not at all, so a server may already watch the folder of models; a bundle
-    that was not pushed is served as version 1. The graph computes the same as `tfdeepviz.export.extract`, without
-    variables, custom operations or Python; docs/bundle-format.md describes its signatures.
-
-    Tracks are processed one by one and in chunks, so memory only grows with the request and its answer: 11 MB for a
-    minute of PCM at 44.1 kHz. A track that is too short or too long, or has samples that are not finite, is rejected
-    with INVALID_ARGUMENT and a sentence that says what to do.
+    that was not pushed is served as version 1. The graph has no variables; docs/bundle-format.md describes its
+    signatures. It processes tracks one by one and in chunks, so memory only grows with the request and its answer:
+    11 MB for a minute of PCM at 44.1 kHz. Sound that no encoder can take is rejected with INVALID_ARGUMENT and a
+    sentence that says what to do.
 
     Raises
     ------
-    FileExistsError
-        If the version already exists.
-    FormatError
-        If a graph cannot be loaded or does not fit the manifest.
+    FileExistsError, FormatError
+        If the version already exists; if a graph cannot be loaded or does not fit the manifest.
     """
     target = models / bundle.name / str(bundle.manifest.get("version") or 1)
     if target.exists():
@@ -96,9 +92,8 @@ class _Served:
         # serve_bytes calls this as a function as well, so the graphs are stored only once.
         analyze = tf.function(self._analyze, input_signature=[pcm])
 
-        def analyze_file(audio: tf.Tensor) -> Tensors:
-            outputs: Tensors = analyze(self._decode(audio)[tf.newaxis])
-            return outputs
+        def analyze_file(audio: tf.Tensor) -> Any:
+            return analyze(self._decode(audio)[tf.newaxis])
 
         functions = {
             "serving_default": analyze,
@@ -109,7 +104,7 @@ class _Served:
 
     def _analyze(self, pcm: tf.Tensor) -> Tensors:
         pcm = self._checked(pcm, max(windows.frames for _, windows, _ in self._encoders))
-        n_frames = _n_frames(self._params, tf.shape(pcm)[1])
+        n_frames = self._params.n_frames(tf.shape(pcm)[1])
         times = {info.name: _times(windows, n_frames) for info, windows, _ in self._encoders}
 
         def analyze_track(track: tf.Tensor) -> Tensors:
@@ -117,7 +112,7 @@ class _Served:
             outputs: Tensors = {}
             encodings = {}
             for info, windows, graph in self._encoders:
-                encoded = _encode(graph, info, windows, mfcc)
+                encoded = _encode(graph, info, windows, mfcc, tf.size(times[info.name]))
                 encodings[info.name] = (times[info.name], encoded["encoding"])
                 outputs |= {output_name(kind, info.name): values for kind, values in encoded.items()}
             outputs["times"], parameters = parameters_in_graph(self._mapping, encodings)
@@ -139,13 +134,13 @@ class _Served:
 
     def _decode(self, audio: tf.Tensor) -> tf.Tensor:
         """Decode the bytes of one WAV file to mono PCM [shape=(n_samples,)]."""
-        file = tf.reshape(_if(tf.size(audio) == 1, "Give the bytes of one file.", audio), [])
+        file = tf.reshape(_require(audio, (tf.size(audio) == 1, "Give the bytes of one file.")), [])
         rate = self._params.sample_rate_hz
         remedy = f"give 16-bit PCM WAV at {rate} Hz, or decode the file yourself and ask serving_default"
-        file = _if(_is_wav(file), f"The bytes are of no file that is decoded here: {remedy}.", file)
+        file = _require(file, (_is_wav(file), f"The bytes are of no file that is decoded here: {remedy}."))
         channels, rate_hz = tf.audio.decode_wav(file)
         sentence = tf.strings.format(f"The file has {{}} Hz, and nothing is resampled here: {remedy}.", rate_hz)
-        return tf.reduce_mean(_if(rate_hz == rate, sentence, channels), axis=1)
+        return tf.reduce_mean(_require(channels, (rate_hz == rate, sentence)), axis=1)
 
     def _transform(self, pcm: tf.Tensor) -> Tensors:
         p = self._params
@@ -162,23 +157,30 @@ class _Served:
 
     def _checked(self, pcm: tf.Tensor, n_frames: int) -> tf.Tensor:
         """Reject empty batches, tracks shorter than `n_frames` or too long, and samples that are not valid sound."""
-        p = self._params
-        n_samples = tf.shape(pcm)[1]
+        p, n_samples = self._params, tf.shape(pcm)[1]
         seconds = tf.strings.as_string(n_samples / p.sample_rate_hz, precision=2)
         least = f"{n_frames * p.frame_seconds:.2f}"
-        too_short = (seconds, f" s of sound is less than the model looks at ({least} s); give a longer track.")
-        too_long = (seconds, f" s is longer than {MAX_SECONDS:g} s; cut the track.")
-        pcm = _if(tf.shape(pcm)[0] > 0, "The batch is empty; give at least one track.", pcm)
-        pcm = _if(_n_frames(p, n_samples) >= n_frames, tf.strings.join(too_short), pcm)
-        pcm = _if(n_samples <= int(MAX_SECONDS * p.sample_rate_hz), tf.strings.join(too_long), pcm)
-        # NaN fails this comparison, too.
-        is_sound = tf.reduce_all(tf.abs(pcm) < MAX_AMPLITUDE)
-        return _if(is_sound, "Samples are NaN, infinite or far out of range; give sound in [-1, 1].", pcm)
+        return _require(
+            pcm,
+            (tf.shape(pcm)[0] > 0, "The batch is empty; give at least one track."),
+            (
+                p.n_frames(n_samples) >= n_frames,
+                seconds + f" s of sound is less than the model looks at ({least} s); give a longer track.",
+            ),
+            (
+                n_samples <= int(MAX_SECONDS * p.sample_rate_hz),
+                seconds + f" s is longer than {MAX_SECONDS:g} s; cut the track.",
+            ),
+            (
+                tf.reduce_all(tf.abs(pcm) < MAX_AMPLITUDE),  # which NaN fails, too
+                "Samples are NaN, infinite or far out of range; give sound in [-1, 1].",
+            ),
+        )
 
 
-def _if(condition: tf.Tensor, sentence: str | tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Return the value if the condition holds; otherwise the request fails with the sentence."""
-    with tf.control_dependencies([tf.debugging.Assert(condition, [sentence])]):
+def _require(value: tf.Tensor, *rules: tuple[tf.Tensor, str | tf.Tensor]) -> tf.Tensor:
+    """Return the value if all conditions hold; otherwise the request fails with the sentence of one that does not."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [sentence]) for condition, sentence in rules]):
         return tf.identity(value)
 
 
@@ -193,10 +195,6 @@ def _is_wav(file: tf.Tensor) -> tf.Tensor:
     # Other chunks may precede the format chunk.
     is_pcm = has(b"\x01\x00", 20) & has(b"\x10\x00", 34)
     return has(b"RIFF", 0) & has(b"WAVE", 8) & (is_pcm | ~has(b"fmt ", 12))
-
-
-def _n_frames(params: AudioParams, n_samples: tf.Tensor) -> tf.Tensor:
-    return 1 + n_samples // params.hop_length
 
 
 def _in_chunks(
@@ -220,49 +218,40 @@ def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Te
     Like `tfdeepviz.data.frontend.MfccFrontend.mfcc`: frames are centred, with zeros beyond the track's ends.
     """
     n_samples = tf.size(pcm)
-    n_frames = _n_frames(params, n_samples)
+    n_frames = params.n_frames(n_samples)
     n_padded = (n_frames + params.overlap_hops) * params.hop_length
     padded = tf.pad(pcm, [[params.pad_samples, tf.maximum(0, n_padded - params.pad_samples - n_samples)]])
 
-    def run(first: tf.Tensor, count: tf.Tensor, floor_db: float | tf.Tensor) -> Tensors:
-        start = first * params.hop_length
-        samples = padded[start : start + (count + params.overlap_hops) * params.hop_length]
-        return frontend.tensors(pcm=samples, floor_db=tf.convert_to_tensor(floor_db, tf.float32))
+    def run(output: str, width: int, floor_db: tf.Tensor) -> tf.Tensor:
+        def run_chunk(first: tf.Tensor, count: tf.Tensor) -> Tensors:
+            start = first * params.hop_length
+            samples = padded[start : start + (count + params.overlap_hops) * params.hop_length]
+            return {output: tf.reshape(frontend.tensors(pcm=samples, floor_db=floor_db)[output], [-1, width])}
 
-    def peak_db(first: tf.Tensor, count: tf.Tensor) -> Tensors:
-        return {"peak_db": tf.reshape(run(first, count, params.floor_db)["peak_db"], [1, 1])}
+        return _in_chunks(run_chunk, n_frames, _BLOCK_FRAMES, {output: width})[output]
 
-    def mfcc(first: tf.Tensor, count: tf.Tensor) -> Tensors:
-        return {"mfcc": tf.ensure_shape(run(first, count, floor_db)["mfcc"], [None, params.n_mfcc])}
-
-    floor_db: float | tf.Tensor = params.floor_db
+    floor_db = tf.constant(params.floor_db, tf.float32)
     if params.top_db is not None:
-        peaks_db = _in_chunks(peak_db, n_frames, _BLOCK_FRAMES, {"peak_db": 1})["peak_db"]
-        floor_db = tf.maximum(params.floor_db, tf.reduce_max(peaks_db) - params.top_db)
-    return _in_chunks(mfcc, n_frames, _BLOCK_FRAMES, {"mfcc": params.n_mfcc})["mfcc"]
-
-
-def _count(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
-    return 1 + (n_frames - windows.frames) // windows.hop_frames
+        floor_db = tf.maximum(floor_db, tf.reduce_max(run("peak_db", 1, floor_db)) - params.top_db)
+    return run("mfcc", params.n_mfcc, floor_db)
 
 
 def _times(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
     """Like `Windows.times`, for all windows of a track."""
-    starts = tf.range(_count(windows, n_frames)) * windows.hop_frames
+    starts = tf.range(1 + (n_frames - windows.frames) // windows.hop_frames) * windows.hop_frames
     return tf.cast(starts, tf.float64) * windows.params.frame_seconds + windows.time_offset_seconds
 
 
-def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor) -> Tensors:
-    """Like `tfdeepviz.mapping.encodings.encode_track`, without times."""
+def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor, n: tf.Tensor) -> Tensors:
+    """Like `tfdeepviz.mapping.encodings.encode_track`, of all `n` windows and without times."""
     widths = info.output_sizes
 
     def encode(first: tf.Tensor, count: tf.Tensor) -> Tensors:
         starts = (first + tf.range(count)) * windows.hop_frames
-        segments = tf.gather(mfcc, starts[:, tf.newaxis] + tf.range(windows.frames))
-        outputs = graph.tensors(segments=segments)
+        outputs = graph.tensors(segments=tf.gather(mfcc, starts[:, tf.newaxis] + tf.range(windows.frames)))
         return {name: tf.ensure_shape(outputs[name], [None, width]) for name, width in widths.items()}
 
-    return _in_chunks(encode, _count(windows, tf.shape(mfcc)[0]), max(1, _FRAMES_AT_ONCE // windows.frames), widths)
+    return _in_chunks(encode, n, max(1, _FRAMES_AT_ONCE // windows.frames), widths)
 
 
 def parameters_in_graph(
@@ -334,7 +323,8 @@ def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
             counted = tf.reshape(counted, [-1, 1])
         # Percentiles per fitted parameter, or one for all, are moved to the positions of the parameters.
         places = tf.maximum(tf.cumsum(tf.cast(moving, tf.int32)) - 1, 0)
-        low, high = (_percentile(counted, percentile) for percentile in scaling.percentiles)
+        quantiles = keras.ops.quantile(counted, np.divide(scaling.percentiles, 100), axis=0)
+        low, high = quantiles[0], quantiles[1]
         if scaling.mode == "features":
             low, high = tf.gather(low, places), tf.gather(high, places)
         widest = tf.where(high > low, 1 / (high - low), float("inf"))
@@ -342,12 +332,3 @@ def _scale(scaling: Scaling, y: tf.Tensor, moving: tf.Tensor) -> tf.Tensor:
         gain = tf.where(moving, fitted, gain)
         offset = tf.where(moving, 0.5 - fitted * (low + high) / 2, offset)
     return tf.clip_by_value(y * gain + offset, 0.0, 1.0)
-
-
-def _percentile(columns: tf.Tensor, percentile: float) -> tf.Tensor:
-    """Like `np.percentile` of each column [shape=(n, k)], with linear interpolation [shape=(k,)]."""
-    ordered, last = tf.sort(columns, axis=0), tf.shape(columns)[0] - 1
-    place = tf.cast(last, tf.float64) * (percentile / 100)
-    below = tf.cast(tf.floor(place), tf.int32)
-    low, high = ordered[below], ordered[tf.minimum(below + 1, last)]
-    return low + (high - low) * (place - tf.floor(place))

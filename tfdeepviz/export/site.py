@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from tfdeepviz.export import registry as registries
-from tfdeepviz.export.bundle import BLESSED, MANIFEST, Bundle
-from tfdeepviz.files import FormatError, inside, read_json, temporary_folder, write_json
+from tfdeepviz.export.bundle import BLESSED, Bundle
+from tfdeepviz.files import FormatError, inside, read_record, temporary_folder, write_json
 from tfdeepviz.provenance import code_version
 
-SCHEMA_VERSION = 1
-#: Lists the files of a site, so that it can be replaced without deleting anything else.
 SITE = "site.json"
 REGISTRY, TRACKS, FMA = "registry", "tracks", "fma"
 # The page requests a list of FMA's tracks. A site has none: an empty list is fine, a missing one is an error.
@@ -25,8 +25,25 @@ _BUILT = ("index.html", "service-worker.js")
 _NO_JEKYLL = ".nojekyll"
 
 
+class _Site(Struct):
+    """Contents of `site.json`: the files of a site, so that it can be replaced without deleting anything else."""
+
+    schema_version: Literal[1]
+    code_version: str
+    files: list[str]
+
+
+class _Track(Struct):
+    file: str
+
+
+class _Tracks(Struct):
+    schema_version: Literal[1]
+    tracks: list[_Track]
+
+
 def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace: bool = False) -> Path:
-    """Write a site that any static file host can serve, under any path.
+    """Write a site that any static file host can serve, under any path, and return `out`.
 
     Parameters
     ----------
@@ -35,17 +52,12 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
     static
         Build of the front end; everything is copied, except names that begin with a dot.
     registry
-        Registry of bundles. The current version of each is copied, and every file is checked against its manifest.
+        Registry of bundles. The current version of each is copied and checked.
     tracks
         Folder of demo tracks; those listed in its index.json are copied.
     replace
         Replace a site that was written to `out` before. The old site stays until the new one is complete; it is only
         missing for the moment between two renames.
-
-    Returns
-    -------
-    Path
-        `out`.
 
     Raises
     ------
@@ -67,7 +79,7 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
         write_json(site / FMA / "index.json", _NO_TRACKS)
         (site / _NO_JEKYLL).touch()
         files = [path.relative_to(site).as_posix() for path in _files(site)]
-        write_json(site / SITE, {"schema_version": SCHEMA_VERSION, "code_version": code_version(), "files": files})
+        write_json(site / SITE, msgspec.to_builtins(_Site(1, code_version(), files)))
         try:
             if replace and out.exists():
                 out.rename(old)
@@ -82,14 +94,13 @@ def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace
 def _refuse_foreign(out: Path) -> None:
     """Reject a folder that contains anything that `write_site` did not write."""
     try:
-        values = read_json(out / SITE)
-        if out.is_symlink() or values["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"a link, or not of schema_version {SCHEMA_VERSION}")
-        known = {str(name) for name in values["files"]}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        known = read_record(out / SITE, _Site).files
+    except FormatError as error:
         raise FileExistsError(f"{out}: not a site that `tfdeepviz site` wrote; give another folder") from error
+    if out.is_symlink():
+        raise FileExistsError(f"{out}: a link, not a site that `tfdeepviz site` wrote; give another folder")
     there = {path.relative_to(out).as_posix() for path in _files(out)}
-    if foreign := sorted(there - known - {SITE}):
+    if foreign := sorted(there - {SITE, *known}):
         raise FileExistsError(
             f"{out}: holds {len(foreign)} files that `tfdeepviz site` did not write, such as {foreign[0]!r}; move them "
             "away, or give another folder"
@@ -112,39 +123,26 @@ def _copy_static(static: Path, to: Path) -> None:
 def _copy_registry(registry: Path, to: Path) -> None:
     index = registries.Index([])
     for entry in registries.entries(registry):
-        _copy_bundle(registry, registries.find(registry, entry.name), to / entry.name / str(entry.latest))
+        bundle, place = registries.find(registry, entry.name), to / entry.name / str(entry.latest)
+        for name, path in bundle.files.items():
+            _copy(registry, path, (place / name).resolve())
+        if bundle.blessing is not None and bundle.blessing.is_blessed:
+            _copy(registry, bundle.path / BLESSED, place / BLESSED)
+        # The copy is published, so the copy is checked.
+        if (label := Bundle.load(place).label) != f"{entry.name}/{entry.latest}":
+            raise FormatError(f"{bundle.path}: its manifest says {label}; delete it and push the bundle again")
         index.bundles.append(msgspec.structs.replace(entry, versions=(entry.latest,)))
     if not index.bundles:
         raise FormatError(f"{registry}: holds no bundle; add one with `tfdeepviz push`")
     write_json(to / registries.INDEX, msgspec.to_builtins(index))
 
 
-def _copy_bundle(registry: Path, bundle: Bundle, to: Path) -> None:
-    """Copy one version, and its front end to the path in its manifest."""
-    blessed = [BLESSED] if bundle.blessing is not None and bundle.blessing.is_blessed else []
-    for name in (*bundle.manifest["files"], *blessed, MANIFEST):
-        _copy(registry, bundle.path / name, to / name)
-    frontend = bundle.manifest["frontend"]
-    for name in frontend["files"]:
-        _copy(registry, bundle.frontend / name, (to / frontend["path"]).resolve() / name)
-    # The copy is published, so the copy is checked.
-    label = Bundle.load(to).label
-    if label != f"{to.parent.name}/{to.name}":
-        raise FormatError(f"{bundle.path}: its manifest says {label}; delete it and push the bundle again")
-
-
 def _copy_tracks(tracks: Path, to: Path) -> None:
     index = tracks / "index.json"
     if not index.is_file():
         raise FormatError(f"{tracks}: index.json is missing; give a folder like webapp/tracks")
-    values = read_json(index, max_bytes=1 << 20)
-    try:
-        if values["schema_version"] != 1:
-            raise ValueError(f"schema_version={values['schema_version']!r}, this version reads 1")
-        files = [inside(tracks, entry["file"]) for entry in values["tracks"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{index}: not a list of demo tracks ({error!r}); compare it with webapp/tracks") from error
-    for path in (*files, index):
+    listed = read_record(index, _Tracks, max_bytes=1 << 20, remedy="compare it with webapp/tracks").tracks
+    for path in (*(inside(tracks, track.file) for track in listed), index):
         _copy(tracks, path, to / path.relative_to(tracks))
 
 

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from tfdeepviz.data.frontend import MfccFrontend
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.files import read_json
+from tfdeepviz.lazy import keras, tf
+
+if TYPE_CHECKING:
+    from tfdeepviz.data.frontend import MfccFrontend
 
 QUANTIZATIONS = ("none", "float16", "uint8")
 
@@ -28,37 +29,6 @@ _MIN_QUANTIZED_SIZE = 16_384
 
 class MissingExtraError(TfdeepvizError, RuntimeError):
     """A package of an optional extra is not installed."""
-
-
-def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
-    """Write the front end's graph and return the manifest's `inputs` and `outputs`.
-
-    Its constants stay float32: float16 would cost the 80 dB range.
-    """
-    return _convert(frontend, frontend.graph, out, {})
-
-
-def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) -> dict[str, Any]:
-    """Write an encoder's graph, which takes segments time first, and return the manifest's `inputs` and `outputs`.
-
-    The encoder maps unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)] to a dictionary with `encoding` and,
-    for a classifier, the probabilities `genres`.
-    """
-    _, n_mfcc, segment_frames, _ = encoder.input_shape
-
-    def encode(segments: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs: dict[str, tf.Tensor] = encoder(tf.transpose(segments, [0, 2, 1])[..., None], training=False)
-        return outputs
-
-    spec = tf.TensorSpec([None, segment_frames, n_mfcc], tf.float32, name="segments")
-    module = tf.Module()
-    module.encoder = encoder
-    # tfjs selects weights to quantise by name; a graph's constants are named after the layers that they come from.
-    patterns = {
-        dtype: [f"*/{layer}_*" for layer, chosen in plan.dtypes.items() if chosen == dtype]
-        for dtype in set(plan.dtypes.values())
-    }
-    return _convert(module, tf.function(encode, input_signature=[spec]), out, patterns)
 
 
 @dataclass(frozen=True)
@@ -72,17 +42,42 @@ class QuantizationPlan:
     max_error: float
 
 
+def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
+    """Write the front end's graph, in float32 for its 80 dB range; return the manifest's `inputs` and `outputs`."""
+    return _convert(frontend, frontend.graph, out, {})
+
+
+def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) -> dict[str, Any]:
+    """Write the graph of an encoder with named outputs; return the manifest's `inputs` and `outputs`.
+
+    The encoder takes unscaled segments [shape=(batch, n_mfcc, segment_frames, 1)], the graph takes them time first.
+    """
+    _, n_mfcc, segment_frames, _ = encoder.input_shape
+    spec = tf.TensorSpec([None, segment_frames, n_mfcc], tf.float32, name="segments")
+    module = tf.Module()
+    module.encoder = encoder
+
+    def encode(segments: tf.Tensor) -> Any:
+        return encoder(tf.transpose(segments, [0, 2, 1])[..., None], training=False)
+
+    # tfjs selects weights to quantise by name; a graph's constants are named after the layers that they come from.
+    patterns = {
+        dtype: [f"*/{layer}_*" for layer, chosen in plan.dtypes.items() if chosen == dtype]
+        for dtype in set(plan.dtypes.values())
+    }
+    return _convert(module, tf.function(encode, input_signature=[spec]), out, patterns)
+
+
 def plan_quantization(
     encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, allowed: Mapping[str, float]
 ) -> QuantizationPlan:
-    """Choose the fewest bits for each kernel that keep the errors within limits, starting with the largest kernel.
+    """Choose the fewest bits for each kernel that keep the errors on segments within limits, the largest kernel first.
 
     Small kernels save nothing and stay as they are, as does the scaler, whose values range too widely.
 
     Parameters
     ----------
     segments : np.ndarray [shape=(n, n_mfcc, segment_frames, 1)]
-        Segments on which errors are measured.
     quantization
         One of `QUANTIZATIONS`; with `uint8`, kernels that are too sensitive for it may still become float16.
     allowed
@@ -92,9 +87,7 @@ def plan_quantization(
     exact = encoder(segments, training=False)
     sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in encoder.layers if hasattr(layer, "kernel")}
     plan = QuantizationPlan({}, 0.0)
-    for name in sorted(sizes, key=lambda name: -sizes[name]):
-        if sizes[name] < _MIN_QUANTIZED_SIZE:
-            break
+    for name in sorted((name for name in sizes if sizes[name] >= _MIN_QUANTIZED_SIZE), key=lambda name: -sizes[name]):
         for dtype in ladder:
             dtypes = {**plan.dtypes, name: dtype}
             rounded = quantized_encoder(encoder, dtypes)(segments, training=False)
