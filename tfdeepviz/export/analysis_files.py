@@ -27,16 +27,10 @@ AUDIO_SUFFIXES = frozenset(
 
 
 def plan_outputs(sources: Sequence[Path], out: Path, file_format: str = FORMATS[0]) -> dict[Path, Path]:
-    """Decide which tracks to analyse, and the file for each; those of folders are sorted by name.
+    """Decide which tracks of files and folders to analyse, and the file to write for each.
 
-    Parameters
-    ----------
-    sources
-        Audio files, and folders that are searched for them.
-    out
-        For a single audio file, a file whose name ends in one of `FORMATS`; otherwise a folder.
-    file_format
-        One of `FORMATS`, for files in a folder. They are named after the tracks: `album/song.mp3.json`.
+    `out` is a file whose name ends in one of `FORMATS` if there is a single audio file, otherwise a folder, whose files
+    are named after the tracks: `album/song.mp3.json`.
 
     Raises
     ------

@@ -55,13 +55,12 @@ Progress = Callable[[str, int, int], None]
 class BundlePlan:
     """What a bundle is to be made of, checked without TensorFlow. The encoders of all runs jointly drive one picture.
 
-    An encoder is named after its preset, without `-compact` and followed by the layer if one is chosen. Mappings are
-    fitted to a split of the dataset; from more than 512 tracks, an evenly spread sample is taken.
+    An encoder is named after its preset, without `-compact` and followed by the layer if one is chosen; by default, the
+    first gives the bundle its name and title. Mappings are fitted to a split of the dataset; from more than 512 tracks,
+    an evenly spread sample is taken. The model card shows the note, which is about the data.
 
     Attributes
     ----------
-    name, title
-        Name in a registry, and title for people; by default the first encoder's.
     parameters
         How many of the ten parameters each encoder drives, by its name; required for several.
     default
@@ -74,13 +73,8 @@ class BundlePlan:
         encodings out of tolerance stay float32.
     layer
         Layer of the classifier among the runs, if it differs from the preset's.
-    note
-        Text about the data for the model card, in addition to what the datasets record.
 
-    Raises
-    ------
-    InputError
-        If the values, the runs and the dataset do not fit each other.
+    Raises InputError if the values, the runs and the dataset do not fit each other.
     """
 
     runs: Sequence[Run]
@@ -163,10 +157,8 @@ def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bund
 
     Raises
     ------
-    FileExistsError
-        If the folder exists.
-    CollapsedEncoderError, ProjectionError
-        If an encoding is dead or unused; if the encodings allow no mapping, or not the default one.
+    FileExistsError, CollapsedEncoderError, ProjectionError
+        If the folder exists; if an encoding is dead or unused; if the encodings do not allow the default mapping.
     """
     if plan.out.exists():
         raise FileExistsError(f"{plan.out}: exists; give another --out or delete it")

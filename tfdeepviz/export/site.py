@@ -43,21 +43,11 @@ class _Tracks(Struct):
 
 
 def write_site(out: Path, *, static: Path, registry: Path, tracks: Path, replace: bool = False) -> Path:
-    """Write a site that any static file host can serve, under any path, and return `out`.
+    """Write a site that any static file host can serve, under any path, and return its folder `out`.
 
-    Parameters
-    ----------
-    out
-        Folder to create; it appears complete or not at all.
-    static
-        Build of the front end; everything is copied, except names that begin with a dot.
-    registry
-        Registry of bundles. The current version of each is copied and checked.
-    tracks
-        Folder of demo tracks; those listed in its index.json are copied.
-    replace
-        Replace a site that was written to `out` before. The old site stays until the new one is complete; it is only
-        missing for the moment between two renames.
+    The site is the front end's build `static`, except names that begin with a dot, the current version of each bundle
+    in the registry, and the demo tracks that are listed. It appears complete or not at all; with `replace`, an old site
+    stays until the new one is complete, and is only missing for the moment between two renames.
 
     Raises
     ------

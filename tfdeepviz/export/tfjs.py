@@ -33,13 +33,10 @@ class MissingExtraError(TfdeepvizError, RuntimeError):
 
 @dataclass(frozen=True)
 class QuantizationPlan:
-    """Layers whose kernels are stored as `float16` or `uint8`, by name; all others stay float32.
-
-    `max_error` is the largest absolute change of an encoding, on the segments used for planning.
-    """
+    """How kernels are stored: `float16` or `uint8` by the name of the layer; all others stay float32."""
 
     dtypes: dict[str, str]
-    max_error: float
+    max_error: float  # largest absolute change of an encoding, on the segments used for planning
 
 
 def convert_frontend(frontend: MfccFrontend, out: Path) -> dict[str, Any]:
@@ -71,17 +68,11 @@ def convert_encoder(encoder: keras.Model, out: Path, *, plan: QuantizationPlan) 
 def plan_quantization(
     encoder: keras.Model, segments: npt.NDArray[np.float32], *, quantization: str, allowed: Mapping[str, float]
 ) -> QuantizationPlan:
-    """Choose the fewest bits for each kernel that keep the errors on segments within limits, the largest kernel first.
+    """Choose the fewest bits for each kernel, the largest first, that keep the outputs' absolute errors as `allowed`.
 
-    Small kernels save nothing and stay as they are, as does the scaler, whose values range too widely.
-
-    Parameters
-    ----------
-    segments : np.ndarray [shape=(n, n_mfcc, segment_frames, 1)]
-    quantization
-        One of `QUANTIZATIONS`; with `uint8`, kernels that are too sensitive for it may still become float16.
-    allowed
-        Largest absolute difference allowed for each output.
+    They are measured on segments [shape=(n, n_mfcc, segment_frames, 1)]. With `uint8`, kernels that are too sensitive
+    for it may still become float16. Small kernels save nothing and stay as they are, as does the scaler, whose values
+    range too widely.
     """
     ladder = {"none": (), "float16": ("float16",), "uint8": ("uint8", "float16")}[quantization]
     exact = encoder(segments, training=False)

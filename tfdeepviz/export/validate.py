@@ -56,15 +56,9 @@ def validate(
 ) -> Blessing:
     """Judge a bundle by what docs/bundle-format.md lists, and write BLESSED or NOT_BLESSED into it, with every figure.
 
-    Parameters
-    ----------
-    static
-        Build of the front end (`make build`), which the browser needs.
-    registry, baseline
-        Registry and version that the bundle would replace: by default the current version, if the registry has the
-        name. Without a registry, or with `none`, nothing is compared: metrics on other data are not comparable.
-    progress
-        Called with the name of each group of checks before it starts.
+    The bundle is compared with the baseline, a version in a registry, by default the current one of its name; without
+    a registry, or with `none`, with nothing. The browser needs `static`, a build of the front end. `progress` is called
+    with the name of each group of checks before it starts.
 
     Raises
     ------
