@@ -16,6 +16,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from tests.data.mutants import mutant, mutate_bytes, mutate_text
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
@@ -463,6 +464,9 @@ def test_report(dataset: PreparedDataset, landscape: Landscape, tmp_path: Path) 
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count('<svg viewBox="0 0 520 240"') == 2 + len(PARAMETERS)
     assert f"trial {best.number}, reached a validation loss of" in page and "nan, of course" in page
+    record = Artifact.read(tmp_path / "out" / ARTIFACT)
+    assert (record.kind, record.facts, record.inputs[0].artifact.digest) == ("search", {"trials": 9}, dataset.identity)
+    assert record.digest is not None
     before = (tmp_path / "out" / "report.html").read_bytes()
     report(result)
     assert (tmp_path / "out" / "report.html").read_bytes() == before

@@ -47,12 +47,8 @@ def load_imagenet_start(model: GenreClassifier, path: Path) -> None:
       standard deviation of pixel values, because our input has unit variance;
     - the `.weights.h5` of one of KerasHub's VGG backbones.
 
-    Raises
-    ------
-    FormatError
-        If the file is missing or broken, or holds another architecture; the message states what would fit.
-    ParameterError
-        If the model's width is not 1.
+    Raises FormatError if the file is missing or broken, or holds another architecture (the message states what would
+    fit), and ParameterError if the model's width is not 1.
     """
     if model.width != 1:
         raise ParameterError(f"width={model.width}: weights from ImageNet have full width; give --set model.width=1")

@@ -84,8 +84,6 @@ def measure_autoencoder(
     batches: Callable[[], Iterable[Segments]],
     track_ids: Sequence[int] | npt.NDArray[np.int64],
     baselines: Baselines | None = None,
-    *,
-    seed: int = 0,
 ) -> Measured:
     """Measure the reconstructions of a `Codec` or `Bottleneck`, and how much they depend on the encoding.
 
@@ -102,7 +100,7 @@ def measure_autoencoder(
     if not codes:
         raise InputError("the split holds no segment")
     encodings = np.concatenate(codes)
-    donors = exchanged(track_ids, seed)
+    donors = exchanged(track_ids, seed=0)
     if len(donors) != len(encodings):
         raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one per segment")
     errors = defaultdict(list)

@@ -120,11 +120,7 @@ def score_classifier(
 
 
 def score_autoencoder(
-    errors: Mapping[str, npt.ArrayLike],
-    track_ids: npt.ArrayLike,
-    artists: Mapping[int, str] | None = None,
-    *,
-    seed: int = 0,
+    errors: Mapping[str, npt.ArrayLike], track_ids: npt.ArrayLike, artists: Mapping[int, str] | None = None
 ) -> dict[str, Any]:
     """Score and compare reconstructions of a split's segments, from the errors of `measure_autoencoder`.
 
@@ -161,7 +157,7 @@ def score_autoencoder(
     intervals: dict[str, list[float]] = {}
     if len(sizes) > 1:
         # All columns use the same resamples, so that ratios compare paired errors.
-        drawn = dict(zip(sums, _resample(_sum_by(cluster, of_tracks, len(sizes)), seed).T, strict=True))
+        drawn = dict(zip(sums, _resample(_sum_by(cluster, of_tracks, len(sizes)), 0).T, strict=True))
         for key, (above, below, less) in wanted.items():
             intervals[key] = [end - less for end in _interval(drawn[above], drawn[below])]
     return {

@@ -46,10 +46,7 @@ _ERRORS = (
 def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read a `.pth` or `.pt` file into C-contiguous arrays of their own dtypes, but bfloat16 as float32.
 
-    Raises
-    ------
-    FormatError
-        If the file is missing, too large or broken, or holds anything but a flat dict of tensors.
+    Raises FormatError if the file is missing, too large or broken, or holds anything but a flat dict of tensors.
     """
     try:
         n_bytes = path.stat().st_size

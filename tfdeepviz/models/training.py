@@ -103,10 +103,8 @@ def train(
             **{name: record.settings[name] for name in ("seed", "deterministic", "weights")},
             "teacher": teacher
             and {
-                "path": record.inputs[-1].path,
-                "sha256": sha256_file(teacher.path / MODEL),
-                "preset": teacher.preset.to_dict(),
-                "n_components": n_components,
+                **{"path": record.inputs[-1].path, "sha256": sha256_file(teacher.path / MODEL)},
+                **{"preset": teacher.preset.to_dict(), "n_components": n_components},
             },
             "backend": keras.backend.backend(),
         }
@@ -162,8 +160,7 @@ def planned_run(
     """Return the record of the run that `train` makes of these arguments."""
     settings: dict[str, Any] = {
         "preset": {name: value for name, value in preset.to_dict().items() if name not in _NOT_LEARNT},
-        "seed": seed,
-        "deterministic": deterministic,
+        **{"seed": seed, "deterministic": deterministic},
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
     }
     inputs = [Input.of(dataset, seen_from=out)]

@@ -98,12 +98,8 @@ def tune(
     are stopped early; or `bayesian`: a tree-structured Parzen estimator (Bergstra et al. 2011), after three random
     trials per parameter. The seed is that of the draws, and of every run.
 
-    Raises
-    ------
-    FormatError
-        If `out` holds another search or its files are broken.
-    InputError
-        If the arguments are impossible, or no combination of the space can be used.
+    Raises FormatError if `out` holds another search or its files are broken, and InputError if the arguments are
+    impossible, or no combination of the space can be used.
     """
     if n_trials < 1:
         raise InputError(f"n_trials={n_trials}: give at least 1")
