@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 import tfdeepviz.data.index as index_module
 from tests.conftest import RATE_HZ, make_fma
-from tfdeepviz.data.decode import decode_file
+from tfdeepviz.data.decode import AudioError, AudioTooShortError, decode_file
 from tfdeepviz.data.index import STATUSES, FileEntry, FileIndex, index_files
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.files import FormatError
@@ -44,6 +44,10 @@ def write_checksums(root: Path) -> Path:
     lines = [f"{sha1(file.read_bytes()).hexdigest()}  {file.relative_to(folder).as_posix()}\n" for file in files]
     (folder / "checksums").write_text("".join(lines))
     return folder / "checksums"
+
+
+def test_every_reason_to_refuse_a_file_is_a_status() -> None:
+    assert {error.reason for error in AudioError.__subclasses__()} - {AudioTooShortError.reason} <= set(STATUSES)
 
 
 def test_a_whole_corpus(corpus: Path) -> None:

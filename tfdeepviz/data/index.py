@@ -12,21 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 import msgspec
 import soundfile as sf
 from msgspec import Meta
 from msgspec.structs import replace
 
-from tfdeepviz.data.decode import (
-    AudioError,
-    AudioTooLongError,
-    CorruptAudioError,
-    EmptyAudioError,
-    UnsupportedAudioError,
-    decode_file,
-)
+from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.fma import Track, published_flaw
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.selection import Selection
@@ -35,11 +28,11 @@ from tfdeepviz.files import FormatError, read_jsonl, read_text, write_jsonl
 
 Progress = Callable[[int, int], None]
 
-#: `ok`, states of the file itself, states of its bytes, and problems with its sound.
-STATUSES = (
-    *("ok", "missing", "unexpected", "unreadable", "changed", "known-bad"),
-    *(error.reason for error in (EmptyAudioError, UnsupportedAudioError, CorruptAudioError, AudioTooLongError)),
-)
+#: `ok`; states of the file itself; reasons why it has no sound (`AudioError.reason`).
+Status = Literal[
+    "ok", "missing", "unexpected", "unreadable", "changed", "known-bad", "empty", "unsupported", "corrupt", "too-long"
+]
+STATUSES = get_args(Status)
 
 _CHECKSUMS = "checksums"
 _NO_AUDIO = (_CHECKSUMS, "README.txt")
@@ -59,7 +52,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     path: str  # relative to the corpus, with slashes
     track_id: _Whole | None = None  # FMA's; None for an unexpected file
-    status: Annotated[str, Meta(pattern=rf"^({'|'.join(STATUSES)})\Z")] = "ok"
+    status: Status = "ok"
     n_bytes: _Whole | None = None  # size and modification time from the file system
     modified_ns: _Whole | None = None
     sha1: Annotated[str, Meta(pattern=r"^([0-9a-f]{40})?\Z")] = ""  # as in FMA's `checksums`; empty if it was not read
