@@ -11,8 +11,7 @@ import pytest
 
 from tfdeepviz.data.demo import GENRES, dsp, render_track
 from tfdeepviz.data.demo.arrangement import compose
-from tfdeepviz.data.demo.artist import make_artist
-from tfdeepviz.data.demo.genre import genre_table, overlay, settle
+from tfdeepviz.data.demo.genre import genre_table, make_artist, overlay, settle
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.players import pattern
 from tfdeepviz.data.demo.sketch import Meter, Moment, Sketch
@@ -94,9 +93,9 @@ def test_the_music_stays_the_same(genre: str) -> None:
 
 
 def test_values_of_a_genres_file_are_settled_for_the_artist() -> None:
-    low, high = (
-        replace(make_artist("Rock", 0, seed=0), dirt=dirt, choices=(n,) * 6) for dirt, n in ((0.0, 3), (1.0, 4))
-    )
+    artist = make_artist("Rock", 0, seed=0)
+    low = replace(artist, habits={"dirt": 0.0}, choices=(3,) * 6)
+    high = replace(artist, habits={"dirt": 1.0}, choices=(4,) * 6)
     value = {"a": {"artist": {"dirt": [2, 5]}}, "b": [{"choice": {"1": ["x", {"sum": [1, 2]}]}}]}
     assert settle(value, low) == {"a": 2, "b": [3]}
     assert settle(value, high) == {"a": 5, "b": ["x"]}

@@ -12,8 +12,7 @@ from tfdeepviz.data.demo.sketch import Meter
 
 
 def test_voice_leading_moves_little() -> None:
-    scale = theory.SCALES["major"]
-    chords = tuple(theory.chord_pitches(scale, 60, degree) for degree in (0, 4, 5, 3, 0))
+    chords = ((60, 64, 67), (67, 71, 74), (69, 72, 76), (65, 69, 72), (60, 64, 67))
     voicings = theory.voice_lead(chords, 64)
     for chord, voicing in zip(chords, voicings, strict=True):
         assert {p % 12 for p in chord} == {p % 12 for p in voicing}

@@ -11,19 +11,18 @@ from __future__ import annotations
 import math
 import zlib
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo import drums, players, voices
-from tfdeepviz.data.demo.artist import Artist, between, make_artist
-from tfdeepviz.data.demo.genre import GENRES, Table, entry, genre_table, overlay, settle
+from tfdeepviz.data.demo import ideas, instruments, players
+from tfdeepviz.data.demo.genre import GENRES, Artist, Table, between, entry, genre_table, make_artist, overlay, settle
 from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Moment, Sketch
 from tfdeepviz.data.demo.theory import SCALES, plan_sections, shuffled_form
 
-_INSTRUMENTS = {**vars(drums), **vars(voices)}
 _DECIDED_LATER = ("harmony", "ideas", "bars", "sections", "track")  # by each moment
 
 
@@ -50,7 +49,7 @@ def _begin(artist: Artist, rng: Rng, table: Table, harmony: Table, duration_seco
     """Draw tempo, form and key of a track."""
     if "tempo" in table:  # an artist's tracks differ by a few per cent
         slowest, fastest = table["tempo"]
-        tempo = between(slowest, fastest, artist.tempo) * rng.uniform(0.965, 1.035)
+        tempo = between(slowest, fastest, artist.habits["tempo"]) * rng.uniform(0.965, 1.035)
         table["meter"]["beats_per_minute"] = round(tempo, 1)
     meter = Meter(**table["meter"])
     form = table["form"] if "form" in table else shuffled_form(rng, table["shuffled_form"])
@@ -67,7 +66,7 @@ def _write(sketch: Sketch, arrangement: Table) -> None:
     opening = Moment(sketch, sketch.sections[0], 0)
     for name, idea in arrangement["ideas"].items():
         invented = isinstance(idea, dict) and "invent" in idea
-        sketch.ideas[name] = _call(opening, idea, "invent") if invented else opening.decide(idea)
+        sketch.ideas[name] = _call(ideas, "invent", idea, opening) if invented else opening.decide(idea)
     for section in sketch.sections:
         moments = [Moment(sketch, section, bar) for bar in section.bars]
         for moment in moments:
@@ -86,12 +85,13 @@ def _play(moment: Moment, layers: Table) -> None:
             continue
         parts = layer.pop("part")
         for part in [parts] if isinstance(parts, str) else parts:
-            _call(moment, layer, "play", part)
+            _call(players, "play", layer, moment, part)
 
 
-def _call(moment: Moment, settings: Table, kind: str, *args: str) -> Any:
-    decided = {key: moment.decide(value) for key, value in settings.items()}
-    return getattr(players, decided.pop(kind))(moment, *args, **decided)
+def _call(functions: ModuleType, key: str, settings: Table, moment: Moment, *args: str) -> Any:
+    """Call the function that settings name."""
+    decided = {name: moment.decide(value) for name, value in settings.items()}
+    return getattr(functions, decided.pop(key))(moment, *args, **decided)
 
 
 def _part(name: str, table: Table, sketch: Sketch) -> Part:
@@ -100,7 +100,7 @@ def _part(name: str, table: Table, sketch: Sketch) -> Part:
     automation = table.get("automation", {}).get(name, {})
     curves: Table = {target: _curve(values, sketch) for target, values in automation.items()}
     notes = sorted(sketch.notes[name], key=lambda note: (note.start_seconds, note.pitch))
-    voice = partial(_INSTRUMENTS[instrument], **character)
+    voice = partial(getattr(instruments, instrument), **character)
     return Part(name, voice, tuple(notes), **entry(table["mix"], name), **curves)
 
 

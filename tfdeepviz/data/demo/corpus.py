@@ -1,9 +1,11 @@
-"""Render the demo corpus in FMA's layout, and the playground's tracks."""
+"""Render the demo corpus in FMA's layout, with its tables, and the playground's tracks."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,18 +22,32 @@ from tfdeepviz.data.demo.arrangement import compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.data.demo.mixer import render_score
-from tfdeepviz.data.demo.plan import Piece, check_arguments, genre_names, plan_corpus
-from tfdeepviz.data.demo.tables import LICENSE, genres_csv, write_tables
-from tfdeepviz.errors import InputError
+from tfdeepviz.data.demo.plan import Piece, PlannedTrack, check_arguments, genre_names, plan_corpus
 from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.locks import locked
 
 COMPOSER_VERSION = 1
 """Goes up whenever the same settings would sound different, so that old and new tracks never mix in one corpus."""
 
+_LICENSE = "CC0-1.0"
+
+# All of FMA's columns by group, because readers expect them; most stay empty.
+_COLUMNS = {
+    "album": "comments date_created date_released engineer favorites id information listens producer tags title tracks "
+    "type",
+    "artist": "active_year_begin active_year_end associated_labels bio comments date_created favorites id latitude "
+    "location longitude members name related_projects tags website wikipedia_page",
+    "set": "split subset",
+    "track": "bit_rate comments composer date_created date_recorded duration favorites genre_top genres genres_all "
+    "information interest language_code license listens lyricist number publisher tags title",
+}
+
+# Values of columns that several groups have.
+_COMMON = {"comments": 0, "date_created": "2026-11-23 00:00:00", "favorites": 0, "listens": 0, "tags": "[]"}
+
 _MP3_LEVEL = 0.5  # LAME's V5: about 130 kbit/s
-_MP3_PEAK = 0.98
-"""Largest sample that a decoded file may have."""
+_MP3_PEAK = 0.98  # largest sample that a decoded file may have
+_GENRES_CSV = Path("fma_metadata", "genres.csv")  # written last: marks the corpus as complete
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,7 @@ def render_track(
 
     Stereo PCM at 44.1 kHz in [-1, 1] [shape=(2, n_samples)]; depends only on the arguments.
     """
-    check_arguments(seed=seed, duration_seconds=duration_seconds)
-    if min(artist_index, number) < 0:
-        raise InputError(f"artist_index and number must not be negative, got {artist_index} and {number}")
+    check_arguments(artist_index=artist_index, number=number, seed=seed, duration_seconds=duration_seconds)
     return render_score(compose(genre, artist_index, number, seed=seed, duration_seconds=duration_seconds))
 
 
@@ -87,12 +101,12 @@ def render_corpus(
         plan = plan_corpus(n_tracks, seed)
         missing = [(track, root / track.path) for track in plan if not (root / track.path).is_file()]
         if missing:
-            genres_csv(root).unlink(missing_ok=True)
+            (root / _GENRES_CSV).unlink(missing_ok=True)
             reopen(root)
         for n_done, _ in enumerate(_render(missing, seed, duration_seconds, n_workers), n_tracks - len(missing) + 1):
             if progress is not None:
                 progress(n_done, n_tracks)
-        write_tables(root, plan, duration_seconds)
+        _write_tables(root, plan, duration_seconds)
         finish(root, corpus_digest(root, "small"), n_tracks=n_tracks)
     return CorpusSummary(n_tracks, len(missing), len({track.artist_id for track in plan}))
 
@@ -151,6 +165,44 @@ def _encode(pcm: Signal, piece: Piece) -> bytes:
     mp3 = BytesIO()
     how = {"format": "MP3", "subtype": "MPEG_LAYER_III", "compression_level": _MP3_LEVEL, "bitrate_mode": "VARIABLE"}
     with soundfile.SoundFile(mp3, "w", SAMPLE_RATE_HZ, channels=2, **how) as file:
-        file.title, file.artist, file.genre, file.license = piece.title, piece.artist_name, piece.genre, LICENSE
+        file.title, file.artist, file.genre, file.license = piece.title, piece.artist_name, piece.genre, _LICENSE
         file.write(pcm.T)
     return mp3.getvalue()
+
+
+def _write_tables(root: Path, plan: Sequence[PlannedTrack], duration_seconds: float) -> None:
+    """Write ``tracks.csv``, then ``genres.csv``."""
+    columns = [(group, name) for group, names in _COLUMNS.items() for name in names.split()]
+    n_by_artist = Counter(track.artist_id for track in plan)
+    rows = []
+    for track in plan:
+        bit_rate = round((root / track.path).stat().st_size * 8 / duration_seconds)
+        values = _values(track, n_by_artist[track.artist_id], bit_rate, round(duration_seconds))
+        rows.append([track.track_id, *(values[group].get(name, _COMMON.get(name, "")) for group, name in columns)])
+    groups, names = zip(*columns, strict=True)
+    header = [["", *groups], ["", *names], ["track_id", *("" for _ in columns)]]
+    _write_csv(root / "fma_metadata" / "tracks.csv", [*header, *rows])
+
+    n_by_genre = Counter(track.genre for track in plan)
+    genres = sorted((genre_table(genre)["fma_id"], genre) for genre in GENRES)
+    rows = [[number, n_by_genre[genre], 0, genre, number] for number, genre in genres]
+    _write_csv(root / _GENRES_CSV, [["genre_id", "#tracks", "parent", "title", "top_level"], *rows])
+
+
+def _values(track: PlannedTrack, n_of_artist: int, bit_rate: int, duration: int) -> dict[str, dict[str, object]]:
+    """Values of a track by group and column, without those of `_COMMON`."""
+    genres = f"[{genre_table(track.genre)['fma_id']}]"
+    album = f"{track.artist_name} (demo)"
+    return {
+        "album": {"id": track.artist_id, "title": album, "tracks": n_of_artist, "type": "Album"},
+        "artist": {"id": track.artist_id, "name": track.artist_name},
+        "set": {"split": track.split, "subset": "small"},
+        "track": {"bit_rate": bit_rate, "duration": duration, "number": track.number + 1, "title": track.title}
+        | {"genre_top": track.genre, "genres": genres, "genres_all": genres}
+        | {"interest": 0, "language_code": "en", "license": _LICENSE},
+    }
+
+
+def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

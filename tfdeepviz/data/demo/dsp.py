@@ -1,4 +1,4 @@
-"""Building blocks for synthesis: oscillators, envelopes, filters, strings, modes and effects.
+"""Building blocks for synthesis, in this order: oscillators, modes and strings, envelopes, filters, effects, dynamics.
 
 Signals are float64 arrays with time as the last axis: mono ``[n]`` or stereo ``[2, n]``.
 Nothing here loops over samples: recursions run in `scipy.signal.lfilter`, or over whole periods and blocks.
@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from numpy.random import Generator as Rng
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, signal
 
-Signal = npt.NDArray[np.float64]
+Signal = NDArray[np.float64]
 FilterKind = Literal["lowpass", "highpass", "bandpass", "highshelf", "lowshelf"]
 
 SAMPLE_RATE_HZ = 44_100
 NYQUIST_HZ = SAMPLE_RATE_HZ / 2
+_DYNAMICS_BLOCK = 256
 
 
 def n_samples(seconds: float) -> int:
@@ -31,9 +32,6 @@ def n_samples(seconds: float) -> int:
 def time_axis(n: int) -> Signal:
     """Times of ``n`` samples in seconds [shape=(n,)]."""
     return np.arange(n, dtype=np.float64) / SAMPLE_RATE_HZ
-
-
-# --- oscillators -------------------------------------------------------------------------------------------------
 
 
 def cycles(frequency_hz: Signal, start: float = 0.0) -> Signal:
@@ -76,21 +74,14 @@ def noise(n: int, rng: Rng) -> Signal:
     return rng.normal(0.0, 0.3, n)
 
 
-def damped_sinusoids(
-    frequencies_hz: npt.ArrayLike, t60_seconds: npt.ArrayLike, amplitudes: npt.ArrayLike, n: int
-) -> Signal:
+def damped_sinusoids(frequencies_hz: ArrayLike, t60_seconds: ArrayLike, amplitudes: ArrayLike, n: int) -> Signal:
     """Sum of exponentially decaying sines [shape=(n,)].
 
     Powers of a complex pole factor into coarse and fine steps. This turns the sum over modes into one small matrix
     product, instead of a sine per mode and sample. Modes above 0.9 of the Nyquist frequency are left out.
     """
-    frequency = np.atleast_1d(np.asarray(frequencies_hz, dtype=np.float64))
-    t60, amplitude = (
-        np.broadcast_to(np.asarray(v, dtype=np.float64), frequency.shape) for v in (t60_seconds, amplitudes)
-    )
+    frequency, t60, amplitude = np.broadcast_arrays(frequencies_hz, t60_seconds, amplitudes)
     keep = frequency < 0.9 * NYQUIST_HZ
-    if not keep.any():
-        return np.zeros(n)
     pole = (-math.log(1000.0) / t60[keep] + 2j * np.pi * frequency[keep]) / SAMPLE_RATE_HZ
     n_fine = math.isqrt(n) + 1
     coarse = amplitude[keep] * np.exp(np.arange(0, n, n_fine)[:, None] * pole)  # [n_coarse, modes]
@@ -109,9 +100,7 @@ def pluck_string(
     The lowest partials decay by 60 dB in `t60_seconds`; `damping` in [0, 1] makes high ones decay faster.
     `brightness` in (0, 1] is that of the excitation; `pick_position` is a fraction of the string's length.
     """
-    n = len(frequency_hz)
-    nominal_hz = float(frequency_hz[-1])
-    period = max(6, round(SAMPLE_RATE_HZ / nominal_hz))
+    period = max(6, round(SAMPLE_RATE_HZ / float(frequency_hz[-1])))
     excitation = rng.uniform(-1.0, 1.0, period)
     # Circular smoothing keeps the excitation periodic, so that the loop starts without a discontinuity.
     spectrum = np.fft.rfft(excitation)
@@ -129,10 +118,7 @@ def pluck_string(
     for i in range(period + 2, length + period, step):
         j = i - period
         y[i : i + step] = side * (y[j - 1 : j - 1 + step] + y[j + 1 : j + 1 + step]) + middle * y[j : j + step]
-    return np.asarray(np.interp(read[:n], np.arange(length), y[:length]), dtype=np.float64)
-
-
-# --- envelopes ---------------------------------------------------------------------------------------------------
+    return np.asarray(np.interp(read, np.arange(length), y[:length]), dtype=np.float64)
 
 
 def adsr(gate: float, attack: float, decay: float, sustain: float, release: float) -> Signal:
@@ -161,9 +147,6 @@ def fade_edges(x: Signal, fade_in_seconds: float, fade_out_seconds: float) -> Si
         n = min(y.shape[-1], round(seconds * SAMPLE_RATE_HZ))
         from_edge[..., :n] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(n, 1))
     return y
-
-
-# --- filters -----------------------------------------------------------------------------------------------------
 
 
 def biquad(kind: FilterKind, frequency_hz: float, q: float = 0.707, gain_db: float = 0.0) -> tuple[Signal, Signal]:
@@ -210,9 +193,6 @@ def sweep(x: Signal, kind: FilterKind, cutoff_hz: Signal, q: float = 0.707, bloc
     return y
 
 
-# --- effects -----------------------------------------------------------------------------------------------------
-
-
 def saturate(x: Signal, drive: float) -> Signal:
     """Soft, slightly asymmetric (tube-like) saturation with unit gain for small signals at ``drive`` 0."""
     if drive <= 0:
@@ -241,10 +221,10 @@ def modulated_delay(x: Signal, delay_seconds: Signal) -> Signal:
     return np.asarray(np.interp(index - delay_seconds * SAMPLE_RATE_HZ, index, x, left=0.0), dtype=np.float64)
 
 
-def chorus(x: Signal, depth_seconds: float = 0.002, rate_hz: float = 0.6) -> Signal:
+def chorus(x: Signal, depth_seconds: float) -> Signal:
     """Widen a mono or stereo signal with two slowly moving copies [shape=(2, n)]."""
     stereo = np.broadcast_to(x, (2, x.shape[-1]))
-    swing = 2 * np.pi * rate_hz * time_axis(x.shape[-1])
+    swing = 2 * np.pi * 0.6 * time_axis(x.shape[-1])
     copies = [modulated_delay(stereo[c], 0.012 + depth_seconds * np.sin(swing + c * np.pi * 0.55)) for c in (0, 1)]
     return 0.72 * stereo + 0.55 * np.stack(copies)
 
@@ -264,7 +244,7 @@ def ping_pong(x: Signal, delay_seconds: float, feedback: float) -> Signal:
     return y
 
 
-def room(t60_seconds: float, rng: Rng, *, pre_delay_seconds: float = 0.015, darkness: float = 0.5) -> Signal:
+def room(t60_seconds: float, rng: Rng, *, pre_delay_seconds: float, darkness: float) -> Signal:
     """Impulse response of a diffuse room, with unit energy per channel [shape=(2, n)].
 
     Noise in four bands, each with its own decay time (treble decays fastest), and a few early reflections.
@@ -286,36 +266,29 @@ def room(t60_seconds: float, rng: Rng, *, pre_delay_seconds: float = 0.015, dark
     return np.pad(response, ((0, 0), (n_samples(pre_delay_seconds), 0)))
 
 
-# --- dynamics ----------------------------------------------------------------------------------------------------
-
-_DYNAMICS_BLOCK = 256
-
-
-def compress(
-    x: Signal, *, threshold_db: float, ratio: float, attack_seconds: float = 0.012, release_seconds: float = 0.18
-) -> Signal:
+def compress(x: Signal, *, threshold_db: float, ratio: float) -> Signal:
     """Feed-forward compressor with linked channels; the detector works on blocks of 256 samples."""
     n = x.shape[-1]
     starts = np.arange(0, n, _DYNAMICS_BLOCK)
     power = np.add.reduceat(np.mean(x.reshape(-1, n) ** 2, axis=0), starts) / np.diff(np.append(starts, n))
     wanted = np.maximum(10 * np.log10(power + 1e-12) - threshold_db, 0.0) * (1.0 / ratio - 1.0)
-    attack, release = (math.exp(-_DYNAMICS_BLOCK / (s * SAMPLE_RATE_HZ)) for s in (attack_seconds, release_seconds))
-    gain_db = np.empty_like(wanted)
-    current = 0.0
-    for i, target in enumerate(wanted):
+    attack, release = (math.exp(-_DYNAMICS_BLOCK / (s * SAMPLE_RATE_HZ)) for s in (0.012, 0.18))
+
+    def follow(current: float, target: float) -> float:
         weight = attack if target < current else release
-        current = weight * current + (1 - weight) * float(target)
-        gain_db[i] = current
+        return weight * current + (1 - weight) * target
+
+    gain_db = list(itertools.accumulate(wanted.tolist(), follow, initial=0.0))[1:]
     gain = 10 ** (np.interp(np.arange(n), starts + _DYNAMICS_BLOCK / 2, gain_db) / 20)
     return np.asarray(x * gain, dtype=np.float64)
 
 
-def limit(x: Signal, ceiling: float, look_ahead_seconds: float = 0.004) -> Signal:
+def limit(x: Signal, ceiling: float) -> Signal:
     """Look-ahead limiter with linked channels: no output sample exceeds ``ceiling``.
 
     The minimum gain within the look-ahead, averaged over the look-ahead, never exceeds the gain that a peak needs.
     """
-    width = 2 * n_samples(look_ahead_seconds) + 1
+    width = 2 * n_samples(0.004) + 1
     needed = np.minimum(1.0, ceiling / np.maximum(np.max(np.abs(x), axis=0), 1e-9))
     held = ndimage.minimum_filter1d(needed, width, mode="nearest")
     smooth = ndimage.uniform_filter1d(held, width, mode="nearest")

@@ -14,11 +14,8 @@ from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score, Tone
 
-_CEILING = 0.76
-"""Largest sample of a master: leaves room for peaks between samples and for what MP3 adds."""
-
-_TAKES = 2
-"""Different recordings of the same tone that a part cycles through, so that repeats are not identical."""
+_CEILING = 0.76  # largest sample of a master: leaves room for peaks between samples and for what MP3 adds
+_TAKES = 2  # recordings of the same tone that a part cycles through, so that repeats are not identical
 
 
 def render_score(score: Score) -> Signal:
@@ -26,9 +23,7 @@ def render_score(score: Score) -> Signal:
     n = dsp.n_samples(score.duration_seconds)
     mix, room_bus, echo_bus = (np.zeros((2, n)) for _ in range(3))
     duck = _duck_gain(score.duck_seconds, n)
-    for part in score.parts:
-        if not part.notes:
-            continue
+    for part in (part for part in score.parts if part.notes):
         strip = _render_part(part, n, score.seed)
         if part.duck > 0:
             strip *= 1.0 - part.duck * duck
@@ -69,7 +64,7 @@ def _tone(note: Note, left_seconds: float) -> Tone:
     return Tone(
         frequency_hz=round(float(440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0)), 3),
         gate_seconds=max(0.02, round(min(note.duration_seconds, left_seconds) * 50) / 50),
-        velocity=round(min(max(note.velocity, 0.1), 1.0) * 6) / 6 or 1 / 6,
+        velocity=round(min(max(note.velocity, 0.1), 1.0) * 6) / 6,
         bend_semitones=round(note.bend_semitones, 2),
     )
 
@@ -129,9 +124,8 @@ def _master(mix: Signal, room_bus: Signal, echo_bus: Signal, how: Production, rn
         mix = mix + echoes
         room_bus = room_bus + 0.3 * echoes
     if room_bus.any():
-        response = dsp.room(
-            how.reverb_seconds, rng, pre_delay_seconds=how.pre_delay_seconds, darkness=how.reverb_darkness
-        )
+        delay, darkness = how.pre_delay_seconds, how.reverb_darkness
+        response = dsp.room(how.reverb_seconds, rng, pre_delay_seconds=delay, darkness=darkness)
         mix = mix + signal.oaconvolve(dsp.equalise(room_bus, "highpass", 180.0), response, axes=-1)[:, :n]
     if how.sampler_bits > 0:
         mix = dsp.crush(mix, how.sampler_bits, 2)
@@ -170,9 +164,7 @@ def _worn(mix: Signal, how: Production, rng: np.random.Generator) -> Signal:
     if how.crackle_per_second > 0:
         clicks = np.zeros((2, n))
         n_clicks = rng.poisson(how.crackle_per_second * n / SAMPLE_RATE_HZ)
-        at = rng.integers(0, n, n_clicks)
-        np.add.at(
-            clicks, (rng.integers(0, 2, n_clicks), at), rng.exponential(1.0, n_clicks) * rng.choice([-1, 1], n_clicks)
-        )
+        at, side = rng.integers(0, n, n_clicks), rng.integers(0, 2, n_clicks)
+        np.add.at(clicks, (side, at), rng.exponential(1.0, n_clicks) * rng.choice([-1, 1], n_clicks))
         mix = mix + dsp.equalise(clicks, "bandpass", 2_600.0, q=0.5) * level * 0.9
     return mix

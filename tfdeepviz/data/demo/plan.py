@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tfdeepviz.errors import InputError
 _FIRST_TRACK_ID = 2  # as in FMA
 _MAX_TRACKS = 999_999 - _FIRST_TRACK_ID + 1  # ids have six digits
 _TRACKS_PER_ARTIST = 5
+_RANGES = {"n_tracks": (1, _MAX_TRACKS), "duration_seconds": (1, 600), "n_workers": (1, math.inf)}
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,13 @@ class PlannedTrack(Piece):
         return Path("fma_small", name[:3], f"{name}.mp3")
 
 
-def check_arguments(
-    *, n_tracks: int = 1, seed: int = 0, duration_seconds: float = 30.0, n_workers: int | None = None
-) -> None:
-    """Refuse what is out of range."""
-    if not 1 <= n_tracks <= _MAX_TRACKS:
-        raise InputError(f"n_tracks must be from 1 to {_MAX_TRACKS}, got {n_tracks}")
-    if seed < 0:
-        raise InputError(f"seed must not be negative, got {seed}")
-    if not 1.0 <= duration_seconds <= 600.0:  # also rejects NaN
-        raise InputError(f"duration_seconds must be from 1 to 600, got {duration_seconds}")
-    if n_workers is not None and n_workers < 1:
-        raise InputError(f"n_workers must be at least 1, got {n_workers}")
+def check_arguments(**given: float | None) -> None:
+    """Refuse arguments that are out of range."""
+    for name, value in given.items():
+        least, most = _RANGES.get(name, (0, math.inf))
+        if value is not None and not least <= value <= most:  # also rejects NaN
+            allowed = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+            raise InputError(f"{name} must be {allowed}, got {value}")
 
 
 def plan_corpus(n_tracks: int, seed: int = 0) -> tuple[PlannedTrack, ...]:

@@ -1,26 +1,22 @@
-"""Players: what a layer of a genre can play in a moment, and ideas that a track starts from.
+"""Players: what a layer of a genre can play in a moment.
 
-A player is a function ``(moment, part, *, settings)`` that adds notes to the moment's sketch. An idea is made by a
-function ``(moment, *, settings)``. Genres' files call both by name.
+A player is a function ``(moment, part, *, settings)`` that adds notes to the moment's sketch; genres' files call it by
+name. First come those of every genre, then those of Electronic, Hip-Hop, International and Experimental.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
 
+from tfdeepviz.data.demo.ideas import Tune
 from tfdeepviz.data.demo.sketch import Moment
-from tfdeepviz.data.demo.theory import Tune, make_melody
 
 _HITS = [1.0, 0.78, 0.55, 0.32]  # accent, hit, soft, ghost
 _RUNGS = {symbol: rung for symbols in ("Xxog", "0123456789abcdef") for rung, symbol in enumerate(symbols)}
-
-
-# --- for every genre ---------------------------------------------------------------------------------------------
 
 
 def pattern(
@@ -39,14 +35,16 @@ def pattern(
     level: float = 1.0,
     strum_seconds: float = 0.0,
     bends: Sequence[float] = (0.0,),
+    slides: float = 0.0,
     highest: float = math.inf,
 ) -> None:
     """Play a pattern such as ``"X...x.g."`` or ``"0.2.1.2."``: one symbol per step, from `start` on.
 
     ``Xxog`` and hexadecimal digits are rungs of a ladder, dots are rests. `pitch`, `beats` and `velocity` are lists by
     rung, repeated if short, or the same for all; inner lists of `pitch` sound together. A `chord` is a single rung.
-    `accents` and `bends` repeat over the steps, a list of patterns over the bars. A negative `start` counts from the
-    bar's end, negative `beats` last until so long before the section's. Notes above `highest` sound an octave lower.
+    `accents` and `bends` repeat over the steps, a list of patterns over the bars. `slides` is the probability that a
+    late note slides up a fourth. A negative `start` counts from the bar's end, negative `beats` last until so long
+    before the section's. Notes above `highest` sound an octave lower.
     """
     per_bar = moment.sketch.meter.beats_per_bar
     start += per_bar * (start < 0)
@@ -59,12 +57,11 @@ def pattern(
             length, touch = (by_rung[rung % len(by_rung)] for by_rung in (lengths, velocities))
             length += (moment.section.end - moment.beat - start) * (length < 0)
             touch = (touch + crescendo * i) * accents[i % len(accents)] * level
-            bend = bends[i % len(bends)]
+            slid = i > 8 and slides > 0 and moment.sketch.rng.random() < slides
+            at, bend = start + i * step, -5.0 if slid else bends[i % len(bends)]
             for n, sounding in enumerate(ladder[rung % len(ladder)]):
                 low = sounding - 12 * (sounding > highest)
-                moment.note(
-                    part, start + i * step, length, low, touch, bend_semitones=bend, late_seconds=n * strum_seconds
-                )
+                moment.note(part, at, length, low, touch, bend_semitones=bend, late=n * strum_seconds)
 
 
 def _ladder(moment: Moment, pitch: Any) -> Iterator[tuple[float, ...]]:
@@ -113,46 +110,12 @@ def rest(
     moment.sketch.rest(beat - (bars * moment.sketch.meter.beats_per_bar + beats), beat + after)
 
 
-def tune(moment: Moment, *, roots: Sequence[int], n_bars: int | None = None, above: int = 0, **how: Any) -> Tune:
-    """Idea of a tune over one root per bar; its centre is some scale steps above the octave. See `make_melody`."""
-    sketch, size = moment.sketch, len(moment.sketch.scale)
-    roots = list(islice(cycle(roots), n_bars or len(roots)))
-    bar = sketch.meter.beats_per_bar
-    return make_melody(sketch.rng, roots, beats_per_bar=bar, scale_size=size, register=size + above, **how)
-
-
-def shuffled(moment: Moment, *, symbols: str) -> str:
-    """Idea of a pattern: symbols in random order, twice."""
-    return "".join(symbols[i] for i in moment.sketch.rng.permutation(len(symbols))) * 2
-
-
-# --- Electronic and Hip-Hop --------------------------------------------------------------------------------------
-
-
-def acid_line(moment: Moment) -> list[tuple[int, float, float]]:
-    """Idea of an acid line: ``(step of the octave, velocity, slide)`` per sixteenth; rests have no velocity."""
-    rng = moment.sketch.rng
-    steps = rng.choice([0, 0, 0, 2, 3, 7, 5, -7], 16).tolist()
-    on = rng.random(16) < 0.7
-    slides = [-float(steps[i - 1]) if on[i - 1] and i % 3 == 0 else 0.0 for i in range(16)]
-    return [(step % 12, on[i] * (0.95 if i % 4 == 2 else 0.6), slides[i]) for i, step in enumerate(steps)]
-
-
 def acid(moment: Moment, part: str, *, line: Sequence[tuple[int, float, float]]) -> None:
     """Play an acid line above the root."""
     (root,) = moment.pitches("root")
     for i, (step, velocity, slide) in enumerate(line):
         if velocity:
             moment.note(part, i / 4, 0.22, root + 12 + step, velocity, bend_semitones=slide)
-
-
-def sliding_bass(moment: Moment, part: str, *, pattern: str, slides: float) -> None:
-    """Play the root on the hits of a pattern; late ones may slide up a fourth."""
-    (root,) = moment.pitches("root")
-    for i, symbol in enumerate(pattern):
-        if symbol != ".":
-            late = i > 8 and moment.sketch.rng.random() < slides
-            moment.note(part, i / 4, 1.6, root, 0.85, bend_semitones=-5.0 if late else 0.0)
 
 
 def rolling_hats(moment: Moment, part: str, *, pitch: float) -> None:
@@ -162,15 +125,6 @@ def rolling_hats(moment: Moment, part: str, *, pitch: float) -> None:
         n = 3 if rng.random() < 0.14 else 2 if rng.random() < 0.2 else 1
         for j in range(n):
             moment.note(part, i / 4 + j / 4 / n, 0.1, pitch + 0.5 * j, 0.7 if i % 4 == 0 else 0.45)
-
-
-# --- International -----------------------------------------------------------------------------------------------
-
-
-def random_degrees(moment: Moment, *, count: int, options: Sequence[int] = ()) -> list[int]:
-    """Idea of degrees: the tonic, then some of the options, or any from the tonic to its octave."""
-    drawn = moment.sketch.rng.choice(options or len(moment.sketch.scale) + 1, count).tolist()
-    return [0, *drawn[1:]] if options else drawn
 
 
 def flourish(moment: Moment, part: str) -> None:
@@ -204,14 +158,6 @@ def ostinato(moment: Moment, part: str, *, degrees: Sequence[int]) -> None:
             moment.note(part, 0, 0.5, moment.sketch.pitch(0), 0.8)
         elif i % 4 == 0 or degree % 3 != 1:
             moment.note(part, i / 2, 0.5, moment.sketch.pitch(degree + lift), 0.55)
-
-
-# --- Experimental: events at random times, where a beat is a second ----------------------------------------------
-
-
-def spectrum(moment: Moment, *, partials: Sequence[float]) -> list[float]:
-    """Idea of an inharmonic series: pitches of partials of the tonic."""
-    return [moment.sketch.tonic + 12 * math.log2(partial) for partial in partials]
 
 
 def _end(moment: Moment) -> float:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo.artist import Artist, between
-from tfdeepviz.data.demo.genre import Table, settle
+from tfdeepviz.data.demo.genre import Artist, Table, between, settle
 from tfdeepviz.data.demo.score import Note
-from tfdeepviz.data.demo.theory import Scale, Section, chord_pitches, degree_pitch, voice_lead
+from tfdeepviz.data.demo.theory import Scale, Section, voice_lead
 
 _PITCH = re.compile(r"(\w+?)(?:\.(-?\d+))?([+-]\d+)?")
 
@@ -59,68 +58,49 @@ class Sketch:
     ideas: dict[str, Any] = field(default_factory=dict)
 
     def pitch(self, degree: int, transpose: float = 0) -> float:
-        """MIDI pitch of a scale degree."""
-        return degree_pitch(self.scale, self.tonic + transpose, degree)
+        """MIDI pitch of a scale degree; 0 is the tonic, and degrees extend over octaves in both directions."""
+        octave, step = divmod(degree, len(self.scale))
+        return self.tonic + transpose + 12 * octave + self.scale[step]
 
     def note(
-        self,
-        part: str,
-        beat: float,
-        beats: float,
-        pitch: float,
-        velocity: float,
-        late_seconds: float = 0.0,
-        **how: float,
+        self, part: str, beat: float, beats: float, pitch: float, velocity: float, late: float = 0.0, **how: float
     ) -> None:
-        """Play a note with the metre's looseness; `how` are further fields of `Note`."""
+        """Play a note with the metre's looseness, `late` by some seconds; `how` are further fields of `Note`."""
         start = self.meter.seconds(beat)
         length = self.meter.seconds(beat + beats) - start
         loose = float(np.clip(self.rng.normal(0.0, self.meter.looseness_seconds), -0.03, 0.03))
         touch = float(np.clip(velocity * self.rng.normal(1.0, 0.06), 0.08, 1.0))
-        start = max(0.0, start + loose + late_seconds)
+        start = max(0.0, start + loose + late)
         self.notes[part].append(Note(start, max(length, 0.02), pitch, touch, **how))
 
     def rest(self, first_beat: float, last_beat: float) -> None:
         """Silence all parts between two beats: no note starts there or rings into it."""
         start, end = self.meter.seconds(first_beat) - 0.02, self.meter.seconds(last_beat) - 0.02
-
-        def cut(note: Note) -> Note:
-            left = start - note.start_seconds
-            return replace(note, duration_seconds=min(note.duration_seconds, max(0.02, left))) if left > 0 else note
-
         for part, notes in self.notes.items():
-            self.notes[part] = [cut(note) for note in notes if not start <= note.start_seconds < end]
+            before = [note for note in notes if note.start_seconds < start]
+            ends = [min(note.duration_seconds, max(0.02, start - note.start_seconds)) for note in before]
+            cut = [replace(note, duration_seconds=seconds) for note, seconds in zip(before, ends, strict=True)]
+            self.notes[part] = cut + [note for note in notes if note.start_seconds >= end]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Moment:
-    """A bar of a sketch as a player meets it: what is on, and its harmony."""
+    """A bar of a sketch as a player meets it: what is on, and its harmony.
+
+    ``names`` apply now: the section's, ``first`` or ``last`` bar of it, ``opening`` or ``late`` in the track, ``all``.
+    """
 
     sketch: Sketch
     section: Section
     bar: int
 
-    @cached_property
-    def names(self) -> set[str]:
-        """What applies now: the section's name; its first or last bar; the track's opening or second half; all."""
+    def __post_init__(self) -> None:
         bars = self.section.bars
-        applies = {
-            "first": self.bar == bars[0],
-            "last": self.bar == bars[-1],
-            "opening": bars[0] == 0,
-            "late": bars[0] > self.sketch.sections[-1].bars.stop / 2,
-        }
-        return {"all", self.section.name, *(name for name, true in applies.items() if true)}
-
-    @property
-    def beat(self) -> float:
-        """Where the bar starts."""
-        return self.bar * self.sketch.meter.beats_per_bar
-
-    @property
-    def turn(self) -> int:
-        """Bars since the progression first started."""
-        return self.bar - (self.section.bars[0] if self.sketch.harmony.get("restarts") else 0)
+        self.beat = self.bar * self.sketch.meter.beats_per_bar
+        self.turn = self.bar - (bars[0] if self.sketch.harmony.get("restarts") else 0)  # of the progression
+        place = {"first": self.bar == bars[0], "last": self.bar == bars[-1], "opening": bars[0] == 0}
+        place["late"] = bars[0] > self.sketch.sections[-1].bars.stop / 2
+        self.names = {"all", self.section.name, *(name for name, here in place.items() if here)}
 
     @property
     def degree(self) -> int:
@@ -149,8 +129,9 @@ class Moment:
         Chords are led smoothly near a centre above the tonic. The bass stays in its range.
         """
         sketch, harmony, degrees = self.sketch, self.sketch.harmony, self.decide(self.sketch.harmony["degrees"])
-        chords = (chord_pitches(sketch.scale, sketch.tonic, degree, harmony.get("size", 3)) for degree in degrees)
-        led = voice_lead(tuple(chords), sketch.tonic + harmony.get("centre", 12))
+        thirds = range(0, 2 * harmony.get("size", 3), 2)
+        chords = tuple(tuple(sketch.pitch(degree + third) for third in thirds) for degree in degrees)
+        led = voice_lead(chords, sketch.tonic + harmony.get("centre", 12))
         here = self.turn % len(led)
         bass = harmony["bass"]
         root = sketch.pitch(degrees[here], bass["transpose"])

@@ -1,4 +1,4 @@
-"""Musical material: scales, chords with voice leading, motifs, melodies, and section plans."""
+"""Musical material: scales, chords with voice leading, and section plans."""
 
 from __future__ import annotations
 
@@ -10,36 +10,12 @@ from functools import cache, partial
 import numpy as np
 from numpy.random import Generator as Rng
 
+from tfdeepviz.data.demo.genre import toml
+
 Scale = tuple[float, ...]
 """Steps above the tonic in semitones, ascending, within an octave."""
 
-SCALES: dict[str, Scale] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "hijaz": (0, 1, 4, 5, 7, 8, 10),
-    "bayati": (0, 1.5, 3, 5, 7, 8, 10),
-    "bhairav": (0, 1, 4, 5, 7, 8, 11),
-    "in": (0, 1, 5, 7, 8),
-    "major pentatonic": (0, 2, 4, 7, 9),
-    "slendro": (0, 2.4, 4.8, 7.2, 9.6),
-    "pelog": (0, 1.2, 2.7, 6.9, 7.9),
-}
-
-
-def degree_pitch(scale: Scale, tonic: float, degree: int) -> float:
-    """MIDI pitch of a scale degree; 0 is the tonic, and degrees extend over octaves in both directions."""
-    octave, step = divmod(degree, len(scale))
-    return tonic + 12 * octave + scale[step]
-
-
-def chord_pitches(scale: Scale, tonic: float, degree: int, size: int = 3) -> tuple[float, ...]:
-    """MIDI pitches of stacked thirds on a degree, in root position."""
-    return tuple(degree_pitch(scale, tonic, degree + 2 * i) for i in range(size))
+SCALES: dict[str, Scale] = {name: tuple(steps) for name, steps in toml("material")["scales"].items()}
 
 
 @cache
@@ -60,71 +36,6 @@ def _voicing_cost(voicing: tuple[float, ...], before: tuple[float, ...], centre:
     spread = max(0.0, voicing[-1] - voicing[0] - 14.0) + clusters
     motion = sum(min(abs(p - q) for q in before) for p in voicing) if before else 0.0
     return motion + 2.0 * spread + 0.5 * abs(float(np.mean(voicing)) - centre)
-
-
-Motif = Sequence[tuple[float, float, int]]
-"""A short idea: notes as ``(onset, beats, scale steps from where it starts)``."""
-
-
-Tune = Sequence[tuple[float, float, int, float]]
-"""Notes as ``(onset, beats, scale steps from the tonic, velocity)``."""
-
-
-def make_motif(rng: Rng, beats: float, *, density: float, unit: float = 0.5) -> Motif:
-    """Invent a motif of some beats, on a grid of `unit` beats.
-
-    `density` in (0, 1] is the fraction of grid positions with a note; strong positions are more likely.
-    """
-    n = max(2, round(beats / unit))
-    weight = np.array([1.0 if i % round(1 / unit) == 0 else 0.55 for i in range(n)]) if unit < 1 else np.ones(n)
-    weight[0] = 2.5
-    count = int(np.clip(round(density * n), 2, n))
-    places = np.sort(rng.choice(n, count, replace=False, p=weight / weight.sum()))
-    ends = np.append(places[1:], n)
-    lengths = np.minimum(ends - places, rng.integers(1, 5, count))
-    moves = rng.choice([-2, -1, -1, 0, 1, 1, 2, 3, -3], count)
-    steps = np.clip(np.cumsum(moves) - moves[0], -4, 5)
-    return list(zip((places * unit).tolist(), (lengths * unit * 0.92).tolist(), steps.tolist(), strict=True))
-
-
-def make_melody(
-    rng: Rng,
-    roots: Sequence[int],
-    *,
-    beats_per_bar: float,
-    scale_size: int,
-    register: int,
-    density: float,
-    unit: float = 0.5,
-    form: str = "ABAC",
-) -> Tune:
-    """Melody around the degree `register`, over one chord per bar.
-
-    `roots` are the degrees of the chords. `form` has one letter per bar, repeated: a motif A, B with another end, C
-    that ends early on a long note, a contrast D. See `make_motif` for `density` and `unit`.
-    """
-    motif = make_motif(rng, beats_per_bar, density=density, unit=unit)
-    kept = max(1, len(motif) // 2)
-    varied = [(at, beats, int(np.clip(step + rng.choice([-2, -1, 1, 2]), -4, 6))) for at, beats, step in motif[kept:]]
-    last = max(1, int(len(motif) * 0.6)) - 1
-    onset = motif[last][0]
-    ending = (onset, max(1.0, 0.5 * (beats_per_bar - onset)), 0)
-    contrast = make_motif(rng, beats_per_bar, density=density * 0.8, unit=unit)
-    motifs = {"A": motif, "B": [*motif[:kept], *varied], "C": [*motif[:last], ending], "D": contrast}
-    tune = []
-    centre = register
-    for bar, root in enumerate(roots):
-        chord = [d for d in range(register - 12, register + 13) if (d - root) % scale_size in (0, 2, 4)]
-        base = min((d for d in chord if abs(d - register) <= 5), key=lambda d: abs(d - centre))
-        for i, (onset, beats, step) in enumerate(motifs[form[bar % len(form)]]):
-            strong = onset % 2 == 0
-            degree = base + step
-            if strong and degree not in chord:
-                degree += 1 if degree + 1 in chord else -1
-            velocity = 0.62 + 0.2 * strong + 0.12 * (i == 0) + 0.02 * step
-            tune.append((bar * beats_per_bar + onset, beats, degree, float(np.clip(velocity, 0.3, 1.0))))
-        centre = int(np.clip(base + rng.integers(-1, 2), register - 3, register + 3))
-    return tune
 
 
 @dataclass(frozen=True)

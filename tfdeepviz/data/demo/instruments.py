@@ -1,21 +1,99 @@
-"""Pitched instruments: struck, plucked, electronic, blown, bowed and sung."""
+"""Instruments: drums and cymbals, then struck, plucked, electronic, blown, bowed and sung ones, and textures.
+
+The pitch of a drum's tone is its tuning. All are functions made by `@instrument`, and named in genres' files.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator as Rng
 
 from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import Signal
-from tfdeepviz.data.demo.instrument import Take, instrument, normalised
+from tfdeepviz.data.demo.genre import toml
+from tfdeepviz.data.demo.score import Tone
 
-_Wave = Literal["saw", "pulse"]
+_CONTROL_SAMPLES = 32  # pitch moves slowly: it is computed this often and interpolated
 
 
-def _detuned(f: Signal, cents: float) -> Signal:
-    return f * 2 ** (cents / 1200)
+@dataclass(frozen=True)
+class Take:
+    """A tone (see `Tone`), and the chance of this recording of it."""
+
+    hz: float
+    gate_seconds: float
+    velocity: float
+    bend_semitones: float
+    rng: Rng
+    n: int  # samples of a held tone
+
+    def pitch(
+        self, n: int, *, glide: float = 0.06, vibrato_cents: float = 0.0, vibrato_hz: float = 5.3, onset: float = 0.25
+    ) -> Signal:
+        """Pitch in Hz: a glide from the bend, then vibrato that grows after an onset; in seconds [shape=(n,)]."""
+        if not self.bend_semitones and not vibrato_cents:
+            return np.full(n, self.hz)
+        t = dsp.time_axis(n // _CONTROL_SAMPLES + 2) * _CONTROL_SAMPLES
+        semitones = self.bend_semitones * np.exp(-t / glide * 2.5)
+        if vibrato_cents:
+            depth = np.clip((t - onset) / 0.3, 0.0, 1.0) * vibrato_cents / 100
+            semitones = semitones + depth * np.sin(2 * np.pi * vibrato_hz * t)
+        slow = self.hz * 2.0 ** (semitones / 12.0)
+        return np.asarray(np.interp(np.arange(n), np.arange(len(t)) * _CONTROL_SAMPLES, slow), dtype=np.float64)
+
+    def hiss(self, n: int, centre_hz: float, q: float) -> Signal:
+        """Band-passed noise [shape=(n,)]."""
+        return dsp.equalise(dsp.noise(n, self.rng), "bandpass", centre_hz, q)
+
+    def stroke(self, n: int, centre_hz: float, q: float, t60_seconds: float) -> Signal:
+        """Noise of a stick, hammer or hand [shape=(n,)]."""
+        return self.hiss(n, centre_hz, q) * dsp.decay(n, t60_seconds)
+
+    def soften(self, x: Signal, cutoff_hz: float, least: float, gain: float) -> Signal:
+        """Low-pass whose cutoff rises with velocity."""
+        return dsp.equalise(x, "lowpass", cutoff_hz * (least + gain * self.velocity))
+
+
+def instrument(
+    *,
+    peak: float | None = 0.5,
+    fade_in: float = 0.0,
+    fade_out: float = 0.0,
+    held: tuple[float, float, float, float] | None = None,
+) -> Callable[[Callable[..., Signal]], Callable[..., Signal]]:
+    """Make an instrument ``(tone, rng, *, character) -> sound`` of a function ``(take, *, character) -> sound``.
+
+    A sound is mono ``[n]`` or stereo ``[2, n]``. It is scaled to a peak (None keeps the level) and faded, in seconds.
+    `held` tones have an envelope: attack, decay, sustain, release. ``attack_seconds`` and ``release_seconds`` of a
+    character override it.
+    """
+
+    def decorate(synthesise: Callable[..., Signal]) -> Callable[..., Signal]:
+        @wraps(synthesise)
+        def perform(tone: Tone, rng: Rng, **character: Any) -> Signal:
+            envelope = np.ones(1)
+            if held:
+                attack, decay, sustain, release = held
+                attack, release = character.pop("attack_seconds", attack), character.pop("release_seconds", release)
+                envelope = dsp.adsr(tone.gate_seconds, attack, decay, sustain, release)
+            take = Take(tone.frequency_hz, tone.gate_seconds, tone.velocity, tone.bend_semitones, rng, len(envelope))
+            sound = synthesise(take, **character) * envelope
+            return dsp.fade_edges(sound if peak is None else normalised(sound, peak), fade_in, fade_out)
+
+        return perform
+
+    return decorate
+
+
+def normalised(x: Signal, peak: float = 0.5) -> Signal:
+    """Scale a sound to its peak."""
+    return x * (peak / (float(np.max(np.abs(x))) + 1e-9))
 
 
 def _fm(phase: Signal, ratio: float, depth: Signal | float, start: float = 0.0) -> Signal:
@@ -24,27 +102,85 @@ def _fm(phase: Signal, ratio: float, depth: Signal | float, start: float = 0.0) 
     return np.asarray(np.sin(moved), dtype=np.float64)
 
 
-# --- mallets, strings and keys -----------------------------------------------------------------------------------
+@instrument(peak=None, fade_in=0.0005, fade_out=0.03)
+def kick(
+    take: Take, *, sweep_hz: float = 180.0, ring_seconds: float = 0.35, click: float = 0.3, drive: float = 0.6
+) -> Signal:
+    """Bass drum: a sine that falls to the tone's pitch, with a click."""
+    n = dsp.n_samples(ring_seconds * 1.2)
+    body = dsp.sine(dsp.cycles(take.hz + sweep_hz * dsp.falling(n, 0.028))) * dsp.decay(n, ring_seconds * 1.1)
+    body = dsp.saturate(body * (0.6 + 0.6 * take.velocity), drive)
+    return normalised(body) + click * take.velocity * take.stroke(n, 3_200.0, 0.6, 0.025)
 
 
-_MALLETS = {
-    # partials: ratio, decay time relative to the first, level
-    "kalimba": ((1.0, 1.0, 1.0), (5.4, 0.25, 0.25), (9.1, 0.1, 0.12)),
-    "vibraphone": ((1.0, 1.0, 1.0), (4.0, 0.5, 0.22), (10.1, 0.2, 0.05)),
-    "gamelan": ((1.0, 1.0, 0.8), (1.007, 0.95, 0.6), (2.76, 0.6, 0.5), (2.79, 0.5, 0.3), (5.4, 0.3, 0.3),
-                (7.1, 0.2, 0.15)),
-    "balafon": ((1.0, 1.0, 1.0), (2.9, 0.5, 0.4), (4.7, 0.3, 0.3), (8.3, 0.15, 0.15)),
-    "bell": ((0.5, 1.3, 0.4), (1.0, 1.0, 0.8), (1.183, 0.8, 0.6), (1.506, 0.7, 0.3), (2.0, 0.6, 0.6), (2.662, 0.4, 0.3),
-             (3.01, 0.3, 0.25), (4.17, 0.2, 0.15)),
-    "woodblock": ((1.0, 1.0, 1.0), (2.57, 0.6, 0.6), (4.1, 0.4, 0.3)),
-    "glass": ((1.0, 1.0, 1.0), (2.32, 0.9, 0.4), (4.25, 0.7, 0.3), (6.63, 0.4, 0.2), (9.38, 0.3, 0.1)),
-}  # fmt: skip
+@instrument(fade_in=0.0005, fade_out=0.03)
+def snare(take: Take, *, ring_seconds: float = 0.2, brightness_hz: float = 5_000.0) -> Signal:
+    """Snare drum: modes of the head, which has the tone's pitch, and filtered noise."""
+    n = dsp.n_samples(ring_seconds + 0.12)
+    head = dsp.damped_sinusoids(take.hz * np.array([1.0, 1.76, 2.4]), [0.16, 0.12, 0.07], [0.6, 0.35, 0.2], n)
+    wires = take.soften(dsp.equalise(dsp.noise(n, take.rng), "highpass", 1_400.0), brightness_hz, 0.7, 1.0)
+    return dsp.saturate(head + 1.6 * (wires * dsp.decay(n, ring_seconds * 1.6)), 0.8)
+
+
+@instrument(fade_in=0.0005, fade_out=0.03)
+def clap(take: Take) -> Signal:
+    """Hand claps: four bursts of band-passed noise, the last of which rings."""
+    n = dsp.n_samples(0.37)
+    t = dsp.time_axis(n)
+    bursts = sum(np.where(t >= onset, dsp.falling(n, 0.003, onset), 0.0) for onset in (0.0, 0.011, 0.021))
+    ring = np.where(t >= 0.031, np.exp(-np.maximum(t - 0.031, 0.0) * 6.9 / 0.22), 0.0)
+    return take.hiss(n, take.hz, 0.9) * (bursts + ring)
+
+
+@instrument(peak=0.4, fade_in=0.001, fade_out=0.02)
+def cymbal(
+    take: Take, *, metal: float = 0.6, highpass_hz: float = 7_000.0, ring_seconds: float | None = None
+) -> Signal:
+    """Hi-hat, ride or crash: inharmonic pulses and noise; rings for the gate unless `ring_seconds` is given."""
+    ring = ring_seconds or take.gate_seconds
+    n = dsp.n_samples(ring + 0.03)
+    clang = np.zeros(n)
+    for ratio in (2.0, 3.0, 4.16, 5.43, 6.79, 8.21):
+        clang += dsp.pulse(np.full(n, take.hz * ratio), 0.5, take.rng.random())
+    x = metal * clang * 0.25 + (1 - metal) * dsp.noise(n, take.rng) * 1.5
+    x = dsp.equalise(dsp.equalise(x, "highpass", highpass_hz), "highpass", highpass_hz * 0.7)
+    return x * (0.75 * dsp.decay(n, ring * 1.2) + 0.25 * dsp.decay(n, ring * 0.3))
+
+
+@instrument(fade_in=0.0005, fade_out=0.03)
+def tom(take: Take, *, ring_seconds: float = 0.4) -> Signal:
+    """Tom-tom: membrane modes whose pitch drops a little."""
+    n = dsp.n_samples(ring_seconds * 1.2)
+    phase = dsp.cycles(take.hz * (1.0 + 0.5 * take.velocity * dsp.falling(n, 0.05)))
+    skin = dsp.sine(phase) + 0.4 * dsp.sine(1.59 * phase) * dsp.decay(n, ring_seconds * 0.5)
+    return skin * dsp.decay(n, ring_seconds) + 0.7 * take.stroke(n, 1_800.0, 0.7, 0.05)
+
+
+@instrument(fade_in=0.0006, fade_out=0.03)
+def hand_drum(take: Take, *, slap: float = 0.2, ring_seconds: float = 0.5) -> Signal:
+    """Hand drum (darbuka, djembe, tabla): near-harmonic membrane modes, a slap, and a bend by the heel of the hand."""
+    n = dsp.n_samples(ring_seconds * 1.1)
+    phase = dsp.cycles(take.pitch(n, glide=0.3))
+    x = np.zeros(n)
+    for ratio, level, ring in ((1.0, 1.0, 1.0), (2.0, 0.5, 0.6), (2.98, 0.3, 0.45), (4.1, 0.2, 0.3), (5.2, 0.12, 0.2)):
+        tilt = level ** (1.5 - take.velocity) * (1.0 - slap if ratio == 1.0 else 1.0)
+        x += tilt * dsp.sine(ratio * phase) * dsp.decay(n, ring_seconds * ring)
+    hand = take.hiss(n, 1_200.0 + 3_500.0 * slap, 0.8)
+    return x + (0.3 + 2.2 * slap) * take.velocity * hand * dsp.decay(n, 0.03 + 0.09 * slap)
+
+
+@instrument(peak=0.35, fade_in=0.001, fade_out=0.01)
+def shaker(take: Take, *, centre_hz: float = 7_000.0) -> Signal:
+    """Shaker or tambourine: a short swell of bright noise."""
+    n = dsp.n_samples(0.11)
+    swell: Signal = np.minimum(dsp.time_axis(n) / 0.018, 1.0)
+    return take.hiss(n, centre_hz * (0.8 + 0.4 * take.velocity), 1.1) * swell * dsp.falling(n, 0.022, 0.018)
 
 
 @instrument(peak=0.45, fade_in=0.001, fade_out=0.04)
 def mallet(take: Take, *, bar: str, ring_seconds: float = 1.2, hardness: float = 0.5) -> Signal:
-    """Struck bar, tongue or bell: a bank of modes (`_MALLETS`) and the stroke's noise."""
-    ratios, rings, levels = np.array(_MALLETS[bar]).T
+    """Struck bar, tongue or bell: a bank of modes and the stroke's noise."""
+    ratios, rings, levels = np.array(toml("material")["mallets"][bar]).T
     ring = ring_seconds * (330.0 / take.hz) ** 0.35
     n = dsp.n_samples(ring * 1.05)
     levels = levels * ratios ** (0.5 * (hardness + take.velocity - 1.0))
@@ -126,24 +262,16 @@ def organ(take: Take) -> Signal:
     return np.stack([first + 0.5 * second, 0.5 * first + second])
 
 
-# --- synthesisers ------------------------------------------------------------------------------------------------
-
-
 @instrument(peak=0.4, held=(0.25, 1.0, 0.8, 0.5))
 def pad(
-    take: Take,
-    *,
-    n_voices: int = 3,
-    detune_cents: float = 12.0,
-    cutoff_hz: float = 2_500.0,
-    wave: _Wave | Literal["fm"] = "saw",
+    take: Take, *, n_voices: int = 3, detune_cents: float = 12.0, cutoff_hz: float = 2_500.0, wave: str = "saw"
 ) -> Signal:
     """Detuned, wide chords: saws or pulses through a low-pass, or FM pairs."""
     f, t, rng = take.pitch(take.n), dsp.time_axis(take.n), take.rng
     stereo = np.zeros((2, take.n))
     for x, side in zip(stereo, (-1.0, 1.0), strict=True):
         for i in range(n_voices):
-            detuned = _detuned(f, detune_cents * (((i + 0.5) / n_voices * 2 - 1) + 0.15 * side))
+            detuned = f * 2 ** (detune_cents * (((i + 0.5) / n_voices * 2 - 1) + 0.15 * side) / 1200)
             if wave == "saw":
                 x += dsp.saw(detuned, rng.random())
             elif wave == "pulse":
@@ -158,7 +286,7 @@ def pad(
 def synth_bass(
     take: Take,
     *,
-    wave: _Wave = "saw",
+    wave: str = "saw",
     cutoff_hz: float = 400.0,
     sweep_octaves: float = 2.0,
     sweep_seconds: float = 0.15,
@@ -184,18 +312,13 @@ def sub_bass(take: Take, *, ring_seconds: float = 1.2, drive: float = 1.0) -> Si
 
 @instrument(peak=0.4, held=(0.01, 0.3, 0.7, 0.15))
 def lead(
-    take: Take,
-    *,
-    wave: _Wave = "saw",
-    detune_cents: float = 9.0,
-    cutoff_hz: float = 4_500.0,
-    vibrato_cents: float = 14.0,
+    take: Take, *, wave: str = "saw", detune_cents: float = 9.0, cutoff_hz: float = 4_500.0, vibrato_cents: float = 14.0
 ) -> Signal:
     """Synthesiser lead: two detuned oscillators, portamento and delayed vibrato."""
     f = take.pitch(take.n, vibrato_cents=vibrato_cents)
     x = np.zeros(take.n)
     for cents in (-detune_cents, detune_cents):
-        detuned, start = _detuned(f, cents), take.rng.random()
+        detuned, start = f * 2 ** (cents / 1200), take.rng.random()
         x += dsp.saw(detuned, start) if wave == "saw" else dsp.pulse(detuned, 0.35, start)
     return take.soften(x, cutoff_hz, 0.5, 0.7)
 
@@ -207,9 +330,6 @@ def fm_bell(take: Take, *, ratio: float = 1.41, index: float = 4.0, ring_seconds
     phase = dsp.cycles(take.pitch(n, glide=0.4))
     depth = index * take.velocity * dsp.decay(n, ring_seconds * 0.6)
     return _fm(phase, ratio, depth, take.rng.uniform(0, 6.28)) * dsp.decay(n, ring_seconds)
-
-
-# --- sustained: winds, bowed strings, voices ---------------------------------------------------------------------
 
 
 @instrument(peak=0.4, held=(0.05, 0.2, 0.85, 0.1))
@@ -242,18 +362,8 @@ def ensemble(take: Take, *, brightness_hz: float = 3_000.0) -> Signal:
     for side in stereo:
         for _ in range(3):
             f = take.pitch(take.n, vibrato_cents=10.0, vibrato_hz=take.rng.uniform(4.8, 6.2), onset=0.1)
-            side += dsp.saw(_detuned(f, take.rng.normal(0.0, 6.0)), take.rng.random())
+            side += dsp.saw(f * 2 ** (take.rng.normal(0.0, 6.0) / 1200), take.rng.random())
     return take.soften(dsp.resonate(stereo, stereo, ((520.0, 1.2, 0.8),)), brightness_hz, 0.35, 0.9)
-
-
-_VOWELS = {
-    # formants: frequency in Hz, level
-    "a": ((800.0, 1.0), (1_150.0, 0.6), (2_900.0, 0.28), (3_900.0, 0.12)),
-    "e": ((450.0, 1.0), (1_900.0, 0.45), (2_700.0, 0.3), (3_600.0, 0.12)),
-    "i": ((320.0, 1.0), (2_300.0, 0.35), (3_000.0, 0.3), (3_700.0, 0.12)),
-    "o": ((460.0, 1.0), (820.0, 0.6), (2_800.0, 0.14), (3_500.0, 0.08)),
-    "u": ((340.0, 1.0), (700.0, 0.4), (2_700.0, 0.1), (3_400.0, 0.05)),
-}
 
 
 @instrument(peak=0.4, held=(0.05, 0.4, 0.85, 0.12))
@@ -266,12 +376,10 @@ def voice(take: Take, *, vowels: str = "ao", breath: float = 0.12, vibrato_cents
     x = np.zeros(take.n)
     blend = np.clip(np.linspace(-0.3, 1.5, take.n), 0.0, 1.0)
     for vowel, weight in ((first, 1 - blend), (second, blend)):
-        formants = [(max(hz, take.hz), 6.0 if hz < 1_000 else 9.0, level) for hz, level in _VOWELS[vowel]]
-        x += dsp.resonate(np.zeros(take.n), source, formants) * weight
+        formants = toml("material")["vowels"][vowel]
+        modes = [(max(hz, take.hz), 6.0 if hz < 1_000 else 9.0, level) for hz, level in formants]
+        x += dsp.resonate(np.zeros(take.n), source, modes) * weight
     return x + 0.05 * source
-
-
-# --- textures ----------------------------------------------------------------------------------------------------
 
 
 @instrument(peak=0.4, fade_in=0.01, fade_out=0.03)
