@@ -27,7 +27,7 @@ from tfdeepviz.models.presets import load_preset
 from tfdeepviz.params import LIVE
 
 
-class StepTimes(keras.callbacks.Callback):  # type: ignore[misc]
+class StepTimes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
     """Seconds from each batch's end to the next one's: waiting for data is part of it."""
 
     def __init__(self) -> None:

@@ -61,4 +61,4 @@ def test_dict_round_trip_and_strictness() -> None:
 
 def test_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(ParameterError, match="ud800"):
-        AudioParams(preset="", top_db="\ud800")  # type: ignore[arg-type]
+        AudioParams(preset="", top_db="\ud800")  # type: ignore[arg-type]  # not a number, on purpose

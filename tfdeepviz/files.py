@@ -221,7 +221,7 @@ def _parts(node: inspect.Type, name: str | None = None) -> Sequence[inspect.Type
     """Types that a field or item of a type may have; without a name, those that the type itself combines."""
     part: inspect.Type | None = node
     if name is not None and name == getattr(node, "tag_field", None):
-        part = inspect.LiteralType((node.tag,))  # type: ignore[attr-defined]
+        part = inspect.LiteralType((node.tag,))  # type: ignore[attr-defined]  # what has a tag_field has a tag
     elif name is not None:
         fields = {field.encode_name: field.type for field in getattr(node, "fields", ())}
         items = dict(enumerate(getattr(node, "item_types", ())))

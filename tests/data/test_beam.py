@@ -97,7 +97,7 @@ def test_a_begun_dataset_goes_on_and_a_finished_one_is_left_alone(
     assert counters == {}
 
 
-class _Bucket(LocalFileSystem):  # type: ignore[misc]
+class _Bucket(LocalFileSystem):  # type: ignore[misc]  # Beam is not typed
     """`bucket://NAME/...` stands for the folder that `folder` names: a file system that only Beam can reach."""
 
     folder = Path()

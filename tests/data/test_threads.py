@@ -10,7 +10,7 @@ from tfdeepviz.data.threads import map_ahead
 
 def test_results_keep_their_order_and_few_are_pending() -> None:
     drawn: list[int] = []
-    items = (drawn.append(i) or i for i in range(50))  # type: ignore[func-returns-value]
+    items = (drawn.append(i) or i for i in range(50))  # type: ignore[func-returns-value]  # None, so that `or` gives i
     with closing(map_ahead(lambda i: i * i, items, 2)) as results:
         for i, result in enumerate(results):
             assert result == i * i

@@ -134,7 +134,7 @@ def test_examples_are_the_middle_segments_of_a_few_tracks(two_genres: PreparedDa
     shard, *rest = two_genres.shards
     first, *others = shard["tracks"]
     tracks = [{**first, "n_segments": first["n_segments"] - 1}, *others]
-    other = replace(two_genres, shards=({**shard, "tracks": tracks}, *rest))  # type: ignore[typeddict-item]
+    other = replace(two_genres, shards=({**shard, "tracks": tracks}, *rest))  # type: ignore[typeddict-item]  # still a shard
     task = AutoencoderTask(load_preset("ae-compact"), other, scaler_of(two_genres, "minmax"))
     with pytest.raises(FormatError, match="the manifest says"):
         task.examples(task.build(), str(shard["split"]))

@@ -76,7 +76,8 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, torch.nn.Parameter):
             hooks: OrderedDict[str, object] = OrderedDict()
-            return copyreg.__newobj__, (torch.nn.Parameter,), (value.data, None, hooks, True, False)  # type: ignore[attr-defined]
+            new: Any = copyreg.__newobj__  # type: ignore[attr-defined]  # no type stub knows it
+            return new, (torch.nn.Parameter,), (value.data, None, hooks, True, False)
         if isinstance(value, torch.Tensor):
             place = (value.untyped_storage(), value.storage_offset(), tuple(value.shape), value.stride())
             return _EmptyTensor, (), place

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from tfdeepviz.reports import charts
-from tfdeepviz.reports.charts import Chart, bars, histogram, lines, save_lines, scatter, spreads, strip
+from tfdeepviz.reports.charts import Chart, bars, histogram, lines, parallel, save_lines, scatter, spreads, strip
 
 EPOCHS = np.arange(1, 9)
 
@@ -36,6 +36,7 @@ MAKERS: dict[str, Callable[[], Chart]] = {
     "spreads": lambda: spreads({"a": _spread(10), "b": _spread(12)}, 10, x_title="component"),
     "scatter": lambda: scatter({"c0": np.eye(2), "none": np.ones((3, 2))}, x_title="x", y_title="y"),
     "map": lambda: scatter({"c1": np.eye(2)}),
+    "parallel": lambda: parallel([[0, 1, 0.5], [0.5, 0.25, 1]], ["a", "b", "c"]),
     "strip": lambda: strip([0, 1, 2], [0, 0.5, 0.1]),
 }
 
@@ -154,6 +155,26 @@ def test_scatter_plots_have_elements_by_colour_the_first_on_top() -> None:
     assert {"x", "y"} <= set(texts(chart))
     assert texts(MAKERS["map"]()) == []
     assert 'preserveAspectRatio="none"' in MAKERS["map"]().svg
+
+
+def test_scatter_plots_of_words_and_of_magnitudes() -> None:
+    xy = np.array([[0.0, 1.0], [1.0, 2.0], [0.0, 3.0]])
+    assert {"<b>", "$x_"} <= set(texts(scatter({"c0": xy}, x_title="x", words=["<b>", "$x_"])))
+    (dots,) = strokes(scatter({"c0": 10.0**xy}, x_title="x", is_log=True), "c0")
+    assert dots[0, 0] == dots[4, 0] < dots[2, 0]
+    (dots,) = strokes(
+        scatter({"c0": 10.0 ** np.stack([np.arange(3), np.arange(3)], 1)}, x_title="x", is_log=True), "c0"
+    )
+    assert dots[2, 0] - dots[0, 0] == pytest.approx(dots[4, 0] - dots[2, 0], abs=0.02)
+
+
+def test_parallel_axes_are_equally_far_apart_and_the_first_row_stands_out() -> None:
+    chart = MAKERS["parallel"]()
+    (first,), (second,) = strokes(chart, "c1"), strokes(chart, "c0")
+    assert first[1, 0] - first[0, 0] == pytest.approx(first[2, 0] - first[1, 0], abs=0.02)
+    assert first[:, 1].argmin() == 1
+    assert second[:, 1].argmin() == 2
+    assert texts(chart) == ["a", "b", "c"]
 
 
 def test_strips_reach_their_own_maximum() -> None:

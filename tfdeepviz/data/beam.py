@@ -93,7 +93,7 @@ class Place:
             FileSystems.rename([temporary], [target])
 
 
-class PrepareShards(beam.DoFn):  # type: ignore[misc]
+class PrepareShards(beam.DoFn):  # type: ignore[misc]  # Beam is not typed
     """Writes shards, yields their names, and counts tracks, segments and reasons for skipping.
 
     The paths in the job need not exist on the workers.

@@ -288,7 +288,7 @@ class _Missing(NamedTuple):
     is_certain: bool  # whether sound is certainly missing; otherwise it may be
 
 
-class _SoundFile(sf.SoundFile):  # type: ignore[misc]
+class _SoundFile(sf.SoundFile):  # type: ignore[misc]  # soundfile is not typed
     """A non-seekable file: soundfile would seek after every block, which fails in a FLAC file of unknown length."""
 
     def seekable(self) -> bool:

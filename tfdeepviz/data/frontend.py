@@ -25,7 +25,7 @@ _BLOCK_FRAMES = 1_024
 _MOST_TERMS = 64
 
 
-class MfccFrontend(tf.Module):  # type: ignore[misc]
+class MfccFrontend(tf.Module):  # type: ignore[misc]  # TensorFlow is not typed
     """Framing, window, DFT, mel filter bank, logarithm and DCT for one `AudioParams`.
 
     The DFT of `n = n1 * n2` points takes the two steps of Cooley and Tukey (1965): DFTs of `n1` points, twiddle

@@ -16,7 +16,7 @@ SCALER_KINDS = ("minmax", "standard", "coefficients")
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]
+class SegmentScaler(keras.layers.Layer):  # type: ignore[misc]  # Keras is not typed
     """`(x - offset) * gain` for every element of the segment grid [shape=(batch, n_mfcc, segment_frames, 1)].
 
     `minmax` maps the fitted range of each element to [0, 1]. `standard` scales each element to zero mean and unit

@@ -96,7 +96,7 @@ def contrastive_loss(encodings: Any, temperature: float) -> Any:
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
-class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]
+class ContrastiveLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras is not typed
     """`contrastive_loss` as a Keras loss; ignores `y_true`."""
 
     def __init__(self, temperature: float, **kwargs: Any) -> None:

@@ -43,7 +43,7 @@ def unpool_evenly(x: Any) -> Any:
     return ops.repeat(ops.repeat(x / 4, 2, axis=1), 2, axis=2)
 
 
-class _Tied(keras.layers.Layer):  # type: ignore[misc]
+class _Tied(keras.layers.Layer):  # type: ignore[misc]  # Keras is not typed
     """Layer of `n_out` units or filters that uses another layer's kernel and owns only its bias."""
 
     def __init__(self, n_out: int, **kwargs: Any) -> None:

@@ -23,7 +23,7 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 Bypass = dict[str, list[Any]]
 
 
-class Network(keras.Model):  # type: ignore[misc]
+class Network(keras.Model):  # type: ignore[misc]  # Keras is not typed
     """Model of scaled segments [shape=(batch, *input_size, 1)].
 
     As in a dataclass, a network declares the arguments of its constructor as annotated attributes with defaults; they

@@ -93,7 +93,7 @@ class QualityTable:
 
 
 def _of(driver: Driver) -> dict[str, str]:
-    return {"driver": driver.name, "note": driver.note, "kind": driver.kind}
+    return {"driver": driver.name, "kind": driver.kind, "note": driver.note}
 
 
 def markdown(table: QualityTable) -> str:

@@ -131,7 +131,7 @@ def test_playground_tracks(tmp_path: Path) -> None:
 )
 def test_bad_arguments_are_named(tmp_path: Path, arguments: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        render_corpus(tmp_path / "x", **arguments)  # type: ignore[arg-type]
+        render_corpus(tmp_path / "x", **arguments)  # type: ignore[arg-type]  # one argument each
     assert not (tmp_path / "x").exists()
 
 

@@ -148,7 +148,7 @@ class Moment:
             return tuple(pitch for item in spec for pitch in self.pitches(item))
         if not isinstance(spec, str):
             return (spec,)
-        name, number, shift = _PITCH.fullmatch(spec).groups()  # type: ignore[union-attr]
+        name, number, shift = _PITCH.fullmatch(spec).groups()  # type: ignore[union-attr]  # our genre files match
         if name in ("scale", "degree"):
             step = int(number) + (self.degree if name == "degree" else 0)
             found: tuple[float, ...] = (self.sketch.pitch(step),)
