@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tfdeepviz.files import FormatError, write_json
-from tfdeepviz.models.batch import BatchError, BatchResult, find_runs, refuse_failures, run_batch, summarize
+from tfdeepviz.models.batch import BatchError, BatchResult, refuse_failures, run_batch, summarize
 from tfdeepviz.models.presets import load_preset
 from tfdeepviz.params import LIVE
 
@@ -281,9 +281,7 @@ def test_tables_show_the_test_split_with_its_intervals(make_run: Callable[..., P
     make_run(tmp_path / "songs", {"test": SONG_ENCODER}, kind="contrastive")
     make_run(tmp_path / "late", epochs=0)
     (tmp_path / "notes").mkdir()
-    runs = find_runs(tmp_path)
-    assert [path.name for path in runs] == ["ae", "genres", "late", "songs"]
-    autoencoders, rest = summarize(runs).split("## Genre classifiers")
+    autoencoders, rest = summarize(tmp_path).split("## Genre classifiers")
     classifiers, song_encoders = rest.split("## Song encoders")
     heads, _, ae, late = cells(autoencoders)
     assert ae == [
@@ -310,9 +308,7 @@ def cells(text: str) -> list[list[str]]:
 
 def test_folders_that_are_no_runs_are_named(make_run: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no folder in it"):
-        find_runs(tmp_path)
-    with pytest.raises(FormatError, match="nowhere"):
-        summarize([tmp_path / "nowhere"])
+        summarize(tmp_path)
     broken: list[dict[str, Any]] = [
         {},
         {"test": []},
@@ -324,15 +320,15 @@ def test_folders_that_are_no_runs_are_named(make_run: Callable[..., Path], tmp_p
     ]
     for metrics in broken:
         with pytest.raises(FormatError, match=r"metrics\.json"):
-            summarize([make_run(tmp_path / "run", metrics)])
-    (make_run(tmp_path / "other", AUTOENCODER) / "history.csv").write_text("epoch,val_loss\n1,0.5\n")
+            summarize(make_run(tmp_path / "runs" / "run", metrics).parent)
+    (make_run(tmp_path / "others" / "run", AUTOENCODER) / "history.csv").write_text("epoch,val_loss\n1,0.5\n")
     with pytest.raises(FormatError, match=r"history\.csv"):
-        summarize([tmp_path / "other"])
+        summarize(tmp_path / "others")
 
 
 def test_what_a_run_could_not_measure_stays_empty(make_run: Callable[..., Path], tmp_path: Path) -> None:
     measured = {"n_tracks": 1, "n_segments": 7, "mse": 0.0, "encoding_std": [0.0], "intervals": {}}
-    text = summarize([make_run(tmp_path / "run", {"test": measured})])
+    text = summarize(make_run(tmp_path / "runs" / "run", {"test": measured}).parent)
     head, _, row = cells(text)
     assert (head[9:], row[6:]) == (["MSE", "smallest std"], ["test", "1", "7", "0", "0.000"])
     assert "95%" not in text

@@ -96,10 +96,10 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def batch(args: argparse.Namespace) -> None:
     """Train several presets."""
-    from tfdeepviz.models.batch import find_runs, refuse_failures, run_batch, summarize
+    from tfdeepviz.models.batch import refuse_failures, run_batch, summarize
 
     if not args.presets:
-        print(summarize(find_runs(args.out)))
+        print(summarize(args.out))
         return
     if args.dataset is None:
         raise InputError("--dataset is missing; give the one to train the presets on")
@@ -111,7 +111,7 @@ def batch(args: argparse.Namespace) -> None:
         PreparedDataset.load(args.dataset)  # each run would refuse it, after some seconds
         results = run_batch(args.presets, args.dataset, args.out, extra=extra)
         lines += [f"{result.name}: {result.status} {result.reason}".rstrip() for result in results]
-        print(summarize(find_runs(args.out)))
+        print(summarize(args.out))
         refuse_failures(results)
 
 

@@ -145,24 +145,15 @@ def refuse_failures(results: Sequence[BatchResult]) -> None:
         raise BatchError(f"{len(failed)} of {len(results)} failed: {reasons}")
 
 
-def find_runs(out: Path) -> list[Path]:
-    """Find the folders in `out` that hold a training run, sorted by name; raises FormatError if none does."""
+def summarize(out: Path) -> str:
+    """Return Markdown tables of the training runs in a folder, finished or not: one table per kind.
+
+    Metrics are those of the test split or, if the dataset has none, of the validation split, else the training split.
+    Raises FormatError if the folder holds no run, or an unreadable one.
+    """
     runs = sorted(path.parent for path in out.glob("*/config.json"))
     if not runs:
         raise FormatError(f"{out}: no folder in it holds a training run; make some with `tfdeepviz batch`")
-    return runs
-
-
-def summarize(runs: Iterable[Path]) -> str:
-    """Return Markdown tables of training runs, finished or not: one table per kind.
-
-    Metrics are those of the test split or, if the dataset has none, of the validation split, else the training split.
-
-    Raises
-    ------
-    FormatError
-        If a folder holds no run, or an unreadable one.
-    """
     return _markdown([_read(path) for path in runs])
 
 

@@ -43,14 +43,8 @@ def report(search: Search) -> str:
         base = search.space.base
         finished = [trial for trial in ranking if trial.status == "finished"]
         analysis = _analysis(search, finished) if len(finished) > 1 else None
-        page = {
-            "search": search,
-            "best": best,
-            "table": table,
-            "finished": finished,
-            "analysis": analysis,
-            "failures": failures,
-        }
+        page = {"search": search, "best": best, "table": table, "failures": failures}
+        page |= {"finished": finished, "analysis": analysis}
         write_page(search.path / "report.html", "search.html.jinja", **page)
         changes = {"name": f"{base.name[:57]}-tuned", "title": f"{base.title[:190]}, tuned"}
         write_json(search.path / "best.json", override(base, {**best.values, **changes}).to_dict())
