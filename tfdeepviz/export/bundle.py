@@ -75,15 +75,14 @@ class EncoderInfo(Struct, frozen=True):
 
     def check_times(self, params: AudioParams) -> None:
         """Raise InputError unless the times agree with the frames."""
-        middle, end = (self.windows(params, causal=causal).time_offset_seconds for causal in (False, True))
+        offsets = [self.windows(params, causal=causal).time_offset_seconds for causal in (False, True)]
         for name, value, possible, what in (
-            ("window_seconds", self.window_seconds, (self.window_frames * params.frame_seconds,), "length"),
-            ("time_offset_seconds", self.time_offset_seconds, (middle, end), "middle or end"),
+            ("window_seconds", self.window_seconds, [self.window_frames * params.frame_seconds], "length"),
+            ("time_offset_seconds", self.time_offset_seconds, offsets, "middle or end"),
         ):
             if min(abs(value - one) for one in possible) >= 1e-6:
-                raise InputError(
-                    f"encoders: {self.name}: {name}={value}: not the {what} of {self.window_frames} frames"
-                )
+                flaw = f"{name}={value}: not the {what} of {self.window_frames} frames"
+                raise InputError(f"encoders: {self.name}: {flaw}")
 
 
 class Check(Struct, frozen=True):

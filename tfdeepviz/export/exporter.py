@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from tfdeepviz.mapping.scaling import N_PARAMETERS, SCALING_METHODS, SCALING_MOD
 from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.run import Run
 from tfdeepviz.params import check_choice
-from tfdeepviz.provenance import code_version, command
 from tfdeepviz.reports.card import model_card
 from tfdeepviz.reports.measures import MIN_ENCODING_STD
 
@@ -185,7 +183,7 @@ def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bund
             "name": record.name,
             "version": None,
             "title": plan.title or plan.runs[0].preset.title,
-            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created": record.created,
             "audio": params.to_dict(),
             "frontend": {
                 **convert_frontend(frontend, staging / FRONTEND),
@@ -194,8 +192,7 @@ def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bund
             "encoders": [encoder.write(staging, plans[name]) for name, encoder in encoders.items()],
             "quantization": quantization,
             "provenance": {
-                "code_version": code_version(),
-                "command": command(),
+                **{"code_version": record.code_version, "command": record.command},
                 "mappings": {"dataset": describe(plan.dataset), "split": plan.split, "left_out": mappings.left_out},
                 "encoders": {name: encoder.provenance(plans[name]) for name, encoder in encoders.items()},
             },
