@@ -23,7 +23,6 @@ from tfdeepviz.params import check_choice, check_fields
 #: FMA's own artist-disjoint split, a random split by track as in the paper, and a random split by artist.
 SPLITTINGS = ("fma", "random", "random-by-artist")
 
-_Names = tuple[Annotated[str, Meta(pattern=r"\S")], ...]
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
@@ -41,9 +40,9 @@ class Selection:
     splitting: str = "fma"  # one of `SPLITTINGS`
     fractions: tuple[_Fraction, _Fraction, _Fraction] = (0.9, 0.05, 0.05)  # of tracks, in the order of `SPLITS`
     seed: Annotated[int, Meta(ge=0)] = 0  # of all random choices
-    genres: _Names = ()  # titles, or ids as text
-    artists: _Names = ()
-    licences: _Names = ()
+    genres: tuple[str, ...] = ()  # titles, or ids as text
+    artists: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
     min_seconds: _Seconds | None = None  # limits for the length of the whole recording
     max_seconds: _Seconds | None = None
     max_tracks: Annotated[int, Meta(ge=1)] | None = None  # chosen at random, before splitting
@@ -53,6 +52,9 @@ class Selection:
         check_fields(self)
         check_choice("subset", self.subset, SUBSETS)
         check_choice("splitting", self.splitting, SPLITTINGS)
+        for name in ("genres", "artists", "licences"):
+            if not all(map(str.strip, getattr(self, name))):
+                raise InputError(f"{name}={getattr(self, name)!r}: a name is empty; omit it")
         if not math.isclose(sum(self.fractions), 1, abs_tol=1e-9):
             raise InputError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
