@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tfdeepviz.files import (
     Finite,
@@ -85,6 +88,21 @@ def test_a_record_is_read_as_its_type(tmp_path: Path) -> None:
     record = Outer("a", [Inner(2, (1.0, 2.5))], {"b": Inner(1)})
     write_json(tmp_path / "a.json", msgspec.to_builtins(record))
     assert read_record(tmp_path / "a.json", Outer) == record
+
+
+NAMES = st.sampled_from(["a", "name", "inner", "size"])
+TEXTS = st.text(st.characters(categories=["L", "Cs"]), max_size=3)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(NAMES, inside),
+)
+
+
+@given(JSON, JSON, JSON)
+def test_whatever_a_file_holds_is_read_or_refused(name: object, inner: object, by_name: object) -> None:
+    for values in (name, {"name": name, "inner": inner, "by_name": by_name}, {"name": "a", "inner": [inner, by_name]}):
+        with suppress(FormatError):
+            assert isinstance(convert(values, Outer, "a.json"), Outer)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,15 +22,16 @@ from tfdeepviz.data.index import index_files
 from tfdeepviz.data.prepare import planned_dataset
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
-from tfdeepviz.export.bundle import Blessing, Bundle, Check
+from tfdeepviz.export.bundle import JUDGEMENT, Blessing, Bundle, Check
 from tfdeepviz.export.exporter import BundlePlan
 from tfdeepviz.export.registry import entries, find, push
 from tfdeepviz.export.validate import planned_judgement
 from tfdeepviz.files import FormatError, write_json
 from tfdeepviz.locks import BusyError, locked
-from tfdeepviz.models.evaluation import CollapsedEncoderError, planned_evaluation
-from tfdeepviz.models.run import Run
-from tfdeepviz.models.training import planned_run, train
+from tfdeepviz.models import evaluation, training
+from tfdeepviz.models.evaluation import CollapsedEncoderError
+from tfdeepviz.models.run import Run, planned_evaluation, planned_run
+from tfdeepviz.models.training import train
 from tfdeepviz.pipeline import OLD_RECORD, PipelineError, PipelineProgress, run_pipeline
 from tfdeepviz.pipeline_config import Config
 from tfdeepviz.provenance import code_version
@@ -125,9 +128,8 @@ def judge(passed: bool = True, asked: list[dict[str, Any]] | None = None) -> Cal
         replaced = find(registry, bundle.name, options["baseline"]) if has_name else None
         baseline = None if replaced is None else replaced.label
         blessing = Blessing(bundle.digest, "2026-11-25T00:00:00Z", "0", "here", baseline, checks)
-        record, written = planned_judgement(bundle, replaced), blessing.write(path)
-        if passed:
-            record.finished(artifacts.digest_of_files(written)).write(beside(written))
+        written = blessing.write(path)
+        planned_judgement(bundle, replaced).finished(artifacts.digest_of_files(written)).write(path / JUDGEMENT)
         return blessing
 
     return validate
@@ -147,11 +149,11 @@ def finished(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = Config.load(home / "pipeline.toml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tfdeepviz.pipeline, "validate", judge())
-        patch.setattr(tfdeepviz.pipeline, "train", alive_after)
+        patch.setattr(training, "train", alive_after)
         for kill_at, killed in (
             ("preparing 4", "prepare"),
             ("epoch 2", "train tiny"),
-            ("encoding with", "export tiny"),
+            ("encoding by", "export tiny"),
         ):
             log = Log(kill_at=kill_at)
             with pytest.raises(Killed):
@@ -190,8 +192,9 @@ class Steps:
             "push": push,
             "index_files": index_files,
         }
+        places = {"train": training, "evaluate": evaluation}
         for name, function in made.items():
-            patch.setattr(tfdeepviz.pipeline, name, self._wrapped(name, function))
+            patch.setattr(places.get(name, tfdeepviz.pipeline), name, self._wrapped(name, function))
 
     def _prepare(self, root: Path, out: Path, *, n_workers: int, progress: Any, **options: Any) -> PreparedDataset:
         corpus = corpus_record(root, options["selection"].subset)
@@ -308,7 +311,7 @@ def test_changed_settings_are_told_and_done_again(
 def test_what_is_asked_of_a_model_may_change_without_training_it(
     home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tfdeepviz.pipeline, "train", train)
+    monkeypatch.setattr(training, "train", train)
     write_json(home / "tiny.json", {**PRESET, "budget": {"megabytes": 3, "milliseconds": 50}})
     log = run(home)
     assert "train tiny" in log.skipped
@@ -466,7 +469,7 @@ def test_a_dry_run_writes_nothing(home: Path, steps: Steps) -> None:
     log = run(home, dry_run=True)
     assert log.reasons["index"] == "first time"
     assert log.reasons["train tiny"] == "dataset will be new"
-    assert log.reasons["push tiny"] == "bundle will be new"
+    assert log.reasons["push tiny"] == "bundle tiny will be new"
     assert not (home / "work").exists()
     assert steps.called == []
 
@@ -486,13 +489,19 @@ def test_what_is_not_blessed_is_not_pushed_and_the_others_go_on(
     monkeypatch.setattr(
         tfdeepviz.pipeline, "validate", lambda path, **o: (bad if path.name == "first" else good)(path, **o)
     )
-    for _ in range(2):
+    logs = [Log(), Log()]
+    for log in logs:
         with pytest.raises(PipelineError, match=r"1 of 2 bundles .*first: NOT_BLESSED: mse \(test\): train longer"):
-            run(home)
+            run_pipeline(Config.load(home / "pipeline.toml"), progress=log)
+    assert "validate first" in logs[0].done
+    # A verdict holds until its inputs change, or somebody asks for another one.
+    assert (logs[1].done, "validate first" in logs[1].skipped) == ([], True)
+    again = "train longer; `--redo 'validate first'` judges it again"
+    assert logs[1].reasons == {"validate first refused": f"NOT_BLESSED: mse (test): {again}"}
     assert [entry.name for entry in entries(home / "registry")] == ["tiny", "second"]
     assert (home / "work" / "bundles" / "first" / "NOT_BLESSED").is_file()
     monkeypatch.setattr(tfdeepviz.pipeline, "validate", good)
-    assert run(home).done == ["validate first", "push first"]
+    assert run(home, redo=["validate first"]).done == ["validate first", "push first"]
 
 
 def test_a_collapsed_encoder_stops_its_bundle_only(home: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +563,7 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
         assert options.get("n_components") == (4 if teacher else None)
         return steps._train(preset, dataset, out, teacher=teacher, **options)
 
-    monkeypatch.setattr(tfdeepviz.pipeline, "train", trained)
+    monkeypatch.setattr(training, "train", trained)
     monkeypatch.setattr(tfdeepviz.pipeline, "_CORES", 1)
     shutil.copy(finished / "tiny.json", tmp_path)
     (tmp_path / "pipeline.toml").write_text(
@@ -731,7 +740,7 @@ def test_every_option_reaches_its_function(tmp_path: Path) -> None:
     }
     preset = config.train[0].load_preset()
     assert (preset.recipe, preset.epochs, preset.optimizer["learning_rate"]) == ("modern", 3, 0.5)
-    assert (preset.model["kernel_size"], config.train[0].arguments()) == (5, {"seed": 9})
+    assert (preset.model["kernel_size"], config.train[0].given("seed", "n_components")) == (5, {"seed": 9})
     assert config.bundle[0].arguments() == {
         **{
             "name": "b",
@@ -758,3 +767,14 @@ def test_the_configurations_that_come_along_are_right(path: Path) -> None:
     assert tomllib.loads(path.read_text())
     config = Config.load(path)
     assert config.bundle
+
+
+def test_a_dry_run_answers_without_tensorflow(home: Path) -> None:
+    code = (
+        "import sys\nfrom tfdeepviz.cli import main\nstatus = main(sys.argv[1:])\n"
+        "print(status, {'tensorflow', 'keras', 'scipy', 'pandas'} & set(sys.modules))"
+    )
+    arguments = [sys.executable, "-c", code, "pipeline", str(home / "pipeline.toml"), "--dry-run"]
+    *steps, last = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert last == "0 set()"
+    assert [line.partition(":")[0] for line in steps if "nothing has changed" in line] == list(STEPS)

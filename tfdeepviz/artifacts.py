@@ -224,19 +224,8 @@ def begun(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -
 def claim(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -> Artifact:
     """Begin an artifact in a free folder, or go on with the same one, and return its record.
 
-    Parameters
-    ----------
-    folder
-        Created if missing.
-    wanted
-        From `Artifact.planned`. What was begun before keeps its command, code and time.
-    may_change
-        Settings and roles of inputs that may differ from those it was begun with.
-
-    Raises
-    ------
-    FormatError
-        If the folder holds anything else; the message names what differs.
+    What was begun before keeps its command, code and time; `may_change` are settings and roles of inputs that may
+    differ from those it was begun with. If the folder holds anything else, a FormatError names what differs.
     """
     before = begun(folder, wanted, may_change=may_change)
     record = wanted

@@ -194,9 +194,9 @@ def explain(error: Exception, values: Any, kind: Any) -> str:
     match = _FLAW.fullmatch(str(error))
     assert match is not None  # it fits any text
     problem, is_key, path = match.groups("")
-    types, steps = _parts(inspect.type_info(kind)), re.findall(r"\.{3}|[^.\[\]]+", path)
+    types, steps = _kinds(inspect.type_info(kind)), re.findall(r"\.{3}|[^.\[\]]+", path)
     for step in steps:
-        types = [part for one in types for part in _parts(one, step)]
+        types = [part for one in types for part in _kinds(_member(one, step))]
     if field := _FIELD.fullmatch(problem):
         name = f"{path}.{field[2]}".removeprefix(".")
         if field[1] != "contains unknown":
@@ -204,7 +204,7 @@ def explain(error: Exception, values: Any, kind: Any) -> str:
         known = [one.encode_name for node in types for one in getattr(node, "fields", ())]
         return shorten(f"{name} is unknown; choose one of {', '.join(known)}", 1_000, placeholder="...")
     if is_key:
-        types = [part for one in types if isinstance(one, inspect.DictType) for part in _parts(one.key_type)]
+        types = [part for one in types for part in _kinds(getattr(one, "key_type", None))]
     wanted = " or ".join(filter(None, dict.fromkeys(map(_words, types))))
     if not wanted or not _WRONG_VALUE.match(problem):
         return f"{path}{': ' if path else ''}{shorten(problem, 500, placeholder='...')}"
@@ -217,17 +217,19 @@ def explain(error: Exception, values: Any, kind: Any) -> str:
     return f"{path} must be {wanted}".strip()
 
 
-def _parts(node: inspect.Type, name: str | None = None) -> Sequence[inspect.Type]:
-    """Types that a field or item of a type may have; without a name, those that the type itself combines."""
-    part: inspect.Type | None = node
-    if name is not None and name == getattr(node, "tag_field", None):
-        part = inspect.LiteralType((node.tag,))  # type: ignore[attr-defined]  # what has a tag_field has a tag
-    elif name is not None:
-        fields = {field.encode_name: field.type for field in getattr(node, "fields", ())}
-        items = dict(enumerate(getattr(node, "item_types", ())))
-        part = getattr(node, "item_type", None) or getattr(node, "value_type", None) or fields.get(name)
-        part = items.get(int(name)) if items and name.isdecimal() else part
-    return () if part is None else getattr(part, "types", (part,))
+def _kinds(node: inspect.Type | None) -> Sequence[inspect.Type]:
+    """Types that a type combines, such as `int | None`; otherwise itself."""
+    return () if node is None else getattr(node, "types", (node,))
+
+
+def _member(node: inspect.Type, name: str) -> inspect.Type | None:
+    """Type of a field, of an item or of the tag that tells structs apart."""
+    if name == getattr(node, "tag_field", None):
+        return inspect.LiteralType((node.tag,))  # type: ignore[attr-defined]  # what has a tag_field has a tag
+    if isinstance(node, inspect.TupleType):
+        return node.item_types[int(name)]
+    fields = {field.encode_name: field.type for field in getattr(node, "fields", ())}
+    return getattr(node, "item_type", None) or getattr(node, "value_type", None) or fields.get(name)
 
 
 def _words(node: inspect.Type) -> str:

@@ -165,20 +165,11 @@ class Lineage:
 def trace(start: Path, among: Iterable[Path] | None = None) -> Lineage:
     """Follow an artifact back to its origins and forward to what was made from it.
 
-    Records are compared, not the content that they describe, except a bundle's files, which are hashed.
+    Records are compared, not the content that they describe, except a bundle's files, which are hashed. The folder
+    `start` may be gone, if something that was made from it is found. The folders `among` (those of `SEARCHED` that
+    exist) are searched for results, and for origins that were moved; links are not followed.
 
-    Parameters
-    ----------
-    start
-        Its folder. It may be gone, if something that was made from it is found.
-    among
-        Folders that are searched for results, and for origins that were moved; links are not followed. By default
-        those of `SEARCHED` that exist.
-
-    Raises
-    ------
-    FormatError
-        If `start` is not an artifact or is broken, or a folder to be searched does not exist.
+    Raises FormatError if `start` is not an artifact or is broken, or a folder to be searched does not exist.
     """
     graph = _Graph()
     key = graph.read(start)
@@ -222,13 +213,7 @@ class _Graph:
         self._at: dict[Path, str | None] = {}
 
     def read(self, folder: Path) -> str | None:
-        """Read what a folder holds; returns its key, None if it is nothing of ours.
-
-        Raises
-        ------
-        FormatError
-            If it is ours and broken.
-        """
+        """Read what a folder holds; returns its key, None if it is nothing of ours; raises FormatError if broken."""
         place = _place(folder)
         if place not in self._at:
             self._at[place] = None

@@ -58,40 +58,21 @@ _Size = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class AudioParams:
-    """Parameters of the MFCC front end and the segment grid.
+    """Parameters of the MFCC front end and the segment grid."""
 
-    Attributes
-    ----------
-    preset
-        Name of this parameter set.
-    sample_rate_hz
-        All audio is resampled to this rate.
-    n_fft, hop_length
-        Frame length and hop, in samples.
-    n_mels, n_mfcc
-        Number of mel bands (Slaney) and of cepstral coefficients kept.
-    f_min_hz, f_max_hz
-        Range of the mel filter bank.
-    floor_db
-        Smallest log-mel value, dB re 1 (power).
-    top_db
-        If set, log-mel values are clipped at this far below the *track's* maximum, as in `librosa.power_to_db`.
-        None keeps every frame independent of the rest of its track.
-    segment_frames
-        Frames per segment.
-    """
-
-    preset: str
-    sample_rate_hz: _Size = 44_100
-    n_fft: _Size = 1_102
-    hop_length: _Size = 441
-    n_mels: _Size = 128
-    n_mfcc: _Size = 64
-    f_min_hz: float = 0.0
-    f_max_hz: float = 22_050.0
-    floor_db: Annotated[float, Meta(ge=-200, le=0)] = -100.0
+    preset: str  # name of this parameter set
+    sample_rate_hz: _Size = 44_100  # all audio is resampled to this rate
+    n_fft: _Size = 1_102  # frame length, in samples
+    hop_length: _Size = 441  # in samples
+    n_mels: _Size = 128  # mel bands (Slaney)
+    n_mfcc: _Size = 64  # cepstral coefficients kept
+    f_min_hz: float = 0.0  # lower end of the mel filter bank
+    f_max_hz: float = 22_050.0  # upper end
+    floor_db: Annotated[float, Meta(ge=-200, le=0)] = -100.0  # smallest log-mel value, dB re 1 (power)
+    # How far below the *track's* maximum log-mel values are clipped, as in `librosa.power_to_db`. With None, each frame
+    # is independent of the rest of its track.
     top_db: Annotated[float, Meta(gt=0, le=200)] | None = None
-    segment_frames: _Size = 96
+    segment_frames: _Size = 96  # frames per segment
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -6,6 +6,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,24 +35,20 @@ class _NameOrFile(str):
 
 
 class _Table(Struct, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    """A table of the file; names are those of the single commands' options."""
+    """A table of the file, with the names of the commands' options; its attributes have those of the functions'."""
 
-    def _given(self, *names: str, **renamed: str) -> dict[str, Any]:
-        """Arguments that the file gives, perhaps by other names than the file's."""
-        values = {new: getattr(self, old) for old, new in {**dict(zip(names, names, strict=True)), **renamed}.items()}
+    def given(self, *names: str) -> dict[str, Any]:
+        """Attributes that the file gives, all or only some."""
+        values = {name: getattr(self, name) for name in names or self.__struct_fields__}
         return {name: value for name, value in values.items() if value is not None}
 
 
 class DemoTable(_Table):
     """A corpus to render."""
 
-    tracks: Annotated[int, Meta(ge=1, le=999_998)] | None = None
-    seconds: Annotated[float, Meta(ge=1, le=600)] | None = None
+    n_tracks: Annotated[int, Meta(ge=1, le=999_998)] | None = field(name="tracks", default=None)
+    duration_seconds: Annotated[float, Meta(ge=1, le=600)] | None = field(name="seconds", default=None)
     seed: _Seed | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of `render_corpus`."""
-        return self._given("seed", tracks="n_tracks", seconds="duration_seconds")
 
 
 class CorpusTable(_Table):
@@ -71,16 +68,16 @@ class CorpusTable(_Table):
 class PrepareTable(_Table):
     """How the dataset is prepared."""
 
-    split: Literal["fma", "random", "random-by-artist"] | None = None
+    splitting: Literal["fma", "random", "random-by-artist"] | None = field(name="split", default=None)
     fractions: tuple[float, float, float] | None = None
-    genre: tuple[_Text, ...] | None = None
-    artist: tuple[_Text, ...] | None = None
-    licence: tuple[_Text, ...] | None = None
-    min_duration: _Length | None = None
-    max_duration: _Length | None = None
+    genres: tuple[_Text, ...] | None = field(name="genre", default=None)
+    artists: tuple[_Text, ...] | None = field(name="artist", default=None)
+    licences: tuple[_Text, ...] | None = field(name="licence", default=None)
+    min_seconds: _Length | None = field(name="min-duration", default=None)
+    max_seconds: _Length | None = field(name="max-duration", default=None)
     max_tracks: _Count | None = None
     balanced: bool | None = None
-    max_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    longest: Annotated[float, Meta(gt=0, le=86_400)] | None = field(name="max-seconds", default=None)
     seed: _Seed | None = None
     params: _NameOrFile = _NameOrFile("live")
     changes: dict[str, Any] = field(default_factory=dict, name="set")
@@ -95,13 +92,12 @@ class PrepareTable(_Table):
 
     def arguments(self, subset: str) -> dict[str, Any]:
         """Arguments of `prepare`; raises InputError if they are impossible."""
-        names = {"split": "splitting", "genre": "genres", "artist": "artists", "licence": "licences"}
-        lengths = {"min_duration": "min_seconds", "max_duration": "max_seconds"}
-        chosen = self._given("fractions", "seed", "balanced", "max_tracks", **names, **lengths)
+        tracks = self.given(*({one.name for one in fields(Selection)} & {*self.__struct_fields__}))
         return {
-            "selection": Selection(subset=subset, **chosen),
+            "selection": Selection(subset=subset, **tracks),
             "features": Features(AudioParams.load(self.params, _changes(self.changes)), self.mode),
-            **self._given("hop_seconds", "segments_per_track", "storage", "tracks_per_shard", "max_seconds"),
+            **self.given("hop_seconds", "segments_per_track", "storage", "tracks_per_shard"),
+            **({} if self.longest is None else {"max_seconds": self.longest}),
         }
 
 
@@ -115,22 +111,18 @@ class TrainTable(_Table):
     changes: dict[str, Any] = field(default_factory=dict, name="set")
     seed: _Seed = 0
     teacher: str | None = None
-    components: _Count | None = None
+    n_components: _Count | None = field(name="components", default=None)
 
     def __post_init__(self) -> None:
         check_name(self.name)
         self.load_preset()
-        if self.components is not None and self.teacher is None:
+        if self.n_components is not None and self.teacher is None:
             raise ValueError("components: only a run with a teacher has them; give teacher as well")
 
     def load_preset(self) -> Preset:
         """Return the preset with all changes; raises InputError if there is none, or a change is impossible."""
-        changes = {**_changes(self.changes), **self._given("epochs")}
+        changes = {**_changes(self.changes), **self.given("epochs")}
         return override(load_preset(str(self.preset), recipe=self.recipe), changes)
-
-    def arguments(self) -> dict[str, Any]:
-        """Arguments of `train` apart from the preset and the teacher."""
-        return self._given("seed", components="n_components")
 
 
 class BundleTable(_Table):
@@ -142,7 +134,7 @@ class BundleTable(_Table):
     layer: _Text | None = None
     parameters: dict[str, _Count] | None = None
     default: Annotated[str, Meta(pattern="^[^/]+/[^/]+/[^/]+$")] | None = None
-    quantize: Literal["none", "float16", "uint8"] | None = None
+    quantization: Literal["none", "float16", "uint8"] | None = field(name="quantize", default=None)
     note: _Text | None = None
     split: Literal["training", "validation", "test"] | None = None
 
@@ -151,9 +143,8 @@ class BundleTable(_Table):
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of `export_bundle`."""
-        names = ("name", "title", "layer", "parameters", "note", "split")
-        default = {} if self.default is None else {"default": tuple(self.default.split("/"))}
-        return {**self._given(*names, quantize="quantization"), **default}
+        given = self.given("name", "title", "layer", "parameters", "note", "split", "quantization")
+        return given if self.default is None else {**given, "default": tuple(self.default.split("/"))}
 
 
 class ValidateTable(_Table):

@@ -155,7 +155,9 @@ def split_label(text: str, version: int | None = None) -> tuple[str, int | None]
 
 
 def duration(seconds: float) -> str:
-    """Format a duration in minutes, or in hours and minutes from one hour on."""
+    """Format a duration in seconds below 90, then in minutes, and in hours and minutes from one hour on."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 

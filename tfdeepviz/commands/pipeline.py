@@ -42,8 +42,7 @@ def pipeline(args: argparse.Namespace) -> None:
 
         def end(self, step: str, seconds: float, summary: str, result: Path) -> None:
             self.working.close()
-            took = f"{seconds:.0f} s" if seconds < 90 else duration(seconds)
-            print(f"{step}: done in {took}: {summary}: {_shown(result)}", flush=True)
+            print(f"{step}: done in {duration(seconds)}: {summary}: {_shown(result)}", flush=True)
 
         def refuse(self, step: str, reason: str) -> None:
             self.working.close()

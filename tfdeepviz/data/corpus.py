@@ -7,6 +7,9 @@ from pathlib import Path
 from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.metadata import find_metadata
 
+#: Goes up whenever the same settings of the demo corpus would sound different, so that old and new tracks never mix.
+COMPOSER_VERSION = 1
+
 
 def corpus_digest(fma_root: Path, subset: str) -> str:
     """SHA-256 of the names, sizes and modification times of a corpus's tables and of a subset's files.
@@ -31,3 +34,9 @@ def corpus_record(fma_root: Path, subset: str) -> Artifact:
         return Artifact.read(fma_root / ARTIFACT)
     digest = corpus_digest(fma_root, subset)
     return Artifact(kind="corpus", name=fma_root.resolve().name, digest=digest, settings={"subset": subset})
+
+
+def planned_corpus(root: Path, *, n_tracks: int = 64, seed: int = 0, duration_seconds: float = 30.0) -> Artifact:
+    """Return the record of the demo corpus that `render_corpus` makes of these arguments."""
+    settings = {"n_tracks": n_tracks, "seed": seed, "duration_seconds": duration_seconds}
+    return Artifact.planned("corpus", root.resolve().name, {"composer_version": COMPOSER_VERSION, **settings})

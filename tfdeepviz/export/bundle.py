@@ -31,6 +31,8 @@ FRONTEND = "frontend/"
 FRONTENDS = "frontends"
 FRONTEND_MODEL = "model.json"
 BLESSED, NOT_BLESSED = "BLESSED", "NOT_BLESSED"
+#: Record of the verdict.
+JUDGEMENT = f"judgement.{ARTIFACT}"
 #: Baseline that a blessing records when the user asked for no comparison.
 NO_BASELINE: Final = "none"
 
@@ -116,12 +118,16 @@ class Blessing(Struct, frozen=True, tag_field="schema_version", tag=1):
         failed = [f"{check.name}: {check.reason}" for check in self.checks if not check.passed]
         return "; ".join(failed) or "nothing was checked"
 
+    @property
+    def verdict(self) -> str:
+        """BLESSED or NOT_BLESSED."""
+        return BLESSED if self.is_blessed else NOT_BLESSED
+
     def write(self, bundle: Path) -> Path:
-        """Write BLESSED or NOT_BLESSED into the bundle, replacing any earlier verdict; return the file."""
-        name, other = (BLESSED, NOT_BLESSED) if self.is_blessed else (NOT_BLESSED, BLESSED)
-        (bundle / other).unlink(missing_ok=True)
-        write_json(bundle / name, msgspec.to_builtins(self))
-        return bundle / name
+        """Write the verdict into the bundle, replacing any earlier one; return the file."""
+        (bundle / (NOT_BLESSED if self.is_blessed else BLESSED)).unlink(missing_ok=True)
+        write_json(bundle / self.verdict, msgspec.to_builtins(self))
+        return bundle / self.verdict
 
 
 class _File(Struct):

@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files
+from tfdeepviz.artifacts import Artifact, Input, digest_of_files
 from tfdeepviz.export.browser import Backend, check_in_browser
-from tfdeepviz.export.bundle import BLESSED, MANIFEST, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
+from tfdeepviz.export.bundle import BLESSED, JUDGEMENT, MANIFEST, NO_BASELINE, NOT_BLESSED, Blessing, Bundle, Check
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import TOLERANCES, Stages, allowed_error, as_sound, golden_pcm, read_goldens
 from tfdeepviz.export.registry import INDEX, entries, find
@@ -73,7 +73,7 @@ def validate(
     if unknown := {info.name for info in bundle.encoders} - encoders.keys():
         raise FormatError(f"{path / MANIFEST}: provenance: says nothing of {', '.join(sorted(unknown))}; {_AGAIN}")
     # An earlier verdict no longer counts, even if this run is interrupted.
-    for name in (BLESSED, NOT_BLESSED, beside(path / BLESSED).name):
+    for name in (BLESSED, NOT_BLESSED, JUDGEMENT):
         (path / name).unlink(missing_ok=True)
     progress("goldens and front end")
     parity = _Parity(bundle)
@@ -104,19 +104,18 @@ def validate(
         checks=tuple(checks),
     )
     written = blessing.write(path)
-    if blessing.is_blessed:
-        record.finished(digest_of_files(written)).write(beside(written))
+    record.finished(digest_of_files(written)).write(path / JUDGEMENT)
     return blessing
 
 
 def planned_judgement(bundle: Bundle, replaced: Bundle | None) -> Artifact:
-    """Return the record of the blessing that `validate` gives a bundle when it compares it with another one."""
+    """Return the record of the verdict that `validate` gives a bundle when it compares it with another one."""
     inputs = []
     for role, one in (("bundle", bundle), ("baseline", replaced)):
         if one is not None:
             known = Artifact(kind="bundle", name=one.label, digest=f"sha256:{one.digest}")
             inputs.append(Input.at(one.path, known, seen_from=bundle.path, role=role))
-    return Artifact.planned("judgement", BLESSED, {}, inputs)
+    return Artifact.planned("judgement", bundle.label, {}, inputs)
 
 
 def _find_baseline(bundle: Bundle, registry: Path | None, version: int | None) -> Bundle | None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tfdeepviz.artifacts import Artifact, Input, beside, digest_of_files, figures
+from tfdeepviz.artifacts import beside, digest_of_files, figures
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError, TfdeepvizError
 from tfdeepviz.files import write_json
 from tfdeepviz.models.distillation import task_of
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import Run, planned_evaluation
 from tfdeepviz.reports.confusion import Confusion
 from tfdeepviz.reports.measures import MIN_ENCODING_STD, MIN_SHUFFLE_RISE
 from tfdeepviz.reports.run import write_run_page
@@ -62,12 +62,6 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     write_json(out / f"{split}.json", evaluation)
     record.finished(digest_of_files(page), **figures({split: scores})).write(beside(page))
     return page
-
-
-def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:
-    """Return the record of what `evaluate` writes."""
-    inputs = [Input.of(run, seen_from=out), Input.of(dataset, seen_from=out)]
-    return Artifact.planned("evaluation", f"{run.path.resolve().name}, {split} split", {"split": split}, inputs)
 
 
 def refuse_collapsed(metrics: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tfdeepviz import artifacts, legacy
-from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of_files, require_kind
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, digest_of_files, require_kind
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.segments import Windows
@@ -30,6 +30,12 @@ METRICS, MODEL, ENCODER = "metrics.json", "model.keras", "encoder.keras"
 
 #: Settings that may change when a run is resumed.
 MAY_CHANGE = ("preset.epochs", "preset.patience")
+
+#: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
+N_COMPONENTS = 10
+
+#: Preset fields that do not affect training.
+_NOT_LEARNT = ("thresholds", "budget")
 
 #: One row per epoch.
 History = list[dict[str, float]]
@@ -258,6 +264,36 @@ class Run:
             f"{self.path}: its teacher {known['preset']['name']} is not found, whose model.keras has the SHA-256 "
             f"{known['sha256'][:16]}...; looked at {', '.join(seen)}; put the teacher's run into one of these places"
         )
+
+
+def planned_run(
+    preset: Preset,
+    dataset: PreparedDataset,
+    out: Path,
+    seed: int = 0,
+    deterministic: bool = False,
+    weights: Path | None = None,
+    teacher: Run | None = None,
+    n_components: int = N_COMPONENTS,
+) -> Artifact:
+    """Return the record of the run that `train` makes of these arguments."""
+    settings: dict[str, Any] = {
+        "preset": {name: value for name, value in preset.to_dict().items() if name not in _NOT_LEARNT},
+        "seed": seed,
+        "deterministic": deterministic,
+        "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
+    }
+    inputs = [Input.of(dataset, seen_from=out)]
+    if teacher is not None:
+        settings["n_components"] = n_components
+        inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
+    return Artifact.planned("run", out.resolve().name, settings, inputs)
+
+
+def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:
+    """Return the record of what `evaluate` writes."""
+    inputs = [Input.of(run, seen_from=out), Input.of(dataset, seen_from=out)]
+    return Artifact.planned("evaluation", f"{run.path.resolve().name}, {split} split", {"split": split}, inputs)
 
 
 def load_model(path: Path) -> keras.Model:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, begun
+from tfdeepviz.artifacts import ARTIFACT, begun
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, InputError, TfdeepvizError
@@ -28,15 +28,20 @@ from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.progress import EpochProgress
-from tfdeepviz.models.run import ENCODER, MAY_CHANGE, METRICS, MODEL, History, Run, load_model
+from tfdeepviz.models.run import (
+    ENCODER,
+    MAY_CHANGE,
+    METRICS,
+    MODEL,
+    N_COMPONENTS,
+    History,
+    Run,
+    load_model,
+    planned_run,
+)
 from tfdeepviz.models.tasks import TASKS, Task
 from tfdeepviz.reports.run import draw_history
 
-#: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
-N_COMPONENTS = 10
-
-#: Preset fields that do not affect training.
-_NOT_LEARNT = ("thresholds", "budget")
 _CHECKPOINTS_KEPT = 2
 
 
@@ -145,29 +150,6 @@ def train(
             progress.end_epoch(history[-1], task.watched)
         _finish(run, task)
     return run
-
-
-def planned_run(
-    preset: Preset,
-    dataset: PreparedDataset,
-    out: Path,
-    seed: int = 0,
-    deterministic: bool = False,
-    weights: Path | None = None,
-    teacher: Run | None = None,
-    n_components: int = N_COMPONENTS,
-) -> Artifact:
-    """Return the record of the run that `train` makes of these arguments."""
-    settings: dict[str, Any] = {
-        "preset": {name: value for name, value in preset.to_dict().items() if name not in _NOT_LEARNT},
-        **{"seed": seed, "deterministic": deterministic},
-        "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
-    }
-    inputs = [Input.of(dataset, seen_from=out)]
-    if teacher is not None:
-        settings["n_components"] = n_components
-        inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
-    return Artifact.planned("run", out.resolve().name, settings, inputs)
 
 
 def check_trainable(dataset: PreparedDataset) -> None:

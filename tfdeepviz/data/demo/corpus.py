@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tfdeepviz.artifacts import Artifact, claim, finish, reopen
-from tfdeepviz.data.corpus import corpus_digest
+from tfdeepviz.artifacts import claim, finish, reopen
+from tfdeepviz.data.corpus import corpus_digest, planned_corpus
 from tfdeepviz.data.demo.arrangement import compose
 from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.genre import GENRES, genre_table
@@ -25,9 +25,6 @@ from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.plan import Piece, PlannedTrack, check_arguments, genre_names, plan_corpus
 from tfdeepviz.files import atomic_path, write_json
 from tfdeepviz.locks import locked
-
-COMPOSER_VERSION = 1
-"""Goes up whenever the same settings would sound different, so that old and new tracks never mix in one corpus."""
 
 _LICENSE = "CC0-1.0"
 
@@ -68,12 +65,6 @@ def render_track(
     """
     check_arguments(artist_index=artist_index, number=number, seed=seed, duration_seconds=duration_seconds)
     return render_score(compose(genre, artist_index, number, seed=seed, duration_seconds=duration_seconds))
-
-
-def planned_corpus(root: Path, *, n_tracks: int = 64, seed: int = 0, duration_seconds: float = 30.0) -> Artifact:
-    """Return the record of the corpus that `render_corpus` makes of these arguments."""
-    settings = {"n_tracks": n_tracks, "seed": seed, "duration_seconds": duration_seconds}
-    return Artifact.planned("corpus", root.resolve().name, {"composer_version": COMPOSER_VERSION, **settings})
 
 
 def render_corpus(
