@@ -136,7 +136,7 @@ def bands_of(clips: Sequence[Clip], tracks: Sequence[Track], folder: Path) -> di
             Sound(track.track_id, decode_file(track.path, sample_rate_hz=RATE_HZ))
             for track in tqdm(fitted, desc="ten bands", unit="track")
         )
-        source = drivers.BaselineSource.fit(sounds, floor_db=LIVE.floor_db)
+        source = drivers.BaselineSource(sounds, floor_db=LIVE.floor_db)
         step = 1 / quality.FRAMES_PER_SECOND
         for clip in clips:
             rows = next(source.play(Sound(clip.track.track_id, _with_silence(clip.pcm))))

@@ -63,7 +63,7 @@ def test_levels_of_bands() -> None:
 
 def test_baselines_are_centred_on_what_they_were_scaled_by() -> None:
     sounds = [Sound(seed, music(5, seed=seed)) for seed in range(3)]
-    source = BaselineSource.fit(sounds, floor_db=-55)
+    source = BaselineSource(sounds, floor_db=-55)
     for driver, *played in zip(source.drivers, *(source.play(sound) for sound in sounds), strict=True):
         assert driver.kind == "baseline"
         together = np.concatenate(played)
@@ -74,7 +74,7 @@ def test_baselines_are_centred_on_what_they_were_scaled_by() -> None:
 
 def test_a_walk_is_of_its_track_alone() -> None:
     sounds = [Sound(1, music(3, seed=1)), Sound(1, music(3, seed=2)), Sound(2, music(3, seed=1))]
-    source = BaselineSource.fit(sounds, floor_db=-55)
+    source = BaselineSource(sounds, floor_db=-55)
     first, same, other = ([*source.play(sound)][-1] for sound in sounds)
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 0.1

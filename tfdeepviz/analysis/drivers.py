@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
@@ -153,43 +152,34 @@ def _features(sound: Sound, floor_db: float) -> Floats:
     return np.concatenate([levels, walk], axis=1)
 
 
-@dataclass(frozen=True)
-class _Baseline:
-    name: str
-    note: str
-    columns: slice
-    smoothing_seconds: float
-
-    @property
-    def time(self) -> TimeSettings:
-        kept = math.exp(-_ROW_SECONDS / self.smoothing_seconds)
-        return TimeSettings(attack=kept, release=kept, tick_seconds=_ROW_SECONDS)
+def _smoothed(seconds: float) -> TimeSettings:
+    kept = math.exp(-_ROW_SECONDS / seconds)
+    return TimeSettings(attack=kept, release=kept, tick_seconds=_ROW_SECONDS)
 
 
+#: Names, notes, columns of the features, and smoothing.
 _BASELINES = (
-    _Baseline("ten band energies, 80 ms", "40 Hz to 16 kHz, as common visualisers have them", _TEN, 0.08),
-    _Baseline("ten band energies, 30 ms", "the same, smoothed less", _TEN, 0.03),
-    _Baseline("bass, mid, treble, 80 ms", "envelopes of 20 to 250 Hz, to 4 kHz, to 16 kHz", _THREE, 0.08),
-    _Baseline("random walk, 30 ms", "around the middle; hears nothing: the zero line", _WALK, 0.03),
+    ("ten band energies, 80 ms", "40 Hz to 16 kHz, as common visualisers have them", _TEN, _smoothed(0.08)),
+    ("ten band energies, 30 ms", "the same, smoothed less", _TEN, _smoothed(0.03)),
+    ("bass, mid, treble, 80 ms", "envelopes of 20 to 250 Hz, to 4 kHz, to 16 kHz", _THREE, _smoothed(0.08)),
+    ("random walk, 30 ms", "around the middle; hears nothing: the zero line", _WALK, _smoothed(0.03)),
 )
 
 
 class BaselineSource:
-    """Baselines, scaled with training tracks: the mean of each is at 0.5, and one standard deviation 0.4 from it."""
+    """Baselines, scaled with training tracks: the mean of each is at 0.5, and one standard deviation 0.4 from it.
 
-    def __init__(self, scaling: Scaling, floor_db: float) -> None:
-        self._scaling = scaling
+    The sounds, at least one, are read one at a time.
+    """
+
+    def __init__(self, sounds: Iterable[Sound], *, floor_db: float) -> None:
+        self.drivers = [Driver(name, note, "baseline") for name, note, _, _ in _BASELINES]
         self._floor_db = floor_db
-        self.drivers = [Driver(one.name, one.note, "baseline") for one in _BASELINES]
-
-    @classmethod
-    def fit(cls, sounds: Iterable[Sound], *, floor_db: float) -> BaselineSource:
-        """Fit the scaling to sounds of the training split, at least one, which are read one at a time."""
         rows = [_features(sound, floor_db).astype(np.float32) for sound in sounds]
-        return cls(Scaling.fit(np.concatenate(rows), mode="features", method="standard"), floor_db)
+        self._scaling = Scaling.fit(np.concatenate(rows), mode="features", method="standard")
 
     def play(self, sound: Sound) -> Iterator[Floats]:
         """See `Source.play`."""
         rows = self._scaling.apply(_features(sound, self._floor_db))
-        for baseline in _BASELINES:
-            yield sound.play(np.arange(len(rows)) * _ROW_SECONDS, rows[:, baseline.columns], baseline.time)
+        for _, _, columns, time in _BASELINES:
+            yield sound.play(np.arange(len(rows)) * _ROW_SECONDS, rows[:, columns], time)

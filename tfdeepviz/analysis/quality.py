@@ -95,7 +95,7 @@ def measure(
                 progress(n_done, total)
 
     sounds = decode()
-    baselines = BaselineSource.fit(islice(sounds, len(fitted)), floor_db=dataset.params.floor_db)
+    baselines = BaselineSource(islice(sounds, len(fitted)), floor_db=dataset.params.floor_db)
     drivers = [driver for source in (*sources, baselines) for driver in source.drivers]
     measured: list[list[TrackQuality]] = [[] for _ in drivers]
     example = Example("", "", (0.0, 0.0), np.zeros(1))
