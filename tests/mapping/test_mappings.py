@@ -209,6 +209,13 @@ def test_mutants_are_read_or_refused(changes: list[tuple[tuple[str | int, ...], 
     assert Mappings.from_dict(json.loads(json.dumps(mappings.to_dict())), ENCODERS["wide"]) == mappings
 
 
+def test_a_projection_without_scalings_is_refused() -> None:
+    values = copy.deepcopy(VALID)
+    del values["projections"][1]["scalings"]
+    with pytest.raises(FormatError, match=r"projections\[1\]\.scalings is missing"):
+        Mappings.from_dict(values, ENCODERS["wide"])
+
+
 @given(junk=JUNK)
 def test_junk_is_refused(junk: object) -> None:
     with pytest.raises(FormatError, match=r"^mappings\.json: "):

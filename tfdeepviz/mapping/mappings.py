@@ -75,7 +75,7 @@ class Projection(Struct, frozen=True):
 
     name: str
     parts: Annotated[tuple[Part, ...], Meta(min_length=1, max_length=16)]
-    scalings: Annotated[tuple[Scaling, ...], Meta(min_length=1)] = ()
+    scalings: Annotated[tuple[Scaling, ...], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
         check_choice("name", self.name, PROJECTIONS)
@@ -284,7 +284,7 @@ def fit_mappings(
         except ProjectionError as error:
             left_out[name] = str(error)
             continue
-        projection = Projection(name, parts)
+        projection = Projection(name, parts, scalings=())
         y = np.concatenate([projection.rows(track)[1] for track in tracks])
         scalings = (Scaling.fit(y, mode=mode, method=method) for mode in SCALING_MODES for method in SCALING_METHODS)
         fitted.append(replace(projection, scalings=tuple(scalings)))
