@@ -37,12 +37,11 @@ def bundle_record(manifest: dict[str, Any], digest: str, where: object) -> Artif
         if "mappings" in provenance:
             dataset = provenance["mappings"]["dataset"]
             inputs.append({"role": "mappings", "path": dataset.get("path"), "artifact": _dataset(dataset)})
-        known = {
-            "name": manifest["name"],
-            "created": manifest.get("created"),
-            "facts": {"title": manifest.get("title")},
+        values = {
+            **_known(provenance),
+            **{"kind": "bundle", "name": manifest["name"], "digest": digest, "inputs": inputs},
+            **{"created": manifest.get("created"), "facts": {"title": manifest.get("title")}},
         }
-        values = {**_known(provenance), **known, "kind": "bundle", "digest": digest, "inputs": inputs}
         return convert(values, Artifact, where)
 
 

@@ -30,11 +30,12 @@ def check_types(values: Mapping[str, object], types: Mapping[str, Any]) -> None:
     """Raise a ParameterError unless values fit their types, which may hold msgspec's constraints."""
     kind = msgspec.defstruct("Values", list(types.items()))
     try:
-        checked = msgspec.structs.asdict(msgspec.convert(values, kind))
+        checked = msgspec.convert(values, kind)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for halves of surrogate pairs
         raise ParameterError(explain(error, values, kind)) from error
-    if changed := [name for name, value in checked.items() if value != values[name]]:
-        raise ParameterError(f"{', '.join(changed)}: give tuples, not lists")
+    for name, value in values.items():
+        if isinstance(value, list) and isinstance(getattr(checked, name), tuple):
+            raise ParameterError(f"{name}: give a tuple, not a list")
 
 
 def check_fields(settings: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -227,7 +226,7 @@ class Config(_Table):
         if not path.is_file():
             raise FormatError(f"{path}: missing; configs/demo.toml shows how a pipeline is written")
         try:
-            values = tomllib.loads(read_text(path, max_bytes=_MAX_BYTES), parse_float=_finite)
+            values = tomllib.loads(read_text(path, max_bytes=_MAX_BYTES))
         except FormatError:
             raise
         except (ValueError, RecursionError) as error:
@@ -236,13 +235,6 @@ class Config(_Table):
             return convert(values, cls, path, dec_hook=at_home)
         except FormatError as error:
             raise FormatError(_by_name(str(error), values)) from error
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise InputError(f"{text} is not a finite number")
-    return value
 
 
 def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
