@@ -23,12 +23,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks import follow_measures
 from benchmarks.corpus import add_corpus_argument
 from benchmarks.follow_clips import SEED, SILENT_SECONDS, Clip, bands_of, choose_strips, cut_clips, digest, order_tracks
-from benchmarks.follow_report import Row, misses_of, misses_of_all, report, table_of
-from benchmarks.follow_strips import Strip, draw_sheet, draw_strip
-from tfdeepviz.analysis import following
-from tfdeepviz.analysis.following import (
+from benchmarks.follow_measures import (
     FRAMES_PER_SECOND,
     Followed,
     Frames,
@@ -38,6 +36,8 @@ from tfdeepviz.analysis.following import (
     measure,
     summarize,
 )
+from benchmarks.follow_report import Row, misses_of, misses_of_all, report, table_of
+from benchmarks.follow_strips import Strip, draw_sheet, draw_strip
 from tfdeepviz.analysis.sound import Floats
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.selection import Selection
@@ -191,7 +191,7 @@ def _frames(path: str, shot: dict[str, int]) -> Frames:
 
 def _measured(out: Path, film: dict[str, Any], music: Frames, plan: dict[str, Any], heard: Heard) -> Followed:
     """Measure a film, or read its measures if they exist."""
-    measures = digest("".join(inspect.getsource(module) for module in (following, quality)).encode())
+    measures = digest("".join(inspect.getsource(module) for module in (follow_measures, quality)).encode())
     path = out / "films" / f"{film['stem']}-{measures}.measured.json"
     if path.exists():
         return Followed(**read_json(path))

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Heard
+from benchmarks.follow_measures import FRAMES_PER_SECOND, Heard
 from tfdeepviz.analysis.sound import RATE_HZ, Pcm, Sound
 from tfdeepviz.data.decode import AudioError, decode_file
 from tfdeepviz.data.fma import Track

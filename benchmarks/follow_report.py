@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.follow_clips import Clip
-from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Followed, Summary
+from benchmarks.follow_measures import FRAMES_PER_SECOND, Followed, Summary
 from tfdeepviz.analysis.sound import RATE_HZ
 
 #: Targets of a picture: means over the clips, and the median of the lag.

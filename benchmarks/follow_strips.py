@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfdeepviz.analysis.following import FRAMES_PER_SECOND, Frames
+from benchmarks.follow_measures import FRAMES_PER_SECOND, Frames
 from tfdeepviz.analysis.sound import RATE_HZ, Floats, Pcm, load_librosa
 from tfdeepviz.files import atomic_path
 

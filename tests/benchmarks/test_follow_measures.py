@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import rankdata
 
-from tfdeepviz.analysis.following import (
+from benchmarks.follow_measures import (
     FRAMES_PER_SECOND,
     Followed,
     Frames,
