@@ -109,9 +109,11 @@ def read_text(path: Path, *, max_bytes: int, errors: str = "strict") -> str:
             raise FormatError(f"{path}: larger than {max_bytes} bytes; this is not a file that tfdeepviz wrote")
         return path.read_text(encoding="utf-8", errors=errors)
     except FileNotFoundError as error:
-        raise FormatError(f"{path}: missing") from error
+        raise FormatError(f"{path}: missing; restore it, or give another path") from error
     except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+        raise FormatError(
+            f"{path}: cannot be read ({error.strerror}); change its permissions, or give another path"
+        ) from error
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 text (byte {error.start}); {_DAMAGED}") from error
 
