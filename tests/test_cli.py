@@ -87,13 +87,33 @@ _MISTAKES = {
     "pipeline missing.toml": "missing.toml",
     "pipeline empty.toml": "empty.toml",
     "serve --fma-root missing": "--fma-root missing is not a folder",
+    # Settings, of which both options take several.
+    "train ae --dataset missing --out x --set epoch=2": "there is no setting 'epoch'; did you mean 'epochs'? known: ",
+    "train ae --dataset missing --out x --set epochs=2 batch_size=0": "batch_size",
+    "train --set epochs=2 batch_size=8 vgg99 --dataset missing --out x": "no such preset",
+    "export missing --dataset missing --out x --parameters a=6 b": "unrecognized arguments: b",
+    # What does not fit the dataset, or what is there.
+    "train ae --dataset {dataset} --out occupied": "occupied: not empty",
+    "train ae --dataset {dataset} --out x --weights empty.mp3": "omit --weights",
+    "prepare --fma-root {dataset} --out x": "{dataset}: holds a prepared dataset, not a corpus",
+    "prepare --fma-root empty --out empty.mp3": "--fma-root",
+    "extract empty.mp3 --bundle two-scale --out empty.mp3/x": "--out: empty.mp3 is not a folder",
+    # Folders of another kind.
+    "validate {dataset}": "`tfdeepviz inspect` checks a prepared dataset, `tfdeepviz export` makes a bundle",
+    "inspect {registry}/two-scale/3": "two-scale/3: holds a bundle, not a prepared dataset",
+    "evaluate {registry} --dataset {dataset}": "holds a registry, not a training run",
+    "registry list --registry {dataset}": "holds a prepared dataset, not a registry",
+    "registry show two-scale/9": "two-scale: has no version 9; there are",
+    "registry show two-scale/x": "two-scale/x: give NAME or NAME/VERSION",
 }
 
 
-def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
-    for name in ("empty.mp3", "empty.toml"):
+def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path, two_genres: PreparedDataset) -> None:
+    for name in ("empty.mp3", "empty.toml", "occupied/file"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
+    places = {"dataset": two_genres.path, "registry": REPOSITORY / "webapp" / "registry"}
     code = (
         "import contextlib, io, json, sys\nfrom tfdeepviz.cli import main\n"
         "for line in sys.stdin:\n"
@@ -104,7 +124,7 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        input="\n".join(_MISTAKES),
+        input="\n".join(_MISTAKES).format(**places),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -113,8 +133,8 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path) -
     for (command, message), line in zip(_MISTAKES.items(), result.stdout.splitlines(), strict=True):
         status, error, loaded = json.loads(line)
         assert (status, loaded) == (2, []), command
-        assert message in error, command
-    assert {path.name for path in tmp_path.iterdir()} == {"empty", "empty.mp3", "empty.toml"}
+        assert message.format(**places) in error, command
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "empty.mp3", "empty.toml", "occupied"}
 
 
 def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +151,18 @@ def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, caps
         "000/000002.mp3.csv",
         "000/000003.mp3.csv",
     ]
+
+
+def test_notes_of_the_mp3_decoder_are_dropped_and_nothing_else() -> None:
+    code = (
+        "import os, sys\nfrom tfdeepviz.commands.common import without_decoder_notes\n"
+        "with without_decoder_notes():\n"
+        "    os.write(2, b'Note: Trying to resync...\\n[src/libmpg123/parse.c:wetwork():1349] error: no\\nfrom C\\n')\n"
+        "    print('ours', file=sys.stderr)\n"
+        "os.write(2, b'after\\n')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr == "ours\nfrom C\nafter\n"
 
 
 def test_prepare_prints_what_it_skipped_and_no_noise(tmp_path: Path) -> None:
@@ -231,7 +263,7 @@ def test_inspect_prints_counts_and_writes_a_page(
         (["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.txt"], ".npz"),
         (
             ["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--fps", "0"],
-            "--fps: 0: give a number, above 0 and at most 1000",
+            "--fps: 0: give a number, above 0 and at most 1,000",
         ),
         (["demo-corpus", "x", "--tracks", "0"], "--tracks: 0: give a whole number, at least 1"),
         (["demo-corpus", "x", "--seconds", "0.5"], "--seconds: 0.5: give a number, at least 1 and at most 600"),

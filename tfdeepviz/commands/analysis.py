@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfdeepviz.artifacts import Recorded, record_report
-from tfdeepviz.commands.common import Bars, load_bundle, values
+from tfdeepviz.commands.common import Bars, load_bundle, values, without_decoder_notes
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.models.run import Run
 
@@ -36,7 +36,7 @@ def quality(args: argparse.Namespace) -> None:
     from tfdeepviz.reports.quality import markdown, write_quality
 
     sources = bundle_sources(bundles, all_mappings=args.all_mappings)
-    with Bars(unit="track") as bars:
+    with without_decoder_notes(), Bars(unit="track") as bars:
         options = values(args, "fma_root", "max_tracks", "seed")
         table = measure(sources, dataset, args.split, **options, progress=bars.of("measuring"))
     print(markdown(table))

@@ -22,7 +22,6 @@ from tfdeepviz.export import validate as gate
 from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
 from tfdeepviz.export.browser import find_browser
 from tfdeepviz.export.bundle import Bundle
-from tfdeepviz.export.exporter import BundlePlan, export_bundle
 from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.serving import write_serving
 from tfdeepviz.export.site import write_site
@@ -34,8 +33,11 @@ from tfdeepviz.reports.tables import Table
 def export(args: argparse.Namespace) -> None:
     """Write a bundle."""
     runs, dataset = [Run.load(path) for path in args.runs], PreparedDataset.load(args.dataset)
-    options = values(args, "name", "title", "quantization", "layer", "note", "split", "default")
-    plan = BundlePlan(runs, dataset, args.out, parameters=dict(args.parameters) or None, **options)
+    from tfdeepviz.export.exporter import BundlePlan, export_bundle
+
+    options = values(args, "name", "title", "quantization", "layer", "note", "split")
+    options |= {"parameters": dict(args.parameters) or None, "default": args.default and tuple(args.default.split("/"))}
+    plan = BundlePlan(runs, dataset, args.out, **options)
     with Bars(unit="track") as bars:
         bundle = export_bundle(plan, progress=lambda encoder, *counts: bars(f"encoding with {encoder}", *counts))
     print(f"{bundle.path}: bundle {bundle.label}, {bundle.n_bytes / 1e6:.2f} MB, {args.quantization}")
@@ -107,8 +109,9 @@ def registry_rollback(args: argparse.Namespace) -> None:
 
 def registry_prune(args: argparse.Namespace) -> None:
     """Delete old versions."""
-    for path in registry.prune(place(args, "registry", writable=True), keep=args.keep):
-        print(f"{path}: deleted")
+    folder = place(args, "registry", writable=True)
+    deleted = registry.prune(folder, keep=args.keep)
+    print("\n".join(f"{path}: deleted" for path in deleted) or f"{folder}: nothing to delete")
 
 
 def registry_verify(args: argparse.Namespace) -> None:

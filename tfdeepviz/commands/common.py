@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from tfdeepviz.errors import InputError
 from tfdeepviz.models.progress import EpochProgress
-from tfdeepviz.reports.measures import MEASURES
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -29,6 +28,9 @@ _PACKAGE = Path(str(files("tfdeepviz")))
 INSTALLED = (_PACKAGE / "webapp").is_dir()
 #: The front end, the registry, the demo tracks and their server.
 WEBAPP = (_PACKAGE if INSTALLED else _PACKAGE.parent) / "webapp"
+
+# What libmpg123 writes about odd frames, which it reads nevertheless.
+_DECODER_NOTE = re.compile(r"(Note|Warning): |\[src/libmpg123/")
 
 
 def bar(total: int | None, **options: Any) -> tqdm[Any]:
@@ -105,6 +107,8 @@ class EpochBars(EpochProgress):
 
     def end_epoch(self, row: dict[str, float], split: str) -> None:
         """Show the epoch's metrics and close the bar."""
+        from tfdeepviz.reports.measures import MEASURES  # not needed to serve the playground, which loads no NumPy
+
         shown = {"loss": f"{row['loss']:.5f}"} | ({"val": f"{row['val_loss']:.5f}"} if split == "validation" else {})
         shown |= {one.label: one.text(row[one.column]) for one in MEASURES if one.label and one.column in row}
         self.bar.set_postfix(shown)
@@ -173,7 +177,7 @@ def without_decoder_notes() -> Iterator[None]:
         return
     sys.stderr.flush()
     ours = os.dup(2)
-    with tempfile.TemporaryFile() as native, os.fdopen(ours, "w", errors="backslashreplace") as stream:
+    with tempfile.TemporaryFile() as native, os.fdopen(ours, "w", 1, errors="backslashreplace") as stream:
         os.dup2(native.fileno(), 2)
         try:
             with redirect_stderr(stream):
@@ -181,7 +185,6 @@ def without_decoder_notes() -> Iterator[None]:
         finally:
             os.dup2(ours, 2)
             native.seek(0)
-            lines = native.read().decode(errors="replace").splitlines()
-            for line in lines:
-                if line and "libmpg123" not in line:
+            for line in native.read().decode(errors="replace").splitlines():
+                if line.strip() and not _DECODER_NOTE.match(line):
                     print(line, file=sys.stderr)

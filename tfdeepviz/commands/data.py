@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tfdeepviz.commands.common import Bars, values
+from tfdeepviz.commands.common import Bars, values, without_decoder_notes
 from tfdeepviz.commands.parser import new_folder
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.fma import SPLITS
@@ -58,7 +58,7 @@ def index(args: argparse.Namespace) -> None:
 
     known = FileIndex.load(args.out) if args.out is not None and args.out.exists() else None
     metadata = Metadata.load(args.fma_root)
-    with Bars(unit="file") as bars:
+    with without_decoder_notes(), Bars(unit="file") as bars:
         options = {"subset": args.subset, "n_workers": args.workers or _CORES, "known": known}
         index = index_files(metadata, **options, progress=bars.of("indexing"))
     for status, count in index.counts().items():
@@ -90,7 +90,7 @@ def prepare(args: argparse.Namespace) -> None:
     # Tracks already keep all cores busy; splitting every operation as well costs a tenth of the speed.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     counters: dict[str, int] = {}
-    with Bars(unit="track") as bars:
+    with without_decoder_notes(), Bars(unit="track") as bars:
         options["progress"] = bars.of("preparing")
         if args.runner is not None:
             dataset, counters = _prepare_on_beam(args, options)

@@ -130,7 +130,7 @@ def _number(kind: type[int | float], text: str, **limits: float) -> float:
         value = math.nan
     if not lowest <= value <= highest or value == limits.get("above"):
         words = {"min": "at least", "above": "above", "max": "at most"}
-        allowed = " and ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
+        allowed = " and ".join(f"{words[name]} {limit:,}" for name, limit in limits.items())
         whole = "a whole number" if kind is int else "a number"
         raise argparse.ArgumentTypeError(f"{text}: give {whole}{allowed and ', '}{allowed}")
     return value
@@ -147,19 +147,6 @@ def assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _share(text: str) -> tuple[str, int]:
-    name, value = assignment(text)
-    if type(value) is not int or value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give NAME=COUNT, with a whole number of at least 1")
-    return name, value
-
-
-def _mapping(text: str) -> tuple[str, ...]:
-    if len(parts := text.split("/")) != 3:
-        raise argparse.ArgumentTypeError(f"{text}: give PROJECTION/MODE/METHOD, as pca/features/robust")
-    return tuple(parts)
-
-
 def _baseline(text: str) -> str | int:
     if text != "none" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: give the number of a version, or none")
@@ -169,7 +156,7 @@ def _baseline(text: str) -> str | int:
 def new_folder(text: str) -> Path:
     """Convert the path of a folder to write to; a place that cannot be written is refused before any work is done."""
     path = Path(text)
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir():
         raise argparse.ArgumentTypeError(f"{there} is not a folder; give another path")
     if not os.access(there, os.W_OK | os.X_OK):
@@ -192,5 +179,5 @@ def _analysis(text: str) -> Path:
 _TYPES: dict[str, Callable[..., Any]] = {
     **{"text": str, "int": partial(_number, int), "float": partial(_number, float)},
     **{"path": Path, "new-folder": new_folder, "new-file": _new_file, "analysis": _analysis},
-    **{"assignment": assignment, "share": _share, "mapping": _mapping, "baseline": _baseline},
+    **{"assignment": assignment, "baseline": _baseline},
 }

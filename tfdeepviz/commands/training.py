@@ -7,13 +7,14 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from tfdeepviz.artifacts import begun
 from tfdeepviz.commands.common import EpochBars, values
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import read_record
 from tfdeepviz.models.presets import load_preset, override, parameter_counts, preset_names
 from tfdeepviz.models.progress import TrialProgress
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import MAY_CHANGE, Run, planned_run
 from tfdeepviz.notify import notifying
 from tfdeepviz.reports.measures import numbers, of_kind
 from tfdeepviz.reports.tables import Table
@@ -64,12 +65,13 @@ def _run(args: argparse.Namespace, **options: Any) -> None:
         os.environ.setdefault("KERAS_BACKEND", "jax")
     changes = dict(args.set) | ({} if args.epochs is None else {"epochs": args.epochs})
     preset = override(load_preset(args.preset, recipe=args.recipe), changes)
-    options |= values(args, "seed", "deterministic", "distribute")
+    options |= values(args, "seed", "deterministic")
     with notifying(args.notify, what=f"{args.out.name}: {preset.name}") as lines:
         dataset = PreparedDataset.load(args.dataset)
+        begun(args.out, planned_run(preset, dataset, args.out, **options), may_change=MAY_CHANGE)
         from tfdeepviz.models.training import train
 
-        run = train(preset, dataset, args.out, progress=EpochBars(), **options)
+        run = train(preset, dataset, args.out, **options, distribute=args.distribute, progress=EpochBars())
         lines += _table(run).splitlines()
     print("\n".join(lines))
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")

@@ -25,7 +25,7 @@ from tfdeepviz.models.build import build_model
 from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import Codec
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import Run, check_teacher
 from tfdeepviz.models.scores import history_columns, score_encoding
 from tfdeepviz.models.tasks import TASKS, AutoencoderTask, ClassifierTask, Examples, Task
 
@@ -96,16 +96,10 @@ class DistillationTask(Task):
     """Imitate the model of a finished run; the teacher's scaling applies."""
 
     def __init__(self, preset: Preset, dataset: PreparedDataset, teacher: Run, targets: Targets) -> None:
+        check_teacher(teacher, preset, dataset)
         self.teacher, self._teacher_model, self._teach = _teacher(teacher, dataset)
         self.targets = targets
         super().__init__(preset, dataset, self.teacher.scaler, self.teacher.genres)
-        if preset.scaler == "coefficients":
-            raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
-        if preset.kind != teacher.preset.kind:
-            raise InputError(
-                f"{preset.name} is of kind {preset.kind}, its teacher {teacher.preset.name} of kind "
-                f"{teacher.preset.kind}; choose a student of the teacher's kind"
-            )
 
     def build(self) -> keras.Model:
         """Build the student: scaled segments to standardised components and, for classifiers, softened logits."""
@@ -214,16 +208,13 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
 
 
 def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | ClassifierTask, keras.Model, keras.Model]:
-    """Return a finished run's task, its model, and what that teaches; raises InputError if it cannot be a teacher.
+    """Return the task of a run that `check_teacher` accepts, its model, and what that teaches.
 
     Taught are the `code` of scaled segments, which is the encoding before its sigmoid, and a classifier's softened
     `logits`.
     """
     task = task_of(run, dataset)
-    if isinstance(task, DistillationTask):
-        raise InputError(f"{run.path}: was distilled itself; distill from its teacher {task.teacher.preset.name}")
-    if not isinstance(task, AutoencoderTask | ClassifierTask) or run.preset.scaler == "coefficients":
-        raise InputError(f"{run.path}: {run.preset.name} is small already; train it itself")
+    assert isinstance(task, AutoencoderTask | ClassifierTask)
     model = run.load_model()
     inputs = keras.Input((*model.input_size, 1), name="scaled")
     if isinstance(task, AutoencoderTask):

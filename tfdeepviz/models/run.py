@@ -276,7 +276,10 @@ def planned_run(
     teacher: Run | None = None,
     n_components: int = N_COMPONENTS,
 ) -> Artifact:
-    """Return the record of the run that `train` makes of these arguments."""
+    """Return the record of the run that `train` makes of these arguments; InputError if they do not fit each other."""
+    check_trainable(dataset)
+    if weights is not None and preset.kind != "classifier":
+        raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; omit --weights")
     settings: dict[str, Any] = {
         "preset": {name: value for name, value in preset.to_dict().items() if name not in _NOT_LEARNT},
         "seed": seed,
@@ -285,9 +288,34 @@ def planned_run(
     }
     inputs = [Input.of(dataset, seen_from=out)]
     if teacher is not None:
+        check_teacher(teacher, preset, dataset)
         settings["n_components"] = n_components
         inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
     return Artifact.planned("run", out.resolve().name, settings, inputs)
+
+
+def check_trainable(dataset: PreparedDataset) -> None:
+    """Raise InputError if no model can be trained on a dataset."""
+    if dataset.features.mode == "raw":
+        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
+    dataset.require_training()
+
+
+def check_teacher(teacher: Run, preset: Preset, dataset: PreparedDataset) -> None:
+    """Raise InputError if a run cannot be the teacher of a preset."""
+    teacher.check_features(dataset)
+    theirs = teacher.preset
+    if known := teacher.config.get("teacher"):
+        raise InputError(f"{teacher.path}: was distilled itself; distill from its teacher {known['preset']['name']}")
+    if theirs.kind == "contrastive" or theirs.scaler == "coefficients":
+        raise InputError(f"{teacher.path}: {theirs.name} is small already; train it itself")
+    if preset.scaler == "coefficients":
+        raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
+    if preset.kind != theirs.kind:
+        raise InputError(
+            f"{preset.name} is of kind {preset.kind}, its teacher {theirs.name} of kind {theirs.kind}; give a student "
+            "of the teacher's kind"
+        )
 
 
 def planned_evaluation(run: Run, dataset: PreparedDataset, split: str, out: Path) -> Artifact:

@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfdeepviz.artifacts import ARTIFACT, begun
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.errors import DivergedError, InputError, TfdeepvizError
+from tfdeepviz.errors import DivergedError, TfdeepvizError
 from tfdeepviz.files import atomic_path, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import counts_of
@@ -91,14 +91,11 @@ def train(
         If a loss or a weight is no longer finite. The run keeps its state after the previous epoch.
     """
     progress = progress or EpochProgress()
-    check_trainable(dataset)
-    if weights is not None and preset.kind != "classifier":
-        raise InputError(f"{preset.name}: only classifiers start from ImageNet weights; omit --weights")
+    record = planned_run(preset, dataset, out, seed, deterministic, weights, teacher, n_components)
+    begun(out, record, may_change=MAY_CHANGE)
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     dataset.verify(only_changed=True)
-    record = planned_run(preset, dataset, out, seed, deterministic, weights, teacher, n_components)
-    begun(out, record, may_change=MAY_CHANGE)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), distributed(distribute, preset.batch_size), _dtype_policy(preset.precision):
         config = {
@@ -150,13 +147,6 @@ def train(
             progress.end_epoch(history[-1], task.watched)
         _finish(run, task)
     return run
-
-
-def check_trainable(dataset: PreparedDataset) -> None:
-    """Raise InputError if no model can be trained on a dataset."""
-    if dataset.features.mode == "raw":
-        raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
-    dataset.require_training()
 
 
 def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:

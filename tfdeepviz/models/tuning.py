@@ -27,9 +27,9 @@ from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import override
 from tfdeepviz.models.progress import EpochProgress, TrialProgress
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import Run, check_trainable
 from tfdeepviz.models.search_space import OBJECTIVE, Space
-from tfdeepviz.models.training import check_trainable, train
+from tfdeepviz.models.training import train
 
 ALGORITHMS = ("random", "hyperband", "bayesian")
 
