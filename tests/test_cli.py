@@ -8,6 +8,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_help_loads_nothing_heavy() -> None:
         *("quality", "analyze", "lineage", "pipeline", "serve"),
     ):
         assert command in result.stdout
+
+
+def test_every_declared_command_has_its_function() -> None:
+    declared = tomllib.loads((Path(tfdeepviz.__file__).parent / "commands" / "commands.toml").read_text())
+    families = {module: commands for module, commands in declared.items() if module not in ("program", "shared")}
+    for module, commands in families.items():
+        functions = {name.replace("-", "_"): command for name, command in commands.items()}
+        expected = {f"{name}_{action}" for name, command in functions.items() for action in command.get("actions", {})}
+        expected |= {name for name, command in functions.items() if "actions" not in command}
+        family = importlib.import_module(f"tfdeepviz.commands.{module}")
+        defined = {name for name, value in vars(family).items() if getattr(value, "__module__", "") == family.__name__}
+        assert {name for name in defined if not name.startswith("_")} == expected
 
 
 def test_serve_passes_its_options_on_and_loads_nothing_heavy() -> None:

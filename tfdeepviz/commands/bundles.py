@@ -6,14 +6,7 @@ import argparse
 import shlex
 import sys
 
-from tfdeepviz.commands.common import (
-    Bars,
-    load_bundle,
-    place,
-    split_label,
-    values,
-    without_decoder_notes,
-)
+from tfdeepviz.commands.common import Bars, load_bundle, place, split_label, values, without_decoder_notes
 from tfdeepviz.data.decode import AudioError
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError

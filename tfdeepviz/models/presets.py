@@ -68,7 +68,7 @@ def preset_names() -> list[str]:
 
 
 def parameter_counts() -> dict[str, Any]:
-    """Sizes of the shipped presets' models on the paper's input grid, for listing them without building them."""
+    """Sizes of the shipped presets' models on the paper's input grid; a test compares them with the built models."""
     return read_json(_HERE / "parameter_counts.json")
 
 
