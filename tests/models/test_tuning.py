@@ -25,10 +25,10 @@ from tfdeepviz.files import FormatError, convert, write_json
 from tfdeepviz.models import tuning, tuning_report
 from tfdeepviz.models.build import ParameterCounts, count_parameters
 from tfdeepviz.models.presets import Preset, load_preset, override
-from tfdeepviz.models.progress import EpochProgress, TrialProgress
+from tfdeepviz.models.progress import EpochProgress, Trial, TrialProgress
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.search_space import Space
-from tfdeepviz.models.tuning import ALGORITHMS, Search, Trial, tune
+from tfdeepviz.models.tuning import ALGORITHMS, Search, tune
 from tfdeepviz.models.tuning_report import report
 from tfdeepviz.params import LIVE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfdeepviz.artifacts import begun
 from tfdeepviz.commands.common import EpochBars, values
@@ -13,14 +13,11 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import read_record
 from tfdeepviz.models.presets import load_preset, override, parameter_counts, preset_names
-from tfdeepviz.models.progress import TrialProgress
+from tfdeepviz.models.progress import Trial, TrialProgress
 from tfdeepviz.models.run import MAY_CHANGE, Run, planned_run
 from tfdeepviz.notify import notifying
 from tfdeepviz.reports.measures import numbers, of_kind
 from tfdeepviz.reports.tables import Table
-
-if TYPE_CHECKING:
-    from tfdeepviz.models.tuning import Trial
 
 
 def presets(args: argparse.Namespace) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tfdeepviz.models.tuning import Trial
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 
 class EpochProgress:
@@ -19,6 +18,24 @@ class EpochProgress:
 
     def end_epoch(self, row: dict[str, float], split: str) -> None:
         """The epoch is done; `row` is its row of `history.csv`, whose `val_` columns are of `split`."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values, and what became of it; `number` counts from 0 in the order in which trials began."""
+
+    number: int
+    status: str
+    values: dict[str, Any]
+    trainable_parameters: int
+    run: Path
+    #: Lowest over the epochs; None unless the trial finished or was stopped.
+    val_loss: float | None
+    epochs: int
+    #: Time of the epochs, as long as the run is there.
+    seconds: float
+    #: Why it failed.
+    reason: str
 
 
 class TrialProgress(EpochProgress):

@@ -26,7 +26,7 @@ from tfdeepviz.files import Finite, FormatError, convert
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import OUT_OF_MEMORY, count_parameters
 from tfdeepviz.models.presets import override
-from tfdeepviz.models.progress import EpochProgress, TrialProgress
+from tfdeepviz.models.progress import EpochProgress, Trial, TrialProgress
 from tfdeepviz.models.run import Run, check_trainable
 from tfdeepviz.models.search_space import OBJECTIVE, Space
 from tfdeepviz.models.training import train
@@ -59,24 +59,6 @@ _STATUS = {
 
 # Only errors: the progress is shown by us.
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One combination of values, and what became of it; `number` counts from 0 in the order in which trials began."""
-
-    number: int
-    status: str
-    values: dict[str, Any]
-    trainable_parameters: int
-    run: Path
-    #: Lowest over the epochs; None unless the trial finished or was stopped.
-    val_loss: float | None
-    epochs: int
-    #: Time of the epochs, as long as the run is there.
-    seconds: float
-    #: Why it failed.
-    reason: str
 
 
 def tune(

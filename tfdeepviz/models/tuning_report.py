@@ -14,8 +14,9 @@ import optuna
 from tfdeepviz.artifacts import digest_of_files, finish
 from tfdeepviz.files import write_json
 from tfdeepviz.models.presets import override
+from tfdeepviz.models.progress import Trial
 from tfdeepviz.models.search_space import OBJECTIVE
-from tfdeepviz.models.tuning import Search, Trial
+from tfdeepviz.models.tuning import Search
 from tfdeepviz.reports.pages import write_page
 from tfdeepviz.reports.tables import Cell, Table
 
