@@ -96,7 +96,7 @@ def test_other_folders_are_not_claimed(tmp_path: Path) -> None:
     assert (out / ARTIFACT).read_bytes() == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
-    with pytest.raises(FormatError, match=r"mine: not empty, and no run of this version \(artifact.json is missing\)"):
+    with pytest.raises(FormatError, match=r"not empty, and not a run of this version \(artifact.json is missing\)"):
         claim(tmp_path / "mine", Artifact.planned("run", "x", {}))
 
 

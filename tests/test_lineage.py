@@ -380,7 +380,7 @@ def test_by_default_the_usual_folders_are_searched(workshop: Workshop) -> None:
     bundle = workshop.bundle("one", [workshop.run("small", dataset)], dataset)
     found = trace(dataset)
     assert {one.record.kind for one in found.nodes.values()} == {"corpus", "dataset", "run", "bundle"}
-    with pytest.raises(FormatError, match="nowhere: not a folder that could be searched"):
+    with pytest.raises(FormatError, match="nowhere: not a folder, so it cannot be searched"):
         trace(bundle, [Path("nowhere")])
     with pytest.raises(FormatError, match="nowhere: no such folder, and nothing that was found"):
         trace(Path("nowhere"))

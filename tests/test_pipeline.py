@@ -357,7 +357,7 @@ def test_another_schema_of_a_step_makes_it_anew_and_keeps_what_was(
         before = {path.relative_to(home) for path in home.rglob("*") if path.is_file()}
         monkeypatch.setitem(artifacts.STEP_SCHEMAS, KINDS[step], artifacts.STEP_SCHEMAS[KINDS[step]] + 1)
         log = run(home)
-        assert log.reasons[step] == "this version of tfdeepviz makes something else of it"
+        assert log.reasons[step] == "this version of tfdeepviz gives another result"
         assert step in log.done
         if step in ("prepare", "train tiny", "export tiny"):
             old = log.kept[step]
@@ -439,7 +439,7 @@ def test_what_is_gone_is_made_again(home: Path, steps: Steps) -> None:
     log = run(home)
     assert log.reasons == {"prepare": "first time", "evaluate tiny": "first time"}
     (home / "work" / "index.jsonl").unlink()
-    assert run(home).reasons == {"index": "what it made is gone"}
+    assert run(home).reasons == {"index": "its result is gone"}
 
 
 def test_what_no_pipeline_made_is_left_alone(home: Path, steps: Steps) -> None:
@@ -611,7 +611,7 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
         (
             'name = "tiny"\npreset',
             'name = "Tiny one"\npreset',
-            "train.Tiny one: name='Tiny one': use at most 64 small letters",
+            "train.Tiny one: name='Tiny one': use at most 64 lower-case letters",
         ),
         ('name = "tiny"\npreset', "preset", "train.number 1.name is missing"),
         ('"tiny.json"', '"vgg99"', "train.tiny: 'vgg99': no such preset; choose one of ae,"),
@@ -664,10 +664,10 @@ def test_names_are_there_once(tmp_path: Path) -> None:
     write_json(tmp_path / "tiny.json", PRESET)
     path = tmp_path / "pipeline.toml"
     path.write_text(CONFIG + '[[train]]\nname = "tiny"\npreset = "ae"\n')
-    with pytest.raises(FormatError, match=r"train.tiny: the name is there twice"):
+    with pytest.raises(FormatError, match=r"train.tiny: the name occurs twice"):
         Config.load(path)
     path.write_text(CONFIG + '[[bundle]]\nname = "tiny"\nruns = ["tiny"]\n')
-    with pytest.raises(FormatError, match=r"bundle.tiny: the name is there twice"):
+    with pytest.raises(FormatError, match=r"bundle.tiny: the name occurs twice"):
         Config.load(path)
 
 

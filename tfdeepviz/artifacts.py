@@ -1,4 +1,4 @@
-"""The record of what was made, and of what: `artifact.json`, in every folder or beside every file that is written."""
+"""Records of what was made and from what: `artifact.json` in each folder that is written, or beside a file."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ _FOLDERS = {
 
 
 def kind_of(folder: Path) -> str | None:
-    """What a folder holds, judged by its record or, without one, by its files; None if it is nothing of ours."""
+    """What a folder holds, judged by its record or, without one, by its files; None if tfdeepviz did not write it."""
     with suppress(FormatError):
         kind = str(read_json(folder / ARTIFACT, max_bytes=_MAX_BYTES).get("kind"))
         return kind if kind in _FOLDERS else None
@@ -198,7 +198,7 @@ def beside(file: Path) -> Path:
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a folder is missing or empty, but for a lock."""
+    """Whether a folder is missing, or empty except for a lock."""
     return not folder.exists() or all(path.name == LOCK for path in folder.iterdir())
 
 
@@ -209,14 +209,14 @@ def begun(folder: Path, wanted: Artifact, *, may_change: Collection[str] = ()) -
         if is_free(folder):
             return None
         raise FormatError(
-            f"{folder}: not empty, and no {wanted.kind} of this version ({ARTIFACT} is missing); give another folder"
+            f"{folder}: not empty, and not a {wanted.kind} of this version ({ARTIFACT} is missing); give another folder"
         )
     before = Artifact.read(path)
     if before.kind != wanted.kind:
         raise FormatError(f"{folder}: holds a {before.kind}, not a {wanted.kind}; give another folder")
     if changed := [name for name in wanted.changes(before) if name not in may_change]:
         raise FormatError(
-            f"{folder}: holds a {wanted.kind} with another {', '.join(changed)}; give another folder to make it anew"
+            f"{folder}: holds a {wanted.kind} with another {', '.join(changed)}; give another folder to make this one"
         )
     return before
 
@@ -255,7 +255,7 @@ def record_report(page: Path, settings: Mapping[str, Any], inputs: Mapping[str, 
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The split that says most of a run's metrics, and its plain numbers."""
+    """The split that says most among a run's metrics, and its plain numbers."""
     split = next((split for split in ("test", "validation", "training") if split in metrics), None)
     values = metrics[split].items() if split else ()
     return {"split": split, **{name: value for name, value in values if isinstance(value, int | float)}}

@@ -175,7 +175,7 @@ def trace(start: Path, among: Iterable[Path] | None = None) -> Lineage:
     key = graph.read(start)
     for folder in [Path(name) for name in SEARCHED if Path(name).is_dir()] if among is None else among:
         if not folder.is_dir():
-            raise FormatError(f"{folder}: not a folder that could be searched; give others with --among")
+            raise FormatError(f"{folder}: not a folder, so it cannot be searched; give others with --among")
         graph.search(folder)
     graph.follow()
     others = [other for other in graph.known_at(_place(start)) if other != key]
@@ -213,7 +213,7 @@ class _Graph:
         self._at: dict[Path, str | None] = {}
 
     def read(self, folder: Path) -> str | None:
-        """Read what a folder holds; returns its key, None if it is nothing of ours; raises FormatError if broken."""
+        """Read what a folder holds; returns its key, or None if tfdeepviz did not write it; raises FormatError."""
         place = _place(folder)
         if place not in self._at:
             self._at[place] = None
@@ -234,7 +234,7 @@ class _Graph:
         return key
 
     def _add(self, record: Artifact, place: Path | None, home: Path | None, told_by: str) -> str:
-        """Add what a record, which somebody tells, says of an artifact and its inputs; returns its key."""
+        """Add what a record, found in `told_by`, says about an artifact and its inputs; returns its key."""
         is_known = record.digest is not None and record.kind != "corpus"
         key = f"{record.kind}:{record.digest if is_known else place or record.name}"
         draft = self.drafts.setdefault(key, _Draft(record, told_by))
@@ -250,7 +250,7 @@ class _Graph:
         return key
 
     def search(self, root: Path) -> None:
-        """Read everything of ours below a folder, whatever else is there."""
+        """Read every artifact below a folder, whatever else is there."""
         n_entries = 0
         for place, folders, names in os.walk(root, onerror=self._note):
             folder = Path(place)
@@ -332,7 +332,7 @@ class _Graph:
 
 
 def _record_in(folder: Path) -> Artifact | None:
-    """Record of what a folder holds, by the fields of its files; None if it is nothing of ours."""
+    """Record of what a folder holds, by the fields of its files; None if tfdeepviz did not write it."""
     path = folder / ARTIFACT
     record = Artifact.read(path) if _is_plain(path) and "step_schema" in read_json(path) else None
     if record is not None and record.kind != "bundle":

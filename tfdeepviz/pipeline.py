@@ -392,12 +392,12 @@ class _Pipeline:
             is_ours = before.digest in (None, found) if before else (self.config.work / OLD_RECORD).exists()
             if not is_ours:
                 raise PipelineError(
-                    f"{place}: not as a pipeline left it; delete it to have it made anew, or give the pipeline another "
-                    "work"
+                    f"{place}: not as a pipeline left it; delete it so that it is made again, or give the pipeline "
+                    "another `work` folder"
                 )
             reason = reason if before else "made by version 0.1.0"
             self.set_aside(name, place)
-        self.progress.begin(name, reason or ("was not finished" if goes_on else "what it made is gone"))
+        self.progress.begin(name, reason or ("was not finished" if goes_on else "its result is gone"))
         if self.dry_run:
             return None
         started = time.monotonic()
@@ -405,7 +405,7 @@ class _Pipeline:
         made = _read(path)
         if made is None or made.digest is None:
             raise PipelineError(
-                f"{place}: gone as soon as {name} had made it; leave {self.config.work} to the pipeline"
+                f"{place}: disappeared as soon as {name} had made it; leave {self.config.work} to the pipeline"
             )
         self.progress.end(name, time.monotonic() - started, summary, place)
         self.made[key] = made
@@ -430,7 +430,7 @@ def _changes(before: Artifact | None, wanted: Artifact) -> str:
     if changed := wanted.changes(before):
         more = ", ..." if len(changed) > _MAX_NAMED_CHANGES else ""
         return f"changed: {', '.join(changed[:_MAX_NAMED_CHANGES])}{more}"
-    return "" if wanted.step_schema == before.step_schema else "this version of tfdeepviz makes something else of it"
+    return "" if wanted.step_schema == before.step_schema else "this version of tfdeepviz gives another result"
 
 
 def _listed(registry: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a pipeline does: its TOML file, read and checked."""
+"""The configuration of a pipeline: its TOML file, read and checked."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Config(_Table):
         runs, bundles = [run.name for run in self.train], [bundle.name for bundle in self.bundle]
         for kind, names in (("train", runs), ("bundle", bundles)):
             if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-                raise ValueError(f"{kind}.{twice[0]}: the name is there twice; give one of them another name")
+                raise ValueError(f"{kind}.{twice[0]}: the name occurs twice; rename one of them")
         for place, run in enumerate(self.train):
             if run.teacher is not None and run.teacher not in runs[:place]:
                 raise ValueError(
@@ -242,7 +242,7 @@ def _changes(values: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(flat(values))
     for name, value in changes.items():
         if not isinstance(value, str | int | float | list | dict):
-            raise InputError(f"set.{name}: {value}: give numbers, texts, true or false, or lists of them")
+            raise InputError(f"set.{name}: {value}: give numbers, strings, true or false, or lists of them")
     return changes
 
 

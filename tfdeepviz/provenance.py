@@ -1,4 +1,4 @@
-"""What makes a result, for its record: the version of the code, and the command line without secrets."""
+"""What made a result, for its record: the version of the code, and the command line without secrets."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_a_corpus_that_has_moved_is_asked_for(dataset: PreparedDataset, tmp_path
     copy = tmp_path / "ds"
     shutil.copytree(dataset.path, copy)
     moved = PreparedDataset.load(copy)
-    with pytest.raises(FormatError, match=r"has moved; say where its sound is with --fma-root"):
+    with pytest.raises(FormatError, match=r"has moved; give its folder with --fma-root"):
         measure([], moved, ["test"])
     with pytest.raises(FormatError, match=r"--fma-root .*nowhere: no such folder"):
         measure([], moved, ["test"], fma_root=tmp_path / "nowhere")

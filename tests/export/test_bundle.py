@@ -85,7 +85,7 @@ def _set(path: str, value: Any) -> Any:
         (_set("encoders.0.step_seconds", -1), "step_seconds"),
         (_set("encoders.0.encoding_size", "ten"), "encoding_size"),
         (_set("encoders.0.encoding_size", 9), "n_parameters is 10"),
-        (_set("encoders.0.name", "Tiny"), "small letters"),
+        (_set("encoders.0.name", "Tiny"), "lower-case letters"),
         (_set("encoders.0.window_frames", 95), "window_seconds"),
         (_set("encoders.0.time_offset_seconds", 0.3), "time_offset_seconds"),
         (_set("encoders.0.model", "encoders/other.json"), "other.json"),

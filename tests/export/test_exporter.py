@@ -79,8 +79,8 @@ def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
     [
         ({"quantization": "int3"}, "quantization='int3': choose one of none"),
         ({"split": "all"}, "split='all': choose one of training"),
-        ({"name": "My bundle"}, "name='My bundle': use at most 64 small letters"),
-        ({"name": "frontends"}, "name='frontends': is where a registry keeps front ends"),
+        ({"name": "My bundle"}, "name='My bundle': use at most 64 lower-case letters"),
+        ({"name": "frontends"}, "name='frontends': a registry keeps its front ends there"),
         ({"default": ("pca", "robust")}, "default=pca/robust: give PROJECTION/MODE/METHOD"),
         ({"default": ("umap", "features", "robust")}, "default='umap': choose one of raw"),
         ({"layer": "L14"}, "one classifier; here are 0"),

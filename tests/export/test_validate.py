@@ -325,7 +325,7 @@ def test_thresholds_are_asked_for_and_kept(bundle: Bundle, tmp_path: Path, judge
     [
         ({"provenance": None}, r"manifest\.json: provenance: broken \(TypeError.*; export the bundle again"),
         ({"provenance": {"encoders": {"tiny": {}}}}, "provenance: broken .*'run'"),
-        ({"provenance": {"encoders": {}}}, "provenance: says nothing of tiny"),
+        ({"provenance": {"encoders": {}}}, "provenance: says nothing about tiny"),
         ({"quantization": "int3"}, r"manifest\.json: quantization='int3': choose one of none"),
     ],
 )

@@ -341,7 +341,7 @@ def test_encoders_that_do_not_fit_together_are_refused(
 @pytest.mark.parametrize(
     ("times", "values", "message"),
     [
-        ([0, 1], np.eye(3), "one for each"),
+        ([0, 1], np.eye(3), "a time per value"),
         ([], np.empty((0, 3)), "at least one"),
         ([0, 1, 1], np.eye(3), "must rise"),
         ([0, 1, np.inf], np.eye(3), "finite"),

@@ -83,7 +83,7 @@ def test_a_student_learns_what_its_teacher_says(student: Run, autoencoder: Run, 
 
 
 def test_a_student_of_another_kind_is_refused(autoencoder: Run, two_genres: PreparedDataset, tmp_path: Path) -> None:
-    for name, reason in (("vgg11-compact", "of the teacher's kind"), ("ae-time", "train it itself")):
+    for name, reason in (("vgg11-compact", "of the teacher's kind"), ("ae-time", "train it directly")):
         with pytest.raises(ValueError, match=reason):
             train(load_preset(name), two_genres, tmp_path / name, teacher=autoencoder)
 

@@ -82,5 +82,5 @@ def test_only_the_code_is_exchanged_and_what_bypasses_it_stays() -> None:
 def test_a_split_without_segments_and_wrong_ids_are_refused() -> None:
     with pytest.raises(ValueError, match="no segment"):
         measure_autoencoder(Codec(encode, decode, 1), lambda: iter(()), [])
-    with pytest.raises(ValueError, match="5 track ids of 24 segments"):
+    with pytest.raises(ValueError, match="5 track ids for 24 segments"):
         measure_autoencoder(Codec(encode, decode, 1), batches_of_a_track_each, [1] * 5)

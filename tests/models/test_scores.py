@@ -189,8 +189,8 @@ def test_fewer_than_three_genres_are_always_among_the_top_3() -> None:
         ({"probabilities": [[0.5, 0.5]] * 3}, r"probabilities have shape \(3, 2\).*the 3 genres"),
         ({"labels": [0, 0]}, r"labels \(2,\)"),
         ({"track_ids": [1, 1]}, r"track_ids \(2,\)"),
-        ({"probabilities": [[np.nan, 0, 1]] * 3}, "nan is not one"),
-        ({"probabilities": [[-3.5, 2.0, 1.0]] * 3}, "-3.5 is not one; give the softmax"),
+        ({"probabilities": [[np.nan, 0, 1]] * 3}, "nan is not a probability"),
+        ({"probabilities": [[-3.5, 2.0, 1.0]] * 3}, "-3.5 is not a probability; give the softmax"),
         ({"probabilities": [[0.2, 0.2, 0.2]] * 3}, "segment 0 add up to 0.6"),
         ({"labels": [0, 0, -1], "track_ids": [1, 1, 2]}, "labels: -1 is not among the 3 genres; omit"),
         ({"labels": [0, 0, 3]}, "labels: 3 is not among"),
@@ -235,7 +235,7 @@ def test_tracks_of_an_artist_count_together() -> None:
     names = np.repeat(["a", "b", "c"], 10).tolist()
     assert interval_of_share([True] * 30, names) == pytest.approx(interval_of_share([True] * 3))
     assert interval_of_share([True, False] * 15, ["a"] * 30)[0] < 0.1
-    with pytest.raises(ValueError, match="2 artists of 3 tracks"):
+    with pytest.raises(ValueError, match="2 artists for 3 tracks"):
         interval_of_share([True] * 3, ["a", "b"])
 
 

@@ -308,7 +308,7 @@ def test_a_checkpoint_that_is_cut_off_is_passed_over(
     newest = run.checkpoints()[-1]
     newest.write_bytes(newest.read_bytes()[:5_000])
     (run.path / "metrics.json").unlink()
-    with pytest.warns(UserWarning, match="going on from the one before"):
+    with pytest.warns(UserWarning, match="continuing from the one before"):
         resumed = train(TINY, dataset, run.path, seed=3)
     for mine, theirs in zip(weights(resumed), weights(undisturbed), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)

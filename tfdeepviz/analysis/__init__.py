@@ -1,1 +1,1 @@
-"""What bundles make of a dataset: how well they show music, and everything else that can be told of them."""
+"""Measurements of bundles and runs on a dataset: how well they show music, and what their encodings are like."""

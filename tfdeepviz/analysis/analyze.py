@@ -202,7 +202,7 @@ def _check(
     for track_id in track_ids:
         if track_id not in held:
             some = ", ".join(map(str, held[:20])) + (", ..." if len(held) > 20 else "")
-            raise InputError(f"track {track_id}: the {split} split of {dataset.path} does not hold it, but {some}")
+            raise InputError(f"track {track_id}: the {split} split of {dataset.path} does not hold it, only {some}")
 
 
 def _affordable(

@@ -145,7 +145,7 @@ def _root(dataset: PreparedDataset, fma_root: Path | None) -> Path:
     root = dataset.origin if fma_root is None else fma_root
     if root is None:
         raise FormatError(
-            f"{dataset.path}: the corpus that it was prepared from has moved; say where its sound is with --fma-root"
+            f"{dataset.path}: the corpus that it was prepared from has moved; give its folder with --fma-root"
         )
     if not root.is_dir():
         raise FormatError(f"--fma-root {root}: no such folder; give the one with fma_metadata/ and fma_SUBSET/")
@@ -159,5 +159,5 @@ def _file(root: Path, track: UsedTrack) -> Path:
     except FormatError as error:
         raise FormatError(f"track {track['track_id']}: {track['path']!r} leads out of the corpus") from error
     if not path.is_file():
-        raise FormatError(f"{path}: missing; say where the dataset's sound is with --fma-root")
+        raise FormatError(f"{path}: missing; give the dataset's corpus with --fma-root")
     return path

@@ -24,7 +24,7 @@ def pipeline(args: argparse.Namespace) -> None:
                 print(f"  made by other code ({made_by}); --redo {shlex.quote(step)} makes it again", flush=True)
 
         def keep(self, step: str, old: Path) -> None:
-            print(f"  what it made before is kept: {_shown(old)}", flush=True)
+            print(f"  its earlier result is kept: {_shown(old)}", flush=True)
 
         def begin(self, step: str, reason: str) -> None:
             # The time left in one training must not be estimated from another.

@@ -1,4 +1,4 @@
-"""Corpora in FMA's layout, as other things know them: their digests and records."""
+"""Corpora in FMA's layout, as records know them: their digests and their own records."""
 
 from __future__ import annotations
 

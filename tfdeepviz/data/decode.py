@@ -365,7 +365,7 @@ def _read_ffmpeg(ffmpeg: str, wanted: _Wanted) -> tuple[_Mixer | None, str]:
             process.communicate()
         if timed_out.is_set():
             remedy = "convert the file to mp3, ogg, flac or wav"
-            raise CorruptAudioError(f"{path}: ffmpeg was not done after {_FFMPEG_TIMEOUT_SECONDS} s; {remedy}")
+            raise CorruptAudioError(f"{path}: ffmpeg did not finish within {_FFMPEG_TIMEOUT_SECONDS} s; {remedy}")
         if mixer is None or mixer.n_frames == 0:
             errors.seek(0)
             lines = errors.read(_HEADER_BYTES).decode(errors="replace").strip().splitlines()

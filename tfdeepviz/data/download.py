@@ -118,7 +118,7 @@ def download(
     """
     check_choice("subset", subset, SUBSETS)
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
-        raise InputError(f"base_url={base_url!r}: give an http:// or https:// address, as {FMA_URL}")
+        raise InputError(f"base_url={base_url!r}: give an http:// or https:// address, such as {FMA_URL}")
     out.mkdir(parents=True, exist_ok=True)
     progress = progress or (lambda what, n_done, n_bytes: None)
     downloads = [_Download(out, name, base_url, archives[name], progress) for name in ("fma_metadata", f"fma_{subset}")]

@@ -103,7 +103,7 @@ def identity_of(manifest: dict[str, Any]) -> str:
 
 
 class Facts(msgspec.Struct):
-    """What the record of a dataset notes for others."""
+    """Facts in the record of a dataset."""
 
     #: Number of selected tracks per licence, as the corpus's metadata states it; None if it states none.
     licences: Annotated[dict[_Licence, _Count], Meta(max_length=MAX_LICENCES)] | None = None

@@ -83,7 +83,7 @@ class Selection:
                 continue
             table = table[chosen(value).loc[table.index]]
             if table.empty:
-                raise InputError(f"{name}={value!r}: no track is left; choose more widely")
+                raise InputError(f"{name}={value!r}: no track is left; relax the filter")
         tracks = _as_tracks(table, metadata, self.subset)
         if self.max_tracks is not None:
             tracks = _sample(tracks, self)[: self.max_tracks]

@@ -43,7 +43,7 @@ Text = Annotated[str, Meta(min_length=1)]
 def check_name(name: str) -> None:
     """Raise InputError unless a name can be used as a folder's name and as part of an address."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name):
-        raise InputError(f"name={name!r}: use at most 64 small letters, digits and hyphens")
+        raise InputError(f"name={name!r}: use at most 64 lower-case letters, digits and hyphens")
 
 
 class EncoderInfo(Struct, frozen=True):
@@ -154,7 +154,7 @@ class _Frontend(Struct):
 
 
 class _Manifest(Struct):
-    """What is computed with; the rest is for people."""
+    """The fields that are computed with; the rest is for people."""
 
     schema_version: Literal[3]
     name: str

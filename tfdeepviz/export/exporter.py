@@ -94,22 +94,22 @@ class BundlePlan:
         if self.default is not None:
             if len(self.default) != 3:
                 raise InputError(
-                    f"default={'/'.join(self.default)}: give PROJECTION/MODE/METHOD, as pca/features/robust"
+                    f"default={'/'.join(self.default)}: give PROJECTION/MODE/METHOD, such as pca/features/robust"
                 )
             for value, choices in zip(self.default, (PROJECTIONS, SCALING_MODES, SCALING_METHODS), strict=True):
                 check_choice("default", value, choices)
         if self.layer is not None and (n := sum(run.classifies for run in self.runs)) != 1:
-            raise InputError(f"layer={self.layer!r}: is chosen where there is one classifier; here are {n}")
+            raise InputError(f"layer={self.layer!r}: can only be chosen for a single classifier; here are {n}")
         for name in (*self.encoders, *([self.name] if self.name is not None else [])):
             check_bundle_name(name)
         if len(self.encoders) < len(self.runs):
             raise InputError(
-                f"two of the runs are called {', '.join(sorted(self.encoders))}; encoders of a bundle differ in name"
+                f"two of the runs are called {', '.join(sorted(self.encoders))}; a bundle needs different names"
             )
         for run in self.runs:
             if (mode := run.config.get("mode", "mfcc")) != "mfcc":
                 raise FormatError(
-                    f"{run.path}: was trained on {mode}; bundles hold the MFCC front end, so train on a dataset of mfcc"
+                    f"{run.path}: was trained on {mode}; bundles hold the MFCC front end, so train on an mfcc dataset"
                 )
             run.check_features(self.dataset)
         is_whole = all(type(n) is int and n > 0 for n in self.counts.values())

@@ -103,12 +103,12 @@ def read_goldens(bundle: Bundle) -> Goldens:
 
     def read(what: str, arrays: dict[str, _Array], expected: Collection[str]) -> dict[str, npt.NDArray[Any]]:
         if arrays.keys() != set(expected):
-            raise ValueError(f"{what}: of {', '.join(arrays)} instead of {', '.join(expected)}")
+            raise ValueError(f"{what}: there are {', '.join(arrays)} instead of {', '.join(expected)}")
         values = {}
         for name, array in arrays.items():
             dtype = "int16" if name == "pcm" and what == "stages" else "float32"
             if array.dtype != dtype or array.file not in bundle.manifest["files"]:
-                raise ValueError(f"{array.file!r} of {array.dtype!r}")
+                raise ValueError(f"{array.file!r} has dtype {array.dtype!r}, or is not in the manifest")
             data = (bundle.path / array.file).read_bytes()
             values[name] = np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).reshape(array.shape)
         return values

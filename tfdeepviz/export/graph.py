@@ -64,11 +64,11 @@ def load_graph(model: Path) -> Graph:
     try:
         nodes = values["modelTopology"]["node"]
         if not 0 < len(nodes) <= _MAX_NODES:
-            raise ValueError(f"{len(nodes)} nodes")
+            raise ValueError(f"it has {len(nodes)} nodes")
         if strange := {str(node["op"]) for node in nodes} - _ALLOWED:
-            raise ValueError(f"operations that no graph of ours has: {', '.join(sorted(strange))}")
+            raise ValueError(f"it has operations that none of our graphs uses: {', '.join(sorted(strange))}")
         if values["modelTopology"].get("library", {}).get("function"):
-            raise ValueError("functions inside of the graph")
+            raise ValueError("it contains functions")
         definition = json_format.ParseDict(values["modelTopology"], tf.compat.v1.GraphDef())
         weights = _read_weights(model, values["weightsManifest"])
         for node in definition.node:
@@ -112,10 +112,10 @@ def _read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, npt.
             quantization = entry.get("quantization", {})
             dtype, stored = entry["dtype"], quantization.get("dtype", entry["dtype"])
             if stored not in _STORED.get(dtype, ()):
-                raise ValueError(f"weightsManifest: {entry['name']} of dtype {dtype} stored as {stored}")
+                raise ValueError(f"weightsManifest: {entry['name']} has dtype {dtype}, stored as {stored}")
             shape = tuple(int(size) for size in entry["shape"])
             if any(size < 0 for size in shape):
-                raise ValueError(f"weightsManifest: {entry['name']} of shape {shape}")
+                raise ValueError(f"weightsManifest: {entry['name']} has shape {shape}")
             raw = np.frombuffer(data, np.dtype(stored).newbyteorder("<"), math.prod(shape), offset).reshape(shape)
             offset += raw.nbytes
             if stored == "uint8":

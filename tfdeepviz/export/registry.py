@@ -28,7 +28,7 @@ def check_bundle_name(name: str) -> None:
     """Raise InputError unless a registry can hold a bundle of that name."""
     check_name(name)
     if name == FRONTENDS:
-        raise InputError(f"name={name!r}: is where a registry keeps front ends; export with another --name")
+        raise InputError(f"name={name!r}: a registry keeps its front ends there; export with another --name")
 
 
 _Version = Annotated[int, Meta(ge=1)]

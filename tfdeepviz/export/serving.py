@@ -137,7 +137,7 @@ class _Served:
         file = tf.reshape(_require(audio, (tf.size(audio) == 1, "Give the bytes of one file.")), [])
         rate = self._params.sample_rate_hz
         remedy = f"give 16-bit PCM WAV at {rate} Hz, or decode the file yourself and ask serving_default"
-        file = _require(file, (_is_wav(file), f"The bytes are of no file that is decoded here: {remedy}."))
+        file = _require(file, (_is_wav(file), f"The bytes are not a file that is decoded here: {remedy}."))
         channels, rate_hz = tf.audio.decode_wav(file)
         sentence = tf.strings.format(f"The file has {{}} Hz, and nothing is resampled here: {remedy}.", rate_hz)
         return tf.reduce_mean(_require(channels, (rate_hz == rate, sentence)), axis=1)

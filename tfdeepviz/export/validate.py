@@ -71,7 +71,7 @@ def validate(
     encoders, before = _trained(bundle), None if replaced is None else _trained(replaced)
     record = planned_judgement(bundle, replaced)
     if unknown := {info.name for info in bundle.encoders} - encoders.keys():
-        raise FormatError(f"{path / MANIFEST}: provenance: says nothing of {', '.join(sorted(unknown))}; {_AGAIN}")
+        raise FormatError(f"{path / MANIFEST}: provenance: says nothing about {', '.join(sorted(unknown))}; {_AGAIN}")
     # An earlier verdict no longer counts, even if this run is interrupted.
     for name in (BLESSED, NOT_BLESSED, JUDGEMENT):
         (path / name).unlink(missing_ok=True)

@@ -41,7 +41,7 @@ class Encodings:
         times, values = self.times, self.values
         if times.ndim != 1 or values.ndim != 2 or len(times) != len(values) or not values.size:
             raise InputError(
-                f"times of shape {times.shape} and values of shape {values.shape}: one for each, at least one"
+                f"times of shape {times.shape} and values of shape {values.shape}: give a time per value, at least one"
             )
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
             raise InputError("times of encodings must be finite and must rise")

@@ -34,7 +34,7 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
     dataset.verify(only_changed=True)
     task = task_of(run, dataset)
     if split not in task.splits():
-        raise InputError(f"{dataset.path}: the {split} split holds nothing of use; choose {', '.join(task.splits())}")
+        raise InputError(f"{dataset.path}: the {split} split has no usable segments; choose {', '.join(task.splits())}")
     model = run.load_model()
     scores, examples = task.evaluate(model, split), task.examples(model, split)
     parameters, n_encodings = run.config["parameters"], task.n_encodings
@@ -71,7 +71,7 @@ def refuse_collapsed(metrics: dict[str, Any]) -> None:
     """
     split = "validation" if "validation" in metrics else "training"
     if reason := _collapse(metrics[split], split):
-        raise CollapsedEncoderError(f"{reason}; train longer, on more tracks, or by the modern recipe (docs/models.md)")
+        raise CollapsedEncoderError(f"{reason}; train longer, with more tracks or the modern recipe (docs/models.md)")
 
 
 def _collapse(scores: dict[str, Any], split: str) -> str:

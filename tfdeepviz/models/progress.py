@@ -1,4 +1,4 @@
-"""What trainings and searches report while they work."""
+"""Progress callbacks of trainings and searches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trial:
 
 
 class TrialProgress(EpochProgress):
-    """Progress callbacks of a search, beside those of its runs; override the ones you need."""
+    """Progress callbacks of a search, besides those of its runs; override the ones you need."""
 
     def start_trial(self, number: int, values: dict[str, Any], trainable_parameters: int) -> None:
         """Trial `number` (from 0) begins, or continues."""

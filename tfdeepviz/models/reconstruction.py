@@ -102,7 +102,7 @@ def measure_autoencoder(
     encodings = np.concatenate(codes)
     donors = exchanged(track_ids, seed=0)
     if len(donors) != len(encodings):
-        raise InputError(f"{len(donors)} track ids of {len(encodings)} segments: give one per segment")
+        raise InputError(f"{len(donors)} track ids for {len(encodings)} segments: give one per segment")
     errors = defaultdict(list)
     for x, z in zip(batches(), codes, strict=True):
         others, donors = encodings[donors[: len(x)]], donors[len(x) :]

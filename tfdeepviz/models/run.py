@@ -59,7 +59,7 @@ class _Teacher(msgspec.Struct):
 
 
 class _Config(msgspec.Struct):
-    """What a run's `config.json` has to hold."""
+    """Required contents of a run's `config.json`."""
 
     preset: dict[str, Any]
     audio: dict[str, Any]
@@ -237,7 +237,7 @@ class Run:
         """Raise FormatError unless a dataset has the features that the run was trained on."""
         if (self.config["audio"], self.config["mode"]) != (dataset.params.to_dict(), dataset.features.mode):
             raise FormatError(
-                f"{dataset.path}: has other features than {self.path} was trained on; prepare a dataset with its "
+                f"{dataset.path}: has features that {self.path} was not trained on; prepare a dataset with its "
                 "--params and --mode"
             )
 
@@ -332,5 +332,5 @@ def load_model(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise FormatError(
-            f"{path}: not a model that Keras can read ({shorten(str(error), 100, placeholder='...')}); train it anew"
+            f"{path}: not a model that Keras can read ({shorten(str(error), 100, placeholder='...')}); train it again"
         ) from error

@@ -283,7 +283,7 @@ def _clusters(artists: Sequence[str] | None, n_tracks: int) -> tuple[Integers, I
     if artists is None:
         artists = [""] * n_tracks
     if len(artists) != n_tracks:
-        raise InputError(f"{len(artists)} artists of {n_tracks} tracks: give one per track")
+        raise InputError(f"{len(artists)} artists for {n_tracks} tracks: give one per track")
     index: dict[str | int, int] = {}
     cluster = np.array([index.setdefault(artist or i, len(index)) for i, artist in enumerate(artists)], np.int64)
     return cluster, np.bincount(cluster)
@@ -344,7 +344,7 @@ def _validated(
             f"segment, with the {len(genres)} genres' probabilities"
         )
     if (wrong := ~((p >= 0) & (p <= 1 + _SUM_TOLERANCE))).any():
-        raise InputError(f"probabilities: {p[wrong][0]} is not one; give the softmax, not its input")
+        raise InputError(f"probabilities: {p[wrong][0]} is not a probability; give the softmax, not its input")
     sums = p.sum(axis=1)
     if (wrong := abs(sums - 1) > _SUM_TOLERANCE).any():
         raise InputError(f"probabilities: those of segment {wrong.argmax()} add up to {sums[wrong][0]:g}, not 1")

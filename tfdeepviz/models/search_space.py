@@ -1,4 +1,4 @@
-"""What a search may change of a preset, and what Optuna draws from."""
+"""What a search may change in a preset, and the distributions that Optuna draws from."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What a search may change of a preset; `read_record` loads it from JSON, and raises FormatError."""
+    """What a search may change in a preset; `read_record` loads it from JSON, and raises FormatError."""
 
     #: Name or values of the preset that everything else comes from.
     preset: str | dict[str, Any]
@@ -120,7 +120,7 @@ class Space(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What Optuna draws from, by name."""
+        """Distributions that Optuna draws from, by name."""
         distributions = {}
         for name, entry in self.parameters.items():
             kind: type[_Choice | _Range] = _Choice if "values" in entry else _Range

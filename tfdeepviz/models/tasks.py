@@ -297,7 +297,7 @@ class ClassifierTask(Task):
         encodings, logits, labels, track_ids = (np.concatenate(column) for column in zip(*parts, strict=True))
         if not np.isfinite(logits).all():
             raise DivergedError(
-                f"{self.preset.name}: the model's answers are not numbers; train another one with a lower learning rate"
+                f"{self.preset.name}: the model's outputs are not numbers; train another one with a lower learning rate"
             )
         log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
         return {
@@ -338,9 +338,7 @@ class ContrastiveTask(Task):
     def build(self) -> keras.Model:
         """Build the encoder; raises InputError if there is only one song."""
         if self.dataset.n_tracks("training") < 2:
-            raise InputError(
-                f"{self.dataset.path}: a song has to differ from others; prepare at least two for training"
-            )
+            raise InputError(f"{self.dataset.path}: songs are learnt by comparison; prepare at least two for training")
         return super().build()
 
     def losses(self) -> dict[str, Any]:

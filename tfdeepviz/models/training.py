@@ -170,7 +170,7 @@ def _restore(run: Run) -> tuple[keras.Model | None, History]:
         try:
             model = keras.saving.load_model(path, safe_mode=True)
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            warnings.warn(f"{path}: cannot be read ({error}); going on from the one before", stacklevel=2)
+            warnings.warn(f"{path}: cannot be read ({error}); continuing from the one before", stacklevel=2)
             continue
         run.write_history(rows[:epoch])
         return model, rows[:epoch]
@@ -179,7 +179,7 @@ def _restore(run: Run) -> tuple[keras.Model | None, History]:
 
 
 def _compile(model: keras.Model, task: Task) -> None:
-    """Compile anew, since the schedule may have changed; keep the state of a restored optimizer."""
+    """Compile again, since the schedule may have changed; keep the state of a restored optimizer."""
     preset = task.preset
     total = task.n_steps * preset.epochs
     rate: Any = preset.optimizer["learning_rate"]

@@ -286,7 +286,7 @@ class _Notes(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """What a trial of the journal holds, beside the drawn values, which Optuna checks."""
+    """What a trial of the journal holds, besides the drawn values, which Optuna checks."""
 
     user_attrs: _Notes
     values: Annotated[list[Finite], Meta(min_length=1, max_length=1)] | None

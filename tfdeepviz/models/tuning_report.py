@@ -1,4 +1,4 @@
-"""What came out of a search: a table of its trials, the best preset, and a page."""
+"""Results of a search: a table of its trials, the best preset, and a page."""
 
 from __future__ import annotations
 

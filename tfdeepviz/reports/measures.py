@@ -1,4 +1,4 @@
-"""Every measure of a model or a mapping, once: how it is called, written, compared and plotted."""
+"""Every measure of a model or a mapping, once: what it is called, how it is written, compared and plotted."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_other_folders_are_left_alone(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="holds a corpus with another seed"):
         render_corpus(corpus, n_tracks=3, seed=4, duration_seconds=1.0)
     (tmp_path / "fma_metadata").mkdir()
-    with pytest.raises(FormatError, match="not empty, and no corpus of this version"):
+    with pytest.raises(FormatError, match="not empty, and not a corpus of this version"):
         render_corpus(tmp_path, n_tracks=1, duration_seconds=1.0)
     (tmp_path / ARTIFACT).write_text("{")
     with pytest.raises(FormatError, match="not valid JSON"):
