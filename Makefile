@@ -11,11 +11,11 @@ FMA_ROOT ?=
 # More options of `make follow`: FOLLOW="--pictures waves --tracks 4".
 FOLLOW ?=
 
-# What users give may hold blanks and quotes; `~/` is still their home.
+# Values that users give may contain blanks and quotes; `~/` still means their home.
 quote = $(subst '~/,"$$HOME"/','$(subst ','\'',$(1))')
 FMA := $(if $(value FMA_ROOT),--fma-root $(call quote,$(value FMA_ROOT)))
 
-# What each environment was made from; a changed source makes it again.
+# A marker per environment: a changed source makes the environment again.
 SERVE := $(VENV)/.serve
 DEV := $(VENV)/.dev
 NODE := $(FRONTEND)/node_modules/.package-lock.json
@@ -33,7 +33,7 @@ play: $(SERVE) $(STATIC) ## serve the playground with the shipped models and dem
 	$(BIN)/python -m webapp.server --host $(call quote,$(HOST)) --port $(call quote,$(PORT)) $(FMA)
 
 .PHONY: setup
-setup: $(DEV) $(NODE) ## everything that work on the project needs
+setup: $(DEV) $(NODE) ## install everything that work on the project needs
 
 .PHONY: test
 test: $(DEV) $(STATIC) ## all tests that take minutes at most
