@@ -215,7 +215,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--pages", type=int, default=min(4, os.cpu_count() or 1), help="browsers that draw side by side"
     )
-    parser.add_argument("--redo", action="store_true", help="draw all anew")
+    parser.add_argument("--redo", action="store_true", help="draw everything again")
     for name, what in (
         ("calm", "the calm form of each picture"),
         ("peers", "other visualisers"),
