@@ -617,7 +617,7 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
         ('"tiny.json"', '"vgg99"', "train.tiny: 'vgg99': no such preset; choose one of ae,"),
         ('"tiny.json"', '"nowhere.json"', "nowhere.json: missing"),
         ("epochs = 2", "optimizer.learning_rate = -1", "train.tiny: optimizer.learning_rate: -1"),
-        ("epochs = 2", "since = 2026-11-25", "train.tiny: set.since: .*: give numbers, texts"),
+        ("epochs = 2", "since = 2026-11-25", "train.tiny: set.since: .*: give numbers, strings"),
         ("set = { epochs = 2 }", "teacher = 'tiny'", "train.tiny.teacher: no run before it is called 'tiny'"),
         ("set = { epochs = 2 }", "components = 3", "train.tiny: components: only a run with a teacher"),
         ("epochs = 2", "optimizer.learning_rate = nan", "train.tiny: preset: .*JSON"),

@@ -129,7 +129,7 @@ def test_a_corpus_that_has_moved_is_asked_for(dataset: PreparedDataset, tmp_path
         measure([], moved, ["test"])
     with pytest.raises(FormatError, match=r"--fma-root .*nowhere: no such folder"):
         measure([], moved, ["test"], fma_root=tmp_path / "nowhere")
-    with pytest.raises(FormatError, match=r"000004\.mp3: missing; say where .* with --fma-root"):
+    with pytest.raises(FormatError, match=r"000004\.mp3: missing; give .* with --fma-root"):
         measure([], moved, ["test"], fma_root=tmp_path)
     assert measure([], moved, ["test"], fma_root=dataset.origin, max_tracks=2).n_tracks == 2
 

@@ -308,9 +308,9 @@ def check_teacher(teacher: Run, preset: Preset, dataset: PreparedDataset) -> Non
     if known := teacher.config.get("teacher"):
         raise InputError(f"{teacher.path}: was distilled itself; distill from its teacher {known['preset']['name']}")
     if theirs.kind == "contrastive" or theirs.scaler == "coefficients":
-        raise InputError(f"{teacher.path}: {theirs.name} is small already; train it itself")
+        raise InputError(f"{teacher.path}: {theirs.name} is small already; train it directly")
     if preset.scaler == "coefficients":
-        raise InputError(f"{preset.name}: describes something else than whole segments; train it itself")
+        raise InputError(f"{preset.name}: does not encode whole segments; train it directly")
     if preset.kind != theirs.kind:
         raise InputError(
             f"{preset.name} is of kind {preset.kind}, its teacher {theirs.name} of kind {theirs.kind}; give a student "
