@@ -83,7 +83,7 @@ def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
         ({"name": "frontends"}, "name='frontends': a registry keeps its front ends there"),
         ({"default": ("pca", "robust")}, "default=pca/robust: give PROJECTION/MODE/METHOD"),
         ({"default": ("umap", "features", "robust")}, "default='umap': choose one of raw"),
-        ({"layer": "L14"}, "one classifier; here are 0"),
+        ({"layer": "L14"}, "single classifier; here are 0"),
         ({"parameters": {"tiny": 9}}, r"parameters={'tiny': 9}: say how many of the 10 .* each of tiny drives"),
         ({"parameters": {"tiny": "ten"}}, "'ten'"),
         ({"parameters": {"small": 10}}, "'small'"),

@@ -118,7 +118,7 @@ def test_a_wav_files_bytes_are_its_samples(bundle: Bundle, ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("audio", "sentence"),
     [
-        (b"", r"no file that is decoded here: give 16-bit PCM WAV at 44100 Hz, or decode the file yourself"),
+        (b"", r"not a file that is decoded here: give 16-bit PCM WAV at 44100 Hz, or decode the file yourself"),
         (b"RIFF", "give 16-bit PCM WAV"),
         (file_of(music(1.5), format="MP3"), "give 16-bit PCM WAV"),
         (file_of(music(1.5), subtype="PCM_24"), "give 16-bit PCM WAV"),
