@@ -109,7 +109,8 @@ _MISTAKES = {
     "train ae --dataset {dataset} --out occupied": "occupied: not empty",
     "train ae --dataset {dataset} --out x --weights empty.mp3": "omit --weights",
     "prepare --fma-root {dataset} --out x": "{dataset}: holds a prepared dataset, not a corpus",
-    "prepare --fma-root empty --out empty.mp3": "--fma-root",
+    "prepare --fma-root empty --out empty.mp3": "--out: empty.mp3 is not a folder",
+    "prepare --fma-root empty --out x": "--fma-root",
     "extract empty.mp3 --bundle two-scale --out empty.mp3/x": "--out: empty.mp3 is not a folder",
     # Folders of another kind.
     "validate {dataset}": "`tfdeepviz inspect` checks a prepared dataset, `tfdeepviz export` makes a bundle",
@@ -258,6 +259,12 @@ def test_inspect_prints_counts_and_writes_a_page(
             ["prepare", "--fma-root", "/nowhere", "--out", "x", "--min-duration", "9", "--max-duration", "8"],
             "--min-duration 9.0: at most --max-duration 8.0",
         ),
+        (["prepare", "--fma-root", "/nowhere", "--out", "a.mp3"], "--out: a.mp3 is not a folder; give another path"),
+        (["prepare", "--fma-root", "/nowhere", "--out", ""], "--out: the path is empty; give a folder"),
+        (
+            ["prepare", "--fma-root", "/nowhere", "--out", "x", "--fractions", "0.5", "0.25", "0.25"],
+            "--fractions (0.5, 0.25, 0.25): FMA's own split has its own; choose a random one",
+        ),
         (["index", "--fma-root", "/nowhere"], "fma-root"),
         (["inspect", "/nowhere"], "tfdeepviz prepare"),
         (["download", "--out", "x", "--base-url", "file:///etc"], "file:///etc"),
@@ -278,6 +285,11 @@ def test_inspect_prints_counts_and_writes_a_page(
             ["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--fps", "0"],
             "--fps: 0: give a number, above 0 and at most 1,000",
         ),
+        (
+            ["extract", "a.mp3", "--bundle", "/nowhere", "--out", "x.csv", "--format", "npz"],
+            "--format npz: --out x.csv ends in .csv; omit --format",
+        ),
+        (["evaluate", "/nowhere", "--dataset", "/nowhere", "--out", "songs"], "--out: songs holds a corpus; give a"),
         (["demo-corpus", "x", "--tracks", "0"], "--tracks: 0: give a whole number, at least 1"),
         (["demo-corpus", "x", "--seconds", "0.5"], "--seconds: 0.5: give a number, at least 1 and at most 600"),
         (["demo-corpus", "x", "--sceonds", "5"], "unrecognized arguments: --sceonds 5; see tfdeepviz"),
@@ -294,6 +306,7 @@ def test_errors_say_what_is_wrong_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.mp3").write_bytes(b"no sound")
+    Path("songs/fma_metadata").mkdir(parents=True)
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -188,7 +188,7 @@ class Config(_Table):
                     f"choose from {', '.join(runs) or 'runs that [[train]] makes'}"
                 )
         if bundles and self.validate is None:
-            raise ValueError("[validate] is missing; bundles are judged before they are pushed")
+            raise ValueError("[validate] is missing; it is needed because every [[bundle]] is judged")
         if self.push is not None and self.push.first not in (None, *bundles):
             raise ValueError(f"push.first: no bundle is called {self.push.first!r}; choose from {', '.join(bundles)}")
 

@@ -307,9 +307,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fma = "FMA folder to search and play: fma_metadata/tracks.csv and fma_<subset>/NNN/NNNNNN.mp3"
     parser.add_argument("--fma-root", type=Path, metavar="DIR", help=fma)
     options = parser.parse_args(arguments)
-    if options.fma_root is not None and not options.fma_root.is_dir():
-        print(f"error: --fma-root {options.fma_root} is not a folder", file=sys.stderr)
-        return 2
+    for name in ("registry", "tracks", "static", "fma_root"):
+        path = getattr(options, name)
+        if path not in (None, HERE / name) and not path.is_dir():
+            print(f"error: --{name.replace('_', '-')} {path} is not a folder", file=sys.stderr)
+            return 2
     try:
         listener = listen(options.host, options.port)
     except OSError as error:

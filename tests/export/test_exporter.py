@@ -84,9 +84,9 @@ def test_only_what_the_error_allows_is_quantised(run: Run) -> None:
         ({"default": ("pca", "robust")}, "default=pca/robust: give PROJECTION/MODE/METHOD"),
         ({"default": ("umap", "features", "robust")}, "default='umap': choose one of raw"),
         ({"layer": "L14"}, "single classifier; here are 0"),
-        ({"parameters": {"tiny": 9}}, r"parameters={'tiny': 9}: say how many of the 10 .* each of tiny drives"),
-        ({"parameters": {"tiny": "ten"}}, "'ten'"),
-        ({"parameters": {"small": 10}}, "'small'"),
+        ({"parameters": {"tiny": 9}}, "parameters=tiny=9: say how many of the 10 .* each of tiny drives"),
+        ({"parameters": {"tiny": "ten"}}, "tiny=ten: say"),
+        ({"parameters": {"small": 10}}, "small=10: say"),
     ],
 )
 def test_a_plan_is_checked_before_any_work(

@@ -165,9 +165,9 @@ def test_verdict_on_an_autoencoder(tmp_path: Path) -> None:
     ratio = values["scores"]["mse_to_pca"]
     assert 0.39 < low < ratio < high < 0.42
     assert verdict(values, tmp_path) == (
-        f"The encoding is alive; the reconstruction's error is {ratio:.2f} of PCA-3's (95% interval {low:.2f} to "
-        f"{high:.2f}). From the encoding alone, without what bypasses it, it is 0.90 of PCA-3's (95% interval 0.90 to "
-        "0.90)."
+        f"The encoding is alive; the reconstruction's error is {ratio:.2f} times PCA-3's (95% interval {low:.2f} to "
+        f"{high:.2f}). From the encoding alone, without what bypasses it, it is 0.90 times PCA-3's (95% interval "
+        "0.90 to 0.90)."
     )
 
 
@@ -185,7 +185,7 @@ def test_verdict_admits_that_a_pca_is_as_good(tmp_path: Path, factor: float, wor
 
 def test_verdict_on_a_single_track_has_no_interval(tmp_path: Path) -> None:
     text = verdict(autoencoder(n_tracks=1), tmp_path)
-    assert "of PCA-3's. From" in text
+    assert "times PCA-3's. From" in text
     assert "interval" not in text
     assert "A single track does not say" in written(autoencoder(n_tracks=1), tmp_path).source
 
@@ -215,7 +215,7 @@ def test_autoencoder_of_several_encodings_a_segment_is_compared_with_a_pca_of_th
     values = autoencoder(alone=0.4)
     values["run"] |= {"encodings_per_segment": 48, "encoding_seconds": 0.02}
     page = written(values, tmp_path, pictures(alone=False))
-    assert "the reconstruction's error is 0.41 of that of a PCA-3 of each 20 ms (95% interval" in verdict(
+    assert "the reconstruction's error is 0.41 times that of a PCA-3 of each 20 ms (95% interval" in verdict(
         values, tmp_path
     )
     assert page.texts[page.texts.index("encodings of each segment") + 1] == "48"

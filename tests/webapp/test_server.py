@@ -558,9 +558,10 @@ def test_it_serves_though_nobody_reads_where(site: Path, monkeypatch: pytest.Mon
     assert len(served) == 1
 
 
-def test_fma_root_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--fma-root", str(tmp_path / "none")]) == 2
-    assert "is not a folder" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--registry", "--tracks", "--static", "--fma-root"])
+def test_folders_must_exist(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([option, str(tmp_path / "none")]) == 2
+    assert f"{option} {tmp_path / 'none'} is not a folder" in capsys.readouterr().err
 
 
 def test_imports_nothing_but_flask() -> None:

@@ -12,7 +12,7 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.export import registry
 from tfdeepviz.export import validate as gate
-from tfdeepviz.export.analysis_files import plan_outputs, write_analysis
+from tfdeepviz.export.analysis_files import FORMATS, plan_outputs, write_analysis
 from tfdeepviz.export.browser import find_browser
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
@@ -133,7 +133,9 @@ def site(args: argparse.Namespace) -> None:
 
 def extract(args: argparse.Namespace) -> None:
     """Analyse tracks one after another."""
-    outputs = plan_outputs(args.tracks, args.out, f".{args.format}")
+    if args.format is not None and args.out.suffix in FORMATS and args.out.suffix != f".{args.format}":
+        raise InputError(f"--format {args.format}: --out {args.out} ends in {args.out.suffix}; omit --format")
+    outputs = plan_outputs(args.tracks, args.out, f".{args.format or 'json'}")
     bundle = load_bundle(args.bundle)
     mapping = values(args, "projection", "mode", "method")
     used = bundle.mappings.find(**mapping)

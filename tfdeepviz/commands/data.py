@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tfdeepviz.commands.common import Bars, values, without_decoder_notes
-from tfdeepviz.commands.parser import new_folder
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.metadata import Metadata, find_metadata
@@ -58,6 +57,8 @@ def index(args: argparse.Namespace) -> None:
 
     known = FileIndex.load(args.out) if args.out is not None and args.out.exists() else None
     metadata = Metadata.load(args.fma_root)
+    if not (folder := args.fma_root / f"fma_{args.subset}").is_dir():
+        raise InputError(f"--subset {args.subset}: there is no {folder}; fetch it with `tfdeepviz download`")
     with without_decoder_notes(), Bars(unit="file") as bars:
         options = {"subset": args.subset, "n_workers": args.workers or _CORES, "known": known}
         index = index_files(metadata, **options, progress=bars.of("indexing"))
@@ -99,7 +100,7 @@ def prepare(args: argparse.Namespace) -> None:
                 if "://" in (url := getattr(args, name)):
                     raise InputError(f"{name}={url}: URLs are read by Apache Beam only; add --runner")
             find_metadata(Path(args.fma_root))
-            dataset = prepare(Path(args.fma_root), new_folder(args.out), **options)
+            dataset = prepare(Path(args.fma_root), Path(args.out), **options)
     for split in SPLITS:
         print(f"{split:>10}: {dataset.n_tracks(split):6d} tracks, {dataset.n_segments(split):8d} segments")
     if skipped := dataset.skipped:
@@ -128,6 +129,8 @@ def _prepare_on_beam(args: argparse.Namespace, options: dict[str, Any]) -> tuple
 def inspect(args: argparse.Namespace) -> None:
     """Check a dataset, and write its page."""
     dataset = PreparedDataset.load(args.dataset)
+    if args.fma_root is not None:
+        find_metadata(args.fma_root)
     from tfdeepviz.reports.dataset import summarize, write_dataset_page
 
     with Bars(unit="B", unit_scale=True) as bars:

@@ -65,6 +65,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Adds defaults to the help, except None, switches and empty lists."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
+        if isinstance(action.default, list) and action.default:
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         says_nothing = action.default is None or action.default is False or action.default == []
         return action.help if says_nothing else super()._get_help_string(action)
 
@@ -155,12 +157,27 @@ def _baseline(text: str) -> str | int:
 
 def new_folder(text: str) -> Path:
     """Convert the path of a folder to write to; a place that cannot be written is refused before any work is done."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; give a folder")
     path = Path(text)
     there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir():
         raise argparse.ArgumentTypeError(f"{there} is not a folder; give another path")
     if not os.access(there, os.W_OK | os.X_OK):
         raise argparse.ArgumentTypeError(f"{there} cannot be written to; give another path")
+    return path
+
+
+def _folder_or_url(text: str) -> str:
+    return text if "://" in text else str(new_folder(text))
+
+
+def _report_folder(text: str) -> Path:
+    from tfdeepviz.artifacts import kind_of  # help needs nothing of it
+
+    path = new_folder(text)
+    if kind := kind_of(path):
+        raise argparse.ArgumentTypeError(f"{path} holds a {kind}; give a folder of its own")
     return path
 
 
@@ -179,5 +196,6 @@ def _analysis(text: str) -> Path:
 _TYPES: dict[str, Callable[..., Any]] = {
     **{"text": str, "int": partial(_number, int), "float": partial(_number, float)},
     **{"path": Path, "new-folder": new_folder, "new-file": _new_file, "analysis": _analysis},
+    **{"folder-or-url": _folder_or_url, "report-folder": _report_folder},
     **{"assignment": assignment, "baseline": _baseline},
 }

@@ -70,6 +70,8 @@ def _run(args: argparse.Namespace, **options: Any) -> None:
 
         run = train(preset, dataset, args.out, **options, distribute=args.distribute, progress=EpochBars())
         lines += _table(run).splitlines()
+        if (n_done := len(run.history())) > preset.epochs:
+            lines.append(f"note: {n_done} epochs had been done already; {preset.epochs} were asked for")
     print("\n".join(lines))
     print(f"{run.path}: model.keras, encoder.keras, metrics.json, history.csv, learning_curve.png, tensorboard")
 

@@ -57,6 +57,8 @@ class Selection:
                 raise InputError(f"{name}={getattr(self, name)!r}: a name is empty; omit it")
         if not math.isclose(sum(self.fractions), 1, abs_tol=1e-9):
             raise InputError(f"fractions={self.fractions!r}: give three numbers from 0 to 1 that add up to 1")
+        if self.splitting == "fma" and self.fractions != Selection.fractions:
+            raise InputError(f"fractions={self.fractions!r}: FMA's own split has its own; choose a random one")
         if self.min_seconds is not None and self.max_seconds is not None and self.min_seconds > self.max_seconds:
             raise InputError(f"min_seconds={self.min_seconds}: at most max_seconds={self.max_seconds}")
         if self.balanced and self.max_tracks is None:

@@ -114,8 +114,9 @@ class BundlePlan:
             run.check_features(self.dataset)
         is_whole = all(type(n) is int and n > 0 for n in self.counts.values())
         if self.counts.keys() != self.encoders.keys() or not is_whole or sum(self.counts.values()) != N_PARAMETERS:
+            given = "parameters" + "=" * bool(self.counts) + " ".join(f"{n}={m}" for n, m in self.counts.items())
             raise InputError(
-                f"parameters={self.counts}: say how many of the {N_PARAMETERS} parameters each of "
+                f"{given}: say how many of the {N_PARAMETERS} parameters each of "
                 f"{', '.join(self.encoders)} drives, at least one (--parameters NAME=COUNT ...)"
             )
 

@@ -123,7 +123,8 @@ def _recipe(values: Mapping[str, Any], name: object) -> dict[str, Any]:
     """Return the recipe for a preset's architecture if it has its own, else for its kind."""
     name, kind, architecture = str(name), str(values.get("kind")), str(values.get("model", {}).get("architecture"))
     if kind not in KINDS:
-        raise InputError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
+        given = f"kind={kind!r}" if "kind" in values else "kind is missing"
+        raise InputError(f"{given}: choose one of {', '.join(KINDS)}")
     recipes = read_json(_HERE / "recipes.json")
     offered = recipes[architecture if kind == "autoencoder" and architecture in recipes else kind]
     if name not in offered:
