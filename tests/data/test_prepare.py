@@ -414,7 +414,7 @@ def test_datasets_of_version_0_1_can_be_read(fma_root: Path, undisturbed: Prepar
     dataset.verify()
     assert dataset.identity == dataset.digest != undisturbed.digest
     assert len(list(dataset.tracks("training"))) == 5
-    with pytest.raises(FormatError, match=r"no dataset of this version .* give another folder"):
+    with pytest.raises(FormatError, match=r"not a dataset of this version .* give another folder"):
         prepare(fma_root, old, tracks_per_shard=2, **OPTIONS)
 
 

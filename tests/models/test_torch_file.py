@@ -244,6 +244,7 @@ _ONE_LIST = b"ccollections\nOrderedDict\nq\0](X\0\0\0\0N\x86q\1" + b"h\1" * 100_
         (b"X\1\0\0\0a)R", "TypeError"),
         (b"ccollections\nOrderedDict\n(X\7\0\0\0storagectorch\nByteStorage\nU\1kU\3cpuK\xfftQR", "calls a function"),
     ],
+    ids=lambda value: value[:40] if isinstance(value, str) else len(value),
 )
 def test_short_pickles_cannot_ask_for_much(tmp_path: Path, commands: bytes, reason: str) -> None:
     hostile = b"\x80\x02" + commands + b"."
