@@ -66,9 +66,7 @@ export async function measure(options: Measurement): Promise<Measured> {
     ? goldens.pcm
     : (track ?? repeated(goldens.pcm, DEFAULT_SECONDS * bundle.audio.sampleRateHz));
   const seconds = pcm.length / bundle.audio.sampleRateHz;
-  const times = isMeasured
-    ? await repeat(bundle, analyzer, pcm)
-    : { ...golden, coldMs: golden.firstMs };
+  const times = isMeasured ? await repeat(bundle, analyzer, pcm) : { ...golden, coldMs: golden.firstMs };
   onProgress("Measuring memory"); // while the model and the samples are there
   const [pageBytes, backendBytes] = [await options.pageBytes(), await options.backendBytes()];
   // Of the backend's memory, browsers count with the page what threads share, and nothing else.
