@@ -626,7 +626,7 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
         ('quantize = "none"', "quantise = 1", "bundle.tiny.quantise is unknown; choose one of name, runs, title"),
         ('quantize = "none"', 'default = "pca"', 'bundle.tiny.default must be text, .*, but is "pca"'),
         ('static = "static"', "", "validate.static is missing"),
-        ('[validate]\nstatic = "static"', "", r"\[validate\] is missing; bundles are judged"),
+        ('[validate]\nstatic = "static"', "", r"\[validate\] is missing; it is needed because every"),
         (
             'static = "static"',
             'static = "s"\nbaseline = 0',
