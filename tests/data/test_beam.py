@@ -60,6 +60,7 @@ def prepare_with(runner: str, root: Path, out: Path, *options: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_direct_runner_with_two_processes(root: Path, local: PreparedDataset, tmp_path: Path) -> None:
     printed = prepare_with("DirectRunner", root, tmp_path / "ds", "--workers", "2")
     assert files(PreparedDataset.load(tmp_path / "ds")) == files(local)

@@ -58,6 +58,7 @@ def models() -> dict[str, Bottleneck | GenreClassifier]:
     return named
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compares TensorFlow with JAX")
 def test_tensorflow_and_jax_agree(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
