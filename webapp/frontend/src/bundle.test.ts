@@ -1,15 +1,22 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { longestWindowSeconds } from "./analysis/onsets";
 import {
   BundleError,
   findEncoder,
   findMapping,
   loadBundle,
   loadRegistry,
+  probabilitySizes,
   readBundleFile,
   readGolden,
 } from "./bundle";
-import { TOY_URL, toyFetch, toyFiles, type Json, type ToyOptions } from "./testing/toy-bundle";
+import {
+  TOY_DESCRIPTORS,
+  TOY_URL,
+  toyFetch,
+  toyFiles,
+  type Json,
+  type ToyOptions,
+} from "./testing/toy-bundle";
 
 afterEach(() => void vi.unstubAllGlobals());
 
@@ -36,7 +43,6 @@ describe("a good bundle", () => {
     expect(bundle.audio).toMatchObject({ sampleRateHz: 100, hopLength: 4, topDb: null });
     expect(bundle.frontend).toMatchObject({ padSamples: 4, overlapHops: 1, url: `${TOY_URL}frontend/` });
     expect(bundle.card).toBe("card.md");
-    expect(longestWindowSeconds(bundle)).toBeCloseTo(0.12, 9);
     expect(structuredClone(bundle)).toEqual(bundle);
   });
 
@@ -46,7 +52,6 @@ describe("a good bundle", () => {
       ["wide", 6],
       ["toy", 3],
     ]);
-    expect(longestWindowSeconds(bundle)).toBeCloseTo(0.24, 9);
     expect(Object.keys(bundle.goldens.encodings)).toEqual(["wide", "toy"]);
     const [raw, kmeans] = bundle.mappings.projections;
     expect(raw!.parts).toEqual([
@@ -80,6 +85,25 @@ describe("a good bundle", () => {
     expect(Object.keys(goldens.genres)).toEqual(["toy"]);
     expect(goldens.genres.toy!.shape).toEqual([goldens.encodings.toy!.shape[0], 3]);
     expect((await load()).goldens.genres).toEqual({});
+  });
+
+  it("names a tagger's tags, their descriptors, and from where on it is sure", async () => {
+    const { encoders, goldens } = await load({ tagger: true });
+    const [tagger, toy] = encoders;
+    expect(tagger).toMatchObject({
+      outputs: { encoding: "Identity:0", genres: "Identity_1:0", tags: "Identity_2:0" },
+      genres: ["Calm", "Loud", "Odd"],
+      unsureBelow: 0.4,
+      tags: { names: ["slow", "guitar", "beat", "choir"], descriptors: TOY_DESCRIPTORS },
+    });
+    expect(probabilitySizes(tagger!)).toEqual([
+      ["genres", 3],
+      ["tags", 4],
+    ]);
+    expect(probabilitySizes(toy!)).toEqual([]);
+    expect(goldens.tags.tagger!.shape).toEqual([1, 4]);
+    // Bundles without tags do not speak of them.
+    expect((await load({ classifier: true })).goldens.tags).toEqual({});
   });
 
   it("gives its mappings by name", async () => {
@@ -239,6 +263,37 @@ const damages: [file: string, field: string, value: unknown, path?: string][] = 
   ["goldens/goldens.json", "tolerance.genres", -1],
 ];
 
+/** As `damages`, of a tagger: encoder 0. */
+const tagDamages: [file: string, field: string, value: unknown, path?: string][] = [
+  ["manifest.json", "encoders[0].tags", REMOVED],
+  ["manifest.json", "encoders[0].tags", REMOVED, "encoders[0].outputs.tags"],
+  ["manifest.json", "encoders[0].tags", []],
+  ["manifest.json", "encoders[0].tags.names", ["slow"]],
+  ["manifest.json", "encoders[0].tags.names", Array.from({ length: 257 }, String)],
+  ["manifest.json", "encoders[0].tags.names", ["slow", "guitar", "beat", "slow"]],
+  ["manifest.json", "encoders[0].tags.names[1]", ""],
+  ["manifest.json", "encoders[0].tags.descriptors", REMOVED],
+  ["manifest.json", "encoders[0].tags.descriptors", Array(257).fill(TOY_DESCRIPTORS[0])],
+  ["manifest.json", "encoders[0].tags.descriptors", Array(2).fill(TOY_DESCRIPTORS[0])],
+  ["manifest.json", "encoders[0].tags.descriptors[0].kind", "colour"],
+  ["manifest.json", "encoders[0].tags.descriptors[0].name", ""],
+  ["manifest.json", "encoders[0].tags.descriptors[1].tags", []],
+  ["manifest.json", "encoders[0].tags.descriptors[1].tags", [0, 0]],
+  ["manifest.json", "encoders[0].tags.descriptors[1].tags", [0, 1, 2, 3, 0]],
+  ["manifest.json", "encoders[0].tags.descriptors[1].tags[1]", 4],
+  ["manifest.json", "encoders[0].tags.descriptors[1].tags[1]", 0.5],
+  ["manifest.json", "encoders[0].tags.descriptors[2].typical", null],
+  ["manifest.json", "encoders[0].tags.descriptors[2].typical", 1e39],
+  ["manifest.json", "encoders[0].tags.descriptors[2].spread", 0],
+  ["manifest.json", "encoders[0].unsure_below", 1.1],
+  ["manifest.json", "encoders[0].unsure_below", "0.4"],
+  ["manifest.json", "encoders[1].unsure_below", 0.4],
+  ["goldens/goldens.json", "tags", REMOVED],
+  ["goldens/goldens.json", "tags.tagger", REMOVED],
+  ["goldens/goldens.json", "tags.toy", {}],
+  ["goldens/goldens.json", "tags.tagger.shape", [1, 3]],
+];
+
 /** Set what `path` (`a.b[0].c`) names. */
 function damage(json: Json, path: string, value: unknown): void {
   const keys = path.replaceAll("[", ".").replaceAll("]", "").split(".");
@@ -256,6 +311,11 @@ describe("a wrong field is named", () => {
     expect(error.field).toBe(`${file}: ${field}`);
     expect(error.message).toContain(error.problem);
     expect(error.remedy).toMatch(/[.]$/);
+  });
+
+  it.each(tagDamages)("of a tagger: %s: %s", async (file, field, value, path = field) => {
+    const edit = { [file]: (json: Json) => damage(json, path, value) };
+    expect((await failure(load({ tagger: true, edit }))).field).toBe(`${file}: ${field}`);
   });
 
   it.each([

@@ -13,7 +13,8 @@ const MAX_FILE_BYTES = 2 ** 30;
 const MAX_SAMPLE_RATE_HZ = 768_000;
 const MAX_SIZE = 2 ** 20;
 const MAX_PARAMETERS = 100;
-const MAX_GENRES = 256;
+/** Of genres, tags and descriptors. */
+const MAX_NAMES = 256;
 /** Longer chains than any projection needs would only cost time. */
 const MAX_STEPS = 4;
 /** Of the numbers of a mapping: what is computed from a few of them stays finite. */
@@ -95,18 +96,47 @@ export interface FrontendGraph extends BundleFolder {
   readonly overlapHops: number;
 }
 
-/** One encoder's graph: segments of MFCC -> encodings, and a classifier's probabilities of genres. */
+/** What people say of music, in the order in which they are told it. */
+export const DESCRIPTOR_KINDS = ["genre", "mood", "instrument", "voice"] as const;
+export type DescriptorKind = (typeof DESCRIPTOR_KINDS)[number];
+
+/** A word for music, and the tags that speak for it. */
+export interface Descriptor {
+  readonly kind: DescriptorKind;
+  readonly name: string;
+  /** Indices of its tags. */
+  readonly tags: readonly number[];
+  /** Mean and standard deviation of its tags' mean log-odds over the music that the encoder has learnt from. */
+  readonly typical: number;
+  readonly spread: number;
+}
+
+/** What a tagger tells. */
+export interface Tags {
+  /** In the order of their probabilities. */
+  readonly names: readonly string[];
+  readonly descriptors: readonly Descriptor[];
+}
+
+/** What a graph may give beside encodings: probabilities, a row for each encoding. */
+export const PROBABILITIES = ["genres", "tags"] as const;
+export type ProbabilityName = (typeof PROBABILITIES)[number];
+
+/** One encoder's graph: segments of MFCC -> encodings, and of some the probabilities of genres and tags. */
 export interface Encoder {
   /** Small letters, digits and hyphens. */
   readonly name: string;
   readonly model: string;
   readonly layer: string;
   readonly inputs: { readonly segments: string };
-  /** `genres` if and only if it is a classifier's. */
-  readonly outputs: { readonly encoding: string; readonly genres?: string };
+  /** `genres` and `tags` if and only if it tells them. */
+  readonly outputs: { readonly encoding: string } & Partial<Readonly<Record<ProbabilityName, string>>>;
   readonly encodingSize: number;
-  /** A classifier's genres, in the order of its probabilities. */
+  /** The genres that it tells, in the order of its probabilities. */
   readonly genres?: readonly string[];
+  /** Where even the likeliest genre is less likely, it does not know. */
+  readonly unsureBelow?: number;
+  readonly tags?: Tags;
   readonly windowFrames: number;
   readonly windowSeconds: number;
   /** The hop at which a player runs this encoder. */
@@ -220,11 +250,14 @@ export interface Goldens {
   readonly stages: Readonly<Record<"pcm" | "mfcc" | "parameters", GoldenStage>>;
   /** By the encoder's name; each runs at its own step. */
   readonly encodings: Readonly<Record<string, GoldenStage>>;
-  /** By the name of each classifier's encoder: probabilities of its genres, row by row beside its encodings. */
+  /** By the name of each encoder that tells genres: their probabilities, row by row beside its encodings. */
   readonly genres: Readonly<Record<string, GoldenStage>>;
+  /** As `genres`, of tags. */
+  readonly tags: Readonly<Record<string, GoldenStage>>;
   /**
    * Largest difference that a client may show. Of MFCC, probabilities and parameters it is absolute; of encodings,
-   * whose units differ, in shares of the largest component that the encoder's goldens have.
+   * whose units differ, in shares of the largest component that the encoder's goldens have. `genres` holds for all
+   * probabilities.
    */
   readonly tolerance: {
     readonly mfcc: number;
@@ -362,6 +395,18 @@ export async function readGolden(
     values[i] = stage.dtype === "int16" ? view.getInt16(2 * i, true) / 32768 : view.getFloat32(4 * i, true);
   }
   return values;
+}
+
+/** How many probabilities an encoder gives in a row, by what they are of. */
+export function probabilitySizes({
+  genres,
+  tags,
+}: Pick<Encoder, "genres" | "tags">): readonly (readonly [ProbabilityName, number])[] {
+  const names = { genres, tags: tags?.names };
+  return PROBABILITIES.flatMap((what) => {
+    const size = names[what]?.length;
+    return size === undefined ? [] : [[what, size] as const];
+  });
 }
 
 /** The encoder of that name. @throws RangeError when the bundle has none */
@@ -608,6 +653,17 @@ class Fields {
     return this.finite(name, this.list(name), length);
   }
 
+  /** So many integers from 0 on, each below `end`. */
+  indices(name: string, length: number, end: number): number[] {
+    const indices = this.numbers(name, length);
+    indices.forEach((index, i) => {
+      if (!Number.isInteger(index) || index < 0 || index >= end) {
+        this.fail(`${name}[${i}]`, `is ${index}, it must be an integer in 0 ... ${end - 1}`);
+      }
+    });
+    return indices;
+  }
+
   /** So many rows of so many numbers. */
   matrix(name: string, rows: number, columns: number): number[][] {
     const list = this.list(name);
@@ -738,9 +794,12 @@ function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
     fields.fail("window_seconds", `is ${windowSeconds}, but ${windowFrames} frames last ${expected} s`);
   }
   const outputs = fields.object("outputs");
-  if (outputs.has("genres") !== fields.has("genres")) {
-    fields.fail("genres", "and outputs.genres must both be there or both be absent");
+  for (const what of PROBABILITIES) {
+    if (outputs.has(what) !== fields.has(what)) {
+      fields.fail(what, `and outputs.${what} must both be there or both be absent`);
+    }
   }
+  if (fields.has("unsure_below") && !fields.has("genres")) fields.fail("unsure_below", "needs genres");
   return {
     name,
     model: fields.filePath("model"),
@@ -749,9 +808,12 @@ function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
     outputs: {
       encoding: outputs.text("encoding"),
       ...(outputs.has("genres") && { genres: outputs.text("genres") }),
+      ...(outputs.has("tags") && { tags: outputs.text("tags") }),
     },
     encodingSize: fields.integer("encoding_size", 1, MAX_SIZE),
-    ...(fields.has("genres") && { genres: parseGenres(fields) }),
+    ...(fields.has("genres") && { genres: parseNames(fields, "genres") }),
+    ...(fields.has("unsure_below") && { unsureBelow: fields.number("unsure_below", { min: 0, max: 1 }) }),
+    ...(fields.has("tags") && { tags: parseTags(fields.object("tags")) }),
     windowFrames,
     windowSeconds,
     stepSeconds: fields.positive("step_seconds"),
@@ -759,18 +821,49 @@ function parseEncoder(fields: Fields, audio: AudioParams): Encoder {
   };
 }
 
-function parseGenres(fields: Fields): readonly string[] {
-  const genres = fields.list("genres").map((genre, i) => {
-    if (typeof genre !== "string" || genre === "") {
-      fields.fail(`genres[${i}]`, "must be a text that is not empty");
+/** What the probabilities of a row are of. */
+function parseNames(fields: Fields, field: string): readonly string[] {
+  const names = fields.list(field).map((name, i) => {
+    if (typeof name !== "string" || name === "") {
+      fields.fail(`${field}[${i}]`, "must be a text that is not empty");
     }
-    return genre;
+    return name;
   });
-  if (genres.length < 2 || genres.length > MAX_GENRES) {
-    fields.fail("genres", `has ${genres.length} entries, it must have 2 ... ${MAX_GENRES}`);
+  if (names.length < 2 || names.length > MAX_NAMES) {
+    fields.fail(field, `has ${names.length} entries, it must have 2 ... ${MAX_NAMES}`);
   }
-  if (new Set(genres).size < genres.length) fields.fail("genres", "has a genre twice");
-  return genres;
+  if (new Set(names).size < names.length) fields.fail(field, "has an entry twice");
+  return names;
+}
+
+function parseTags(fields: Fields): Tags {
+  const names = parseNames(fields, "names");
+  const descriptors = fields
+    .objects("descriptors", 0)
+    .map((descriptor) => parseDescriptor(descriptor, names.length));
+  if (descriptors.length > MAX_NAMES) {
+    fields.fail("descriptors", `has ${descriptors.length} entries, it must have at most ${MAX_NAMES}`);
+  }
+  if (new Set(descriptors.map(({ kind, name }) => `${kind} ${name}`)).size < descriptors.length) {
+    fields.fail("descriptors", "has two descriptors of one kind and name");
+  }
+  return { names, descriptors };
+}
+
+function parseDescriptor(fields: Fields, nTags: number): Descriptor {
+  const count = fields.list("tags").length;
+  if (count < 1 || count > nTags) {
+    fields.fail("tags", `has ${count} entries, it must have 1 ... ${nTags}`);
+  }
+  const tags = fields.indices("tags", count, nTags);
+  if (new Set(tags).size < count) fields.fail("tags", "has a tag twice");
+  return {
+    kind: fields.oneOf("kind", DESCRIPTOR_KINDS),
+    name: fields.text("name"),
+    tags,
+    typical: fields.number("typical", { min: -MAX_NUMBER, max: MAX_NUMBER }),
+    spread: fields.number("spread", { min: 1 / MAX_NUMBER, max: MAX_NUMBER }),
+  };
 }
 
 function parseProvenance(value: unknown, manifest: Fields): Readonly<Record<string, unknown>> {
@@ -878,12 +971,7 @@ function parseStep(fields: Fields, size: number): [Step, number] {
   const kind = fields.oneOf("kind", ["select", "scale", "affine", "inverse-distance"]);
   switch (kind) {
     case "select": {
-      const indices = fields.numbers("indices", fields.size("indices"));
-      indices.forEach((index, i) => {
-        if (!Number.isInteger(index) || index < 0 || index >= size) {
-          fields.fail(`indices[${i}]`, `is ${index}, it must be an integer in 0 ... ${size - 1}`);
-        }
-      });
+      const indices = fields.indices("indices", fields.size("indices"), size);
       return [{ kind, indices }, indices.length];
     }
     case "scale":
@@ -923,7 +1011,6 @@ function parseGoldens(
   fields.schema();
   const stages = fields.object("stages");
   const encodings = fields.object("encodings");
-  const genres = fields.object("genres");
   const tolerance = fields.object("tolerance");
   /** @param columns size of the rows; null for a single list of numbers */
   const stage = (entry: Fields, columns: number | null): GoldenStage => {
@@ -947,20 +1034,30 @@ function parseGoldens(
   const encodingStages = Object.fromEntries(
     manifest.encoders.map(({ name, encodingSize }) => [name, stage(encodings.object(name), encodingSize)]),
   );
-  const classifiers = manifest.encoders.filter((encoder) => encoder.genres !== undefined);
-  for (const name of genres.keys()) {
-    if (!classifiers.some((encoder) => encoder.name === name)) {
-      genres.fail(name, "belongs to no encoder that has genres");
+  const probabilityStages = (what: ProbabilityName): Record<string, GoldenStage> => {
+    const telling = manifest.encoders.flatMap((encoder) =>
+      probabilitySizes(encoder)
+        .filter(([output]) => output === what)
+        .map(([, size]) => [encoder.name, size] as const),
+    );
+    if (what === "tags" && telling.length === 0 && !fields.has(what)) return {}; // as before there were tags
+    const entries = fields.object(what);
+    for (const name of entries.keys()) {
+      if (!telling.some(([encoder]) => encoder === name)) {
+        entries.fail(name, `belongs to no encoder that has ${what}`);
+      }
     }
-  }
-  const genreStage = ({ name, genres: names = [] }: Encoder): GoldenStage => {
-    const entry = genres.object(name);
-    const golden = stage(entry, names.length);
-    const [rows = 0] = encodingStages[name]?.shape ?? [];
-    if (golden.shape[0] !== rows) {
-      entry.fail("shape", `has ${golden.shape[0] ?? 0} rows, the encodings have ${rows}`);
-    }
-    return golden;
+    return Object.fromEntries(
+      telling.map(([name, size]) => {
+        const entry = entries.object(name);
+        const golden = stage(entry, size);
+        const [rows = 0] = encodingStages[name]?.shape ?? [];
+        if (golden.shape[0] !== rows) {
+          entry.fail("shape", `has ${golden.shape[0] ?? 0} rows, the encodings have ${rows}`);
+        }
+        return [name, golden];
+      }),
+    );
   };
   return {
     stages: {
@@ -969,7 +1066,8 @@ function parseGoldens(
       parameters: stage(stages.object("parameters"), nParameters),
     },
     encodings: encodingStages,
-    genres: Object.fromEntries(classifiers.map((encoder) => [encoder.name, genreStage(encoder)])),
+    genres: probabilityStages("genres"),
+    tags: probabilityStages("tags"),
     tolerance: {
       mfcc: tolerance.positive("mfcc"),
       encoding: tolerance.positive("encoding"),

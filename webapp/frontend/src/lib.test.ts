@@ -12,6 +12,7 @@ import {
   toyFiles,
   toyGenres,
   toyParameters,
+  toyTags,
 } from "./testing/toy-bundle";
 
 // The choice of a backend needs a browser; what it starts does not.
@@ -29,8 +30,8 @@ vi.mock("./analysis/backend", async () => {
 beforeAll(() => tf.setBackend("cpu"));
 afterEach(() => void vi.unstubAllGlobals());
 
-it("gives every encoder's series, a classifier's with its genres", async () => {
-  const options = { wide: true, classifier: true, sharedFrontend: true };
+it("gives every encoder's series, with the genres and tags that it tells", async () => {
+  const options = { wide: true, classifier: true, tagger: true, sharedFrontend: true };
   vi.stubGlobal("fetch", toyFetch(await toyFiles(options)));
   const bundle = await loadBundle(TOY_URL);
   const pcm = Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i * i * 0.37));
@@ -42,8 +43,12 @@ it("gives every encoder's series, a classifier's with its genres", async () => {
     expect(series.times).toHaveLength(expected.length);
     expect(series.genres?.length).toBe(encoder.genres && expected.length);
     if (series.genres) expectNear(series.genres, toyGenres(expected));
+    expect(series.genreNames).toEqual(encoder.genres);
+    expect(series.tags?.length).toBe(encoder.tags && expected.length);
+    if (series.tags) expectNear(series.tags, toyTags(expected));
+    expect(series.tagNames).toEqual(encoder.tags);
   }
-  expect(bundle.encoders.map(({ genres }) => genres)).toEqual([undefined, ["Calm", "Loud", "Odd"]]);
+  expect(Object.values(encodings).map(({ tagNames }) => tagNames?.length)).toEqual([undefined, 4, undefined]);
   expect(times).toHaveLength(parameters.length);
   expectNear(parameters, toyParameters(pcm, options));
 });

@@ -25,7 +25,7 @@ import { fromWire, toWire } from "./analysis/messages";
 import { ONSETS, streamsOf } from "./analysis/onsets";
 import { TrackAnalysis } from "./analysis/run";
 import { timeAxis, type TimeAxis } from "./analysis/segments";
-import type { Bundle } from "./bundle";
+import { probabilitySizes, type Bundle } from "./bundle";
 import { ParameterTrack, type EncodingBlock } from "./mapping/track";
 
 export {
@@ -56,11 +56,12 @@ export interface EncodingSeries {
   readonly times: Float64Array;
   /** One encoding per time, shape [count][encodingSize]. */
   readonly values: Float32Array[];
-  /**
-   * A classifier's probabilities, one row per time in the order of its names (`genres` of the encoder in
-   * `bundle.encoders`), shape [count][number of genres]. Other encoders have none.
-   */
+  /** Probabilities of `genreNames`, one row per time, shape [count][number of genres]; of encoders that tell genres. */
   readonly genres?: Float32Array[];
+  readonly genreNames?: readonly string[];
+  /** Probabilities of `tagNames`, one row per time, shape [count][number of tags]; of encoders that tell tags. */
+  readonly tags?: Float32Array[];
+  readonly tagNames?: readonly string[];
 }
 
 export interface Analysis {
@@ -81,7 +82,7 @@ let starting: Promise<unknown> = Promise.resolve();
  * Encode a track and map it to visual parameters.
  *
  * @param pcm mono, at the bundle's rate (`bundle.audio.sampleRateHz`)
- * @throws TrackTooShortError when it is shorter than the longest window
+ * @throws TrackTooShortError when nothing can be made of it
  * @throws BundleError when a graph cannot be fetched or used
  * @throws BackendError when this browser does not compute what the bundle expects
  * @throws AnalysisError when it breaks off, for want of memory say; the next call starts the bundle anew
@@ -93,18 +94,20 @@ export async function analyze(
   { onBlock, onProgress, signal }: AnalyzeOptions = {},
 ): Promise<Analysis> {
   const series = new Map(
-    streamsOf(bundle).map(({ name, encodingSize, genres: names, ...stream }) => {
+    streamsOf(bundle).map((stream) => {
       const axis = timeAxis(bundle.audio, stream, pcm.length);
-      const values = new Float32Array(axis.count * encodingSize);
-      const genres = names && new Float32Array(axis.count * names.length);
-      return [name, { axis, values, genres }];
+      const rowsOfSize = (size: number) => new Float32Array(axis.count * size);
+      const told = probabilitySizes(stream).map(([what, size]) => [what, rowsOfSize(size)] as const);
+      return [stream.name, { stream, axis, values: rowsOfSize(stream.encodingSize), told }];
     }),
   );
   const analysis = new TrackAnalysis(bundle, pcm, {
     onBlock: (block) => {
       const whole = series.get(block.encoder);
       whole?.values.set(block.encodings, block.first * block.size);
-      if (block.genres) whole?.genres?.set(block.genres, (block.first * block.genres.length) / block.count);
+      whole?.told.forEach(([what, rows]) =>
+        rows.set(block[what] ?? [], (block.first * rows.length) / whole.axis.count),
+      );
       onBlock?.(block);
     },
     ...(onProgress && { onProgress }),
@@ -137,12 +140,14 @@ export async function analyze(
     times: timesOf(track.axis),
     parameters: rowsOf(track.rows, track.axis.count),
     encodings: Object.fromEntries(
-      encoders.map(([name, { axis, values, genres }]) => [
+      encoders.map(([name, { stream, axis, values, told }]): [string, EncodingSeries] => [
         name,
         {
           times: timesOf(axis),
           values: rowsOf(values, axis.count),
-          ...(genres && { genres: rowsOf(genres, axis.count) }),
+          ...(stream.genres && { genreNames: stream.genres }),
+          ...(stream.tags && { tagNames: stream.tags.names }),
+          ...Object.fromEntries(told.map(([what, rows]) => [what, rowsOf(rows, axis.count)])),
         },
       ]),
     ),

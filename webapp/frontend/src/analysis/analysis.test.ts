@@ -13,6 +13,7 @@ import {
   toyFiles,
   toyGenres,
   toyParameters,
+  toyTags,
   type ToyOptions,
 } from "../testing/toy-bundle";
 import { Analyzer, encodeRequest, loadGraphs } from "./analyzer";
@@ -26,6 +27,7 @@ import {
   countSegments,
   frameRun,
   hopFramesOf,
+  segmentFrames,
   sliceWithZeros,
   timeAxis,
   TrackTooShortError,
@@ -62,9 +64,15 @@ describe("segments", () => {
     expect(hopFramesOf(audio, 0.035)).toBe(4);
     expect(countSegments(201, 96, 10)).toBe(11);
     expect(countSegments(96, 96, 10)).toBe(1);
-    expect(countSegments(95, 96, 10)).toBe(0);
+    expect(countSegments(95, 96, 10)).toBe(1);
     expect(countSegments(1 + Math.floor(1_321_967 / 441), 96, 96)).toBe(31);
     for (const hop of [0, -1, NaN, Infinity]) expect(() => hopFramesOf(audio, hop)).toThrow(RangeError);
+  });
+
+  it("fills a segment that reaches beyond the sound with what there is", () => {
+    expect(segmentFrames(5, 3, 99)).toEqual([5, 6, 7]);
+    expect(segmentFrames(0, 5, 2)).toEqual([0, 1, 0, 1, 0]);
+    expect(segmentFrames(-3, 5, 99)).toEqual([0, 1, 0, 1, 0]);
   });
 
   it("puts an encoding at the middle of its segment", () => {
@@ -185,6 +193,8 @@ describe("the graphs", () => {
     { topDb: 1 },
     { wide: true },
     { classifier: true },
+    { tagger: true },
+    { wide: true, classifier: true, tagger: true },
     { topDb: 1, wide: true, classifier: true, sharedFrontend: true },
   ])("pass the self-test: %o", async (options: ToyOptions) => {
     const { bundle, analyzer } = await load(options);
@@ -192,21 +202,25 @@ describe("the graphs", () => {
     const result = await selfTest(bundle, analyzer, goldens);
     const accepts = (change: Partial<SelfTest>) => passes(bundle, { ...result, ...change }, goldens);
     expect(result.mfcc).toBeLessThan(1e-5);
-    expect(Object.keys(result.encodings)).toEqual(options.wide ? ["wide", "toy"] : ["toy"]);
-    expect(Object.keys(result.genres)).toEqual(options.classifier ? ["toy"] : []);
-    for (const differences of [result.encodings, result.genres]) {
+    expect(Object.keys(result.encodings)).toEqual(bundle.encoders.map(({ name }) => name));
+    const tagger = options.tagger ? ["tagger"] : [];
+    expect(Object.keys(result.genres)).toEqual([...tagger, ...(options.classifier ? ["toy"] : [])]);
+    expect(Object.keys(result.tags)).toEqual(tagger);
+    for (const differences of [result.encodings, result.genres, result.tags]) {
       for (const difference of Object.values(differences)) expect(difference).toBeLessThan(1e-5);
     }
     expect(accepts({})).toBe(true);
     expect(accepts({ mfcc: NaN })).toBe(false);
     for (const bad of [1, NaN]) {
-      for (const { name, genres } of bundle.encoders) {
+      for (const { name, genres, tags } of bundle.encoders) {
         expect(accepts({ encodings: { ...result.encodings, [name]: bad } })).toBe(false);
         expect(accepts({ genres: { ...result.genres, [name]: bad } })).toBe(genres === undefined);
+        expect(accepts({ tags: { ...result.tags, [name]: bad } })).toBe(tags === undefined);
       }
     }
     expect(accepts({ encodings: {} })).toBe(false);
-    expect(accepts({ genres: {} })).toBe(!options.classifier);
+    expect(accepts({ genres: {} })).toBe(!options.classifier && !options.tagger);
+    expect(accepts({ tags: {} })).toBe(!options.tagger);
   });
 
   it("may differ in encodings by a share of the largest number", async () => {
@@ -420,12 +434,41 @@ describe("the graphs", () => {
 });
 
 describe("an analysis", () => {
-  it("refuses a track shorter than the longest window", async () => {
-    const { bundle } = await load();
-    expect(() => new TrackAnalysis(bundle, noise(7), collector())).toThrow(TrackTooShortError);
-    const { bundle: wide } = await load({ wide: true });
-    expect(new TrackAnalysis(wide, noise(20), collector())).toBeDefined();
-    expect(() => new TrackAnalysis(wide, noise(19), collector())).toThrow(/looks at 0\.24 s/);
+  it("refuses a track that is too short to be music", async () => {
+    const { bundle } = await load({ wide: true });
+    expect(new TrackAnalysis(bundle, noise(10), collector())).toBeDefined();
+    const analyze = () => new TrackAnalysis(bundle, noise(9), collector());
+    expect(analyze).toThrow(TrackTooShortError);
+    expect(analyze).toThrow(
+      "The track lasts 0.09 s, but the model needs at least 0.10 s. Choose a longer track.",
+    );
+  });
+
+  it.each([10, 60, 179, 180, 400])("repeats what a window lacks: %i samples", async (length) => {
+    const options = { tagger: true };
+    const { bundle, analyzer } = await load(options);
+    const pcm = noise(length);
+    const given = collector();
+    const track = ParameterTrack.of(bundle, length);
+    await new TrackAnalysis(bundle, pcm, given).run(executor(analyzer));
+    for (const encoder of toyEncoders(options)) {
+      const expected = toyEncodings(pcm, encoder);
+      const blocks = given.blocks.filter((block) => block.encoder === encoder.name);
+      expect(blocks.flatMap(({ encodings }) => [...encodings])).toEqual(
+        expected.flat().map((value) => expect.closeTo(value, 4) as number),
+      );
+      const tags = blocks.flatMap((block) => [...(block.tags ?? [])]);
+      const told = encoder.tags ? toyTags(expected).flat() : [];
+      expect(tags).toEqual(told.map((value) => expect.closeTo(value, 4) as number));
+    }
+    for (const block of given.blocks) track.add(block);
+    expect(track.durationSeconds).toBe(length / 100);
+    expect(track.readyUntil(0)).toBe(length / 100);
+    expect([...track.rows]).toEqual(
+      toyParameters(pcm, options)
+        .flat()
+        .map((value) => expect.closeTo(value, 4) as number),
+    );
   });
 
   it("reports progress from 0 to 1, never backwards", async () => {

@@ -1,10 +1,11 @@
-/** Executes a bundle's graphs: PCM -> MFCC -> segments -> encodings and genres. Knows no DSP, only shapes. */
+/** Executes a bundle's graphs: PCM -> MFCC -> segments -> encodings and probabilities. Knows no DSP, only shapes. */
 import { GraphModel } from "@tensorflow/tfjs-converter";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   BundleError,
   findEncoder,
   nameOf,
+  probabilitySizes,
   readBundleFile,
   type Bundle,
   type BundleFolder,
@@ -13,7 +14,14 @@ import {
 import type { EncodingBlock } from "../mapping/track";
 import { isOutOfMemory } from "./memory";
 import { findStream, ONSETS, ONSETS_SIZE, onsetsOf } from "./onsets";
-import { frameRun, hopFramesOf, sliceWithZeros, type SegmentRun } from "./segments";
+import {
+  countFrames,
+  frameRun,
+  hopFramesOf,
+  segmentFrames,
+  sliceWithZeros,
+  type SegmentRun,
+} from "./segments";
 
 /**
  * Rows of frames given to an encoder at once, in as many segments as they make: enough to fill its matrix products, few
@@ -71,7 +79,8 @@ export function encodeRequest(
     return { start, end: start + (count - 1) * hopFrames + windowFrames };
   });
   const firstFrame = Math.min(...spans.map(({ start }) => start));
-  const count = Math.max(...spans.map(({ end }) => end)) - firstFrame;
+  const end = Math.min(countFrames(bundle.audio, pcm.length), Math.max(...spans.map((span) => span.end)));
+  const count = end - firstFrame;
   const stretch = frameRun(bundle.audio, bundle.frontend, firstFrame, count);
   return { pcm: sliceWithZeros(pcm, stretch), firstFrame, floorDb, runs };
 }
@@ -274,41 +283,43 @@ export class Analyzer {
     const encoder = findEncoder(this.bundle, name);
     const model = this.encoders.get(name);
     if (model === undefined) throw new RangeError(`The encoder "${name}" is not loaded.`);
-    const { encodingSize: size, genres: names, stepSeconds, windowFrames } = encoder;
+    const { encodingSize: size, outputs, stepSeconds, windowFrames } = encoder;
     const hopFrames = hopFramesOf(this.bundle.audio, stepSeconds);
     const batch = Math.max(1, Math.round(BATCH_ROWS / windowFrames));
     const encodings = new Float32Array(count * size);
-    const genres = names && new Float32Array(count * names.length);
+    const probabilities = probabilitySizes(encoder).map(([what, width]) => {
+      return { what, output: outputs[what] ?? "", size: width, values: new Float32Array(count * width) };
+    });
+    const told = [{ what: "encodings", output: outputs.encoding, size, values: encodings }, ...probabilities];
     for (let done = 0; done < count; done += batch) {
       const starts = Array.from(
         { length: Math.min(batch, count - done) },
         (_, i) => (first + done + i) * hopFrames - firstFrame,
       );
-      const [encoded, probabilities] = await this.runEncoder(model, encoder, mfcc, starts);
-      encodings.set(encoded, done * size);
-      if (names && probabilities) genres?.set(probabilities, done * names.length);
+      const rows = await this.runEncoder(model, encoder, mfcc, starts, told);
+      told.forEach(({ values, size: width }, i) => values.set(rows[i] ?? [], done * width));
     }
-    return { encoder: name, first, count, encodings, size, ...(genres && { genres }) };
+    const beside = Object.fromEntries(probabilities.map(({ what, values }) => [what, values]));
+    return { encoder: name, first, count, encodings, size, ...beside };
   }
 
   /**
    * Encode the segments that start at these rows.
    *
-   * @returns encodings of shape [starts.length, encodingSize], flattened, and a classifier's probabilities of its
-   *   genres, one row for each encoding
+   * @param told which outputs of the graph are asked for, and the size of their rows
+   * @returns each of them, of shape [starts.length, size], flattened
    */
   private async runEncoder(
     model: GraphModel,
-    { windowFrames, encodingSize, genres, inputs, outputs, model: path }: Encoder,
+    { windowFrames, inputs, model: path }: Encoder,
     mfcc: tf.Tensor2D,
     starts: readonly number[],
-  ): Promise<[encodings: Float32Array, genres?: Float32Array]> {
+    told: readonly { readonly what: string; readonly output: string; readonly size: number }[],
+  ): Promise<readonly Float32Array[]> {
     const batch = starts.length;
-    const rows = Int32Array.from(
-      { length: batch * windowFrames },
-      (_, i) => (starts[Math.floor(i / windowFrames)] ?? 0) + (i % windowFrames),
-    );
-    const names = outputs.genres === undefined ? [outputs.encoding] : [outputs.encoding, outputs.genres];
+    const nFrames = mfcc.shape[0];
+    const rows = Int32Array.from(starts.flatMap((start) => segmentFrames(start, windowFrames, nFrames)));
+    const names = told.map(({ output }) => output);
     const tensors = tf.tidy(() => {
       const segments = tf.reshape(tf.gather(mfcc, tf.tensor1d(rows, "int32")), [
         batch,
@@ -317,8 +328,6 @@ export class Analyzer {
       ]); // [batch, windowFrames, nMfcc]
       return [model.execute({ [inputs.segments]: segments }, names)].flat();
     });
-    const [encoding, probabilities] = tensors;
-    /** @param size of its rows */
     const valuesOf = async (tensor: tf.Tensor | undefined, what: string, size: number) => {
       if (tensor?.size !== batch * size) {
         const shape = tensor?.shape.join(", ") ?? "";
@@ -330,8 +339,7 @@ export class Analyzer {
       return tensor.data<"float32">();
     };
     try {
-      const encodings = await valuesOf(encoding, "encodings", encodingSize);
-      return genres ? [encodings, await valuesOf(probabilities, "genres", genres.length)] : [encodings];
+      return await Promise.all(told.map(({ what, size }, i) => valuesOf(tensors[i], what, size)));
     } finally {
       tf.dispose(tensors);
     }

@@ -100,7 +100,7 @@ export class AnalysisClient {
    *
    * @param pcm at the bundle's rate
    * @throws RangeError when it is at another rate
-   * @throws TrackTooShortError when the track is shorter than the longest window
+   * @throws TrackTooShortError when nothing can be made of the track
    * @throws DOMException AbortError (or the signal's reason) when it is aborted
    * @throws AnalysisError when the worker fails
    */

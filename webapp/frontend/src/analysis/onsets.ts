@@ -5,12 +5,16 @@
  * sound go through it as they go through those. Why not from encodings: docs/decisions/0013-musical-time.md.
  */
 import { findEncoder, type AudioParams, type Bundle, type Encoder, type FrontendGraph } from "../bundle";
+import { TrackTooShortError } from "./segments";
 
 /** No encoder of a bundle can have this name. */
 export const ONSETS = "(onsets)";
 
 /** Numbers of an encoding: the rise in dB, and the loudness in dB of full scale. */
 export const ONSETS_SIZE = 2;
+
+/** What is shorter is a click rather than music. */
+const SHORTEST_SECONDS = 0.1;
 
 /** Over which a rise is measured: as long as the attack of most instruments, shorter than two notes are apart. */
 const RISE_SECONDS = 0.03;
@@ -22,7 +26,14 @@ const SILENCE_DB = -70;
 /** What the analysis needs to know of an encoder to run it along a track. */
 export type Stream = Pick<
   Encoder,
-  "name" | "encodingSize" | "genres" | "windowFrames" | "windowSeconds" | "stepSeconds" | "timeOffsetSeconds"
+  | "name"
+  | "encodingSize"
+  | "genres"
+  | "tags"
+  | "windowFrames"
+  | "windowSeconds"
+  | "stepSeconds"
+  | "timeOffsetSeconds"
 >;
 
 /** The onsets as a stream: one encoding for every frame. */
@@ -44,9 +55,16 @@ export function streamsOf({ audio, encoders }: Pick<Bundle, "audio" | "encoders"
   return [...encoders, onsetStream(audio)];
 }
 
-/** What a track must last at least. */
-export function longestWindowSeconds(bundle: Pick<Bundle, "audio" | "encoders">): number {
-  return Math.max(...streamsOf(bundle).map(({ windowSeconds }) => windowSeconds));
+/** What a track must last at least: encoders repeat what they lack, onsets cannot. */
+export function minTrackSeconds({ audio }: Pick<Bundle, "audio">): number {
+  return Math.max(SHORTEST_SECONDS, onsetStream(audio).windowSeconds);
+}
+
+/** @throws TrackTooShortError when nothing can be made of so few samples */
+export function checkLength(bundle: Pick<Bundle, "audio">, nSamples: number): void {
+  const seconds = nSamples / bundle.audio.sampleRateHz;
+  const minSeconds = minTrackSeconds(bundle);
+  if (seconds < minSeconds) throw new TrackTooShortError(seconds, minSeconds);
 }
 
 /** @throws RangeError when there is no such stream */

@@ -35,7 +35,7 @@ describe("a model of 22.05 kHz", () => {
     const bundle = await loadBundle(TOY_URL);
     const analyzer = await Analyzer.create(bundle, await loadGraphs(bundle));
     vi.unstubAllGlobals();
-    const samples = Float32Array.from({ length: 900 }, (_, i) => Math.sin(i * i));
+    const samples = Float32Array.from({ length: 2400 }, (_, i) => Math.sin(i * i));
     expect(() => samplesFor(bundle, { samples, sampleRateHz: 44100 })).toThrow(
       "The model takes sound at 22050 Hz, not at 44100 Hz.",
     );

@@ -3,17 +3,9 @@ import type { Bundle } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { encodeRequest, type EncodeRequest } from "./analyzer";
 import { BlockPlan, countWith, type Block } from "./plan";
-import { longestWindowSeconds, streamsOf } from "./onsets";
+import { checkLength, streamsOf } from "./onsets";
 import { floorOf } from "./self-test";
-import {
-  countFrames,
-  frameRun,
-  sliceWithZeros,
-  timeAxis,
-  TrackTooShortError,
-  type SegmentRun,
-  type TimeAxis,
-} from "./segments";
+import { countFrames, frameRun, sliceWithZeros, timeAxis, type SegmentRun, type TimeAxis } from "./segments";
 
 /** Music in the first block, so that playback can start at once, and in the largest ones. */
 const FIRST_BLOCK_SECONDS = 1;
@@ -51,7 +43,7 @@ export class TrackAnalysis {
    * Every encoder of the bundle and the onsets, each at its own step.
    *
    * @param pcm mono at the bundle's rate; only read, never copied as a whole
-   * @throws TrackTooShortError when it is shorter than the longest window
+   * @throws TrackTooShortError when nothing can be made of it
    */
   constructor(
     private readonly bundle: Bundle,
@@ -59,13 +51,12 @@ export class TrackAnalysis {
     private readonly options: AnalysisOptions,
   ) {
     const { audio } = bundle;
+    checkLength(bundle, pcm.length);
     this.axes = streamsOf(bundle)
       .map((stream) => ({ encoder: stream.name, axis: timeAxis(audio, stream, pcm.length) }))
       .sort((a, b) => b.axis.stepSeconds - a.axis.stepSeconds);
     const coarsest = this.axes[0]?.axis;
-    if (coarsest === undefined || this.axes.some(({ axis }) => axis.count === 0)) {
-      throw new TrackTooShortError(pcm.length / audio.sampleRateHz, longestWindowSeconds(bundle));
-    }
+    if (coarsest === undefined) throw new RangeError("A bundle without encoders analyses nothing.");
     this.coarsest = coarsest;
     const encodingsIn = (seconds: number) => Math.max(1, Math.round(seconds / coarsest.stepSeconds));
     this.plan = new BlockPlan(

@@ -22,24 +22,24 @@ export interface FrameRun {
 export interface SegmentRun {
   /** Name of the encoder. */
   readonly encoder: string;
-  /** Index of the first segment. */
+  /** Index of the first segment; negative: of those that begin before the sound does. */
   readonly first: number;
   readonly count: number;
 }
 
-/** The track is shorter than one window of the encoder. */
+/** The track is too short to be music. */
 export class TrackTooShortError extends ToldError {
   readonly durationSeconds: number;
-  readonly windowSeconds: number;
+  readonly minSeconds: number;
 
-  constructor(durationSeconds: number, windowSeconds: number) {
+  constructor(durationSeconds: number, minSeconds: number) {
     super(
-      `The track lasts ${durationSeconds.toFixed(2)} s, but the model looks at ${windowSeconds.toFixed(2)} s ` +
-        "at a time. Choose a longer track.",
+      `The track lasts ${durationSeconds.toFixed(2)} s, but the model needs at least ${minSeconds.toFixed(2)} s. ` +
+        "Choose a longer track.",
     );
     this.name = "TrackTooShortError";
     this.durationSeconds = durationSeconds;
-    this.windowSeconds = windowSeconds;
+    this.minSeconds = minSeconds;
   }
 }
 
@@ -59,12 +59,25 @@ export function hopFramesOf(
   return Math.max(1, roundHalfToEven((stepSeconds * audio.sampleRateHz) / audio.hopLength));
 }
 
-/** Complete segments in `nFrames` frames. */
+/** Segments in `nFrames` frames: the complete ones, or one that repeats what there is. */
 export function countSegments(nFrames: number, windowFrames: number, hopFrames: number): number {
-  return nFrames < windowFrames ? 0 : 1 + Math.floor((nFrames - windowFrames) / hopFrames);
+  return Math.max(1, 1 + Math.floor((nFrames - windowFrames) / hopFrames));
 }
 
-/** The time axis of a whole track's encodings. `count` is 0 when the track is too short. */
+/**
+ * The frames of a segment. One that reaches beyond the sound takes those that there are, over and over.
+ *
+ * @param start its first frame
+ * @param nFrames frames of the sound
+ * @returns shape [windowFrames], within `0 ... nFrames - 1`
+ */
+export function segmentFrames(start: number, windowFrames: number, nFrames: number): number[] {
+  const first = Math.max(0, start);
+  const count = Math.min(nFrames, start + windowFrames) - first;
+  return Array.from({ length: windowFrames }, (_, i) => first + (i % count));
+}
+
+/** The time axis of a whole track's encodings. */
 export function timeAxis(
   audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
   encoder: Pick<Encoder, "windowFrames" | "stepSeconds" | "timeOffsetSeconds">,

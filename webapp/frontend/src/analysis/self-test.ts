@@ -1,4 +1,4 @@
-import { readGolden, type Bundle, type GoldenStage } from "../bundle";
+import { PROBABILITIES, readGolden, type Bundle, type GoldenStage, type ProbabilityName } from "../bundle";
 import { encodeRequest, type Analyzer } from "./analyzer";
 import { countFrames, frameRun, sliceWithZeros, timeAxis } from "./segments";
 
@@ -7,8 +7,9 @@ export interface SelfTest {
   readonly mfcc: number;
   /** By the encoder's name. */
   readonly encodings: Readonly<Record<string, number>>;
-  /** Of probabilities, by the name of each classifier's encoder. */
+  /** Of probabilities, by the name of each encoder that tells them. */
   readonly genres: Readonly<Record<string, number>>;
+  readonly tags: Readonly<Record<string, number>>;
 }
 
 /** The goldens' numbers that the self-test needs. */
@@ -17,13 +18,14 @@ export interface GoldenValues {
   readonly mfcc: Float32Array;
   /** By the encoder's name. */
   readonly encodings: ReadonlyMap<string, Float32Array>;
-  /** By the name of each classifier's encoder. */
+  /** By the name of each encoder that tells them. */
   readonly genres: ReadonlyMap<string, Float32Array>;
+  readonly tags: ReadonlyMap<string, Float32Array>;
 }
 
 /** @throws BundleError */
 export async function loadGoldens(bundle: Bundle, signal?: AbortSignal): Promise<GoldenValues> {
-  const { stages, encodings, genres } = bundle.goldens;
+  const { stages } = bundle.goldens;
   const readAll = async (named: Readonly<Record<string, GoldenStage>>) =>
     new Map(
       await Promise.all(
@@ -32,13 +34,14 @@ export async function loadGoldens(bundle: Bundle, signal?: AbortSignal): Promise
         ),
       ),
     );
-  const [pcm, mfcc, encodingValues, genreValues] = await Promise.all([
+  const [pcm, mfcc, encodings, genres, tags] = await Promise.all([
     readGolden(bundle, stages.pcm, signal),
     readGolden(bundle, stages.mfcc, signal),
-    readAll(encodings),
-    readAll(genres),
+    readAll(bundle.goldens.encodings),
+    readAll(bundle.goldens.genres),
+    readAll(bundle.goldens.tags),
   ]);
-  return { pcm, mfcc, encodings: encodingValues, genres: genreValues };
+  return { pcm, mfcc, encodings, genres, tags };
 }
 
 /** Run the goldens' PCM through all graphs and compare every stage with Python's. */
@@ -53,7 +56,7 @@ export async function selfTest(bundle: Bundle, analyzer: Analyzer, goldens: Gold
     return { encoder: encoder.name, first: 0, count };
   });
   const { blocks } = await analyzer.encode(encodeRequest(bundle, goldens.pcm, runs, floorDb));
-  const compare = (what: "encodings" | "genres") =>
+  const compare = (what: "encodings" | ProbabilityName) =>
     Object.fromEntries(
       Array.from(goldens[what], ([name, expected]) => {
         const given = blocks.find(({ encoder }) => encoder === name)?.[what];
@@ -64,6 +67,7 @@ export async function selfTest(bundle: Bundle, analyzer: Analyzer, goldens: Gold
     mfcc: largestDifference(mfcc, goldens.mfcc),
     encodings: compare("encodings"),
     genres: compare("genres"),
+    tags: compare("tags"),
   };
 }
 
@@ -74,7 +78,9 @@ export function passes(bundle: Pick<Bundle, "goldens">, result: SelfTest, golden
   return (
     result.mfcc <= tolerance.mfcc &&
     Object.entries(allowed).every(([name, limit]) => (result.encodings[name] ?? NaN) <= limit) &&
-    Object.keys(bundle.goldens.genres).every((name) => (result.genres[name] ?? NaN) <= tolerance.genres)
+    PROBABILITIES.every((what) =>
+      Object.keys(bundle.goldens[what]).every((name) => (result[what][name] ?? NaN) <= tolerance.genres),
+    )
   );
 }
 

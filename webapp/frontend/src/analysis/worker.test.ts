@@ -20,9 +20,9 @@ vi.mock("./backend", async () => {
 
 afterEach(() => void vi.unstubAllGlobals());
 
-it("hands over encodings and genres without a copy", async () => {
+it("hands over encodings, genres and tags without a copy", async () => {
   await tf.setBackend("cpu");
-  vi.stubGlobal("fetch", toyFetch(await toyFiles({ wide: true, classifier: true })));
+  vi.stubGlobal("fetch", toyFetch(await toyFiles({ wide: true, tagger: true })));
   const posted: [Reply, Transferable[]][] = [];
   const scope = {
     onmessage: (event: { data: Request }): void => expect.unreachable(event.data.kind),
@@ -38,7 +38,7 @@ it("hands over encodings and genres without a copy", async () => {
     return reply.bundle;
   });
 
-  const pcm = new Float32Array(100).fill(0.1);
+  const pcm = new Float32Array(300).fill(0.1);
   const runs = bundle.encoders.map(({ name }) => ({ encoder: name, first: 0, count: 2 }));
   scope.onmessage({ data: { kind: "encode", id: 7, ...encodeRequest(bundle, pcm, runs, -40) } });
   const [reply, transfer] = await vi.waitFor(() => {
@@ -46,11 +46,13 @@ it("hands over encodings and genres without a copy", async () => {
     if (last.kind !== "encoded") throw new Error("not encoded");
     return [last, transferred] as const;
   });
-  const [wide, toy] = reply.blocks;
+  const [wide, tagger, toy] = reply.blocks;
   expect(wide!.genres).toBeUndefined();
-  expect(toy!.genres).toHaveLength(6);
-  expect(transfer).toEqual([wide!.encodings.buffer, toy!.encodings.buffer, toy!.genres!.buffer]);
+  expect(tagger!.genres).toHaveLength(6);
+  const { encodings, genres, tags } = tagger!;
+  const buffers = [wide!.encodings, encodings, genres!, tags!, toy!.encodings].map(({ buffer }) => buffer);
+  expect(transfer).toEqual(buffers);
   const received = structuredClone(reply, { transfer });
-  expect(received.blocks[1]!.genres).toHaveLength(6);
-  expect(toy!.genres).toHaveLength(0);
+  expect(received.blocks[1]!.tags).toHaveLength(8);
+  expect(tags).toHaveLength(0);
 });

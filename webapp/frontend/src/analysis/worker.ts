@@ -37,7 +37,9 @@ async function compute(request: Exclude<Request, { kind: "start" }>): Promise<vo
   const result = await analyzer.encode(request);
   reply(
     { kind: "encoded", id, ...result },
-    result.blocks.flatMap(({ encodings, genres }) => [encodings.buffer, ...(genres ? [genres.buffer] : [])]),
+    result.blocks.flatMap(({ encodings, genres, tags }) =>
+      [encodings, genres, tags].flatMap((values) => (values ? [values.buffer] : [])),
+    ),
   );
 }
 

@@ -46,7 +46,7 @@ let store: MemoryStore;
 let cache: EncodingCache;
 
 beforeAll(async () => {
-  vi.stubGlobal("fetch", toyFetch(await toyFiles({ wide: true, classifier: true })));
+  vi.stubGlobal("fetch", toyFetch(await toyFiles({ wide: true, classifier: true, tagger: true })));
   bundle = await loadBundle(TOY_URL);
 });
 beforeEach(() => {
@@ -60,11 +60,11 @@ const track = (seed: number, length = 400) => Float32Array.from({ length }, (_, 
 /** Every stream's encodings, in two blocks each. */
 function blocksFor(pcm: Float32Array, value = 1): EncodingBlock[] {
   return streamsOf(bundle).flatMap((encoder) => {
-    const { name, encodingSize: size, genres } = encoder;
+    const { name, encodingSize: size, genres, tags } = encoder;
     const { count } = timeAxis(bundle.audio, encoder, pcm.length);
     return [
-      [4, count - 4],
-      [0, 4],
+      [2, count - 2],
+      [0, 2],
     ].map(([first = 0, n = 0]) => ({
       encoder: name,
       first,
@@ -72,6 +72,7 @@ function blocksFor(pcm: Float32Array, value = 1): EncodingBlock[] {
       size,
       encodings: Float32Array.from({ length: n * size }, (_, i) => value + first * size + i),
       ...(genres && { genres: new Float32Array(n * genres.length).fill(0.25) }),
+      ...(tags && { tags: new Float32Array(n * tags.names.length).fill(0.5) }),
     }));
   });
 }
@@ -87,12 +88,14 @@ describe("EncodingCache", () => {
     const blocks = (await cache.read(bundle, pcm))!;
     expect(blocks.map(({ encoder, first }) => [encoder, first])).toEqual([
       ["wide", 0],
+      ["tagger", 0],
       ["toy", 0],
       [ONSETS, 0],
     ]);
-    for (const { encodings, count, size, genres, encoder } of blocks) {
+    for (const { encodings, count, size, genres, tags, encoder } of blocks) {
       expect([...encodings]).toEqual(Array.from({ length: count * size }, (_, i) => 1 + i));
-      expect(genres?.length).toBe(encoder === "toy" ? 3 * count : undefined);
+      expect(genres?.length).toBe(["tagger", "toy"].includes(encoder) ? 3 * count : undefined);
+      expect(tags?.length).toBe(encoder === "tagger" ? 4 * count : undefined);
     }
     expect(await cache.read(bundle, track(2))).toBeNull();
     expect(cache.counts).toEqual({ hits: 1, misses: 2, refused: 0, failed: 0 });
@@ -139,6 +142,7 @@ describe("EncodingCache", () => {
     ["too few numbers", ({ toy, ...rest }) => ({ ...rest, toy: { ...toy, encodings: new Float32Array(3) } })],
     ["other numbers", ({ toy, ...rest }) => ({ ...rest, toy: { ...toy, encodings: [1, 2, 3] } })],
     ["no genres", ({ toy, ...rest }) => ({ ...rest, toy: { encodings: toy!.encodings } })],
+    ["no tags", ({ tagger, ...rest }) => ({ ...rest, tagger: without(tagger!, "tags") })],
     ["a number that is none", (kept) => ((kept.wide!.encodings as Float32Array).fill(NaN, 3, 4), kept)],
   ])("drops an entry that holds %s", async (_, damage) => {
     const pcm = track(1);
@@ -256,7 +260,7 @@ describe("cachedAnalyst", () => {
     const pcm = pcmOf(track(1));
     const first = collector();
     await cachedAnalyst(analystOf(), cache).analyze(pcm, first);
-    expect(first.blocks).toHaveLength(6);
+    expect(first.blocks).toHaveLength(8);
     await vi.waitFor(() => expect(store.kept.size).toBe(1));
 
     const progress: number[] = [];
@@ -269,7 +273,7 @@ describe("cachedAnalyst", () => {
     expect(progress).toEqual([1]);
     expect(analyst.analyze.mock.calls[0]![1].signal?.aborted).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(again.blocks).toHaveLength(3);
+    expect(again.blocks).toHaveLength(4);
   });
 
   it("keeps nothing of an analysis that was ended, and tells why it ended", async () => {

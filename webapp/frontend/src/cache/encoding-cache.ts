@@ -1,6 +1,6 @@
 import { streamsOf } from "../analysis/onsets";
 import { timeAxis } from "../analysis/segments";
-import type { Bundle } from "../bundle";
+import { probabilitySizes, type Bundle, type ProbabilityName } from "../bundle";
 import type { EncodingBlock } from "../mapping/track";
 import { encodingKey } from "./key";
 import { IndexedDbStore, type CacheStore, type Use } from "./store";
@@ -21,6 +21,7 @@ export interface CacheOptions {
 interface Kept {
   readonly encodings: Float32Array;
   readonly genres?: Float32Array;
+  readonly tags?: Float32Array;
 }
 
 /**
@@ -149,7 +150,8 @@ function isFull(error: unknown): boolean {
 
 function useOf(key: string, blocks: readonly EncodingBlock[]): Use {
   const bytes = blocks.reduce(
-    (sum, { encodings, genres }) => sum + encodings.byteLength + (genres?.byteLength ?? 0),
+    (sum, { encodings, genres, tags }) =>
+      sum + encodings.byteLength + (genres?.byteLength ?? 0) + (tags?.byteLength ?? 0),
     0,
   );
   return { key, bytes, usedMs: Date.now() };
@@ -172,14 +174,18 @@ function join(bundle: Encoded, nSamples: number, blocks: readonly EncodingBlock[
     streamsOf(bundle).map((encoder): [string, Kept] => {
       const { count } = timeAxis(bundle.audio, encoder, nSamples);
       const encodings = new Float32Array(count * encoder.encodingSize).fill(NaN);
-      const nGenres = encoder.genres?.length ?? 0;
-      const genres = new Float32Array(count * nGenres).fill(NaN);
+      const told = probabilitySizes(encoder).map(([what, size]) => {
+        return { what, size, values: new Float32Array(count * size).fill(NaN) };
+      });
       for (const block of blocks) {
         if (block.encoder !== encoder.name) continue;
         encodings.set(block.encodings, block.first * encoder.encodingSize);
-        if (block.genres) genres.set(block.genres, block.first * nGenres);
+        for (const { what, size, values } of told) values.set(block[what] ?? [], block.first * size);
       }
-      return [encoder.name, { encodings, ...(encoder.genres && { genres }) }];
+      return [
+        encoder.name,
+        { encodings, ...Object.fromEntries(told.map(({ what, values }) => [what, values])) },
+      ];
     }),
   );
 }
@@ -191,12 +197,15 @@ function blocksOf(bundle: Encoded, nSamples: number, value: unknown): readonly E
     const { name, encodingSize: size } = encoder;
     const kept = ownValue(value, name);
     const encodings = ownValue(kept, "encodings");
-    const genres = ownValue(kept, "genres");
     const { count } = timeAxis(bundle.audio, encoder, nSamples);
     if (!isNumbers(encodings, count * size)) return null;
-    if (!encoder.genres) blocks.push({ encoder: name, first: 0, count, encodings, size });
-    else if (!isNumbers(genres, count * encoder.genres.length)) return null;
-    else blocks.push({ encoder: name, first: 0, count, encodings, size, genres });
+    const told: Partial<Record<ProbabilityName, Float32Array>> = {};
+    for (const [what, width] of probabilitySizes(encoder)) {
+      const values = ownValue(kept, what);
+      if (!isNumbers(values, count * width)) return null;
+      told[what] = values;
+    }
+    blocks.push({ encoder: name, first: 0, count, encodings, size, ...told });
   }
   return blocks;
 }

@@ -79,15 +79,18 @@ interface Row {
 
 function rowsOf({ differences }: BackendReport, limits: Limits | null): Row[] {
   if (differences === null) return [];
-  const { mfcc, encodings, genres, parameters } = differences;
+  const { mfcc, encodings, genres, tags, parameters } = differences;
+  const probabilities = { Genres: genres, Tags: tags };
   return [
     { stage: "MFCC", difference: mfcc, limit: limits?.mfcc ?? null },
     ...Object.entries(encodings).map(([name, difference]) => {
       return { stage: `Encodings of ${name}`, difference, limit: limits?.encodings[name] ?? null };
     }),
-    ...Object.entries(genres).map(([name, difference]) => {
-      return { stage: `Genres of ${name}`, difference, limit: limits?.genres ?? null };
-    }),
+    ...Object.entries(probabilities).flatMap(([what, named]) =>
+      Object.entries(named).map(([name, difference]) => {
+        return { stage: `${what} of ${name}`, difference, limit: limits?.genres ?? null };
+      }),
+    ),
     { stage: "Parameters", difference: parameters, limit: limits?.parameters ?? null },
   ];
 }

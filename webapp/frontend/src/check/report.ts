@@ -8,8 +8,9 @@ export interface Differences {
   readonly mfcc: number;
   /** By the encoder's name. */
   readonly encodings: Readonly<Record<string, number>>;
-  /** By the name of each classifier's encoder. */
+  /** By the name of each encoder that tells them. */
   readonly genres: Readonly<Record<string, number>>;
+  readonly tags: Readonly<Record<string, number>>;
   /** Of the default mapping. Null where the backend failed before. */
   readonly parameters: number | null;
 }

@@ -1,10 +1,25 @@
 import type { EncodeRequest } from "../analysis/analyzer";
 import { streamsOf } from "../analysis/onsets";
-import { countSegments, frameRun, hopFramesOf, type SegmentRun } from "../analysis/segments";
-import type { Bundle } from "../bundle";
+import { frameRun, hopFramesOf, type SegmentRun } from "../analysis/segments";
+import type { AudioParams, Bundle, Encoder } from "../bundle";
 
 /** Shorter stretches would cost more than they give: front end and encoders have work that does not hang on length. */
 export const MIN_STRETCH_SECONDS = 0.1;
+
+/** After so much sound the first encodings come, also of an encoder that sees more at a time. */
+const FIRST_ENCODING_SECONDS = 1;
+
+/**
+ * How many encodings come before the first whole window has been heard. They repeat what there is until it fills the
+ * window, and are as far apart as the others.
+ */
+export function earlyEncodings(
+  audio: Pick<AudioParams, "hopLength" | "sampleRateHz">,
+  { windowSeconds, stepSeconds }: Pick<Encoder, "windowSeconds" | "stepSeconds">,
+): number {
+  const step = (hopFramesOf(audio, stepSeconds) * audio.hopLength) / audio.sampleRateHz;
+  return Math.max(0, Math.round((windowSeconds - FIRST_ENCODING_SECONDS) / step));
+}
 
 /** A stretch to encode: one run for each stream that has something new. */
 export interface Stretch extends Omit<EncodeRequest, "floorDb"> {
@@ -19,7 +34,7 @@ interface Cutter {
   readonly hopFrames: number;
   /** So many of the newest encodings are worth their while. */
   readonly most: number;
-  /** Index of the first encoding that has not been handed out. */
+  /** Index of the first encoding that has not been handed out; the early ones have negative ones. */
   next: number;
 }
 
@@ -44,10 +59,11 @@ export class Ear {
     const { audio, frontend } = bundle;
     this.#bundle = bundle;
     const secondsPerFrame = audio.hopLength / audio.sampleRateHz;
-    this.#cutters = streamsOf(bundle).map(({ name, windowFrames, stepSeconds }) => {
-      const hopFrames = hopFramesOf(audio, stepSeconds);
+    this.#cutters = streamsOf(bundle).map((stream) => {
+      const { name, windowFrames } = stream;
+      const hopFrames = hopFramesOf(audio, stream.stepSeconds);
       const most = Math.max(1, Math.floor(worthSeconds / (hopFrames * secondsPerFrame)));
-      return { encoder: name, windowFrames, hopFrames, most, next: 0 };
+      return { encoder: name, windowFrames, hopFrames, most, next: 0 - earlyEncodings(audio, stream) };
     });
     const frames = Math.max(
       ...this.#cutters.map(({ windowFrames, hopFrames, most }) => windowFrames + (most + 1) * hopFrames),
@@ -85,12 +101,12 @@ export class Ear {
     let endFrame = 0;
     for (const cutter of this.#cutters) {
       const { encoder, windowFrames, hopFrames, most, next } = cutter;
-      const end = countSegments(nFrames, windowFrames, hopFrames);
+      const end = 1 + Math.floor((nFrames - windowFrames) / hopFrames);
       if (end <= next) continue;
       const first = Math.max(next, end - most);
       runs.push({ encoder, first, count: end - first });
       skipped.set(encoder, first - next);
-      firstFrame = Math.min(firstFrame, first * hopFrames);
+      firstFrame = Math.min(firstFrame, Math.max(0, first * hopFrames));
       endFrame = Math.max(endFrame, (end - 1) * hopFrames + windowFrames);
       cutter.next = end;
     }

@@ -6,7 +6,14 @@ import { findStream, ONSETS } from "../analysis/onsets";
 import { TrackAnalysis } from "../analysis/run";
 import { findMapping, loadBundle, type Bundle } from "../bundle";
 import { ParameterTrack } from "../mapping/track";
-import { TOY_URL, toyFetch, toyFiles, type ToyOptions } from "../testing/toy-bundle";
+import {
+  TOY_URL,
+  toyEncoders,
+  toyEncodings,
+  toyFetch,
+  toyFiles,
+  type ToyOptions,
+} from "../testing/toy-bundle";
 import type { LiveInput } from "./capture";
 import { Ear } from "./ear";
 import { Hearing, LIVE_LATENCY_SECONDS, type LiveAnalyst } from "./hearing";
@@ -152,6 +159,34 @@ describe("Hearing", () => {
       for (const ago of [0.5, 3, 9]) expectSame(hearing.track, track, shown.at(-1)! - ago);
     },
   );
+
+  it("lets an encoder that sees more speak after a second, and each time of all that was heard until then", async () => {
+    const toy = await load({ tagger: true });
+    const pcm = noise(1200);
+    const hearing = hearingOf(toy);
+    const add = vi.spyOn(hearing.track, "add");
+    const readyAfter = (await listen(hearing, pcm)).findIndex((seconds) => seconds > 0) * 0.07;
+    expect(readyAfter).toBeGreaterThan(LIVE_LATENCY_SECONDS);
+    expect(readyAfter).toBeLessThan(LIVE_LATENCY_SECONDS + 0.3);
+    const blocks = add.mock.calls.map(([block]) => block).filter(({ encoder }) => encoder === "tagger");
+    // The window has 45 frames, the hop 10; the last frame of a track sees half of its own hop only.
+    expect(blocks[0]).toMatchObject({ first: -2, count: 1 });
+    const given = blocks.flatMap(({ encodings }) => [...encodings]);
+    const [tagger] = toyEncoders({ tagger: true });
+    const frames = (n: number) => pcm.slice(0, 4 * (n - 1) + 4);
+    for (const [k, n] of [25, 35].entries()) {
+      const [early] = toyEncodings(frames(n), { ...tagger!, windowFrames: n });
+      // Its first number is of the first frame, its second of the one at 45 frames, counted round.
+      const [, last] = toyEncodings(frames(n), { windowFrames: ((45 - 1) % n) + 1, hopFrames: 1 })[0]!;
+      expect(given.slice(2 * k, 2 * k + 2)).toEqual([
+        expect.closeTo(early![0]!, 4),
+        expect.closeTo(last!, 4),
+      ]);
+    }
+    const whole = toyEncodings(pcm, tagger!);
+    expect(given.length / 2 - 2).toBeGreaterThan(whole.length - 2);
+    given.slice(4).forEach((value, i) => expect(value).toBeCloseTo(whole.flat()[i]!, 4));
+  });
 
   it("takes the loudest so far where the floor hangs on a whole track", async () => {
     const toy = await load({ topDb: 1 });

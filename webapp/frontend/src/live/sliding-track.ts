@@ -3,6 +3,7 @@ import { hopFramesOf } from "../analysis/segments";
 import type { Bundle, Mapping, TimeSettings } from "../bundle";
 import { RISE_MEMORY_SECONDS } from "../mapping/motion";
 import { ParameterTrack, type EncodingBlock, type MotionAt } from "../mapping/track";
+import { earlyEncodings } from "./ear";
 
 /** A fitted scaling is fitted again when what is known has doubled, or has grown by this much. */
 const MOST_BETWEEN_FITS_SECONDS = 15;
@@ -22,8 +23,10 @@ export interface TrackChoices {
 interface Axis {
   readonly name: string;
   readonly encodingSize: number;
+  /** Time of encoding 0; the early ones before it have negative indices. */
   readonly firstSeconds: number;
   readonly stepSeconds: number;
+  readonly nEarly: number;
   /** Index of the next encoding that is to come. */
   next: number;
   /** What holds where encodings are given up: the one that came last. */
@@ -58,14 +61,18 @@ export class SlidingTrack {
     lateSeconds: (encoder: string) => number = () => 0,
   ) {
     const { audio } = bundle;
-    this.#axes = streamsOf(bundle).map(({ name, encodingSize, stepSeconds, timeOffsetSeconds }) => ({
-      name,
-      encodingSize,
-      firstSeconds: timeOffsetSeconds + lateSeconds(name),
-      stepSeconds: (hopFramesOf(audio, stepSeconds) * audio.hopLength) / audio.sampleRateHz,
-      next: 0,
-      last: null,
-    }));
+    this.#axes = streamsOf(bundle).map((stream) => {
+      const nEarly = earlyEncodings(audio, stream);
+      return {
+        name: stream.name,
+        encodingSize: stream.encodingSize,
+        firstSeconds: stream.timeOffsetSeconds + lateSeconds(stream.name),
+        stepSeconds: (hopFramesOf(audio, stream.stepSeconds) * audio.hopLength) / audio.sampleRateHz,
+        nEarly,
+        next: 0 - nEarly,
+        last: null,
+      };
+    });
     this.#choices = choices;
     this.#stage = this.#build(0, choices);
   }
@@ -184,8 +191,8 @@ export class SlidingTrack {
 
   #build(startSeconds: number, { mapping, time, order }: TrackChoices): Stage {
     const firsts = new Map<string, number>();
-    const encoders = this.#axes.map(({ name, encodingSize, firstSeconds, stepSeconds }) => {
-      const first = Math.max(0, Math.floor((startSeconds - firstSeconds) / stepSeconds));
+    const encoders = this.#axes.map(({ name, encodingSize, firstSeconds, stepSeconds, nEarly }) => {
+      const first = Math.max(-nEarly, Math.floor((startSeconds - firstSeconds) / stepSeconds));
       firsts.set(name, first);
       const from = firstSeconds + first * stepSeconds - startSeconds;
       const count = Math.floor((2 * RECALL_SECONDS - from) / stepSeconds) + 1;

@@ -1,4 +1,4 @@
-import { ONSETS, ONSETS_SIZE, streamsOf } from "../analysis/onsets";
+import { checkLength, ONSETS, ONSETS_SIZE, streamsOf } from "../analysis/onsets";
 import { timeAxis, type TimeAxis } from "../analysis/segments";
 import {
   findMapping,
@@ -25,8 +25,10 @@ export interface EncodingBlock {
   /** Shape [count, size], flattened. */
   readonly encodings: Float32Array;
   readonly size: number;
-  /** A classifier's probabilities of its genres, shape [count, number of genres], flattened. */
+  /** Probabilities of genres, of an encoder that tells them, shape [count, number of genres], flattened. */
   readonly genres?: Float32Array;
+  /** As `genres`, of tags. */
+  readonly tags?: Float32Array;
 }
 
 /** What every parameter is where nothing is known yet. */
@@ -156,10 +158,7 @@ export class ParameterTrack {
         return [name, { ...encoder, encodings, known: new Uint8Array(axis.count) }];
       }),
     );
-    this.durationSeconds = Math.max(
-      durationSeconds,
-      ...encoders.map(({ axis }) => timeOf(axis, axis.count - 1)),
-    );
+    this.durationSeconds = durationSeconds;
     this.nParameters = mapping.scaling.gain.length;
     this.currentOrder = Array.from({ length: this.nParameters }, (_, i) => i);
     this.fitsItself = fitsItself;
@@ -173,7 +172,7 @@ export class ParameterTrack {
   /**
    * A track of `nSamples` samples at the bundle's rate, with the bundle's own mapping and time settings unless told.
    *
-   * @throws RangeError when it is shorter than one window
+   * @throws TrackTooShortError when nothing can be made of it
    */
   static of(
     bundle: Pick<Bundle, "audio" | "encoders" | "mappings">,
@@ -181,6 +180,7 @@ export class ParameterTrack {
     { mapping, time }: { readonly mapping?: Mapping; readonly time?: TimeSettings } = {},
   ): ParameterTrack {
     const { audio, mappings } = bundle;
+    checkLength(bundle, nSamples);
     return new ParameterTrack({
       encoders: streamsOf(bundle).map((stream) => ({ ...stream, axis: timeAxis(audio, stream, nSamples) })),
       durationSeconds: nSamples / audio.sampleRateHz,

@@ -14,6 +14,8 @@ export interface ToyOptions {
   readonly wide?: boolean;
   /** The encoder `toy` is a classifier's. */
   readonly classifier?: boolean;
+  /** As `wide`, an encoder `tagger` that looks at 1.8 s at a time, and tells genres and tags. */
+  readonly tagger?: boolean;
   /** Where the front end is: in the bundle, or where a registry keeps it for several. */
   readonly sharedFrontend?: boolean;
   /** Step of the encoder `toy`. */
@@ -33,10 +35,22 @@ const N_FFT = 8;
 const SAMPLE_RATE_HZ = 100;
 const SIZE = 2;
 const GENRES = ["Calm", "Loud", "Odd"];
+const TAGS = ["slow", "guitar", "beat", "choir"];
 /** Logits of the genres by the numbers of an encoding, [SIZE, GENRES.length]. */
 const HEAD = [
   [1, 0, -1],
   [0, 2, 0.5],
+];
+/** As `HEAD`, of the tags. */
+const TAG_HEAD = [
+  [2, -1, 0, 1],
+  [0, 1, -3, 0.5],
+];
+/** The manifest's descriptors. */
+export const TOY_DESCRIPTORS = [
+  { kind: "mood", name: "calm", tags: [0], typical: 0.5, spread: 0.25 },
+  { kind: "instrument", name: "guitar", tags: [1, 2], typical: 0, spread: 2 },
+  { kind: "voice", name: "choir", tags: [3], typical: -9, spread: 1 },
 ];
 
 /** What differs between the toy's encoders, in frames. */
@@ -45,12 +59,14 @@ export interface ToyEncoder {
   readonly windowFrames: number;
   readonly hopFrames: number;
   readonly genres?: readonly string[];
+  readonly tags?: readonly string[];
 }
 
 /** The encoders of a toy, in the manifest's order. */
 export function toyEncoders({
   wide = false,
   classifier = false,
+  tagger = false,
   sampleRateHz = SAMPLE_RATE_HZ,
   stepSeconds = (2 * HOP) / sampleRateHz,
 }: ToyOptions = {}): ToyEncoder[] {
@@ -60,7 +76,11 @@ export function toyEncoders({
     hopFrames: Math.round((stepSeconds * sampleRateHz) / HOP),
     ...(classifier && { genres: GENRES }),
   };
-  return wide ? [{ name: "wide", windowFrames: 6, hopFrames: 5 }, toy] : [toy];
+  return [
+    ...(wide ? [{ name: "wide", windowFrames: 6, hopFrames: 5 }] : []),
+    ...(tagger ? [{ name: "tagger", windowFrames: 45, hopFrames: 10, genres: GENRES, tags: TAGS }] : []),
+    toy,
+  ];
 }
 
 const tensor = (name: string) => ({ name, op: "Placeholder", attr: { dtype: { type: "DT_FLOAT" } } });
@@ -166,17 +186,18 @@ function frontendModel(): [Json, Uint8Array<ArrayBuffer>] {
   );
 }
 
-/** Flatten [batch, windowFrames, 2] and pick the first and the last number; of a classifier, their softmax by `HEAD`. */
-function encoderModel({
-  windowFrames,
-  genres,
-}: Pick<ToyEncoder, "windowFrames" | "genres">): [Json, Uint8Array<ArrayBuffer>] {
+/** Flatten [batch, windowFrames, 2] and pick the first and the last number; what it tells follows by the heads. */
+function encoderModel({ windowFrames, genres, tags }: ToyEncoder): [Json, Uint8Array<ArrayBuffer>] {
   const pick = Array<number>(windowFrames * 2 * SIZE).fill(0);
   pick[0] = 1;
   pick[pick.length - 1] = 1;
-  const head: Weight[] = genres
-    ? [{ name: "head", shape: [SIZE, genres.length], dtype: "float32", values: HEAD.flat() }]
-    : [];
+  const head = (name: string, columns: number, values: number[][]): Weight[] => [
+    { name, shape: [SIZE, columns], dtype: "float32", values: values.flat() },
+  ];
+  const heads = [
+    ...(genres ? [{ output: "Identity_1", op: "Softmax", head: head("head", genres.length, HEAD) }] : []),
+    ...(tags ? [{ output: "Identity_2", op: "Sigmoid", head: head("tag_head", tags.length, TAG_HEAD) }] : []),
+  ];
   return model(
     [
       tensor("segments"),
@@ -184,18 +205,20 @@ function encoderModel({
       constant("pick", "DT_FLOAT", [windowFrames * 2, SIZE]),
       node("rows", "Reshape", ["segments", "flat"]),
       matMul("Identity", "rows", "pick"),
-      ...head.flatMap(({ name, shape }) => [
-        constant(name, "DT_FLOAT", shape),
-        matMul("logits", "Identity", name),
-        node("Identity_1", "Softmax", ["logits"]),
-      ]),
+      ...heads.flatMap(({ output, op, head: weights }) =>
+        weights.flatMap(({ name, shape }) => [
+          constant(name, "DT_FLOAT", shape),
+          matMul(`${name}_logits`, "Identity", name),
+          node(output, op, [`${name}_logits`]),
+        ]),
+      ),
     ],
     ["segments"],
-    ["Identity", ...(genres ? ["Identity_1"] : [])],
+    ["Identity", ...heads.map(({ output }) => output)],
     [
       { name: "flat", shape: [2], dtype: "int32", values: [-1, windowFrames * 2] },
       { name: "pick", shape: [windowFrames * 2, SIZE], dtype: "float32", values: pick },
-      ...head,
+      ...heads.flatMap(({ head: weights }) => weights),
     ],
   );
 }
@@ -216,11 +239,20 @@ export function toyEncodings(
   const peak = Math.max(...frames.flat());
   const floor = topDb === null ? -40 : Math.max(-40, peak - topDb);
   const floored = frames.map((row) => row.map((value) => Math.max(floor, value)));
-  const count = nFrames < windowFrames ? 0 : 1 + Math.floor((nFrames - windowFrames) / hopFrames);
+  const count = nFrames < windowFrames ? 1 : 1 + Math.floor((nFrames - windowFrames) / hopFrames);
   return Array.from({ length: count }, (_, k) => [
     floored[k * hopFrames]?.[0] ?? NaN,
-    floored[k * hopFrames + windowFrames - 1]?.[1] ?? NaN,
+    floored[k * hopFrames + ((windowFrames - 1) % nFrames)]?.[1] ?? NaN,
   ]);
+}
+
+/** The probabilities of a tagger's tags for those encodings. @returns shape [count][TAGS.length] */
+export function toyTags(encodings: readonly (readonly number[])[]): number[][] {
+  return encodings.map((row) =>
+    TAGS.map(
+      (_, j) => 1 / (1 + Math.exp(-row.reduce((sum, x, i) => sum + x * (TAG_HEAD[i]?.[j] ?? NaN), 0))),
+    ),
+  );
 }
 
 /** The probabilities of a classifier's genres for those encodings. @returns shape [count][GENRES.length] */
@@ -234,7 +266,7 @@ export function toyGenres(encodings: readonly (readonly number[])[]): number[][]
   });
 }
 
-/** What the default mapping makes of a track: rows of `toy`, the second number by `wide` where there is one. */
+/** What the default mapping makes of a track: rows of `toy`, the second number by the other encoder if there is one. */
 export function toyParameters(pcm: ArrayLike<number>, options: ToyOptions = {}): number[][] {
   const [toy, wide] = toyEncoders(options).reverse();
   if (toy === undefined) throw new Error("A toy has an encoder.");
@@ -299,7 +331,10 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     { mode: "across", method: "minmax", ...identity },
     { mode: "features", method: "per-track", ...half, percentiles: [2.5, 97.5], max_boost: 4 },
   ];
-  const second = { encoder: "wide", steps: [{ kind: "select", indices: [1] }] };
+  const second = {
+    encoder: options.tagger ? "tagger" : "wide",
+    steps: [{ kind: "select", indices: [1] }],
+  };
   files.set("card.md", new TextEncoder().encode("# Toy\n"));
   put("mappings.json", {
     schema_version: 3,
@@ -315,9 +350,10 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
     projections: [
       {
         name: "raw",
-        parts: options.wide
-          ? [{ encoder: "toy", steps: [{ kind: "select", indices: [0] }] }, second]
-          : [{ encoder: "toy", steps: [] }],
+        parts:
+          options.wide || options.tagger
+            ? [{ encoder: "toy", steps: [{ kind: "select", indices: [0] }] }, second]
+            : [{ encoder: "toy", steps: [] }],
         scalings,
       },
       {
@@ -373,6 +409,16 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
           rowStage(`genres-${encoder.name}`, toyGenres(toyEncodings(samples, encoder, topDb))),
         ]),
     ),
+    ...(options.tagger && {
+      tags: Object.fromEntries(
+        encoders
+          .filter(({ tags }) => tags)
+          .map((encoder) => [
+            encoder.name,
+            rowStage(`tags-${encoder.name}`, toyTags(toyEncodings(samples, encoder, topDb))),
+          ]),
+      ),
+    }),
     tolerance: { mfcc: 1e-5, encoding: 1e-5, genres: 1e-5, parameters: 1e-5 },
   });
   const listed: Json = {};
@@ -418,14 +464,22 @@ export async function toyFiles(options: ToyOptions = {}): Promise<ToyFiles> {
       pad_samples: N_FFT / 2,
       overlap_hops: 1,
     },
-    encoders: encoders.map(({ name, windowFrames, hopFrames, genres }) => ({
+    encoders: encoders.map(({ name, windowFrames, hopFrames, genres, tags }) => ({
       name,
       model: `encoders/${name}/model.json`,
       layer: "encoding",
       inputs: { segments: "segments" },
-      outputs: { encoding: "Identity:0", ...(genres && { genres: "Identity_1:0" }) },
+      outputs: {
+        encoding: "Identity:0",
+        ...(genres && { genres: "Identity_1:0" }),
+        ...(tags && { tags: "Identity_2:0" }),
+      },
       encoding_size: SIZE,
       ...(genres && { genres: [...genres] }),
+      ...(tags && {
+        unsure_below: 0.4,
+        tags: { names: [...tags], descriptors: structuredClone(TOY_DESCRIPTORS) },
+      }),
       window_frames: windowFrames,
       window_seconds: windowFrames * secondsPerFrame,
       step_seconds: hopFrames * secondsPerFrame,

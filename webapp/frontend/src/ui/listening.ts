@@ -1,6 +1,4 @@
-import { longestWindowSeconds, streamsOf } from "../analysis/onsets";
 import { samplesFor, type Pcm } from "../analysis/pcm";
-import { TrackTooShortError, timeAxis } from "../analysis/segments";
 import {
   findEncoder,
   findMapping,
@@ -44,17 +42,14 @@ export class Listening {
   #focusSeconds = 0;
 
   /**
-   * @throws TrackTooShortError when the model's longest window does not fit into the track
+   * @throws TrackTooShortError when nothing can be made of the track
    * @throws RangeError when the sound is at another rate than the model's
    */
   constructor(analyst: Analyst, pcm: Pcm, choices: ListeningChoices, events: ListeningEvents) {
     this.analyst = analyst;
     const { bundle } = analyst;
-    const { audio, encoders } = bundle;
+    const { encoders } = bundle;
     const { length } = samplesFor(bundle, pcm);
-    if (streamsOf(bundle).some((stream) => timeAxis(audio, stream, length).count === 0)) {
-      throw new TrackTooShortError(length / audio.sampleRateHz, longestWindowSeconds(bundle));
-    }
     this.parameters = ParameterTrack.of(bundle, length, {
       mapping: choices.mappingFor(analyst),
       time: choices.timeFor(analyst),

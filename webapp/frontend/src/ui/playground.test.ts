@@ -60,7 +60,7 @@ class FakeAnalyst implements Analyst {
     name: "wasm",
     simd: true,
     threads: 1,
-    selfTest: { mfcc: 0, encodings: { e: 0, slow: 0 }, genres: {} },
+    selfTest: { mfcc: 0, encodings: { e: 0, slow: 0 }, genres: {}, tags: {} },
     rejected: [],
   } as const;
   readonly focus = vi.fn();

@@ -1,7 +1,7 @@
 import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { DecodedTrack } from "../analysis/decode";
 import type { Pcm } from "../analysis/pcm";
-import { longestWindowSeconds } from "../analysis/onsets";
+import { minTrackSeconds } from "../analysis/onsets";
 import type { Section } from "../mapping/sections";
 import type { LiveInputKind } from "../live/live-input-error";
 import type { LiveOptions, LiveSession } from "../live/live-session";
@@ -540,7 +540,7 @@ export class Playground {
       const [data, analyst] = await Promise.all([source.read(signal), this.models.settled()]);
       signal.throwIfAborted();
       const sampleRateHz = analyst?.bundle.audio.sampleRateHz ?? this.#services.player.sampleRateHz;
-      const minSeconds = analyst ? longestWindowSeconds(analyst.bundle) : 0;
+      const minSeconds = analyst ? minTrackSeconds(analyst.bundle) : 0;
       const decoded = await this.#services.decode(data, { sampleRateHz, minSeconds, signal });
       signal.throwIfAborted();
       this.#insert(source, decoded);
