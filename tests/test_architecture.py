@@ -17,6 +17,7 @@ LAYERS = (
     ("mapping",),
     ("models",),
     ("reports",),
+    ("teachers",),
     ("data",),
     ("artifacts", "legacy"),
     ("params", "files", "locks", "notify", "provenance", "errors", "lazy"),
