@@ -67,7 +67,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         module, _, function = args.command.partition(":")
         getattr(import_module(f"tfdeepviz.commands.{module}"), function)(args)
     except KeyboardInterrupt:
-        resumable = "download, demo-corpus, prepare, teacher, train, batch, tune and pipeline resume when run again"
+        resumable = (
+            "download, demo-corpus, prepare, teacher, train, batch, tune and pipeline resume when you run them again"
+        )
         print(f"\ntfdeepviz: stopped; {resumable}", file=sys.stderr)
         return 130
     except Exception as error:
