@@ -74,6 +74,8 @@ def test_every_driver_is_measured_on_the_same_tracks(table: QualityTable, source
     assert table.genres == {"Folk": 3, "Rock": 3}
     assert table.chance == {"self_retrieval": 1 / 6, "probe_accuracy": 0.5}
     assert [line.driver.kind for line in table.lines] == ["bundle", "original", *["baseline"] * 4]
+    for line in table.lines:
+        assert set(line.intervals) == {"responsiveness", "self_retrieval", "mean_std", "probe_accuracy"}
 
 
 def test_what_follows_the_onsets_is_told_from_what_does_not(table: QualityTable) -> None:

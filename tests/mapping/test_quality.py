@@ -192,7 +192,7 @@ def test_genres_need_two_artists() -> None:
     genres = ["Rock", "Rock", "Folk", "Folk", "Jazz", "", ""]
     artists = ["a", "b", "c", "c", "d", "e", "f"]
     assert comparable_genres(genres, artists) == ["Rock"]
-    assert genre_separation(np.eye(7), genres, artists) == (None, None)
+    assert genre_separation(np.eye(7), genres, artists) is None
     assert comparable_genres([*genres, "Folk"], [*artists, "a"]) == ["Folk", "Rock"]
 
 
@@ -201,11 +201,10 @@ def test_genres_apart_are_told_apart() -> None:
     genres = np.repeat(["Folk", "Rock", "Jazz"], 8).tolist()
     artists = [f"{genre} {i % 4}" for i, genre in enumerate(genres)]
     place = np.repeat(np.eye(3), 8, axis=0)
-    silhouette, accuracy = genre_separation(place + 0.05 * rng.normal(size=place.shape), genres, artists)
-    assert silhouette is not None
-    assert accuracy is not None
-    assert silhouette > 0.8
-    assert accuracy == 1
+    apart = genre_separation(place + 0.05 * rng.normal(size=place.shape), genres, artists)
+    assert apart is not None
+    assert apart.silhouette > 0.8
+    assert (apart.probe_accuracy, apart.interval) == (1, (1, 1))
     # Tracks without a genre that can be compared change nothing.
     more = np.concatenate([place, rng.random((3, 3))])
     assert genre_separation(more, [*genres, "", "Pop", "Pop"], [*artists, "x", "y", "y"]) == genre_separation(
@@ -220,17 +219,18 @@ def test_knowing_the_artist_does_not_help_the_probe() -> None:
     place = np.repeat(rng.normal(size=(n_artists, 5)), n_each, axis=0)
     genres = np.repeat(["Folk", "Rock"] * (n_artists // 2), n_each).tolist()
     artists = np.repeat([f"artist {i}" for i in range(n_artists)], n_each).tolist()
-    _, accuracy = genre_separation(place + 0.01 * rng.normal(size=place.shape), genres, artists)
-    assert accuracy is not None
-    assert accuracy < 0.7
+    apart = genre_separation(place + 0.01 * rng.normal(size=place.shape), genres, artists)
+    assert apart is not None
+    assert apart.probe_accuracy < 0.7
+    assert apart.interval[0] < apart.probe_accuracy < apart.interval[1]
 
 
 def test_genres_in_one_place_are_not_told_apart() -> None:
     genres, artists = ["Folk", "Rock", "Jazz"] * 4, [f"artist {i}" for i in range(12)]
-    silhouette, accuracy = genre_separation(np.zeros((12, 20)), genres, artists)
-    assert silhouette == 0
-    assert accuracy is not None
-    assert accuracy <= 0.5
+    apart = genre_separation(np.zeros((12, 20)), genres, artists)
+    assert apart is not None
+    assert apart.silhouette == 0
+    assert apart.probe_accuracy <= 0.5
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -127,6 +127,8 @@ def test_a_dataset_for_measuring(plain: tuple[Run, Bundle], tmp_path: Path) -> N
     assert len(analyze(run, dataset, fit="test").tracks) == 3
     with pytest.raises(InputError, match="the training split holds no track; choose another for fit"):
         analyze(run, dataset)
+    with pytest.raises(InputError, match="the training split holds no track, and mappings are fitted to it"):
+        BundlePlan([run], dataset, tmp_path / "bundle")
     with pytest.raises(InputError, match="has no training tracks"):
         train(TINY, dataset, tmp_path / "run")
     assert not (tmp_path / "run").exists()

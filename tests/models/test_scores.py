@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, top_k_accuracy_score
 
+from tfdeepviz.errors import InputError
 from tfdeepviz.models import scores
 from tfdeepviz.models.scores import (
     between_share,
+    interval_of_balanced_share,
     interval_of_mean,
     interval_of_share,
     score_autoencoder,
@@ -405,6 +407,22 @@ def test_laws_of_intervals(values: npt.NDArray[np.float64], factor: float) -> No
     assert values.min() - 1e-9 <= low <= high <= values.max() + 1e-9
     assert interval_of_mean(factor * values) == pytest.approx((factor * low, factor * high))
     assert interval_of_ratio(factor * values, values) == pytest.approx((factor, factor))
+
+
+def test_the_interval_of_a_balanced_share() -> None:
+    # Nine of ten and one of two: 0.7 on average over the kinds, whatever their sizes.
+    right = [True] * 9 + [False, True, False]
+    kinds = ["Folk"] * 10 + ["Rock"] * 2
+    low, high = interval_of_balanced_share(right, kinds)
+    assert low < 0.7 < high <= 1
+    # With as many tracks of every kind, by one artist of each kind, it is that of the share.
+    right, kinds = [True, False, True, True] * 10, ["Folk", "Rock"] * 20
+    artists = [f"artist {i // 2}" for i in range(40)]
+    assert interval_of_balanced_share(right, kinds, artists) == pytest.approx(interval_of_mean(right, artists))
+    assert interval_of_balanced_share([True, False], ["Folk", "Rock"], ["a", "a"]) == (0.5, 0.5)
+    for wrong in ([], [True], [[True], [False]]):
+        with pytest.raises(InputError, match="give one of each per track"):
+            interval_of_balanced_share(wrong, ["Folk", "Rock"])
 
 
 def test_many_tracks_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

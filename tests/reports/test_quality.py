@@ -19,10 +19,12 @@ _BAD = '"><script>alert(1)</script> | $x_'
 def make_line(driver: Driver, **values: float | None) -> Line:
     """A line whose measures are 0.25 where nothing else is given."""
     rng = np.random.default_rng(0)
+    values = {**dict.fromkeys((measure.name for measure in of_kind(MAPPING)), 0.25), "n_dead": 1, **values}
+    estimated = ("responsiveness", "self_retrieval", "mean_std", "probe_accuracy")
     return Line(
         driver=driver,
-        values={**dict.fromkeys((measure.name for measure in of_kind(MAPPING)), 0.25), "n_dead": 1, **values},
-        intervals=dict.fromkeys(("responsiveness", "self_retrieval", "mean_std"), (0.1234567890123, -0.001)),
+        values=values,
+        intervals={name: (0.1234567890123, -0.001) for name in estimated if values[name] is not None},
         std=(0.2, 0.1, 0.3),
         parameters=rng.uniform(size=(200, 3)),
         speed=rng.uniform(size=199),
@@ -65,6 +67,8 @@ def test_numbers_are_the_same_in_all_files(written: Path) -> None:
         assert float(row["responsiveness"]) == entry["responsiveness"] == line.values["responsiveness"]
         assert float(row["mean_std_low"]) == pytest.approx(entry["intervals"]["mean_std"][0], abs=1e-9)
         assert row["silhouette"] == ("" if entry["silhouette"] is None else "0.25")
+        assert (row["probe_accuracy_low"] == "") == (entry["probe_accuracy"] is None)
+        assert row["n_dead"] == "1"
         assert entry["std"] == list(line.std)
     assert values["genres"] == TABLE.genres
     assert values["chance"] == TABLE.chance == {"self_retrieval": 1 / 6, "probe_accuracy": 0.5}

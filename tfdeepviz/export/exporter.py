@@ -91,6 +91,11 @@ class BundlePlan:
     def __post_init__(self) -> None:
         check_choice("quantization", self.quantization, QUANTIZATIONS)
         check_choice("split", self.split, SPLITS)
+        if not self.dataset.n_tracks(self.split):
+            raise InputError(
+                f"{self.dataset.path}: the {self.split} split holds no track, and mappings are fitted to it; give the "
+                "dataset that the run was trained on"
+            )
         if self.default is not None:
             if len(self.default) != 3:
                 raise InputError(

@@ -16,7 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.models.scores import Interval, between_share, interval_of_mean, interval_of_share, self_retrieval
+from tfdeepviz.models.scores import (
+    Interval,
+    between_share,
+    interval_of_balanced_share,
+    interval_of_mean,
+    interval_of_share,
+    self_retrieval,
+)
 
 #: Frame rate of all measured parameters and onset strengths.
 FRAMES_PER_SECOND = 50
@@ -77,7 +84,7 @@ class Quality:
         are None if there are fewer than two `comparable_genres`.
     intervals
         95 % intervals of some of them, which allow for similar tracks of one artist: Wilson's of `self_retrieval`,
-        otherwise bootstrap over artists.
+        otherwise bootstrap over artists. The genre probe is not fitted again to every resample.
     std
         Each parameter's standard deviation within a track.
     """
@@ -172,7 +179,14 @@ def summarize(
     means, stds = np.hsplit(moments, 2)
     followed = [track.responsiveness for track in tracks]
     found = self_retrieval(first, second)
-    silhouette, probe_accuracy = genre_separation(moments, genres, artists)
+    intervals = {
+        "responsiveness": interval_of_mean([one.r for one in followed], artists, seed),
+        "self_retrieval": interval_of_share(found, artists),
+        "mean_std": interval_of_mean(stds.mean(axis=1), artists, seed),
+    }
+    separation = genre_separation(moments, genres, artists, seed)
+    if separation is not None:
+        intervals["probe_accuracy"] = separation.interval
     std = stds.mean(axis=0)
     return Quality(
         values={
@@ -181,18 +195,14 @@ def summarize(
             "lag_seconds": float(np.median([one.lag_seconds for one in followed])),
             "self_retrieval": float(found.mean()),
             "between_share": between_share(means, np.square(stds)),
-            "silhouette": silhouette,
-            "probe_accuracy": probe_accuracy,
+            "silhouette": None if separation is None else separation.silhouette,
+            "probe_accuracy": None if separation is None else separation.probe_accuracy,
             "mean_std": float(std.mean()),
             "min_std": float(std.min()),
             "clipped": float(np.mean([track.clipped for track in tracks])),
             "n_dead": int((std < DEAD_STD).sum()),
         },
-        intervals={
-            "responsiveness": interval_of_mean([one.r for one in followed], artists, seed),
-            "self_retrieval": interval_of_share(found, artists),
-            "mean_std": interval_of_mean(stds.mean(axis=1), artists, seed),
-        },
+        intervals=intervals,
         std=tuple(std.tolist()),
     )
 
@@ -204,17 +214,26 @@ def comparable_genres(genres: Sequence[str], artists: Sequence[str]) -> list[str
     return sorted(genre for genre in set(counted) if counted.count(genre) > 1)
 
 
-def genre_separation(
-    descriptors: Floats, genres: Sequence[str], artists: Sequence[str]
-) -> tuple[float, float] | tuple[None, None]:
-    """Measure how far descriptors [shape=(n_tracks, n_numbers)] separate the `comparable_genres`.
+@dataclass(frozen=True)
+class GenreSeparation:
+    """How far genres are apart.
 
-    Returns the silhouette, from -1 to 1 and 0 if the genres overlap, and the balanced accuracy of a logistic regression
-    on artists that it was not fitted to, 1 / n_genres by chance; or None for both if there are fewer than two genres.
+    `silhouette` is from -1 to 1, and 0 if the genres overlap. `probe_accuracy` is the balanced accuracy of a logistic
+    regression on artists that it was not fitted to, 1 / n_genres by chance, with its `interval`.
     """
+
+    silhouette: float
+    probe_accuracy: float
+    interval: Interval
+
+
+def genre_separation(
+    descriptors: Floats, genres: Sequence[str], artists: Sequence[str], seed: int = 0
+) -> GenreSeparation | None:
+    """Measure how far descriptors [shape=(n_tracks, n_numbers)] separate the `comparable_genres`, at least two."""
     offers = comparable_genres(genres, artists)
     if len(offers) < 2:
-        return None, None
+        return None
     chosen = [i for i, genre in enumerate(genres) if genre in offers]
     x = descriptors[chosen]
     genre, artist = (np.array([values[i] for i in chosen]) for values in (genres, artists))
@@ -225,4 +244,8 @@ def genre_separation(
             answers[tried] = probe.fit(x[known], genre[known]).predict(x[tried])
         else:
             answers[tried] = genre[known][0]
-    return float(silhouette_score(x, genre)), float(balanced_accuracy_score(genre, answers))
+    return GenreSeparation(
+        silhouette=float(silhouette_score(x, genre)),
+        probe_accuracy=float(balanced_accuracy_score(genre, answers)),
+        interval=interval_of_balanced_share(answers == genre, genre.tolist(), artist.tolist(), seed),
+    )

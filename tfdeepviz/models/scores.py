@@ -270,6 +270,25 @@ def interval_of_mean(values: npt.ArrayLike, artists: Sequence[str] | None = None
     return _interval(drawn[:, 0], drawn[:, 1])
 
 
+def interval_of_balanced_share(
+    right: npt.ArrayLike, kinds: Sequence[str], artists: Sequence[str] | None = None, seed: int = 0
+) -> Interval:
+    """95 % bootstrap interval of the mean, over the kinds, of the share of each kind's tracks that are `right`.
+
+    Artists (see `interval_of_share`) are resampled with all their tracks. A kind of which a resample holds no track
+    does not count in it. If all tracks are by one artist, both ends are equal.
+    """
+    hits = np.asarray(right, np.float64)
+    if hits.ndim != 1 or not len(hits) or len(hits) != len(kinds):
+        raise InputError(f"right: shape {hits.shape} and {len(kinds)} kinds; give one of each per track")
+    cluster, sizes = _clusters(artists, len(hits))
+    of_kind = np.asarray(kinds)[:, None] == np.unique(kinds)
+    drawn = _resample(_sum_by(cluster, np.hstack([of_kind * hits[:, None], of_kind]), len(sizes)), seed)
+    n_right, n = np.hsplit(drawn, 2)
+    shares = np.divide(n_right, n, out=np.zeros_like(n_right), where=n > 0)
+    return _interval(shares.sum(axis=1), (n > 0).sum(axis=1))
+
+
 def _counts(n_segments: int, n_tracks: int, artists: Sequence[str] | None) -> dict[str, Any]:
     return {"n_segments": n_segments, "n_tracks": n_tracks, "n_artists": len(_clusters(artists, n_tracks)[1])}
 
