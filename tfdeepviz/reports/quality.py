@@ -123,7 +123,8 @@ def write_quality(table: QualityTable, out: Path) -> Path:
     with atomic_path(out / "quality.md") as temporary:
         temporary.write_text(markdown(table), encoding="utf-8")
     rows = [{**_of(line.driver), **_numbers(line)} for line in table.lines]
-    heads = list(max(rows, key=len))  # a measure that a line lacks has no interval there
+    # A measure that a line lacks has no interval there.
+    heads = list(max(rows, key=lambda row: len(row)))
     Table(heads, [[row.get(head) for head in heads] for row in rows]).write_csv(out / "quality.csv")
     page = out / "quality.html"
     write_page(page, "quality.html.jinja", table=table, data=_data(table), columns=of_kind(MAPPING), colours=COLOURS)
