@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 from tfdeepviz.commands.common import Bars, without_decoder_notes
-from tfdeepviz.data.decode import AudioError, decode_file
+from tfdeepviz.data.decode import AudioError
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import TfdeepvizError
 from tfdeepviz.reports.tables import Table
 from tfdeepviz.teachers.fetch import fetch, usual_place
-from tfdeepviz.teachers.musicnn import PARAMS, TAGS, Musicnn, check_wheel
+from tfdeepviz.teachers.musicnn import TAGS, Musicnn, check_wheel
 
 
 def teacher_fetch(args: argparse.Namespace) -> None:
@@ -25,10 +25,11 @@ def teacher_fetch(args: argparse.Namespace) -> None:
 
 def teacher_listen(args: argparse.Namespace) -> None:
     """Hear a dataset."""
-    from tfdeepviz.teachers.listening import listen
+    from tfdeepviz.teachers.listening import corpus_of, listen
     from tfdeepviz.teachers.outputs import TeacherOutputs
 
     dataset, wheel = PreparedDataset.load(args.dataset), _wheel(args)
+    root = corpus_of(dataset, args.fma_root)
     # Tracks already keep all cores busy.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     with TeacherOutputs.writing(args.out, args.hop) as outputs, without_decoder_notes(), Bars(unit="track") as bars:
@@ -36,12 +37,12 @@ def teacher_listen(args: argparse.Namespace) -> None:
             Musicnn.load(wheel),
             dataset,
             outputs,
-            fma_root=args.fma_root,
+            root=root,
             n_workers=args.workers or os.cpu_count() or 1,
             progress=bars.of("listening"),
         )
-    for one in unheard:
-        print(f"not heard: {one.track_id}: {one.reason}")
+    for track_id, reason in unheard.items():
+        print(f"not heard: {track_id}: {reason}")
     print(f"{args.out}: outputs of {args.teacher} for {args.dataset}, {len(unheard)} tracks not heard")
 
 
@@ -52,10 +53,9 @@ def teacher_tags(args: argparse.Namespace) -> None:
     with without_decoder_notes():
         for path in args.tracks:
             try:
-                pcm = decode_file(path, sample_rate_hz=PARAMS.sample_rate_hz, max_seconds=args.max_seconds)
-                means = teacher.listen(pcm).tags.mean(axis=0)
+                means = teacher.hear(path, max_seconds=args.max_seconds).tags.mean(axis=0)
             except (AudioError, OSError) as error:
-                failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+                failures.append(str(error))
                 continue
             first = means.argsort()[::-1][: args.top]
             heard.append((path, {TAGS[index]: round(float(means[index]), 4) for index in first}))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tfdeepviz.errors import TfdeepvizError
-from tfdeepviz.files import atomic_path, temporary_folder
+from tfdeepviz.files import temporary_folder
 from tfdeepviz.teachers.musicnn import WHEEL, WHEEL_SHA256, check_wheel
 
 
@@ -24,7 +24,8 @@ def usual_place() -> Path:
 def fetch(out: Path) -> None:
     """Fetch the wheel to a path, unless it is there; nothing is installed. Raises a FetchError if pip cannot."""
     if out.exists():
-        return check_wheel(out)
+        check_wheel(out)
+        return
     name, version = WHEEL.split("-")[:2]
     with temporary_folder(out.parent) as folder:
         # pip takes hashes from files only.
@@ -44,6 +45,5 @@ def fetch(out: Path) -> None:
                 f"pip cannot fetch {name} {version}: {lines[-1][:300]}; without network, copy {WHEEL} from "
                 "another machine and give it with --teacher-file"
             )
-        with atomic_path(out) as temporary:
-            (folder / WHEEL).replace(temporary)
-    return check_wheel(out)
+        check_wheel(folder / WHEEL)
+        (folder / WHEEL).replace(out)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-from tfdeepviz.data.decode import AudioError, decode_file
+from tfdeepviz.data.decode import AudioError
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.manifest import UsedTrack
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.threads import map_ahead
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import inside, sha256_file
-from tfdeepviz.teachers.musicnn import PARAMS, Musicnn
+from tfdeepviz.teachers.musicnn import Musicnn
 from tfdeepviz.teachers.outputs import TeacherOutputs
 
 
-@dataclass(frozen=True)
-class Unheard:
-    """A track that could not be heard."""
+def corpus_of(dataset: PreparedDataset, fma_root: Path | None) -> Path:
+    """Return the folder of a dataset's audio: the one given, or else the corpus that it was prepared from.
 
-    track_id: int
-    reason: str
+    Raises an InputError if that is not there.
+    """
+    root = dataset.origin if fma_root is None else fma_root
+    if root is None or not root.is_dir():
+        where = "the corpus that it was prepared from has moved" if root is None else f"there is no folder {root}"
+        raise InputError(f"{dataset.path}: {where}; give its folder with --fma-root")
+    return root
 
 
 def listen(
@@ -31,60 +34,53 @@ def listen(
     dataset: PreparedDataset,
     outputs: TeacherOutputs,
     *,
-    fma_root: Path | None = None,
+    root: Path,
     n_workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Unheard]:
+) -> dict[int, str]:
     """Hear every usable track of a dataset that was not heard before, and store the outputs.
 
     Parameters
     ----------
-    fma_root
-        The corpus; by default the one that the dataset was prepared from.
+    root
+        The corpus, as `corpus_of` finds it.
     n_workers
         Number of threads.
     progress
-        Called with the numbers of tracks done and of all.
+        Called with the numbers of tracks done and of all. Equal files count once.
 
     Returns
     -------
-    list
-        Tracks whose file is missing, has changed or cannot be decoded.
+    dict
+        Why a track was not heard, by its id: its file is missing, has changed or cannot be decoded.
 
     Raises
     ------
     InputError
-        If there is no corpus, or the dataset does not record what its audio files were.
+        If the dataset does not record the SHA-256 of its audio files, as those of version 0.1 do not.
     """
-    root = dataset.origin if fma_root is None else fma_root
-    if root is None or not root.is_dir():
-        where = "the corpus that it was prepared from has moved" if root is None else f"there is no folder {root}"
-        raise InputError(f"{dataset.path}: {where}; give its folder with --fma-root")
     hop, tracks = outputs.hop_seconds, _by_content(dataset)
     left = {sha256: track for sha256, track in tracks.items() if sha256 not in outputs}
+    unheard: dict[int, str] = {}
 
-    def hear(sha256: str) -> Unheard | None:
+    def hear(sha256: str) -> None:
         track = left[sha256]
         path = inside(root, track["path"])
         try:
             if sha256_file(path) != sha256:
-                return Unheard(track["track_id"], f"{path}: has changed since it was prepared; prepare it again")
-            pcm = decode_file(path, sample_rate_hz=PARAMS.sample_rate_hz, max_seconds=track["seconds"] + 1)
-            outputs.add(sha256, teacher.listen(pcm, hop))
-        except AudioError as error:
-            return Unheard(track["track_id"], f"{'' if str(path) in str(error) else f'{path}: '}{error}")
-        except FileNotFoundError:
-            return Unheard(track["track_id"], f"{path}: missing; --fma-root names the folder of the corpus")
-        return None
+                unheard[track["track_id"]] = f"{path}: has changed since the dataset was prepared"
+                return
+            answers = teacher.hear(path, hop, max_seconds=track["seconds"] + 1)
+        except (AudioError, OSError) as error:
+            unheard[track["track_id"]] = str(error)
+        else:
+            outputs.add(sha256, answers)
 
     before = len(tracks) - len(left)
     progress(before, len(tracks))
-    unheard = []
     with closing(map_ahead(hear, left, n_workers)) as results:
-        for n_heard, failure in enumerate(results, 1):
-            if failure is not None:
-                unheard.append(failure)
-            progress(before + n_heard, len(tracks))
+        for n_heard, _ in enumerate(results, before + 1):
+            progress(n_heard, len(tracks))
     return unheard
 
 

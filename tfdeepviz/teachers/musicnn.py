@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from tfdeepviz.data.decode import AudioTooShortError
+from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
 from tfdeepviz.files import FormatError, sha256_file
 from tfdeepviz.lazy import tf
 from tfdeepviz.params import AudioParams, ParameterError
@@ -84,6 +84,14 @@ class Musicnn:
         """Read the published wheel, without executing anything in it; raises a FormatError if it is another file."""
         with tempfile.TemporaryDirectory() as folder:
             return cls(_unpack(wheel, Path(folder)))
+
+    def hear(self, path: Path, hop_seconds: float = HOP_SECONDS, *, max_seconds: float = MAX_SECONDS) -> Answers:
+        """Decode an audio file and `listen` to it; raises an AudioError that names the file if it cannot be used."""
+        pcm = decode_file(path, sample_rate_hz=PARAMS.sample_rate_hz, max_seconds=max_seconds)
+        try:
+            return self.listen(pcm, hop_seconds)
+        except AudioTooShortError as error:
+            raise AudioTooShortError(f"{path}: {error}") from error
 
     def listen(self, pcm: npt.NDArray[np.float32], hop_seconds: float = HOP_SECONDS) -> Answers:
         """Hear a whole track: mono samples at 16 kHz.

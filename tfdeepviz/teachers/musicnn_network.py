@@ -115,6 +115,6 @@ def _read(checkpoint: Path, layers: dict[str, Sequence[keras.Layer]]) -> None:
                     if values.size != np.prod(weight.shape) or not np.isfinite(values).all():
                         raise ValueError(f"{scope}/{weight.name} has shape {values.shape} or is not finite")
                     weight.assign(values.reshape(weight.shape))
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise FormatError(f"{checkpoint.name}: not the weights of a network of musicnn ({reason})") from error

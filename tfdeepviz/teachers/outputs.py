@@ -14,9 +14,9 @@ import numpy as np
 from msgspec import Meta
 
 from tfdeepviz.errors import InputError
-from tfdeepviz.files import Finite, FormatError, atomic_path, read_npz, read_record, remove_leftovers, write_json
+from tfdeepviz.files import FormatError, atomic_path, read_npz, read_record, remove_leftovers, write_json
 from tfdeepviz.locks import LOCK, locked
-from tfdeepviz.teachers.musicnn import EMBEDDING_SIZE, TAGS, WHEEL_SHA256, Answers, hop_frames
+from tfdeepviz.teachers.musicnn import EMBEDDING_SIZE, PARAMS, TAGS, WHEEL_SHA256, Answers, hop_frames
 
 _ABOUT = "outputs.json"
 _REMEDY = "`tfdeepviz teacher listen` into another folder makes outputs again"
@@ -30,7 +30,7 @@ class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     teacher: Literal["musicnn"]
     teacher_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # of the file with its weights
-    hop_seconds: Annotated[Finite, Meta(gt=0)]  # between patches
+    hop_seconds: Annotated[float, Meta(gt=0, le=PARAMS.segment_seconds)]  # between patches
     schema_version: Literal[1] = 1
 
 
@@ -60,14 +60,13 @@ class TeacherOutputs:
         BusyError
             If another process is at work in it.
         """
-        about = _About("musicnn", WHEEL_SHA256, hop_seconds)
         hop_frames(hop_seconds)
         path.mkdir(parents=True, exist_ok=True)
         if not (path / _ABOUT).exists() and any(entry.name != LOCK for entry in path.iterdir()):
             raise InputError(f"{path}: holds other files; give a new folder")
         with locked(path):
             if not (path / _ABOUT).exists():
-                write_json(path / _ABOUT, msgspec.to_builtins(about))
+                write_json(path / _ABOUT, msgspec.to_builtins(_About("musicnn", WHEEL_SHA256, hop_seconds)))
             outputs = cls.load(path)
             if outputs != cls(path, hop_seconds, WHEEL_SHA256):
                 is_hop = outputs.hop_seconds != hop_seconds
