@@ -77,7 +77,8 @@ test(
       const stages =
         2 +
         Object.keys(backend.differences!.encodings).length +
-        Object.keys(backend.differences!.genres).length;
+        Object.keys(backend.differences!.genres).length +
+        Object.keys(backend.differences!.tags).length;
       await expect(section.getByRole("cell", { name: "pass", exact: true })).toHaveCount(stages);
       await expect(section.getByRole("cell", { name: "fail", exact: true })).toHaveCount(0);
     }

@@ -53,10 +53,15 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
       const { bundle, backend } = client;
       const { stages, tolerance } = bundle.goldens;
       const pcm = await readGolden(bundle, stages.pcm);
-      const genres: Record<string, number[]> = {};
+      const told: Record<"genres" | "tags", Record<string, number[]>> = { genres: {}, tags: {} };
+      const kinds = ["genres", "tags"] as const;
       const encodings = await analyzeAll(client, pcm, (block) => {
-        const size = (block.genres?.length ?? 0) / block.count;
-        block.genres?.forEach((value, i) => ((genres[block.encoder] ??= [])[block.first * size + i] = value));
+        for (const what of kinds) {
+          const size = (block[what]?.length ?? 0) / block.count;
+          block[what]?.forEach(
+            (value, i) => ((told[what][block.encoder] ??= [])[block.first * size + i] = value),
+          );
+        }
       });
       const parameters = parametersOf(bundle, encodings, pcm.length);
       client.dispose();
@@ -76,10 +81,16 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
         tolerance,
         allowed: await allowedBy(bundle),
         names: bundle.encoders.map(({ name }) => name),
-        classifiers: bundle.encoders.filter(({ genres }) => genres).map(({ name }) => name),
+        telling: {
+          genres: bundle.encoders.filter(({ genres }) => genres).map(({ name }) => name),
+          tags: bundle.encoders.filter(({ tags }) => tags).map(({ name }) => name),
+        },
         encodings: await compare(encodings, bundle.goldens.encodings),
-        genres: await compare(genres, bundle.goldens.genres),
-        unexpected: Object.keys(genres).filter((name) => !(name in bundle.goldens.genres)),
+        genres: await compare(told.genres, bundle.goldens.genres),
+        tags: await compare(told.tags, bundle.goldens.tags),
+        unexpected: kinds.flatMap((what) =>
+          Object.keys(told[what]).filter((name) => !(name in bundle.goldens[what])),
+        ),
         parameters: largestDifference(parameters, await readGolden(bundle, stages.parameters)),
       };
     }, url);
@@ -89,14 +100,16 @@ test("the worker computes what Python computed, on WASM with SIMD", async ({ pag
     // One core is left to the page.
     expect(result.backend.threads).toBe(Math.max(1, Math.min(4, cores - 1)));
     expect(result.backend.selfTest.mfcc).toBeLessThanOrEqual(result.tolerance.mfcc);
-    for (const { encodings, genres } of [result.backend.selfTest, result]) {
-      expect(Object.keys(encodings).sort()).toEqual(result.names.toSorted());
-      for (const [name, difference] of Object.entries(encodings)) {
+    for (const found of [result.backend.selfTest, result]) {
+      expect(Object.keys(found.encodings).sort()).toEqual(result.names.toSorted());
+      for (const [name, difference] of Object.entries(found.encodings)) {
         expect(difference, name).toBeLessThanOrEqual(result.allowed.encodings[name]!);
       }
-      expect(Object.keys(genres).sort()).toEqual(result.classifiers.toSorted());
-      for (const [name, difference] of Object.entries(genres)) {
-        expect(difference, name).toBeLessThanOrEqual(result.tolerance.genres);
+      for (const what of ["genres", "tags"] as const) {
+        expect(Object.keys(found[what]).sort()).toEqual(result.telling[what].toSorted());
+        for (const [name, difference] of Object.entries(found[what])) {
+          expect(difference, `${what} of ${name}`).toBeLessThanOrEqual(result.tolerance.genres);
+        }
       }
     }
     expect(result.unexpected).toEqual([]);
@@ -258,7 +271,7 @@ test("the library gives the goldens in a page of another origin", async ({ page,
       async ({ library, bundleUrl }) => {
         const { loadBundle, analyze, ParameterTrack } = (await import(library)) as typeof Library;
         const bundle = await loadBundle(bundleUrl);
-        const { stages, encodings, genres, tolerance } = bundle.goldens;
+        const { stages, encodings, genres, tags, tolerance } = bundle.goldens;
         const read = async (file: string) => (await fetch(new URL(file, bundle.url))).arrayBuffer();
         const pcm = Float32Array.from(new Int16Array(await read(stages.pcm.file)), (value) => value / 32768);
         const progress: number[] = [];
@@ -277,17 +290,17 @@ test("the library gives the goldens in a page of another origin", async ({ page,
           bundle.encoders.map(async ({ name, timeOffsetSeconds, stepSeconds }) => {
             const series = result.encodings[name];
             const golden = encodings[name];
-            const goldenGenres = genres[name];
             if (!series || !golden) throw new Error(`no encodings by ${name}`);
+            const told = async (rows: Float32Array[] = [], expected?: { readonly file: string }) =>
+              expected ? difference(flat(rows), new Float32Array(await read(expected.file))) : rows.length;
             return {
               name,
               difference: difference(flat(series.values), new Float32Array(await read(golden.file))),
-              genres: goldenGenres
-                ? difference(flat(series.genres ?? []), new Float32Array(await read(goldenGenres.file)))
-                : (series.genres?.length ?? 0),
+              genres: await told(series.genres, genres[name]),
+              tags: await told(series.tags, tags[name]),
               first: Math.abs((series.times[0] ?? NaN) - timeOffsetSeconds),
               // Steps are rounded to whole frames.
-              step: Math.abs((series.times[1] ?? NaN) - (series.times[0] ?? NaN) - stepSeconds),
+              step: series.times.length > 1 ? Math.abs(series.times[1]! - series.times[0]! - stepSeconds) : 0,
             };
           }),
         );
@@ -315,9 +328,10 @@ test("the library gives the goldens in a page of another origin", async ({ page,
     );
     expect(result.backend).toMatchObject({ name: "wasm", simd: true, threads: 1 });
     const allowed = allowedByUrl.get(url)!;
-    for (const { name, difference, genres, first, step } of result.encoders) {
+    for (const { name, difference, genres, tags, first, step } of result.encoders) {
       expect(difference, name).toBeLessThanOrEqual(allowed.encodings[name]!);
       expect(genres, name).toBeLessThanOrEqual(result.tolerance.genres);
+      expect(tags, name).toBeLessThanOrEqual(result.tolerance.genres);
       expect(first, name).toBeLessThan(1e-9);
       expect(step, name).toBeLessThanOrEqual(result.frameSeconds / 2 + 1e-9);
     }

@@ -5,6 +5,7 @@ import { Analyzer, loadGraphs, type EncodeRequest } from "../analysis/analyzer";
 import { findStream, ONSETS } from "../analysis/onsets";
 import { TrackAnalysis } from "../analysis/run";
 import { findMapping, loadBundle, type Bundle } from "../bundle";
+import { descriptionOf } from "../mapping/impression";
 import { ParameterTrack } from "../mapping/track";
 import {
   TOY_URL,
@@ -183,6 +184,13 @@ describe("Hearing", () => {
         expect.closeTo(last!, 4),
       ]);
     }
+    // What it takes the sound for is the mean of the last seconds.
+    const { genres, tags } = blocks.at(-1)!;
+    expect([genres!.length, tags!.length]).toEqual([3, 4]);
+    const impression = hearing.impression!.at()!;
+    expect(impression).toHaveLength(3 + 3);
+    expect(impression.slice(0, 3).reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+    expect(descriptionOf(hearing.impression!.speaker, impression).words.voice).toEqual(["choir"]);
     const whole = toyEncodings(pcm, tagger!);
     expect(given.length / 2 - 2).toBeGreaterThan(whole.length - 2);
     given.slice(4).forEach((value, i) => expect(value).toBeCloseTo(whole.flat()[i]!, 4));

@@ -2,6 +2,8 @@ import type { AnalysisClient } from "../analysis/client";
 import { findStream } from "../analysis/onsets";
 import { floorOf } from "../analysis/self-test";
 import { Ear, MIN_STRETCH_SECONDS, type Stretch } from "./ear";
+import { speakerOf } from "../mapping/impression";
+import { LiveImpression } from "./live-impression";
 import { SlidingTrack, type TrackChoices } from "./sliding-track";
 
 /** So much later than it is heard the picture shows it: an encoding needs what comes after its moment, and its time. */
@@ -23,6 +25,8 @@ export type LiveAnalyst = Pick<AnalysisClient, "bundle" | "encode" | "peakDb">;
 /** One model's way through sound that comes in: what it has made of it, about a second behind. */
 export class Hearing {
   readonly track: SlidingTrack;
+  /** What the model takes the last seconds for; null where it tells neither genres nor tags. */
+  readonly impression: LiveImpression | null;
   readonly #analyst: LiveAnalyst;
   readonly #ear: Ear;
   readonly #onError: (error: unknown) => void;
@@ -46,6 +50,8 @@ export class Hearing {
     this.#onError = onError;
     this.#askedMs = nowMs;
     this.#ear = new Ear(bundle, LIVE_LATENCY_SECONDS);
+    const speaker = speakerOf(bundle.encoders);
+    this.impression = speaker ? new LiveImpression(speaker) : null;
     // An encoder that needs more of what comes after than there is time for shows its numbers later than they were.
     this.track = new SlidingTrack(bundle, choices, (name) => {
       const { windowSeconds, timeOffsetSeconds, stepSeconds } = findStream(bundle, name);
@@ -104,6 +110,9 @@ export class Hearing {
     }
     const blocks = await this.#analyst.encode({ ...request, floorDb: floorOf(audio, this.#peakDb) });
     if (this.#stopped) return;
-    for (const block of blocks) this.track.add(block, skipped.get(block.encoder));
+    for (const block of blocks) {
+      this.track.add(block, skipped.get(block.encoder));
+      if (block.encoder === this.impression?.speaker.name) this.impression.add(block);
+    }
   }
 }

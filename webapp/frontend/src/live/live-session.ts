@@ -1,5 +1,6 @@
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { captureMicrophone, captureTab, type LiveInput } from "./capture";
+import type { Impression } from "../mapping/impression";
 import type { MotionAt } from "../mapping/track";
 import { Hearing, type LiveAnalyst } from "./hearing";
 import type { LiveInputKind } from "./live-input-error";
@@ -32,6 +33,7 @@ export class LiveSession {
   readonly #input: LiveInput;
   readonly #options: LiveOptions;
   readonly #level = signal(0);
+  readonly #impression = signal<Impression | null>(null);
   #resampler: Resampler | null = null;
   #hearing: Hearing;
   #disposed = false;
@@ -71,6 +73,11 @@ export class LiveSession {
   /** How loud it is, in [0, 1]: in decibels, from hardly anything to as loud as can be. */
   get level(): ReadonlySignal<number> {
     return this.#level;
+  }
+
+  /** What the model that listens takes the music for; null where it tells neither genres nor tags. */
+  get impression(): ReadonlySignal<Impression | null> {
+    return this.#impression;
   }
 
   /** There is something to show. */
@@ -117,13 +124,15 @@ export class LiveSession {
     const { sampleRateHz } = analyst.bundle.audio;
     const { sampleRateHz: given } = this.#input;
     this.#resampler = given === sampleRateHz ? null : new Resampler(given, sampleRateHz);
-    return new Hearing(analyst, choices, {
+    const hearing = new Hearing(analyst, choices, {
       nowMs: performance.now(),
       onError: (error) => {
         this.dispose();
         this.#options.onError(error);
       },
     });
+    this.#impression.value = hearing.impression;
+    return hearing;
   }
 
   #hear(samples: Float32Array): void {

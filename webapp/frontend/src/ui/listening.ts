@@ -9,10 +9,10 @@ import {
   type ScalingMode,
   type TimeSettings,
 } from "../bundle";
+import { speakerOf, TrackImpression } from "../mapping/impression";
 import { findSections, type Section } from "../mapping/sections";
 import { ParameterTrack } from "../mapping/track";
 import type { Analyst } from "./engine";
-import { GenreTrack } from "./genres";
 import type { Wire } from "./wiring";
 
 export interface ListeningEvents {
@@ -35,8 +35,8 @@ export interface ListeningChoices {
 export class Listening {
   readonly analyst: Analyst;
   readonly parameters: ParameterTrack;
-  /** What a classifier takes the track for, moment by moment; null where the model tells no genres. */
-  readonly genres: { readonly names: readonly string[]; readonly track: GenreTrack } | null;
+  /** What the model takes the track for, moment by moment; null where it tells neither genres nor tags. */
+  readonly impression: TrackImpression | null;
   readonly #abort = new AbortController();
   #wires: readonly Wire[];
   #focusSeconds = 0;
@@ -48,18 +48,17 @@ export class Listening {
   constructor(analyst: Analyst, pcm: Pcm, choices: ListeningChoices, events: ListeningEvents) {
     this.analyst = analyst;
     const { bundle } = analyst;
-    const { encoders } = bundle;
     const { length } = samplesFor(bundle, pcm);
     this.parameters = ParameterTrack.of(bundle, length, {
       mapping: choices.mappingFor(analyst),
       time: choices.timeFor(analyst),
     });
     this.#wires = this.#connect(choices);
-    const classifier = encoders.find(({ genres }) => genres);
-    const { genres: names } = classifier ?? {};
-    const track =
-      names && new GenreTrack(names.length, this.parameters.encodingsOf(classifier?.name ?? "").axis);
-    this.genres = names && track ? { names, track } : null;
+    const speaker = speakerOf(bundle.encoders);
+    this.impression =
+      speaker === undefined
+        ? null
+        : new TrackImpression(speaker, this.parameters.encodingsOf(speaker.name).axis);
     const { signal } = this.#abort;
     analyst
       .analyze(pcm, {
@@ -67,7 +66,7 @@ export class Listening {
         onBlock: (block) => {
           if (signal.aborted) return;
           this.parameters.add(block);
-          if (block.encoder === classifier?.name) track?.add(block);
+          if (block.encoder === speaker?.name) this.impression?.add(block);
           events.onGrow();
         },
         onProgress: (fraction) => {

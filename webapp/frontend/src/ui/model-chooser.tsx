@@ -44,9 +44,10 @@ export function ModelChooser({ models }: { models: Models }): JSX.Element {
 
 /** What the model gives at every moment, encoder by encoder. */
 function speakModel({ encoders }: Pick<Bundle, "encoders">): string {
-  const parts = encoders.map(({ encodingSize, layer, stepSeconds, genres }) => {
+  const parts = encoders.map(({ encodingSize, layer, stepSeconds, genres, tags }) => {
     const from = layer === "encoding" ? "" : ` of layer ${layer}`;
-    const knows = genres ? `, and knows ${genres.length} genres` : "";
+    const known = [genres && `${genres.length} genres`, tags && `${tags.names.length} tags`].filter(Boolean);
+    const knows = known.length > 0 ? `, and knows ${known.join(" and ")}` : "";
     return `${encodingSize} numbers${from} every ${formatStep(stepSeconds)}${knows}`;
   });
   return `This one gives ${parts.join("; ")}.`;

@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { EncodingCache } from "../cache/encoding-cache";
 import { CalmChoice } from "./calm-choice";
-import { GenreMeters } from "./genres";
+import { Heard } from "./genres";
 import { CloseIcon } from "./icons";
 import { Keeping } from "./keeping";
 import { Meters } from "./meters";
@@ -54,7 +54,7 @@ export function Panel({ playground, presets, cache, open, withoutMeters, onClose
       <div class="group">
         <CalmChoice settings={settings} />
       </div>
-      <Heard playground={playground} />
+      <Music playground={playground} />
       <details class="group more">
         <summary>Timing</summary>
         <Timing choices={choices} apart={apart} />
@@ -75,16 +75,15 @@ export function Panel({ playground, presets, cache, open, withoutMeters, onClose
   );
 }
 
-/** What a classifier takes the music for. */
-function Heard({ playground }: { playground: Playground }): JSX.Element | null {
-  const genres = playground.genres.value;
-  if (!genres) return null;
+/** What the model takes the music for. */
+function Music({ playground }: { playground: Playground }): JSX.Element | null {
+  const impression = playground.impression.value;
+  if (!impression) return null;
   return (
     <section class="group">
       <h3>What it sounds like to the model</h3>
-      <GenreMeters
-        names={genres.names}
-        probabilitiesAt={(seconds) => genres.track.at(seconds)}
+      <Heard
+        impression={impression}
         positionSeconds={playground.positionSeconds}
         readyUntilSeconds={playground.readyUntilSeconds}
       />

@@ -2,6 +2,7 @@ import { batch, computed, effect, signal, type ReadonlySignal } from "@preact/si
 import type { DecodedTrack } from "../analysis/decode";
 import type { Pcm } from "../analysis/pcm";
 import { minTrackSeconds } from "../analysis/onsets";
+import type { Impression } from "../mapping/impression";
 import type { Section } from "../mapping/sections";
 import type { LiveInputKind } from "../live/live-input-error";
 import type { LiveOptions, LiveSession } from "../live/live-session";
@@ -81,7 +82,7 @@ export class Playground {
   readonly #live = signal<LiveSession | null>(null);
   readonly #waveform = signal<Waveform | null>(null);
   readonly #sections = signal<readonly Section[] | null>(null);
-  readonly #genres = signal<Listening["genres"]>(null);
+  readonly #trackImpression = signal<Listening["impression"]>(null);
 
   /** What another model needs to listen to the same track. */
   #opened: {
@@ -153,6 +154,12 @@ export class Playground {
     }),
   );
 
+  /** What the model takes the music for; null where it tells neither genres nor tags. */
+  readonly impression: ReadonlySignal<Impression | null> = computed(() => {
+    const live = this.#live.value;
+    return live ? live.impression.value : this.#trackImpression.value;
+  });
+
   /** What goes on while the person waits, in words; null when nothing does. */
   readonly progress: ReadonlySignal<string | null> = computed(() => {
     const engine = this.models.state.value;
@@ -220,11 +227,6 @@ export class Playground {
   /** How the track is built; null while it is not known. */
   get sections(): ReadonlySignal<readonly Section[] | null> {
     return this.#sections;
-  }
-
-  /** What the model takes the track for; null where it tells no genres. */
-  get genres(): ReadonlySignal<Listening["genres"]> {
-    return this.#genres;
   }
 
   /** Be called with every frame. The frame's arrays are used again: copy what is to last. */
@@ -717,7 +719,7 @@ export class Playground {
   /** Let the picture follow this. */
   #lead(listening: Listening | null): void {
     this.#listening = listening;
-    this.#genres.value = listening?.genres ?? null;
+    this.#trackImpression.value = listening?.impression ?? null;
   }
 
   #dropSuccessor(): void {
