@@ -19,6 +19,7 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.models import scores
 from tfdeepviz.models.scores import (
     between_share,
+    expected_calibration_error,
     interval_of_balanced_share,
     interval_of_mean,
     interval_of_share,
@@ -423,6 +424,17 @@ def test_the_interval_of_a_balanced_share() -> None:
     for wrong in ([], [True], [[True], [False]]):
         with pytest.raises(InputError, match="give one of each per track"):
             interval_of_balanced_share(wrong, ["Folk", "Rock"])
+
+
+def test_calibration_error() -> None:
+    # 80 % sure and right 6 times of 10; 60 % sure and right 6 times of 10.
+    p = np.repeat([[0.8, 0.2], [0.4, 0.6]], 10, axis=0)
+    labels = [0] * 6 + [1] * 4 + [1] * 6 + [0] * 4
+    assert expected_calibration_error(p, labels) == pytest.approx(0.1)
+    assert expected_calibration_error(np.eye(2), [0, 1]) == 0
+    assert expected_calibration_error(np.eye(2), [1, 0]) == 1
+    with pytest.raises(InputError, match="one row per label"):
+        expected_calibration_error(np.eye(2), [0])
 
 
 def test_many_tracks_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,8 @@ _MAX_DISTANCES = 1 << 22
 _SUM_TOLERANCE = 0.01
 #: A standard deviation below this is rounding error.
 _CONSTANT = 1e-9
+#: Bins of confidence; as many as Guo et al. take.
+_N_BINS = 15
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -66,6 +68,7 @@ def score_classifier(
         - `polled_accuracy`: every segment votes for its most probable genre, and the genre with the most votes wins. If
           several genres tie, the track counts as wrong, even if the right genre is among them (the paper's measure);
         - `pooled_accuracy` and `top_3_accuracy`: from the mean probabilities over a track's segments;
+        - `calibration_error`: `expected_calibration_error` of these;
         - `macro_f1`: mean F1 of the pooled answers over the genres that occur in the split. A genre that does not
           occur has no F1 and is omitted; predicting it still lowers the recall of the right genre;
         - `majority_baseline`: share of the most common genre among the tracks;
@@ -112,11 +115,28 @@ def score_classifier(
         "segment_accuracy": float((rank < 1).mean()),
         "segment_top_3_accuracy": float((rank < 3).mean()),
         **{name: float(hits.mean()) for name, hits in right.items()},
+        "calibration_error": expected_calibration_error(pooled, label),
         "macro_f1": float(np.mean([row["f1"] for row in per_genre if row["f1"] is not None])),
         "majority_baseline": float(n_true.max() / n_tracks),
         **{"confusion": confusion.tolist(), "per_genre": per_genre},
         "intervals": {name: list(interval_of_share(hits, of_artists)) for name, hits in right.items()},
     }
+
+
+def expected_calibration_error(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Compute how far a classifier's confidence is from its accuracy, from 0 to 1 (Guo et al. 2017; 15 bins).
+
+    The answers to `labels` [shape=(n,)] are sorted by the largest of their `probabilities` [shape=(n, n_classes)] into
+    bins of equal width. The error is the mean, over all answers, of the distance between the mean confidence of their
+    bin and its share of right answers. With few answers, it is positive even if the probabilities are exact.
+    """
+    p, truth = np.asarray(probabilities, np.float64), _as_integers("labels", labels)
+    if p.ndim != 2 or len(p) != len(truth):
+        raise InputError(f"probabilities have shape {p.shape} and labels {truth.shape}; give one row per label")
+    confidence, hits = p.max(axis=1), p.argmax(axis=1) == truth
+    index = np.clip(np.ceil(confidence * _N_BINS).astype(np.int64) - 1, 0, _N_BINS - 1)
+    surplus = np.bincount(index, weights=confidence - hits, minlength=_N_BINS)
+    return float(np.abs(surplus).sum() / len(p))
 
 
 def score_autoencoder(
