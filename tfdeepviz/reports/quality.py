@@ -122,10 +122,10 @@ def write_quality(table: QualityTable, out: Path) -> Path:
     write_json(out / "quality.json", table.to_dict())
     with atomic_path(out / "quality.md") as temporary:
         temporary.write_text(markdown(table), encoding="utf-8")
-    rows: list[dict[str, str | float | None]] = [{**_of(line.driver), **_numbers(line)} for line in table.lines]
+    rows = [{**_of(line.driver), **_numbers(line)} for line in table.lines]
     # A measure that a line lacks has no interval there.
-    heads = list(max(rows, key=len))
-    Table(heads, [[row.get(head) for head in heads] for row in rows]).write_csv(out / "quality.csv")
+    longest = max(rows, key=len)
+    Table(list(longest), [[row.get(head) for head in longest] for row in rows]).write_csv(out / "quality.csv")
     page = out / "quality.html"
     write_page(page, "quality.html.jinja", table=table, data=_data(table), columns=of_kind(MAPPING), colours=COLOURS)
     return page
