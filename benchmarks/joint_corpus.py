@@ -1,4 +1,4 @@
-"""Labelled tracks of several corpora as one in FMA's layout, as the tables of docs/models.md need it.
+"""Tracks of several corpora as one in FMA's layout, as the tables of docs/models.md need it.
 
 Audio is linked, not copied. Track, artist and album ids of the second corpus are moved behind those of the first, and
 so on; every track keeps its split, so that artists stay on one side of it.
@@ -14,7 +14,7 @@ import pandas as pd
 from tfdeepviz.files import atomic_path
 
 
-def join(corpora: list[Path], out: Path) -> int:
+def join(corpora: list[Path], out: Path, *, labelled_only: bool) -> int:
     if out.exists():
         raise FileExistsError(f"{out}: exists; delete it or give another folder")
     tables, genres = [], []
@@ -22,7 +22,8 @@ def join(corpora: list[Path], out: Path) -> int:
     for corpus in corpora:
         tracks = pd.read_csv(corpus / "fma_metadata" / "tracks.csv", index_col=0, header=[0, 1], low_memory=False)
         genres.append(pd.read_csv(corpus / "fma_metadata" / "genres.csv", index_col=0))
-        tracks = tracks[tracks["track", "genre_top"].notna()]
+        if labelled_only:
+            tracks = tracks[tracks["track", "genre_top"].notna()]
         moved = tracks.set_index(tracks.index + shift)
         for kind in ("artist", "album"):
             moved[kind, "id"] += shift
@@ -56,8 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     parser.add_argument("corpora", type=Path, nargs="+", metavar="CORPUS", help="folders in FMA's layout (fma_small)")
+    parser.add_argument("--labelled-only", action="store_true", help="leave out tracks without a genre")
     args = parser.parse_args()
-    print(f"{args.out}: {join(args.corpora, args.out)} labelled tracks")
+    print(f"{args.out}: {join(args.corpora, args.out, labelled_only=args.labelled_only)} tracks")
 
 
 if __name__ == "__main__":
