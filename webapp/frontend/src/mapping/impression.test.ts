@@ -18,6 +18,7 @@ const tagger: Speaker = {
       { kind: "instrument", name: "guitar", tags: [1], typical: -1, spread: 1 },
       { kind: "instrument", name: "band", tags: [1, 2], typical: 0, spread: 0.5 },
       { kind: "voice", name: "instrumental", tags: [3], typical: 2, spread: 1 },
+      { kind: "genre", name: "Folk", tags: [1], typical: -9, spread: 1 },
     ],
   },
 };
@@ -83,10 +84,10 @@ describe("impressionsOf", () => {
     const impressions = [...impressionsOf(tagger, { count: 2, genres, tags })];
     const least = odds(1e-4);
     const expected = [
-      ...[0.5, 0.25, 0.25, 0, odds(0.9), (odds(0.9) + odds(0.2)) / 2, 0],
-      ...[1, 0, 0, least, -least, -least / 2, 0],
+      ...[0.5, 0.25, 0.25, 0, odds(0.9), (odds(0.9) + odds(0.2)) / 2, 0, odds(0.9)],
+      ...[1, 0, 0, least, -least, -least / 2, 0, -least],
     ];
-    expect(impressions).toHaveLength(14);
+    expect(impressions).toHaveLength(16);
     impressions.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4));
   });
 
@@ -97,7 +98,7 @@ describe("impressionsOf", () => {
 
 describe("descriptionOf", () => {
   const told = (genres: number[], scores: number[]) =>
-    descriptionOf(tagger, Float32Array.of(...genres, ...scores));
+    descriptionOf(tagger, Float32Array.of(...genres, ...scores, 0));
 
   it("names what stands out from the usual, the clearest first, and kinds without anything", () => {
     expect(told([0.6, 0.3, 0.1], [1.9, 0.1, 2, 3])).toEqual({
@@ -115,7 +116,13 @@ describe("descriptionOf", () => {
     expect(told([0.4, 0.3, 0.3], [0, 0, 0, 0]).genre).toBe("Rock");
   });
 
-  it("names at most three of a kind, and no genre where none are told", () => {
+  it("has words for genres where it does not tell them better", () => {
+    const { tags } = tagger;
+    const { genre, words } = descriptionOf({ name: "t", tags: tags! }, new Float32Array(5));
+    expect([genre, words.genre]).toEqual([undefined, ["Folk"]]);
+  });
+
+  it("names at most three of a kind", () => {
     const descriptors = ["a", "b", "c", "d"].map((name, i) => {
       return { kind: "mood" as const, name, tags: [0], typical: -i, spread: 1 };
     });

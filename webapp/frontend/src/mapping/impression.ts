@@ -29,7 +29,10 @@ export interface Impression {
 export interface Description {
   /** The likeliest genre; null: none is likely enough. Undefined: the speaker tells no genres. */
   readonly genre?: string | null;
-  /** By their kind those that stand out, the clearest first; only kinds that the speaker has words for. */
+  /**
+   * By their kind those that stand out, the clearest first; only kinds that the speaker has words for, and genres only
+   * where it does not know them better.
+   */
   readonly words: Partial<Readonly<Record<DescriptorKind, readonly string[]>>>;
 }
 
@@ -84,6 +87,7 @@ export function descriptionOf(
   const likeliest = Math.max(...probabilities);
   const words: Partial<Record<DescriptorKind, string[]>> = {};
   for (const kind of DESCRIPTOR_KINDS) {
+    if (kind === "genre" && genres) continue;
     const scored = (tags?.descriptors ?? []).flatMap((descriptor, i) => {
       const { name, typical, spread } = descriptor;
       const score = ((impression[nGenres + i] ?? NaN) - typical) / spread;

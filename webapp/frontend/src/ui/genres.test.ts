@@ -12,13 +12,16 @@ it("topGenres", () => {
 });
 
 it("linesOf", () => {
-  const words = { genre: ["rock", "punk"], mood: [], instrument: ["guitar", "drums"], voice: ["male voice"] };
+  const words = { mood: [], instrument: ["guitar", "drums"], voice: ["male voice"] };
   const others = [
     ["Mood", ""],
     ["Instruments", "guitar, drums"],
     ["Voice", "male voice"],
   ];
-  expect(linesOf({ genre: "Rock", words })).toEqual([["Genre", "Rock"], ["Style", "punk"], ...others]);
-  expect(linesOf({ genre: null, words })).toEqual([["Genre", "Unsure"], ["Style", "rock, punk"], ...others]);
-  expect(linesOf({ words: { mood: ["calm"] } })).toEqual([["Mood", "calm"]]);
+  expect(linesOf({ genre: "Rock", words })).toEqual([["Genre", "Rock"], ...others]);
+  expect(linesOf({ genre: null, words })).toEqual([["Genre", "Unsure"], ...others]);
+  expect(linesOf({ words: { genre: ["Rock", "Pop"], ...words } })).toEqual([
+    ["Genre", "Rock, Pop"],
+    ...others,
+  ]);
 });

@@ -11,7 +11,7 @@ const SHOWN_STEP_SECONDS = 0.25;
 const WORDS_STEP_SECONDS = 2;
 
 const KIND_TITLES: Readonly<Record<DescriptorKind, string>> = {
-  genre: "Style",
+  genre: "Genre",
   mood: "Mood",
   instrument: "Instruments",
   voice: "Voice",
@@ -32,12 +32,11 @@ export function topGenres(names: readonly string[], probabilities: ArrayLike<num
 
 /** What is read, line by line: a title and what stands beside it, empty where nothing is clear. */
 export function linesOf({ genre, words }: Description): readonly (readonly [title: string, text: string])[] {
-  const lines = Object.entries(words).map(([kind, names]): [string, string] => {
-    // A style that only repeats the genre adds nothing.
-    const fresh = names.filter((name) => name.toLowerCase() !== genre?.toLowerCase());
-    return [KIND_TITLES[kind as DescriptorKind], fresh.join(", ")];
-  });
-  return genre === undefined ? lines : [["Genre", genre ?? "Unsure"], ...lines];
+  const lines = Object.entries(words).map(([kind, names]): [string, string] => [
+    KIND_TITLES[kind as DescriptorKind],
+    names.join(", "),
+  ]);
+  return genre === undefined ? lines : [[KIND_TITLES.genre, genre ?? "Unsure"], ...lines];
 }
 
 interface HeardProps {
