@@ -35,7 +35,7 @@ def test_help_loads_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     for command in (
-        *("download", "demo-corpus", "index", "prepare", "inspect"),
+        *("download", "demo-corpus", "open-corpus", "index", "prepare", "inspect"),
         *("presets", "train", "distill", "evaluate", "batch", "tune"),
         *("export", "validate", "push", "registry", "serving", "site", "extract"),
         *("quality", "analyze", "lineage", "pipeline", "serve"),

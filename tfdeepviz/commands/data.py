@@ -1,4 +1,4 @@
-"""Commands about data: download, demo-corpus, index, prepare, inspect."""
+"""Commands about data: download, demo-corpus, open-corpus, index, prepare, inspect."""
 
 from __future__ import annotations
 
@@ -49,6 +49,27 @@ def demo_corpus(args: argparse.Namespace) -> None:
             progress=bars.of("rendering"),
         )
     print(f"{args.out}: {args.tracks} tracks in FMA's layout, {time.monotonic() - started:.0f} s")
+
+
+def open_corpus(args: argparse.Namespace) -> None:
+    """Make a corpus of free music."""
+    from tfdeepviz.data.opencorpus import build_open_corpus
+
+    with without_decoder_notes(), Bars(unit="file") as bars:
+        made = build_open_corpus(
+            args.out,
+            hours=args.hours,
+            seconds=None if args.whole else args.seconds,
+            n_clips=args.clips,
+            packages_dir=args.packages_dir,
+            beside=args.beside,
+            n_workers=args.workers,
+            progress=bars,
+        )
+    if made.hours < 0.99 * args.hours:
+        print(f"only {made.hours:.1f} h of music; more --clips or --whole give more")
+    print(f"{args.out}: {made.n_tracks} tracks by {made.n_artists} artists, {made.hours:.1f} h")
+    print(f"{made.n_left_out} files or clips are left out: {args.out / 'left_out.csv'}")
 
 
 def index(args: argparse.Namespace) -> None:

@@ -14,22 +14,22 @@ COMPOSER_VERSION = 1
 def corpus_digest(fma_root: Path, subset: str) -> str:
     """SHA-256 of the names, sizes and modification times of a corpus's tables and of a subset's files.
 
-    A demo corpus is rendered, not edited: its modification times do not count, so that copies are the same corpus.
+    Files that tfdeepviz made are not edited: their modification times do not count, so that copies are the same corpus.
     A FormatError is raised if there is no corpus.
     """
     tables = find_metadata(fma_root)
-    root, is_rendered = tables.parents[1], (fma_root / ARTIFACT).is_file()
+    root, is_made_here = tables.parents[1], (fma_root / ARTIFACT).is_file()
     folder = root / f"fma_{subset}"
     files = {}
     for path in (tables, tables.with_name("genres.csv"), *folder.glob("*"), *folder.glob("*/*")):
         if path.is_file():
             status = path.stat()
-            files[path.relative_to(root).as_posix()] = [status.st_size, 0 if is_rendered else status.st_mtime_ns]
+            files[path.relative_to(root).as_posix()] = [status.st_size, 0 if is_made_here else status.st_mtime_ns]
     return digest_of(files)
 
 
 def corpus_record(fma_root: Path, subset: str) -> Artifact:
-    """Return the record of a corpus: its own, if `tfdeepviz demo-corpus` rendered it."""
+    """Return the record of a corpus: its own, if `tfdeepviz demo-corpus` or `open-corpus` made it."""
     if (fma_root / ARTIFACT).is_file():
         return Artifact.read(fma_root / ARTIFACT)
     digest = corpus_digest(fma_root, subset)

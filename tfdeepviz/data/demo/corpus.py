@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
-
-import numpy as np
-import soundfile
 
 from tfdeepviz.artifacts import claim, finish, reopen
 from tfdeepviz.data.corpus import corpus_digest, planned_corpus
@@ -23,28 +18,11 @@ from tfdeepviz.data.demo.dsp import SAMPLE_RATE_HZ, Signal
 from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.data.demo.mixer import render_score
 from tfdeepviz.data.demo.plan import Piece, PlannedTrack, check_arguments, genre_names, plan_corpus
-from tfdeepviz.files import atomic_path, write_json
+from tfdeepviz.data.layout import GENRES_CSV, write_genres, write_mp3, write_tracks
+from tfdeepviz.files import write_json
 from tfdeepviz.locks import locked
 
 _LICENSE = "CC0-1.0"
-
-# All of FMA's columns by group, because readers expect them; most stay empty.
-_COLUMNS = {
-    "album": "comments date_created date_released engineer favorites id information listens producer tags title tracks "
-    "type",
-    "artist": "active_year_begin active_year_end associated_labels bio comments date_created favorites id latitude "
-    "location longitude members name related_projects tags website wikipedia_page",
-    "set": "split subset",
-    "track": "bit_rate comments composer date_created date_recorded duration favorites genre_top genres genres_all "
-    "information interest language_code license listens lyricist number publisher tags title",
-}
-
-# Values of columns that several groups have.
-_COMMON = {"comments": 0, "date_created": "2026-11-23 00:00:00", "favorites": 0, "listens": 0, "tags": "[]"}
-
-_MP3_LEVEL = 0.5  # LAME's V5: about 130 kbit/s
-_MP3_PEAK = 0.98  # largest sample that a decoded file may have
-_GENRES_CSV = Path("fma_metadata", "genres.csv")  # written last: marks the corpus as complete
 
 
 @dataclass(frozen=True)
@@ -92,7 +70,7 @@ def render_corpus(
         plan = plan_corpus(n_tracks, seed)
         missing = [(track, root / track.path) for track in plan if not (root / track.path).is_file()]
         if missing:
-            (root / _GENRES_CSV).unlink(missing_ok=True)
+            (root / GENRES_CSV).unlink(missing_ok=True)
             reopen(root)
         for n_done, _ in enumerate(_render(missing, seed, duration_seconds, n_workers), n_tracks - len(missing) + 1):
             if progress is not None:
@@ -143,45 +121,24 @@ def _render(
 def _render_file(job: tuple[Piece, Path], seed: int, duration_seconds: float) -> None:
     piece, path = job
     pcm = render_track(piece.genre, piece.artist_index, piece.number, seed=seed, duration_seconds=duration_seconds)
-    mp3 = _encode(pcm, piece)
-    peak = float(np.max(np.abs(soundfile.read(BytesIO(mp3))[0])))
-    if peak > _MP3_PEAK:  # lossy encoding can raise peaks
-        mp3 = _encode(pcm * (0.97 * _MP3_PEAK / peak), piece)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(mp3)
-
-
-def _encode(pcm: Signal, piece: Piece) -> bytes:
-    # Not directly into the file: on a full disk, libsndfile reports only "system error".
-    mp3 = BytesIO()
-    how = {"format": "MP3", "subtype": "MPEG_LAYER_III", "compression_level": _MP3_LEVEL, "bitrate_mode": "VARIABLE"}
-    with soundfile.SoundFile(mp3, "w", SAMPLE_RATE_HZ, channels=2, **how) as file:
-        file.title, file.artist, file.genre, file.license = piece.title, piece.artist_name, piece.genre, _LICENSE
-        file.write(pcm.T)
-    return mp3.getvalue()
+    about = {"title": piece.title, "artist": piece.artist_name, "genre": piece.genre, "licence": _LICENSE}
+    write_mp3(path, pcm.T, SAMPLE_RATE_HZ, **about)
 
 
 def _write_tables(root: Path, plan: Sequence[PlannedTrack], duration_seconds: float) -> None:
     """Write ``tracks.csv``, then ``genres.csv``."""
-    columns = [(group, name) for group, names in _COLUMNS.items() for name in names.split()]
     n_by_artist = Counter(track.artist_id for track in plan)
-    rows = []
+    rows = {}
     for track in plan:
         bit_rate = round((root / track.path).stat().st_size * 8 / duration_seconds)
-        values = _values(track, n_by_artist[track.artist_id], bit_rate, round(duration_seconds))
-        rows.append([track.track_id, *(values[group].get(name, _COMMON.get(name, "")) for group, name in columns)])
-    groups, names = zip(*columns, strict=True)
-    header = [["", *groups], ["", *names], ["track_id", *("" for _ in columns)]]
-    _write_csv(root / "fma_metadata" / "tracks.csv", [*header, *rows])
-
+        rows[track.track_id] = _values(track, n_by_artist[track.artist_id], bit_rate, round(duration_seconds))
+    write_tracks(root, rows)
     n_by_genre = Counter(track.genre for track in plan)
-    genres = sorted((genre_table(genre)["fma_id"], genre) for genre in GENRES)
-    rows = [[number, n_by_genre[genre], 0, genre, number] for number, genre in genres]
-    _write_csv(root / _GENRES_CSV, [["genre_id", "#tracks", "parent", "title", "top_level"], *rows])
+    write_genres(root, {genre_table(genre)["fma_id"]: (genre, n_by_genre[genre]) for genre in GENRES})
 
 
 def _values(track: PlannedTrack, n_of_artist: int, bit_rate: int, duration: int) -> dict[str, dict[str, object]]:
-    """Values of a track by group and column, without those of `_COMMON`."""
+    """Values of a track by group and column."""
     genres = f"[{genre_table(track.genre)['fma_id']}]"
     album = f"{track.artist_name} (demo)"
     return {
@@ -192,8 +149,3 @@ def _values(track: PlannedTrack, n_of_artist: int, bit_rate: int, duration: int)
         | {"genre_top": track.genre, "genres": genres, "genres_all": genres}
         | {"interest": 0, "language_code": "en", "license": _LICENSE},
     }
-
-
-def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
