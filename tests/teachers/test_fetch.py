@@ -11,7 +11,6 @@ import pytest
 from tests.teachers.wheels import publish, write_wheel
 from tfdeepviz.cli import main
 from tfdeepviz.files import FormatError
-from tfdeepviz.teachers import fetch as module
 from tfdeepviz.teachers.fetch import FetchError, fetch, usual_place
 from tfdeepviz.teachers.musicnn import WHEEL
 
@@ -35,7 +34,7 @@ class _Pip:
 
 def _pip(monkeypatch: pytest.MonkeyPatch, content: bytes | None) -> _Pip:
     pip = _Pip(content)
-    monkeypatch.setattr(module.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     return pip
 
 

@@ -112,7 +112,7 @@ def test_another_checkpoint_is_refused(
 def test_a_wheel_that_lacks_or_overfills_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = {".index": b"", ".data-00000-of-00001": bytes(10_000_001)}
     for content, message in (({}, "not a wheel of musicnn"), ({"msd": large}, "larger than 10000000 bytes")):
-        wheel = publish(monkeypatch, write_wheel(tmp_path / "x.whl", content))  # type: ignore[arg-type]
+        wheel = publish(monkeypatch, write_wheel(tmp_path / "x.whl", content))
         with pytest.raises(FormatError, match=message):
             Musicnn.load(wheel)
     wheel.write_bytes(b"no zip")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tfdeepviz.errors import InputError
@@ -54,18 +56,19 @@ def test_a_name_that_is_no_hash_reads_nothing(outputs: TeacherOutputs) -> None:
 
 def test_damaged_outputs_are_refused(outputs: TeacherOutputs) -> None:
     file = outputs.path / f"{_TRACK}.npz"
-    good = {"times": np.zeros(3, np.float32), "tags": np.zeros((3, 100), np.float16)}
+    good: dict[str, Any] = {"times": np.zeros(3, np.float32), "tags": np.zeros((3, 100), np.float16)}
     good["embeddings"] = np.zeros((3, 400), np.float16)
-    for name, array in (
+    bad: tuple[tuple[str, npt.NDArray[Any]], ...] = (
         ("tags", np.zeros((2, 100), np.float16)),
         ("tags", np.zeros((3, 100))),
         ("tags", np.full((3, 100), np.nan, np.float16)),
         ("embeddings", np.zeros((3, 200), np.float16)),
         ("times", np.zeros(0, np.float32)),
         ("times", np.zeros((3, 1), np.float32)),
-    ):
+    )
+    for name, array in bad:
         np.savez(file, **(good | {name: array}))
-        with pytest.raises(FormatError, match=f"its {name if array.size and array.ndim < 3 else ''}.*delete it"):
+        with pytest.raises(FormatError, match=f"its {name} are not outputs of musicnn; delete it"):
             outputs.track(_TRACK)
     np.savez(file, times=good["times"], tags=good["tags"])
     with pytest.raises(FormatError, match="its embeddings are not outputs of musicnn"):

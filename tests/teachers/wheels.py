@@ -90,7 +90,7 @@ def plain_answer(weights: Weights, patch: Floats) -> tuple[Floats, Floats]:
     def convolve(x: Floats, number: int, before: int, after: int) -> Floats:
         kernel, bias = (weights[f"{_scope('conv2d', number)}/{name}"] for name in ("kernel", "bias"))
         x = np.pad(x, [(before, after), (0, 0)])
-        runs = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2])  # type: ignore[call-overload]
+        runs = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2])
         heard = runs.reshape(-1, kernel[..., 0].size) @ kernel.reshape(-1, len(bias)) + bias
         heard = normalize(np.maximum(heard, 0), number + 1)
         highest: Floats = heard.reshape(*runs.shape[:2], -1).max(axis=1)
