@@ -17,8 +17,8 @@ beforeAll(async () => {
 afterAll(() => void vi.unstubAllGlobals());
 
 /** Encodings that hang on their moment only; a beat and a half a second, among them louder and quieter ones. */
-function block(name: string, first: number, count: number): EncodingBlock {
-  const { stepSeconds } = findStream(bundle, name);
+function block(name: string, first: number, count: number, of: Bundle = bundle): EncodingBlock {
+  const { stepSeconds } = findStream(of, name);
   const encodings = Float32Array.from({ length: 2 * count }, (_, i) => {
     const seconds = (first + Math.floor(i / 2)) * stepSeconds;
     if (name !== ONSETS) return Math.sin(seconds * (1 + (i % 2) / 3));
@@ -28,12 +28,12 @@ function block(name: string, first: number, count: number): EncodingBlock {
 }
 
 /** Blocks of a second, as far as they fit. */
-function* seconds(from: number, to: number): Generator<EncodingBlock> {
+function* seconds(from: number, to: number, of: Bundle = bundle): Generator<EncodingBlock> {
   for (let second = from; second < to; second++) {
-    for (const { name, stepSeconds } of streamsOf(bundle)) {
+    for (const { name, stepSeconds } of streamsOf(of)) {
       const first = Math.round(second / stepSeconds);
       const count = Math.round((second + 1) / stepSeconds) - first;
-      if (count > 0) yield block(name, first, count);
+      if (count > 0) yield block(name, first, count, of);
     }
   }
 }
@@ -144,6 +144,22 @@ describe("SlidingTrack", () => {
     }
     expect(() => sliding.add(block("toy", 3, 1))).toThrow(RangeError);
     expect(() => sliding.add({ ...block("toy", 3, 1), encoder: "other" })).toThrow(RangeError);
+  });
+
+  it("takes early encodings, and slides on after them", async () => {
+    vi.stubGlobal("fetch", toyFetch(await toyFiles({ tagger: true })));
+    const tagging = await loadBundle(TOY_URL);
+    const time = { ...choices.time, attack: 0, release: 0 };
+    const mapping = findMapping(tagging);
+    const sliding = new SlidingTrack(tagging, { mapping, time, order: [0, 1] }, () => 0.5);
+    expect(() => sliding.add(block("tagger", 0, 1, tagging))).toThrow(RangeError);
+    sliding.add(block("tagger", -2, 2, tagging));
+    for (const part of seconds(0, 700, tagging)) sliding.add(part);
+    expect(sliding.knownSeconds).toBeGreaterThan(698);
+    // Encoding 1500 of the tagger lies at 600 s + its offset of 0.88 s, half a second late.
+    const [[, value]] = values(sliding, 600 + 0.88 + 0.5) as [[number, number], number[]];
+    // It lies between two rows of the finer encoder.
+    expect(Math.abs(value - (0.5 * Math.sin((600 * 4) / 3) + 0.5))).toBeLessThan(0.02);
   });
 
   it("lets choices count for what was heard, and after sliding", () => {

@@ -53,7 +53,7 @@ export function Heard({ impression, positionSeconds, readyUntilSeconds }: HeardP
   const stepSeconds = speaker.tags ? WORDS_STEP_SECONDS : SHOWN_STEP_SECONDS;
   // Two signals on the way down: the position changes often, its step seldom.
   const step = useComputed(() => Math.floor(positionSeconds.value / stepSeconds));
-  const known = useComputed(() => Math.floor(readyUntilSeconds.value));
+  const known = useComputed(() => Math.ceil(readyUntilSeconds.value)); // tracks may last less than a second
   // What is known counts only by its change: it may tell something of this moment.
   const [shown] = [step.value, known.value];
   const heard = impression.at(shown * stepSeconds);
