@@ -166,12 +166,15 @@ def test_an_interrupted_run_resumes(corpus: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(module, "_encode", fail)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path / "corpus")
+    leftover = tmp_path / "corpus" / "fma_small" / "100" / f"{TEMPORARY}0.mp3"
+    leftover.touch()  # of a killed process
     monkeypatch.setattr(module, "_encode", encode)
     calls: list[tuple[str, int, int]] = []
     build(tmp_path / "corpus", progress=lambda *call: calls.append(call))
     assert next(call for call in calls if call[0] == "encoding") == ("encoding", 4, 8)
     for name in ("SOURCES.csv", "left_out.csv", "fma_metadata/tracks.csv", "fma_small/100/1000003.mp3"):
         assert (tmp_path / "corpus" / name).read_bytes() == (corpus / name).read_bytes(), name
+    assert not leftover.exists()
 
 
 def test_a_complete_corpus_is_left_alone(corpus: Path) -> None:
@@ -193,6 +196,14 @@ def test_another_table_is_refused(corpus: Path, monkeypatch: pytest.MonkeyPatch)
         build(corpus)
 
 
+def test_without_any_package_there_is_no_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Sources, "load", classmethod(lambda cls: msgspec.structs.replace(TABLE, packages=TABLE.packages[:1]))
+    )
+    with pytest.raises(InputError, match=r"no package with music was found \(gone: .*; run `apt-get update`"):
+        build(tmp_path / "corpus")
+
+
 def test_whole_songs_and_packages_that_are_kept(tmp_path: Path) -> None:
     summary = build(tmp_path / "corpus", seconds=None, packages_dir=tmp_path / "debs")
     assert summary.n_tracks == 1 and rows(tmp_path / "corpus" / "SOURCES.csv")[0]["seconds"] == "13.0"
@@ -202,10 +213,10 @@ def test_whole_songs_and_packages_that_are_kept(tmp_path: Path) -> None:
 def test_artists_of_a_corpus_beside_keep_their_splits(tmp_path: Path) -> None:
     beside = tmp_path / "beside"
     beside.mkdir()
-    write_metadata(beside, [{"artist.name": "FIRST", "set.split": "validation"}])
-    build(tmp_path / "corpus", hours=6 / 3600, beside=beside)
+    write_metadata(beside, [{"artist.name": name, "set.split": "validation"} for name in ("FIRST", "Another")])
+    build(tmp_path / "corpus", beside=beside)
     tracks = Metadata.load(tmp_path / "corpus").tracks
-    assert set(tracks.loc[tracks[ARTIST] == "First", SPLIT]) == {"validation"}
+    assert set(tracks[ARTIST]) == {"First", "Other"} and set(tracks[SPLIT]) == {"validation"}
 
 
 @pytest.mark.parametrize(

@@ -116,17 +116,20 @@ def build_open_corpus(
     """
     _check(hours, seconds, n_clips)
     root, sources = Path(out_dir), Sources.load()
-    known = _known_splits(beside)
+    known = _known_splits(beside, sources)
     settings = {"hours": hours, "seconds": seconds, "n_clips": n_clips}
     # What the choice of clips depends on, so that files of another choice are never taken for those of this one.
     digests = {"known_artists": digest_of(known), "table": digest_of(msgspec.to_builtins(sources))}
     record = claim(root, Artifact.planned("corpus", root.resolve().name, {**settings, **digests}))
     report = progress or (lambda what, done, total: None)
     with locked(root):
-        remove_leftovers(root)
+        for folder in (root, root / _UNPACKED, *root.glob("fma_*/*")):
+            remove_leftovers(folder)
         if record.digest is None or not _is_complete(root):
             reopen(root)
             songs, left_out = _collect(sources, packages_dir or root / _PACKAGES, root / _UNPACKED, seconds, report)
+            if not songs:
+                raise InputError(f"no package with music was found ({left_out[0].reason}); run `apt-get update`")
             clips = choose_clips(songs, hours=hours, seconds=seconds, most=n_clips)
             facts = _write(root, clips, left_out, known, n_workers, report)
             finish(root, corpus_digest(root, _SUBSET), **facts)
@@ -142,11 +145,11 @@ def _check(hours: float, seconds: float | None, n_clips: int) -> None:
         raise InputError(f"n_clips={n_clips}: give at least 1")
 
 
-def _known_splits(beside: Path | None) -> dict[str, str]:
+def _known_splits(beside: Path | None, sources: Sources) -> dict[str, str]:
     if beside is None:
         return {}
     tracks = Metadata.load(beside).tracks
-    return {plain(artist): str(split) for artist, split in zip(tracks[ARTIST], tracks[SPLIT], strict=True)}
+    return {plain(sources.artist(name)): str(split) for name, split in zip(tracks[ARTIST], tracks[SPLIT], strict=True)}
 
 
 def _is_complete(root: Path) -> bool:

@@ -131,5 +131,10 @@ def _contents(package: Path) -> Iterator[IO[bytes]]:
         assert process.stdout is not None
         try:
             yield process.stdout
+            # What follows the last file has to be read too: it may be missing.
+            while process.stdout.read(1 << 20):
+                pass
+            if process.wait():
+                raise tarfile.TarError("dpkg-deb cannot unpack it")
         finally:
             process.kill()
