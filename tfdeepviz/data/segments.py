@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from tfdeepviz.params import AudioParams
 
+#: Sound that is shorter is a click rather than music.
+SHORTEST_SECONDS = 0.1
+
 
 def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> npt.NDArray[np.int64]:
     """First frames of all complete segments; an incomplete tail is dropped."""
@@ -19,7 +22,8 @@ def segment_starts(n_frames: int, *, segment_frames: int, hop_frames: int) -> np
 class Windows:
     """An encoder's windows of `frames` frames on a track's frames, `hop_frames` apart, and the time of each encoding.
 
-    An encoding is timed at its window's middle; or at its last frame if it is causal, as in encoders of live input.
+    The frames of a track that is shorter than a window are repeated until they fill one. An encoding is timed at its
+    window's middle; or at its last frame if it is causal, as in encoders of live input.
     """
 
     params: AudioParams
@@ -34,8 +38,8 @@ class Windows:
         return (last if self.causal else last / 2) * self.params.frame_seconds
 
     def count(self, n_frames: int) -> int:
-        """Number of complete windows in a track of `n_frames` frames."""
-        return len(segment_starts(n_frames, segment_frames=self.frames, hop_frames=self.hop_frames))
+        """Number of complete windows in a track of `n_frames` frames; at least one."""
+        return max(1, len(segment_starts(n_frames, segment_frames=self.frames, hop_frames=self.hop_frames)))
 
     def times(self, n: int) -> npt.NDArray[np.float64]:
         """Times of the first `n` encodings in seconds from the track's start [shape=(n,)]."""
@@ -44,6 +48,6 @@ class Windows:
     def cut(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Cut a track's frames [shape=(n_frames, width)] into windows [shape=(n, frames, width)], a read-only view."""
         if len(rows) < self.frames:
-            return np.empty((0, self.frames, rows.shape[1]), np.float32)
+            rows = rows[np.arange(self.frames) % len(rows)]
         windows = np.lib.stride_tricks.sliding_window_view(rows, self.frames, axis=0)  # (starts, width, frames)
         return windows[:: self.hop_frames].transpose(0, 2, 1)

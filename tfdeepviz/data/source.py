@@ -66,8 +66,9 @@ class SegmentSource(ABC):
             None keeps the order of the tracks. Otherwise segments are shuffled across tracks, and each track is cut
             from a random first frame. Give each epoch its own seed, so that it sees different segments.
         about
-            Yield pairs of segments and a dictionary of `track_id`, `segment_index` (on the grid of hops) and `label`
-            (index into `recipe.genres`, -1 for none) [each shape=(batch,), dtype=int64].
+            Yield pairs of segments and a dictionary of `track_id`, `segment_index` (on the grid of hops), `start`
+            (frame of the track) and `label` (index into `recipe.genres`, -1 for none) [each shape=(batch,),
+            dtype=int64].
         labelled_only
             Omit tracks without a genre.
         augmentation
@@ -143,10 +144,11 @@ class SegmentSource(ABC):
         n_at_once = max(1, _CUT_BYTES // self._segment_bytes)
 
         def cut(track: dict[str, tf.Tensor]) -> tf.data.Dataset:
-            rows = track["rows"]
+            rows, shift = track["rows"], tf.constant(0)
             if seed is not None and is_whole:
                 spare = tf.minimum(tf.shape(rows)[0] - frames + 1, hop)
-                rows = rows[tf.random.stateless_uniform([], _track_seed(seed, track), 0, spare, tf.int32) :]
+                shift = tf.random.stateless_uniform([], _track_seed(seed, track), 0, spare, tf.int32)
+                rows = rows[shift:]
             n = tf.cast((tf.shape(rows)[0] - frames) // step + 1, tf.int64)
 
             # A few windows at a time: overlapping windows together can be a hundred times as large as the track.
@@ -157,8 +159,9 @@ class SegmentSource(ABC):
                 if not about:
                     return tf.data.Dataset.from_tensor_slices(segments)
                 same = {name: tf.fill(tf.shape(index), track[name]) for name in ("track_id", "label")}
-                on_grid = index if is_whole else tf.gather(track["starts"], index) // hop
-                return tf.data.Dataset.from_tensor_slices((segments, {**same, "segment_index": on_grid}))
+                starts = tf.cast(shift, tf.int64) + index * hop if is_whole else tf.gather(track["starts"], index)
+                places = {"segment_index": index if is_whole else starts // hop, "start": starts}
+                return tf.data.Dataset.from_tensor_slices((segments, {**same, **places}))
 
             return tf.data.Dataset.range(0, n, n_at_once).flat_map(some)
 
