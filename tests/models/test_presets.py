@@ -38,6 +38,7 @@ def test_every_paper_model_has_a_preset_and_a_compact_one_and_there_are_ours() -
         "ae-temporal-compact",
         "ae-time",
         "song",
+        "tags",
     }
 
 

@@ -14,7 +14,7 @@ def test_every_measure_has_a_name_of_its_own_and_a_kind() -> None:
     assert all(one.kinds and set(one.kinds) <= {*KINDS, MAPPING} for one in MEASURES)
     assert [one.name for one in of_kind("contrastive")][:2] == ["self_retrieval", "chance"]
     assert [one.name for one in MEASURES if one.is_verdict] == [
-        *("mse_to_pca", "polled_accuracy", "macro_f1", "self_retrieval")
+        *("mse_to_pca", "polled_accuracy", "macro_f1", "self_retrieval", "tag_correlation")
     ]
 
 

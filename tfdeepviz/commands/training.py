@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from tfdeepviz.artifacts import begun
@@ -18,6 +19,7 @@ from tfdeepviz.models.run import MAY_CHANGE, Run, planned_run
 from tfdeepviz.notify import notifying
 from tfdeepviz.reports.measures import numbers, of_kind
 from tfdeepviz.reports.tables import Table
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 
 def presets(args: argparse.Namespace) -> None:
@@ -52,8 +54,15 @@ def train(args: argparse.Namespace) -> None:
 
 
 def distill(args: argparse.Namespace) -> None:
-    """Train a preset to imitate a run."""
-    _run(args, teacher=Run.load(args.teacher), n_components=args.components)
+    """Train a preset to imitate a run, or to answer as a published network does."""
+    if args.teacher == "musicnn":
+        if args.outputs is None:
+            raise InputError("--outputs is missing; give the folder that `tfdeepviz teacher listen musicnn` wrote")
+        _run(args, teacher=TeacherOutputs.load(args.outputs), learn=args.learn)
+        return
+    if args.outputs is not None:
+        raise InputError(f"--outputs: are those of musicnn, not of {args.teacher}; omit it")
+    _run(args, teacher=Run.load(Path(args.teacher)), n_components=args.components)
 
 
 def _run(args: argparse.Namespace, **options: Any) -> None:

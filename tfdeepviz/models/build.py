@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from tfdeepviz.models.autoencoder import Autoencoder
 from tfdeepviz.models.classifier import GenreClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.tagger import Tagger
 from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
 from tfdeepviz.params import PAPER, ParameterError
@@ -37,9 +39,15 @@ class ParameterCounts:
 
 
 def build_model(
-    preset: Preset, *, input_size: tuple[int, int] = _PAPER_SIZE, n_genres: int = _PAPER_N_GENRES
+    preset: Preset,
+    *,
+    input_size: tuple[int, int] = _PAPER_SIZE,
+    n_genres: int = _PAPER_N_GENRES,
+    heads: Mapping[str, int] | None = None,
 ) -> keras.Model:
     """Build a preset's model with all its weights, under the current dtype policy.
+
+    `heads` are the sizes of what a tagger learns of its teacher, by default of everything.
 
     Raises ParameterError if the preset's options are incompatible with each other or the input, or its weights do not
     fit into memory.
@@ -50,6 +58,9 @@ def build_model(
             model = _AUTOENCODERS[arguments.pop("architecture", None)](**arguments)
         elif preset.kind == "contrastive":
             model = ContrastiveEncoder(**arguments)
+        elif preset.kind == "tagger":
+            window = (input_size[0], arguments.pop("window_frames"))
+            model = Tagger(**{**arguments, "input_size": window}, **({} if heads is None else {"heads": dict(heads)}))
         else:
             model = GenreClassifier(**arguments, n_genres=n_genres)
             model.encoding_size(str(preset.encoder_layer))  # rejects a layer the architecture lacks
@@ -69,6 +80,8 @@ def count_parameters(preset: Preset, **sizes: Any) -> ParameterCounts:
 
 def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
     """Count the parameters of a model and its encoder."""
+    if isinstance(encoder.output, dict):
+        encoder = keras.Model(encoder.input, encoder.output["encoding"])
     trainable, to_encoding = (sum(math.prod(v.shape) for v in m.trainable_variables) for m in (model, encoder))
     return ParameterCounts(trainable, to_encoding, encoder.output_shape[-1])
 

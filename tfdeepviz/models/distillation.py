@@ -19,15 +19,19 @@ from keras import ops
 from sklearn.decomposition import PCA
 
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.build import build_model
+from tfdeepviz.models.lessons import STANDARD, Lessons, LessonTask, Standard
 from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import Codec
-from tfdeepviz.models.run import Run, check_teacher
+from tfdeepviz.models.run import LEARNT, Run, check_teacher
 from tfdeepviz.models.scores import history_columns, score_encoding
+from tfdeepviz.models.tagger import GenreLayer
 from tfdeepviz.models.tasks import TASKS, AutoencoderTask, ClassifierTask, Examples, Task
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 #: Softens the teacher's probabilities, so that the student learns which genres the teacher finds similar.
 TEMPERATURE = 2.0
@@ -199,12 +203,31 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
     """Create the task of a finished run on a dataset: its own, or another one with the same features.
 
     Raises FormatError if the run is not finished, the dataset has other features, or a distilled run's teacher is
-    missing.
+    missing, and InputError if a published teacher has not heard the dataset.
     """
     run.check_features(dataset)
+    if run.preset.kind == "tagger":
+        encoder = run.load_encoder()
+        genre_layer = encoder.get_layer("genres") if "genres" in encoder.output else None
+        return lesson_task(run, dataset, encoder.get_layer("scaler"), run.find_outputs(), genre_layer)
     if run.config.get("teacher"):
         return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.path / TARGETS))
     return TASKS[run.preset.kind](run.preset, dataset, run.load_encoder().get_layer("scaler"), run.config["genres"])
+
+
+def lesson_task(
+    run: Run,
+    dataset: PreparedDataset,
+    scaler: SegmentScaler,
+    outputs: TeacherOutputs,
+    genre_layer: GenreLayer | None = None,
+) -> LessonTask:
+    """Create the task of a run that learns of a published network; a new run first writes what it is to learn."""
+    names = LEARNT[run.config["lessons"]["learn"]]
+    lessons, file = Lessons(outputs, dataset, names), run.path / STANDARD
+    if not file.is_file():
+        lessons.standard(dataset).save(file)
+    return LessonTask(run.preset, dataset, scaler, lessons, Standard.load(file, names), genre_layer)
 
 
 def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | ClassifierTask, keras.Model, keras.Model]:

@@ -43,7 +43,10 @@ def evaluate(run: Run, dataset: PreparedDataset, split: str, *, out: Path | None
             **{"name": run.path.resolve().name, "title": run.preset.title, "kind": run.preset.kind},
             **{"preset": run.preset.to_dict(), "trainable_parameters": parameters["trainable"]},
             **{"encoding_size": parameters["encoding_size"], "encoder_layer": run.preset.encoder_layer},
-            **{"encodings_per_segment": n_encodings, "encoding_seconds": dataset.params.segment_seconds / n_encodings},
+            **{
+                "encodings_per_segment": n_encodings,
+                "encoding_seconds": task.dataset.params.segment_seconds / n_encodings,
+            },
             **{"epochs": len(run.history()), "dataset_name": dataset.name, "dataset_digest": dataset.identity},
             **{"seed": run.config["seed"], "code_version": run.record.code_version},
         },

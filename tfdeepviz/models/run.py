@@ -22,7 +22,8 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, convert, read_json, read_record, sha256_file, write_json
 from tfdeepviz.lazy import keras
 from tfdeepviz.models.presets import Preset
-from tfdeepviz.params import AudioParams
+from tfdeepviz.params import AudioParams, check_choice
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 #: Files of a finished run: the metrics; the whole model, which takes scaled segments; the encoder, with the scaler
 #: inside. A run is unfinished as long as the metrics are missing.
@@ -33,6 +34,9 @@ MAY_CHANGE = ("preset.epochs", "preset.patience")
 
 #: Number of principal components of a teacher's encoding to distill; equals the number of a picture's parameters.
 N_COMPONENTS = 10
+
+#: What can be learnt of a published teacher, with the names of its outputs.
+LEARNT = {"tags": ("tags",), "embeddings": ("embeddings",), "both": ("tags", "embeddings")}
 
 #: Preset fields that do not affect training.
 _NOT_LEARNT = ("thresholds", "budget")
@@ -58,6 +62,13 @@ class _Teacher(msgspec.Struct):
     n_components: int
 
 
+class _Lessons(msgspec.Struct):
+    teacher: str
+    sha256: str
+    learn: str
+    path: str
+
+
 class _Config(msgspec.Struct):
     """Required contents of a run's `config.json`."""
 
@@ -69,6 +80,7 @@ class _Config(msgspec.Struct):
     dataset_digest: str
     seed: int
     teacher: _Teacher | None = None
+    lessons: _Lessons | None = None
     parameters: _Parameters | None = None
 
 
@@ -175,13 +187,13 @@ class Run:
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
         """Return the windows that an encoder of `load_encoder` takes.
 
-        The hop is rounded to whole frames. By default, windows shorter than a segment use the preset's step; others are
-        adjacent.
+        The hop is rounded to whole frames. By default, segments are adjacent, and windows of another length use the
+        preset's step.
         """
         frames = int(encoder.input_shape[2])
         if hop_seconds is None:
-            is_short = frames < self.params.segment_frames
-            hop_seconds = self.preset.step_seconds if is_short else self.params.segment_seconds
+            is_segment = frames == self.params.segment_frames
+            hop_seconds = self.params.segment_seconds if is_segment else self.preset.step_seconds
         causal = bool(self.preset.model.get("causal", False))
         return Windows(self.params, frames, self.params.hop_frames(hop_seconds), causal)
 
@@ -241,6 +253,20 @@ class Run:
                 "--params and --mode"
             )
 
+    def find_outputs(self) -> TeacherOutputs:
+        """Find the outputs that this run learnt from; raises FormatError if they are not where the run recorded it."""
+        known = self.config["lessons"]
+        place = Path(os.path.normpath(self.path.resolve() / known["path"]))
+        if not place.is_dir():
+            raise FormatError(
+                f"{self.path}: the outputs of its teacher {known['teacher']} are not found at {place}; put them there, "
+                "or make them again with `tfdeepviz teacher listen`"
+            )
+        outputs = TeacherOutputs.load(place)
+        if outputs.teacher_sha256 != known["sha256"]:
+            raise FormatError(f"{place}: outputs of another teacher than {self.path} learnt from")
+        return outputs
+
     def find_teacher(self) -> Run:
         """Find the finished run that this one was distilled from, at its recorded relative path or next to this run.
 
@@ -273,8 +299,9 @@ def planned_run(
     seed: int = 0,
     deterministic: bool = False,
     weights: Path | None = None,
-    teacher: Run | None = None,
+    teacher: Run | TeacherOutputs | None = None,
     n_components: int = N_COMPONENTS,
+    learn: str = "both",
 ) -> Artifact:
     """Return the record of the run that `train` makes of these arguments; InputError if they do not fit each other."""
     check_trainable(dataset)
@@ -287,7 +314,16 @@ def planned_run(
         "weights": weights and {"file": weights.name, "sha256": sha256_file(weights)},
     }
     inputs = [Input.of(dataset, seen_from=out)]
-    if teacher is not None:
+    if isinstance(teacher, TeacherOutputs):
+        check_choice("learn", learn, LEARNT)
+        check_pupil(preset)
+        settings["lessons"] = {"teacher": "musicnn", "sha256": teacher.teacher_sha256, "learn": learn}
+        settings["lessons"]["hop_seconds"] = teacher.hop_seconds
+    elif preset.kind == "tagger":
+        raise InputError(
+            f"{preset.name}: taggers learn of a published network; use `tfdeepviz distill musicnn` with its --outputs"
+        )
+    elif teacher is not None:
         check_teacher(teacher, preset, dataset)
         settings["n_components"] = n_components
         inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
@@ -299,6 +335,12 @@ def check_trainable(dataset: PreparedDataset) -> None:
     if dataset.features.mode == "raw":
         raise InputError(f"{dataset.path}: models take mfcc or log-mel, not raw audio; prepare with --mode")
     dataset.require_training()
+
+
+def check_pupil(preset: Preset) -> None:
+    """Raise InputError if a preset cannot learn of a published network."""
+    if preset.kind != "tagger":
+        raise InputError(f"{preset.name}: of musicnn only taggers learn; choose the preset tags")
 
 
 def check_teacher(teacher: Run, preset: Preset, dataset: PreparedDataset) -> None:

@@ -28,6 +28,8 @@ _MAX_DRAWN = 1 << 22
 _MAX_DISTANCES = 1 << 22
 #: Tolerance for the sum of a segment's probabilities, which should be 1; half precision is that coarse.
 _SUM_TOLERANCE = 0.01
+#: Components whose correlations are resampled at a time: 40 MB.
+_MAX_CORRELATED = 100
 #: A standard deviation below this is rounding error.
 _CONSTANT = 1e-9
 #: Bins of confidence; as many as Guo et al. take.
@@ -216,6 +218,61 @@ def score_songs(
         "between_share": between_share(means, np.stack([track.var(axis=0, dtype=np.float64) for track in tracks])),
         "intervals": {"self_retrieval": list(interval_of_share(found, of_artists))},
     }
+
+
+def score_student(
+    answers: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]],
+    track_ids: npt.ArrayLike,
+    artists: Mapping[int, str] | None = None,
+) -> dict[str, Any]:
+    """Score how closely a student's answers to a split's segments follow its teacher's.
+
+    `answers` are pairs by name: the teacher's and the student's [each shape=(n_segments, n_components)]. For each name,
+    the answers are averaged over each track; the score `NAME_correlation` is the median over the components of the
+    Pearson correlation over tracks. Components in which the teacher does not vary do not count; one in which only the
+    student does not vary counts as 0. `intervals` (bootstrap over artists) are empty if there is only one artist, and
+    scores are omitted if the teacher does not vary at all.
+    """
+    ids = _as_integers("track_ids", track_ids)
+    tracks, track = np.unique(ids, return_inverse=True)
+    of_artists = _artists_of(tracks, artists)
+    cluster, sizes = _clusters(of_artists, len(tracks))
+    scores: dict[str, Any] = {}
+    intervals: dict[str, list[float]] = {}
+    for name, pair in answers.items():
+        means = [_sum_by(track, np.asarray(one, np.float64), len(tracks)) for one in pair]
+        theirs, mine = (sums / np.bincount(track)[:, None] for sums in means)
+        varies = theirs.std(axis=0) > _CONSTANT
+        if not varies.any():
+            continue
+        moments = _moments(theirs[:, varies], mine[:, varies])
+        key = f"{name}_correlation"
+        scores[key] = float(np.median(_correlation(moments.sum(axis=0, keepdims=True))))
+        if len(sizes) > 1:
+            drawn = np.concatenate(
+                [
+                    _correlation(_resample(_sum_by(cluster, part, len(sizes)), 0).reshape(_N_RESAMPLES, 6, -1))
+                    for first in range(0, moments.shape[2], _MAX_CORRELATED)
+                    for part in [moments[:, :, first : first + _MAX_CORRELATED].reshape(len(tracks), -1)]
+                ],
+                axis=1,
+            )
+            intervals[key] = list(_interval(np.median(drawn, axis=1), np.ones(_N_RESAMPLES)))
+    return {**_counts(len(ids), len(tracks), of_artists), **scores, "intervals": intervals}
+
+
+def _moments(x: Floats, y: Floats) -> Floats:
+    """Terms of the sums of a correlation [shape=(n, 6, n_components)] of centred values [each (n, n_components)]."""
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _correlation(sums: Floats) -> Floats:
+    """Pearson correlations [shape=(k, n_components)] from sums of `_moments` [shape=(k, 6, n_components)]."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, 1, 0)
+    norm_2 = np.maximum(xx - x * x / n, 0) * np.maximum(yy - y * y / n, 0)
+    covariance = xy - x * y / n
+    return np.asarray(np.divide(covariance, np.sqrt(norm_2), out=np.zeros_like(xy), where=norm_2 > _CONSTANT**4))
 
 
 def self_retrieval(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:

@@ -16,14 +16,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdeepviz.artifacts import ARTIFACT, begun
+from tfdeepviz.artifacts import ARTIFACT, Artifact, begun
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import DivergedError, TfdeepvizError
 from tfdeepviz.files import atomic_path, sha256_file, write_json
 from tfdeepviz.locks import locked
 from tfdeepviz.models.build import counts_of
-from tfdeepviz.models.distillation import TARGETS, DistillationTask, Targets, fit_targets
+from tfdeepviz.models.distillation import TARGETS, DistillationTask, Targets, fit_targets, lesson_task
 from tfdeepviz.models.distribution import distributed, own_share, synchronize
 from tfdeepviz.models.imagenet import load_imagenet_start
 from tfdeepviz.models.presets import Preset
@@ -41,6 +41,7 @@ from tfdeepviz.models.run import (
 )
 from tfdeepviz.models.tasks import TASKS, Task
 from tfdeepviz.reports.run import draw_history
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 _CHECKPOINTS_KEPT = 2
 
@@ -53,8 +54,9 @@ def train(
     seed: int = 0,
     deterministic: bool = False,
     weights: Path | None = None,
-    teacher: Run | None = None,
+    teacher: Run | TeacherOutputs | None = None,
     n_components: int = N_COMPONENTS,
+    learn: str = "both",
     distribute: str | None = None,
     progress: EpochProgress | None = None,
 ) -> Run:
@@ -73,9 +75,10 @@ def train(
         weights, bit for bit, on the same kind of machine.
     weights
         ImageNet weights for initialising a classifier (`tfdeepviz.models.imagenet`).
-    teacher, n_components
+    teacher, n_components, learn
         A finished run for the preset's encoder to imitate (`tfdeepviz.models.distillation`), and the number of
-        principal components to learn if its encoding has more components.
+        principal components to learn if its encoding has more components; or the outputs of a published network
+        (`tfdeepviz.models.lessons`), and which of them to learn: a key of `tfdeepviz.models.run.LEARNT`.
     distribute
         Several devices or machines to train on (`tfdeepviz.models.distribution`).
 
@@ -91,7 +94,7 @@ def train(
         If a loss or a weight is no longer finite. The run keeps its state after the previous epoch.
     """
     progress = progress or EpochProgress()
-    record = planned_run(preset, dataset, out, seed, deterministic, weights, teacher, n_components)
+    record = planned_run(preset, dataset, out, seed, deterministic, weights, teacher, n_components, learn)
     begun(out, record, may_change=MAY_CHANGE)
     if deterministic and keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
@@ -103,11 +106,7 @@ def train(
             "genres": list(dataset.recipe.genres),
             **{"dataset": dataset.name, "dataset_digest": dataset.identity},
             **{name: record.settings[name] for name in ("seed", "deterministic", "weights")},
-            "teacher": teacher
-            and {
-                **{"path": record.inputs[-1].path, "sha256": sha256_file(teacher.path / MODEL)},
-                **{"preset": teacher.preset.to_dict(), "n_components": n_components},
-            },
+            **_described(teacher, record, out),
             "backend": keras.backend.backend(),
         }
         run = Run.claim(out, record, config)
@@ -149,10 +148,24 @@ def train(
     return run
 
 
-def _task(run: Run, dataset: PreparedDataset, teacher: Run | None) -> Task:
+def _described(teacher: Run | TeacherOutputs | None, record: Artifact, out: Path) -> dict[str, Any]:
+    """Describe a run's teacher for its configuration."""
+    if isinstance(teacher, TeacherOutputs):
+        path = os.path.relpath(teacher.path.resolve(), out.resolve())
+        return {"teacher": None, "lessons": {**record.settings["lessons"], "path": path}}
     if teacher is None:
+        return {"teacher": None}
+    about: dict[str, Any] = {"path": record.inputs[-1].path, "sha256": sha256_file(teacher.path / MODEL)}
+    about |= {"preset": teacher.preset.to_dict(), "n_components": record.settings["n_components"]}
+    return {"teacher": about}
+
+
+def _task(run: Run, dataset: PreparedDataset, teacher: Run | TeacherOutputs | None) -> Task:
+    if not isinstance(teacher, Run):
         scaler = SegmentScaler(run.preset.scaler, name="scaler", dtype="float32")
         scaler.adapt(dataset.statistics())
+        if teacher is not None:
+            return lesson_task(run, dataset, scaler, teacher)
         return TASKS[run.preset.kind](run.preset, dataset, scaler)
     targets = run.path / TARGETS
     if not targets.is_file():

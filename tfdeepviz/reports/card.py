@@ -72,6 +72,8 @@ class _Encoder:
         self.n_bytes = sum(file["bytes"] for name, file in files.items() if name.startswith(folder))
         self.config: Mapping[str, Any] = self.provenance["run"]["config"]
         self.preset, self.teacher = self.config["preset"], self.config.get("teacher")
+        #: What it learnt of a published network.
+        self.lessons = self.config.get("lessons")
         self.kind = str(self.preset["kind"])
         genres = list(self.config["genres"]) if self.kind == "classifier" else []
         # A student of a classifier gives encodings only.

@@ -13,7 +13,12 @@ import msgspec
 from tfdeepviz.reports.formats import count, digits
 
 #: Kinds of models, as in presets, with their titles; `MAPPING` is the kind of a picture's parameters over time.
-KINDS = {"autoencoder": "Autoencoders", "classifier": "Genre classifiers", "contrastive": "Song encoders"}
+KINDS = {
+    "autoencoder": "Autoencoders",
+    "classifier": "Genre classifiers",
+    "contrastive": "Song encoders",
+    "tagger": "Taggers",
+}
 MAPPING = "mapping"
 
 #: History column of every kind's validation loss; `loss` holds the training loss.
