@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.models.test_lessons import heard
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
@@ -91,6 +92,20 @@ def classifier(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFac
 def genre_bundle(classifier: Run, two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A classifier's bundle, which gives probabilities of genres as well."""
     return export_bundle(BundlePlan([classifier], two_genres, tmp_path_factory.mktemp("bundles") / "vgg16"))
+
+
+@pytest.fixture(scope="session")
+def tagger(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small finished tagger."""
+    folder = tmp_path_factory.mktemp("taggers")
+    preset = override(load_preset("tags"), {"epochs": 1, "batch_size": 8, "model.n_filters": 8})
+    return alive(train(preset, two_genres, folder / "run", teacher=heard(two_genres, folder / "outputs")))
+
+
+@pytest.fixture(scope="session")
+def tag_bundle(tagger: Run, two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A tagger's bundle, which gives probabilities of tags as well."""
+    return export_bundle(BundlePlan([tagger], two_genres, tmp_path_factory.mktemp("bundles") / "tags"))
 
 
 def blessed(bundle: Bundle, copy: Path) -> Path:

@@ -18,6 +18,7 @@ from tfdeepviz.export.extract import Extractor
 from tfdeepviz.export.goldens import TOLERANCES, allowed_error, as_sound, read_goldens
 from tfdeepviz.files import FormatError
 from tfdeepviz.mapping.time import play
+from tfdeepviz.teachers.musicnn import TAGS
 
 Write = Callable[..., Path]
 
@@ -67,10 +68,19 @@ def test_silence_does_not_move(extractor: Extractor, write_sound: Write) -> None
 
 
 def test_too_short_and_too_long_name_the_file(extractor: Extractor, write_sound: Write) -> None:
-    with pytest.raises(AudioTooShortError, match=r"short\.wav.*0\.30 s"):
-        extractor.extract(write_sound("short.wav", music(0.3)))
+    with pytest.raises(AudioTooShortError, match=r"short\.wav.*0\.09 s"):
+        extractor.extract(write_sound("short.wav", music(0.09)))
     with pytest.raises(AudioTooLongError, match=r"long\.wav"):
         extractor.extract(write_sound("long.wav", music(3.0)), max_seconds=2)
+
+
+def test_sound_shorter_than_a_window_is_repeated(extractor: Extractor) -> None:
+    short = music(0.3)
+    analysis = extractor.analyze(short)
+    mfcc = extractor.frontend.mfcc(short)
+    (window,) = (mfcc[np.arange(96) % len(mfcc)][None],)
+    expected = extractor.encoders["tiny"](window)["encoding"]
+    np.testing.assert_allclose(analysis.encodings["tiny"].values, expected, atol=1e-6)
 
 
 def test_all_formats_hold_the_same_numbers(extractor: Extractor, write_sound: Write, tmp_path: Path) -> None:
@@ -78,8 +88,8 @@ def test_all_formats_hold_the_same_numbers(extractor: Extractor, write_sound: Wr
     for extension in (".json", ".npz", ".csv"):
         write_analysis(analysis, tmp_path / f"out{extension}", bundle=extractor.bundle)
     value = json.loads((tmp_path / "out.json").read_text())
-    assert set(value) == {"bundle", "times", "encodings", "genres", "parameters"}
-    assert value["genres"] == {}
+    assert set(value) == {"bundle", "times", "encodings", "parameters"}
+    assert set(value["encodings"]["tiny"]) == {"times", "values"}
     assert value["bundle"] == "tiny"
     np.testing.assert_allclose(value["parameters"], analysis.parameters)
     with (tmp_path / "out.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -156,12 +166,27 @@ def test_probabilities_of_genres_are_written(genre_bundle: Bundle, write_sound: 
     assert genres is not None
     for extension in (".json", ".npz", ".csv"):
         write_analysis(analysis, tmp_path / f"out{extension}", bundle=genre_bundle)
-    value = json.loads((tmp_path / "out.json").read_text())["genres"]["vgg16"]
-    assert value["names"] == names
-    np.testing.assert_allclose(value["probabilities"], genres)
+    value = json.loads((tmp_path / "out.json").read_text())["encodings"]["vgg16"]
+    assert value["genre_names"] == names
+    np.testing.assert_allclose(value["genres"], genres)
     with (tmp_path / "out.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        assert arrays["vgg16/genres"].tolist() == names
-        np.testing.assert_array_equal(arrays["vgg16/probabilities"], genres)
+        assert arrays["vgg16/genre_names"].tolist() == names
+        np.testing.assert_array_equal(arrays["vgg16/genres"], genres)
     with (tmp_path / "out.csv").open(newline="") as text:
         rows = list(csv.DictReader(text))
     assert [float(row[f"vgg16_{names[0]}"]) for row in rows] == pytest.approx(genres[:, 0].tolist())
+
+
+def test_tags_are_written(tag_bundle: Bundle, write_sound: Write, tmp_path: Path) -> None:
+    analysis = Extractor(tag_bundle).extract(write_sound("a.wav", music(4.5)))
+    tags = analysis.encodings["tags"].tags
+    assert tags is not None
+    assert tags.shape == (len(analysis.encodings["tags"].values), 100)
+    for extension in (".json", ".csv"):
+        write_analysis(analysis, tmp_path / f"out{extension}", bundle=tag_bundle)
+    value = json.loads((tmp_path / "out.json").read_text())["encodings"]["tags"]
+    assert value["tag_names"] == list(TAGS)
+    np.testing.assert_allclose(value["tags"], tags)
+    with (tmp_path / "out.csv").open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert [float(row["tags_msd/rock"]) for row in rows] == pytest.approx(tags[:, 0].tolist())

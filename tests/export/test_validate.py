@@ -36,7 +36,8 @@ def perfect(bundle: Bundle, **_: object) -> Report:
     """What the check page reports of a bundle that is right on every backend but WebGPU, which is not there."""
     nothing = dict.fromkeys((encoder.name for encoder in bundle.encoders), 0.0)
     genres = dict.fromkeys((encoder.name for encoder in bundle.encoders if encoder.genres), 0.0)
-    differences = {"mfcc": 0.0, "encodings": nothing, "genres": genres, "parameters": 0.0}
+    tags = dict.fromkeys((encoder.name for encoder in bundle.encoders if encoder.tags), 0.0)
+    differences = {"mfcc": 0.0, "encodings": nothing, "genres": genres, "tags": tags, "parameters": 0.0}
     ok = {"status": "ok", "reason": "", "differences": differences, "ms_per_second": 10.0}
     backends = {name: {**ok, "name": name} for name in ("wasm", "webgl")}
     backends["webgpu"] = {"name": "webgpu", "status": "unsupported", "reason": "no adapter"}
@@ -104,10 +105,14 @@ def test_a_good_bundle_is_blessed_with_all_figures(good: Path, judge: Callable[.
     assert "tiny: shuffle_rise (test)" in summary(blessing)
 
 
-def test_two_encoders_and_genres_are_all_judged(
-    two_scales: Bundle, genre_bundle: Bundle, judge: Callable[..., Blessing], tmp_path: Path
+def test_two_encoders_genres_and_tags_are_all_judged(
+    two_scales: Bundle,
+    genre_bundle: Bundle,
+    tag_bundle: Bundle,
+    judge: Callable[..., Blessing],
+    tmp_path: Path,
 ) -> None:
-    for bundle in (two_scales, genre_bundle):
+    for bundle in (two_scales, genre_bundle, tag_bundle):
         copy = shutil.copytree(bundle.path, tmp_path / bundle.name)
         blessing = judge(copy)
         names = [check.name for check in blessing.checks if check.passed]
@@ -115,6 +120,7 @@ def test_two_encoders_and_genres_are_all_judged(
             for where in ("TensorFlow", "SavedModel", "Chromium, wasm"):
                 assert f"{where}: encodings of {encoder.name}" in names
                 assert (f"{where}: genres of {encoder.name}" in names) == bool(encoder.genres)
+                assert (f"{where}: tags of {encoder.name}" in names) == bool(encoder.tags)
 
 
 # --- refusals, each for the right reason ---------------------------------------------------------------------------

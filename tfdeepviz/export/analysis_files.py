@@ -68,40 +68,38 @@ def _audio_in(folder: Path) -> list[Path]:
 
 
 def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
-    """Write times, parameters, encodings, genre probabilities and the bundle's label as .json, .npz or .csv.
+    """Write times, parameters, encodings with their genres and tags, and the bundle's label as .json, .npz or .csv.
 
     A .csv table has a single time axis, so its encodings are interpolated at the times of the parameters.
     """
     if out.suffix not in FORMATS:
         raise InputError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")
     track = {"bundle": bundle.label, "times": analysis.times, "parameters": analysis.parameters}
-    encodings = {name: {"times": one.times, "values": one.values} for name, one in analysis.encodings.items()}
-    genres = {
-        info.name: {"names": info.genres, "probabilities": analysis.encodings[info.name].genres}
-        for info in bundle.encoders
-        if info.genres
-    }
+    encodings: dict[str, dict[str, Any]] = {}
+    for info in bundle.encoders:
+        one = analysis.encodings[info.name]
+        encodings[info.name] = {"times": one.times, "values": one.values}
+        for what, names in info.probabilities.items():
+            encodings[info.name] |= {f"{what.removesuffix('s')}_names": names, what: getattr(one, what)}
     with atomic_path(out) as temporary:
         if out.suffix == ".json":
-            value = {**track, "encodings": encodings, "genres": genres}
+            value = {**track, "encodings": encodings}
             text = json.dumps(value, allow_nan=False, default=np.ndarray.tolist)
             temporary.write_text(f"{text}\n", encoding="utf-8")
         elif out.suffix == ".npz":
             arrays: dict[str, Any] = {**track}
-            for name, one in encodings.items():
-                arrays |= {f"{name}/{key}": values for key, values in one.items()}
-            for name, known in genres.items():
-                arrays |= {f"{name}/genres": known["names"], f"{name}/probabilities": known["probabilities"]}
+            for name, written in encodings.items():
+                arrays |= {f"{name}/{key}": values for key, values in written.items()}
             with temporary.open("wb") as file:
                 np.savez(file, **arrays)
         else:
             columns = {"time": analysis.times, **{f"parameter_{i}": one for i, one in enumerate(analysis.parameters.T)}}
             for info in bundle.encoders:
                 encoded = analysis.encodings[info.name]
-                values = encoded.values if encoded.genres is None else np.hstack([encoded.values, encoded.genres])
-                names = [*range(encoded.values.shape[1]), *info.genres]
+                values = np.hstack([encoded.values, *(getattr(encoded, what) for what in info.probabilities)])
+                heads = [*range(encoded.values.shape[1]), *(n for some in info.probabilities.values() for n in some)]
                 rows = interpolate(encoded.times, values, analysis.times)
-                columns |= {f"{info.name}_{name}": column for name, column in zip(names, rows.T, strict=True)}
+                columns |= {f"{info.name}_{name}": column for name, column in zip(heads, rows.T, strict=True)}
             with temporary.open("w", newline="", encoding="utf-8") as text_file:
                 writer = csv.writer(text_file)
                 writer.writerow(columns)

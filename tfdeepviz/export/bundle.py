@@ -46,6 +46,35 @@ def check_name(name: str) -> None:
         raise InputError(f"name={name!r}: use at most 64 lower-case letters, digits and hyphens")
 
 
+_Names = Annotated[tuple[Text, ...], Meta(min_length=2, max_length=256)]
+
+
+class Descriptor(Struct, frozen=True):
+    """A word for people, by the mean log-odds of some tags; docs/bundle-format.md says when it is shown."""
+
+    kind: Literal["genre", "mood", "instrument", "voice"]
+    name: Text
+    tags: Annotated[tuple[Annotated[int, Meta(ge=0, lt=256)], ...], Meta(min_length=1, max_length=256)]  # indices
+    typical: Finite
+    spread: Annotated[float, Meta(gt=0, le=1e38)]
+
+
+class Tags(Struct, frozen=True):
+    """Tags whose probabilities an encoder gives, and descriptors made of them."""
+
+    names: _Names
+    descriptors: Annotated[tuple[Descriptor, ...], Meta(max_length=256)] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.names)) < len(self.names):
+            raise InputError("tags: different names are expected")
+        for one in self.descriptors:
+            if len(set(one.tags)) < len(one.tags) or max(one.tags) >= len(self.names):
+                raise InputError(f"descriptors: {one.name!r}: different indices of tags are expected")
+        if len({(one.kind, one.name) for one in self.descriptors}) < len(self.descriptors):
+            raise InputError("descriptors: a name occurs twice")
+
+
 class EncoderInfo(Struct, frozen=True):
     """One encoder of a bundle, as docs/bundle-format.md describes it."""
 
@@ -57,17 +86,29 @@ class EncoderInfo(Struct, frozen=True):
     step_seconds: Annotated[float, Meta(gt=0, le=60)]
     time_offset_seconds: Finite
     outputs: dict[str, str] = {}
-    genres: Annotated[tuple[Text, ...], Meta(min_length=2, max_length=256)] = ()
+    genres: _Names = ()
+    unsure_below: Annotated[float, Meta(ge=0, le=1)] | None = None  # of the probability of the likeliest genre
+    tags: Tags | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.unsure_below is not None and not self.genres:
+            raise InputError("unsure_below: only an encoder that gives genres can be unsure of them")
+        if self.tags is not None and "tags" not in self.outputs:
+            raise InputError("tags: an output of the graph is expected")
         if self.genres and (len(set(self.genres)) < len(self.genres) or "genres" not in self.outputs):
             raise InputError("genres: different names are expected, and an output of the graph")
 
     @property
     def output_sizes(self) -> dict[str, int]:
         """Sizes of the graph's outputs, by name."""
-        return {"encoding": self.encoding_size} | ({"genres": len(self.genres)} if self.genres else {})
+        return {"encoding": self.encoding_size, **{what: len(names) for what, names in self.probabilities.items()}}
+
+    @property
+    def probabilities(self) -> dict[str, tuple[str, ...]]:
+        """What the graph gives probabilities of beside encodings: names of `genres` and `tags`, where there are any."""
+        named = {"genres": tuple(self.genres), "tags": () if self.tags is None else self.tags.names}
+        return {what: names for what, names in named.items() if names}
 
     def windows(self, params: AudioParams, *, hop_seconds: float | None = None, causal: bool | None = None) -> Windows:
         """Windows that the encoder looks at, by default at its own step."""

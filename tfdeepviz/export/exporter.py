@@ -28,13 +28,18 @@ from tfdeepviz.mapping.mappings import Encodings, MappingKey, Mappings, fit_mapp
 from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.mapping.scaling import N_PARAMETERS, SCALING_METHODS, SCALING_MODES
 from tfdeepviz.mapping.time import TimeSettings
+from tfdeepviz.models.descriptors import GENRES, typical_descriptors
 from tfdeepviz.models.run import Run
 from tfdeepviz.params import check_choice
 from tfdeepviz.reports.card import model_card
 from tfdeepviz.reports.measures import MIN_ENCODING_STD
+from tfdeepviz.teachers.musicnn import TAGS
 
 # Share of the tolerance that quantization may use; the rest is left for the client's own rounding.
 _QUANTIZATION_SHARE = 0.8
+
+#: Descriptors' probabilities are limited to this and its complement before their log-odds are taken.
+DESCRIBED_PROBABILITY = 1e-4
 
 #: Largest number of tracks to fit mappings to; for a larger split, a sample is as informative.
 MAX_FITTED_TRACKS = 512
@@ -172,7 +177,8 @@ def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bund
 
     for run in plan.runs:
         refuse_collapsed(run.metrics())
-    mappings = _fit(plan, progress)
+    encodings = {name: encoder.encode(plan.dataset, plan.split, progress) for name, encoder in encoders.items()}
+    mappings = _fit(plan, encodings)
     params = plan.runs[0].params
     frontend, pcm = MfccFrontend(params), golden_pcm(params)
     golden = analyze(
@@ -195,7 +201,7 @@ def export_bundle(plan: BundlePlan, *, progress: Progress | None = None) -> Bund
                 **convert_frontend(frontend, staging / FRONTEND),
                 **{"pad_samples": params.pad_samples, "overlap_hops": params.overlap_hops},
             },
-            "encoders": [encoder.write(staging, plans[name]) for name, encoder in encoders.items()],
+            "encoders": [encoder.write(staging, plans[name], encodings[name]) for name, encoder in encoders.items()],
             "quantization": quantization,
             "provenance": {
                 **{"code_version": record.code_version, "command": record.command},
@@ -227,9 +233,9 @@ class _Encoder:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The finished encoder with named outputs: `encoding`, and for a classifier also `genres`."""
+        """The finished encoder with named outputs: `encoding`; of a classifier or tagger also `genres` and `tags`."""
         encoder = self.run.load_encoder(self.layer)
-        outputs = {"encoding": encoder.output}
+        outputs = encoder.output if isinstance(encoder.output, dict) else {"encoding": encoder.output}
         if self.run.classifies:
             scaled = encoder.get_layer("scaler")(encoder.input)
             layer = self.layer or self.run.preset.encoder_layer
@@ -260,7 +266,8 @@ class _Encoder:
     def quantized(self, golden: Analysis, quantization: str) -> QuantizationPlan:
         """Choose how the kernels are stored, so that the goldens stay within tolerance."""
         exact = golden.encodings[self.name].values.astype(np.float32)
-        allowed = {"encoding": allowed_error(quantization, exact), "genres": TOLERANCES[quantization]["genres"]}
+        probability = TOLERANCES[quantization]["genres"]
+        allowed = {"encoding": allowed_error(quantization, exact), "genres": probability, "tags": probability}
         return plan_quantization(
             self.model,
             self.windows.cut(golden.mfcc).transpose(0, 2, 1)[..., None],
@@ -268,14 +275,14 @@ class _Encoder:
             allowed={output: _QUANTIZATION_SHARE * error for output, error in allowed.items()},
         )
 
-    def write(self, bundle: Path, plan: QuantizationPlan) -> dict[str, Any]:
-        """Write the graph and return the encoder's entry in the manifest."""
+    def write(self, bundle: Path, plan: QuantizationPlan, encodings: Sequence[Encodings]) -> dict[str, Any]:
+        """Write the graph and return the encoder's entry in the manifest, given its encodings of the fitted tracks."""
         windows = self.windows
         return {
             "name": self.name,
             "model": f"encoders/{self.name}/model.json",
             "layer": self.layer or self.run.preset.encoder_layer or "encoding",
-            **({"genres": self.run.config["genres"]} if self.run.classifies else {}),
+            **self._told(encodings),
             **convert_encoder(self.model, bundle / "encoders" / self.name, plan=plan),
             "encoding_size": self.model.output["encoding"].shape[-1],
             "window_frames": windows.frames,
@@ -283,6 +290,21 @@ class _Encoder:
             "step_seconds": self.run.preset.step_seconds,
             "time_offset_seconds": windows.time_offset_seconds,
         }
+
+    def _told(self, encodings: Sequence[Encodings]) -> dict[str, Any]:
+        """Describe the genres and tags whose probabilities the graph gives."""
+        if self.run.classifies:
+            return {"genres": self.run.config["genres"]}
+        told: dict[str, Any] = {}
+        if "genres" in self.model.output:
+            told |= {"genres": GENRES, "unsure_below": self.model.get_layer("genres").unsure_below}
+        tags = [track.tags for track in encodings if track.tags is not None]
+        if tags:
+            from tfdeepviz.models.lessons import log_odds
+
+            means = np.stack([log_odds(of_track, DESCRIBED_PROBABILITY).mean(axis=0) for of_track in tags])
+            told["tags"] = {"names": TAGS, "descriptors": typical_descriptors(means)}
+        return told
 
     def provenance(self, plan: QuantizationPlan) -> dict[str, Any]:
         """Say what the encoder was made of."""
@@ -307,9 +329,8 @@ def _dataset_of(run: Run) -> dict[str, Any]:
     return {**known, "licences": record.facts.get("licences"), "command": record.command}
 
 
-def _fit(plan: BundlePlan, progress: Progress | None) -> Mappings:
+def _fit(plan: BundlePlan, encodings: Mapping[str, Sequence[Encodings]]) -> Mappings:
     counts, default = plan.counts, None if plan.default is None else MappingKey(*plan.default)
-    encodings = {name: encoder.encode(plan.dataset, plan.split, progress) for name, encoder in plan.encoders.items()}
     cuts = [encoder.windows for encoder in plan.encoders.values()]
     resolves_beat = min(windows.hop_frames * windows.params.frame_seconds for windows in cuts) <= _BEAT_SECONDS
     segment_at_a_time = len(cuts) == 1 and cuts[0].frames == cuts[0].params.segment_frames

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfdeepviz.data.decode import MAX_SECONDS, AudioTooShortError, decode_file
-from tfdeepviz.data.segments import Windows
+from tfdeepviz.data.segments import SHORTEST_SECONDS, Windows
 from tfdeepviz.export.bundle import Bundle, EncoderInfo
 from tfdeepviz.export.graph import Graph, load_checked
 from tfdeepviz.mapping.encodings import Encode, encode_track
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Analysis:
     """Output of every stage for one track.
 
-    `encodings` are by encoder, each on its own time axis; a classifier's include genre probabilities. `parameters`
+    `encodings` are by encoder, each on its own time axis; some include probabilities of genres and tags. `parameters`
     [shape=(n, n_parameters)] in [0, 1] are at the times of the finest encoder. Musical time follows `onsets`.
     """
 
@@ -53,13 +53,11 @@ def analyze(
     encoders: abc.Mapping[str, tuple[Encode, Windows]],
     mapping: Mapping,
 ) -> Analysis:
-    """Run all stages on mono PCM [shape=(n_samples,)]; raises AudioTooShortError if that is shorter than a window."""
+    """Run all stages on mono PCM [shape=(n_samples,)]; raises AudioTooShortError if that is hardly a sound."""
     params = frontend.params
-    longest = max(windows.frames for _, windows in encoders.values())
-    if params.n_frames(pcm.size) < longest:
+    if pcm.size < SHORTEST_SECONDS * params.sample_rate_hz:
         raise AudioTooShortError(
-            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is less than the model looks at "
-            f"({longest * params.frame_seconds:.2f} s); give a longer track"
+            f"{pcm.size / params.sample_rate_hz:.2f} s of sound is too short; give at least {SHORTEST_SECONDS:g} s"
         )
     mfcc = frontend.mfcc(pcm)
     encodings = {name: encode_track(encode, mfcc, windows) for name, (encode, windows) in encoders.items()}
@@ -107,7 +105,7 @@ class Extractor:
         Raises
         ------
         InputError, AudioTooShortError
-            If the bundle does not offer the mapping; if the track is shorter than an encoder's window.
+            If the bundle does not offer the mapping; if the track is shorter than 0.1 s.
         """
         params, mapping = self.bundle.params, self.bundle.mappings.find(projection, mode, method)
         windows = {info.name: info.windows(params, hop_seconds=hop_seconds) for info in self.bundle.encoders}

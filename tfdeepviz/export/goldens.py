@@ -22,7 +22,8 @@ SCALE = 32_768
 T = TypeVar("T")
 
 #: Largest difference that a client may show, by quantisation of the encoder. It is absolute for MFCC, probabilities and
-#: parameters; for encodings, whose units differ, it is relative to the largest component in the goldens.
+#: parameters; for encodings, whose units differ, it is relative to the largest component in the goldens. `genres` holds
+#: for all probabilities.
 TOLERANCES = {
     "none": {"mfcc": 2e-3, "encoding": 1e-3, "genres": 1e-3, "parameters": 5e-3},
     "float16": {"mfcc": 2e-3, "encoding": 4e-3, "genres": 1e-2, "parameters": 2e-2},
@@ -52,26 +53,29 @@ def as_sound(pcm: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
 
 
 class Stages(Struct, Generic[T]):
-    """A value for each stage that has goldens; by encoder for encodings and, where there are classifiers, genres."""
+    """A value for each stage that has goldens; by encoder for encodings and, where there are any, genres and tags."""
 
     mfcc: T
     encodings: dict[str, T]
     genres: dict[str, T]
     parameters: T
+    tags: dict[str, T] = {}
 
     @classmethod
     def of(cls, analysis: Analysis) -> Stages[Any]:
         """Arrays of a track."""
         encodings = {name: one.values for name, one in analysis.encodings.items()}
         genres = {name: one.genres for name, one in analysis.encodings.items() if one.genres is not None}
-        return Stages(analysis.mfcc, encodings, genres, analysis.parameters)
+        tags = {name: one.tags for name, one in analysis.encodings.items() if one.tags is not None}
+        return Stages(analysis.mfcc, encodings, genres, analysis.parameters, tags)
 
     @property
     def named(self) -> dict[str, T]:
         """Values by the names of the stages in checks."""
         encodings = {f"encodings of {name}": value for name, value in self.encodings.items()}
         genres = {f"genres of {name}": value for name, value in self.genres.items()}
-        return {"mfcc": self.mfcc, **encodings, **genres, "parameters": self.parameters}
+        tags = {f"tags of {name}": value for name, value in self.tags.items()}
+        return {"mfcc": self.mfcc, **encodings, **genres, **tags, "parameters": self.parameters}
 
 
 class Goldens(NamedTuple):
@@ -94,6 +98,7 @@ class _File(Struct):
     encodings: dict[str, _Array]
     genres: dict[str, _Array]
     tolerance: dict[str, Annotated[float, Meta(gt=0, le=1e9)]]
+    tags: dict[str, _Array] = {}
 
 
 def read_goldens(bundle: Bundle) -> Goldens:
@@ -117,7 +122,9 @@ def read_goldens(bundle: Bundle) -> Goldens:
         stages = read("stages", file.stages, ("pcm", "mfcc", "parameters"))
         encodings = read("encodings", file.encodings, [info.name for info in bundle.encoders])
         genres = read("genres", file.genres, [info.name for info in bundle.encoders if info.genres])
-        return Goldens(stages["pcm"], Stages(stages["mfcc"], encodings, genres, stages["parameters"]), file.tolerance)
+        tags = read("tags", file.tags, [info.name for info in bundle.encoders if info.tags])
+        golden = Stages(stages["mfcc"], encodings, genres, stages["parameters"], tags)
+        return Goldens(stages["pcm"], golden, file.tolerance)
     except ValueError as error:
         raise FormatError(f"{bundle.path / GOLDENS}: {error}; {again}") from error
 
@@ -143,6 +150,7 @@ def write_goldens(folder: Path, pcm: npt.NDArray[np.int16], analysis: Analysis, 
         stages=described,
         encodings={name: write(f"encoding-{name}", values) for name, values in golden.encodings.items()},
         genres={name: write(f"genres-{name}", values) for name, values in golden.genres.items()},
+        tags={name: write(f"tags-{name}", values) for name, values in golden.tags.items()},
         tolerance=TOLERANCES[quantization],
     )
     write_json(folder / "goldens.json", msgspec.to_builtins(file))

@@ -6,6 +6,7 @@ It needs neither this package nor custom operations.
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tfdeepviz.data.decode import MAX_AMPLITUDE, MAX_SECONDS
-from tfdeepviz.data.segments import Windows
+from tfdeepviz.data.segments import SHORTEST_SECONDS, Windows
 from tfdeepviz.export.bundle import FRONTEND_MODEL, Bundle, EncoderInfo
 from tfdeepviz.export.extract import load_encoder
 from tfdeepviz.export.graph import Graph, load_checked
@@ -37,7 +38,10 @@ Tensors: TypeAlias = "dict[str, tf.Tensor]"
 
 
 def output_name(kind: str, encoder: str) -> str:
-    """Return the name of an encoder's output; `kind` is `encoding`, `times`, `genres` or `genre_names`."""
+    """Return the name of an encoder's output.
+
+    `kind` is `encoding`, `times`, `genres`, `genre_names`, `tags` or `tag_names`.
+    """
     return f"{kind}_{encoder.replace('-', '_')}"
 
 
@@ -103,7 +107,7 @@ class _Served:
         return {name: function.get_concrete_function() for name, function in functions.items()}
 
     def _analyze(self, pcm: tf.Tensor) -> Tensors:
-        pcm = self._checked(pcm, max(windows.frames for _, windows, _ in self._encoders))
+        pcm = self._checked(pcm, SHORTEST_SECONDS)
         n_frames = self._params.n_frames(tf.shape(pcm)[1])
         times = {info.name: _times(windows, n_frames) for info, windows, _ in self._encoders}
 
@@ -127,8 +131,8 @@ class _Served:
             for kind, width in info.output_sizes.items():
                 spec[output_name(kind, info.name)] = tf.TensorSpec([None, width], tf.float32)
             labels[output_name("times", info.name)] = times[info.name]
-            if info.genres:
-                labels[output_name("genre_names", info.name)] = tf.constant(info.genres)
+            for kind, names in info.probabilities.items():
+                labels[output_name(f"{kind.removesuffix('s')}_names", info.name)] = tf.constant(names)
         outputs = tf.map_fn(analyze_track, pcm, parallel_iterations=1, fn_output_signature=spec)
         return {**outputs, "times": outputs["times"][0], **labels}
 
@@ -146,7 +150,7 @@ class _Served:
         p = self._params
         mfcc = tf.map_fn(
             lambda track: mfcc_in_graph(self._frontend, p, track),
-            self._checked(pcm, 1),
+            self._checked(pcm, 0.0),
             parallel_iterations=1,
             fn_output_signature=tf.TensorSpec([None, p.n_mfcc], tf.float32),
         )
@@ -155,17 +159,16 @@ class _Served:
         segments = tf.reshape(rows, [tf.shape(mfcc)[0], n_segments, p.segment_frames, p.n_mfcc])
         return {"mfcc": mfcc, "segments": tf.transpose(segments, [0, 1, 3, 2])[..., tf.newaxis]}
 
-    def _checked(self, pcm: tf.Tensor, n_frames: int) -> tf.Tensor:
-        """Reject empty batches, tracks shorter than `n_frames` or too long, and samples that are not valid sound."""
+    def _checked(self, pcm: tf.Tensor, least_seconds: float) -> tf.Tensor:
+        """Reject empty batches, tracks that are too short or too long, and samples that are not valid sound."""
         p, n_samples = self._params, tf.shape(pcm)[1]
         seconds = tf.strings.as_string(n_samples / p.sample_rate_hz, precision=2)
-        least = f"{n_frames * p.frame_seconds:.2f}"
         return _require(
             pcm,
             (tf.shape(pcm)[0] > 0, "The batch is empty; give at least one track."),
             (
-                p.n_frames(n_samples) >= n_frames,
-                seconds + f" s of sound is less than the model looks at ({least} s); give a longer track.",
+                n_samples >= math.ceil(least_seconds * p.sample_rate_hz),
+                seconds + f" s of sound is too short; give at least {least_seconds:g} s.",
             ),
             (
                 n_samples <= int(MAX_SECONDS * p.sample_rate_hz),
@@ -238,7 +241,7 @@ def mfcc_in_graph(frontend: Graph, params: AudioParams, pcm: tf.Tensor) -> tf.Te
 
 def _times(windows: Windows, n_frames: tf.Tensor) -> tf.Tensor:
     """Like `Windows.times`, for all windows of a track."""
-    starts = tf.range(1 + (n_frames - windows.frames) // windows.hop_frames) * windows.hop_frames
+    starts = tf.range(1 + tf.maximum(0, n_frames - windows.frames) // windows.hop_frames) * windows.hop_frames
     return tf.cast(starts, tf.float64) * windows.params.frame_seconds + windows.time_offset_seconds
 
 
@@ -248,7 +251,9 @@ def _encode(graph: Graph, info: EncoderInfo, windows: Windows, mfcc: tf.Tensor, 
 
     def encode(first: tf.Tensor, count: tf.Tensor) -> Tensors:
         starts = (first + tf.range(count)) * windows.hop_frames
-        outputs = graph.tensors(segments=tf.gather(mfcc, starts[:, tf.newaxis] + tf.range(windows.frames)))
+        # All windows are complete, except that of a track that is too short for one, which is repeated.
+        frames = (starts[:, tf.newaxis] + tf.range(windows.frames)) % tf.shape(mfcc)[0]
+        outputs = graph.tensors(segments=tf.gather(mfcc, frames))
         return {name: tf.ensure_shape(outputs[name], [None, width]) for name, width in widths.items()}
 
     return _in_chunks(encode, n, max(1, _FRAMES_AT_ONCE // windows.frames), widths)

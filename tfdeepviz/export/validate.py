@@ -152,6 +152,7 @@ class _Parity:
             {name: allowed_error(self._quantization, encoding) for name, encoding in golden.encodings.items()},
             dict.fromkeys(golden.genres, tolerance["genres"]),
             tolerance["parameters"],
+            dict.fromkeys(golden.tags, tolerance["genres"]),
         ).named
 
     def check_goldens(self) -> Iterator[Check]:
@@ -208,8 +209,11 @@ def _run_saved_model(bundle: Bundle, pcm: Sound) -> Stages[Floats]:
         served = {**signatures["serving_default"](pcm=tracks), **signatures["transform"](pcm=tracks)}
     outputs = {name: np.asarray(value)[0] for name, value in served.items() if value.shape.rank == 3}
     encodings = {info.name: outputs[output_name("encoding", info.name)] for info in bundle.encoders}
-    genres = {info.name: outputs[output_name("genres", info.name)] for info in bundle.encoders if info.genres}
-    return Stages(outputs["mfcc"], encodings, genres, outputs["parameters"])
+    genres, tags = (
+        {info.name: outputs[output_name(what, info.name)] for info in bundle.encoders if what in info.probabilities}
+        for what in ("genres", "tags")
+    )
+    return Stages(outputs["mfcc"], encodings, genres, outputs["parameters"], tags)
 
 
 def _difference(values: Floats, expected: Floats) -> float | None:

@@ -18,8 +18,8 @@ from tfdeepviz.models.run import Run
 #: Frames per batch: 256 of the paper's segments, or the same amount of shorter windows.
 _FRAMES_AT_ONCE = 24_576
 
-#: Maps unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, if a classifier
-#: provides them, the probabilities `genres` [shape=(n, n_genres)].
+#: Maps unscaled windows [shape=(n, frames, width)] to `encoding` [shape=(n, encoding_size)] and, if an encoder gives
+#: them, the probabilities `genres` [shape=(n, n_genres)] and `tags` [shape=(n, n_tags)].
 Encode = Callable[[npt.NDArray[np.float32]], Mapping[str, npt.NDArray[np.float32]]]
 
 
@@ -35,12 +35,13 @@ def keras_encode(encoder: keras.Model) -> Encode:
 
 
 def encode_track(encode: Encode, rows: npt.NDArray[np.float32], windows: Windows) -> Encodings:
-    """Encode every complete window of a track's features [shape=(n_frames, width)], at least one."""
+    """Encode every window of a track's features [shape=(n_frames, width)]."""
     cut = windows.cut(rows)
     batches = np.array_split(cut, -(-len(cut) * windows.frames // _FRAMES_AT_ONCE))
     outputs = [encode(batch) for batch in batches]
     values = {name: np.concatenate([output[name] for output in outputs]) for name in outputs[0]}
-    return Encodings(windows.times(len(cut)), values["encoding"], genres=values.get("genres"))
+    probabilities = {name: values.get(name) for name in ("genres", "tags")}
+    return Encodings(windows.times(len(cut)), values["encoding"], **probabilities)
 
 
 def encode_run(

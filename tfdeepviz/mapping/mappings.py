@@ -28,14 +28,15 @@ SCHEMA_VERSION = 3
 class Encodings:
     """One encoder's encodings of a track: `values` [shape=(n, encoding_size)] at rising `times` [shape=(n,)] (seconds).
 
-    `loudness` [shape=(n,)] of each encoding's window, in any unit, serves only to fit mappings. Mappings ignore
-    `genres` [shape=(n, n_genres)], a classifier's probabilities.
+    `loudness` [shape=(n,)] of each encoding's window, in any unit, serves only to fit mappings. Mappings ignore the
+    probabilities `genres` [shape=(n, n_genres)] and `tags` [shape=(n, n_tags)], which some encoders give.
     """
 
     times: npt.NDArray[np.floating[Any]]
     values: npt.NDArray[np.floating[Any]]
     loudness: npt.NDArray[np.floating[Any]] | None = None
     genres: npt.NDArray[np.floating[Any]] | None = None
+    tags: npt.NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         times, values = self.times, self.values
