@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_refused(albums: Path, tmp_path: Path) -> None:
         plan_outputs([albums, tmp_path / "nothing"], Path("out"))
     with pytest.raises(InputError, match=r"x\.json: for several tracks, give a folder"):
         plan_outputs([albums], Path("x.json"))
-    with pytest.raises(InputError, match=r"x\.txt: give a file that ends in \.json, \.npz, \.csv, or a folder"):
+    with pytest.raises(InputError, match=r"x\.txt: give a file that ends in \.json, \.npz, \.csv, \.jams, or a folder"):
         plan_outputs([albums / "c.wav"], Path("x.txt"))
     with pytest.raises(InputError, match=r"a\.flac.* both would be written to"):
         (albums / "one" / "a.flac").write_bytes(b"x")

@@ -16,6 +16,7 @@ from tfdeepviz.export.analysis_files import FORMATS, plan_outputs, write_analysi
 from tfdeepviz.export.browser import find_browser
 from tfdeepviz.export.bundle import Bundle
 from tfdeepviz.export.extract import Extractor
+from tfdeepviz.export.jams import check_annotates
 from tfdeepviz.export.serving import write_serving
 from tfdeepviz.export.site import write_site
 from tfdeepviz.mapping.projections import warning_for
@@ -137,6 +138,8 @@ def extract(args: argparse.Namespace) -> None:
         raise InputError(f"--format {args.format}: --out {args.out} ends in {args.out.suffix}; omit --format")
     outputs = plan_outputs(args.tracks, args.out, f".{args.format or 'json'}")
     bundle = load_bundle(args.bundle)
+    if any(out.suffix == ".jams" for out in outputs.values()):
+        check_annotates(bundle)
     mapping = values(args, "projection", "mode", "method")
     used = bundle.mappings.find(**mapping)
     if args.projection is not None and (warning := warning_for(used.projection.name, used.scaling.mode)):

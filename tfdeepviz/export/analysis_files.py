@@ -1,4 +1,4 @@
-"""Output files of `extract`: times, parameters and encodings of tracks as .json, .npz or .csv."""
+"""Output files of `extract`: times, parameters and encodings of tracks as .json, .npz, .csv or .jams."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import numpy as np
 
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import Bundle
+from tfdeepviz.export.jams import to_jams
 from tfdeepviz.files import atomic_path
 from tfdeepviz.mapping.time import interpolate
 
 if TYPE_CHECKING:
     from tfdeepviz.export.extract import Analysis
 
-FORMATS = (".json", ".npz", ".csv")
+FORMATS = (".json", ".npz", ".csv", ".jams")
 
 #: Suffixes that mark audio files in a folder. A file that is given explicitly may have any name.
 AUDIO_SUFFIXES = frozenset(
@@ -70,7 +71,8 @@ def _audio_in(folder: Path) -> list[Path]:
 def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
     """Write times, parameters, encodings with their genres and tags, and the bundle's label as .json, .npz or .csv.
 
-    A .csv table has a single time axis, so its encodings are interpolated at the times of the parameters.
+    A .csv table has a single time axis, so its encodings are interpolated at the times of the parameters. A .jams
+    document only tells what is heard in the whole track.
     """
     if out.suffix not in FORMATS:
         raise InputError(f"{out}: write to a file that ends in {', '.join(FORMATS)}")
@@ -85,6 +87,9 @@ def write_analysis(analysis: Analysis, out: Path, *, bundle: Bundle) -> None:
         if out.suffix == ".json":
             value = {**track, "encodings": encodings}
             text = json.dumps(value, allow_nan=False, default=np.ndarray.tolist)
+            temporary.write_text(f"{text}\n", encoding="utf-8")
+        elif out.suffix == ".jams":
+            text = json.dumps(to_jams(analysis, bundle=bundle, title=out.stem), allow_nan=False, indent=1)
             temporary.write_text(f"{text}\n", encoding="utf-8")
         elif out.suffix == ".npz":
             arrays: dict[str, Any] = {**track}
