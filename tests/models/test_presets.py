@@ -34,7 +34,6 @@ def test_every_paper_model_has_a_preset_and_a_compact_one_and_there_are_ours() -
     assert set(preset_names()) == {
         *PAPER,
         *(f"{name}-compact" for name in PAPER),
-        "ae-fixed-compact",
         "ae-temporal-compact",
         "ae-time",
         "song",
@@ -76,7 +75,6 @@ def test_another_recipe_overrides_the_files_values_and_keeps_the_model() -> None
     assert skip.model["n_initial_filters"] == 32
     assert skip.model["skip"] is True
     assert skip.model["normalize_encoding"] is True
-    assert load_preset("ae-fixed-compact", recipe="modern") == load_preset("ae-fixed-compact")
 
 
 def test_values_are_overridden_by_their_dotted_names() -> None:

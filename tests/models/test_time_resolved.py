@@ -23,7 +23,15 @@ def tiny(**options: Any) -> TimeResolvedAutoencoder:
     for norm in (*model.norms, model.normalization):
         norm.moving_mean.assign(np.linspace(-0.5, 0.5, norm.moving_mean.shape[0]))
         norm.moving_variance.assign(np.linspace(0.5, 2, norm.moving_mean.shape[0]))
+    awaken([*model.blocks, *model.out_blocks])
     return model
+
+
+def awaken(blocks: list[Any]) -> None:
+    """Make residual blocks add something; untrained ones add nothing."""
+    rng = np.random.default_rng(0)
+    for dense in blocks[1::2]:
+        dense.kernel.assign(rng.normal(size=dense.kernel.shape).astype(np.float32))
 
 
 def scaler() -> SegmentScaler:
@@ -56,8 +64,9 @@ def test_wrong_sizes_name_the_rule(options: dict[str, Any], rule: str) -> None:
 
 @pytest.mark.parametrize("stride_frames", [2, 4])
 @pytest.mark.parametrize("causal", [False, True])
-def test_an_encoding_sees_its_window_and_nothing_else(stride_frames: int, causal: bool) -> None:
-    model = tiny(stride_frames=stride_frames, causal=causal)
+@pytest.mark.parametrize("n_blocks", [0, 2])
+def test_an_encoding_sees_its_window_and_nothing_else(stride_frames: int, causal: bool, n_blocks: int) -> None:
+    model = tiny(stride_frames=stride_frames, causal=causal, n_blocks=n_blocks)
     frames = model.window_frames
     step = 3
     last = stride_frames * (step + 1) + (0 if causal else (frames - stride_frames) // 2)
@@ -72,7 +81,7 @@ def test_an_encoding_sees_its_window_and_nothing_else(stride_frames: int, causal
 
 
 def test_the_encoder_of_a_window_says_what_the_model_says_at_that_step(tmp_path: Path) -> None:
-    model, scale = tiny(), scaler()
+    model, scale = tiny(n_blocks=2), scaler()
     unscaled = SEGMENTS * 3 + 1
     whole = np.asarray(model.encode(scale(unscaled))[0])
     model.encoder(scale).save(tmp_path / "encoder.keras")
@@ -81,6 +90,23 @@ def test_the_encoder_of_a_window_says_what_the_model_says_at_that_step(tmp_path:
     # Step 2 has the frames 4 and 5 in the middle of its window.
     np.testing.assert_allclose(np.asarray(encoder(unscaled[:, :, :10])), whole[:, 2], atol=1e-5)
     np.testing.assert_allclose(np.asarray(encoder(unscaled[:, :, 8:18])), whole[:, 6], atol=1e-5)
+
+
+def test_the_decoder_looks_as_far_as_its_blocks_reach() -> None:
+    model = tiny(n_blocks=2, n_decoder_filters=5)
+    codes = np.random.default_rng(1).uniform(0.2, 0.8, size=(1, 12, 3)).astype(np.float32)
+    changed = codes.copy()
+    changed[0, 6] = 0.5
+    differs = np.abs(np.asarray(model.decode(changed)) - np.asarray(model.decode(codes)))[0, ..., 0].max(axis=0) > 1e-6
+    # A step has two frames. The blocks reach 1 + 2 steps, the convolutions around them 2 more in all.
+    assert differs[2 * 6 - 2 * 3] and differs[2 * 6 + 1 + 2 * 3]
+    assert not differs[: 2 * (6 - 5)].any() and not differs[2 * (6 + 6) :].any()
+
+
+def test_without_blocks_it_is_the_network_of_version_0_1() -> None:
+    model = TimeResolvedAutoencoder()
+    model.build()
+    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == 72_778
 
 
 def test_components_rise_with_loudness_and_reconstruct_as_before() -> None:

@@ -155,12 +155,17 @@ def test_a_decoder_that_gets_more_is_judged_by_the_encoding_alone(
     [
         ("ae", "uses its own kernels and also gets the positions of the maxima"),
         ("ae-skip", "also gets the positions of the maxima and the output of each convolution"),
-        ("ae-fixed-compact", "uses its own kernels and gets nothing but these values"),
         ("ae-temporal-compact", "over time, then dense layers, to 10 values (sigmoid). Its decoder gets nothing"),
     ],
 )
 def test_decoders_are_told_apart(preset: str, words: str) -> None:
     assert words in card(ae=encoder(preset, ERRORS)).text
+
+
+def test_fixed_unpooling_tells_the_decoder_nothing() -> None:
+    provenance = encoder("ae-compact", ERRORS)
+    provenance["run"]["config"]["preset"]["model"]["unpooling"] = "fixed"
+    assert "uses its own kernels and gets nothing but these values" in card(ae=provenance).text
 
 
 def test_a_classifier_at_another_layer() -> None:

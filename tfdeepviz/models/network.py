@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import keras
@@ -17,10 +17,19 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.params import ParameterError, check_types
 
 Size = Annotated[int, Meta(ge=1, le=1_000_000)]
+#: Number of layers or blocks of a kind.
+Depth = Annotated[int, Meta(ge=0, le=16)]
 #: Share of the values to drop.
 Dropout = Annotated[float, Meta(ge=0, lt=1)]
 #: Values that bypass the encoding: pool `positions` and `skipped` values, in order from the input.
 Bypass = dict[str, list[Any]]
+
+
+def residual(x: Any, layers: Sequence[keras.layers.Layer]) -> Any:
+    """Apply residual blocks of two layers each, with the activation first (He et al. 2016) [same shape as x]."""
+    for convolution, dense in zip(layers[::2], layers[1::2], strict=True):
+        x = x + dense(ops.silu(convolution(ops.silu(x))))
+    return x
 
 
 class Network(keras.Model):  # type: ignore[misc]  # Keras is not typed
@@ -88,6 +97,22 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras is not typed
     ) -> keras.layers.Layer:
         """Create a convolution over time, by default with He initialisation."""
         return self._layer(kind, filters, n_frames, name=name, **{"kernel_initializer": "he_normal", **options})
+
+    def _residual_blocks(self, n_blocks: int, n_filters: int, n_steps: int, name: str) -> list[keras.layers.Layer]:
+        """Create the layers of `residual`, two per block: a convolution over `n_steps`, and a dense layer.
+
+        The dilation doubles from block to block, if there is anything to dilate. The dense layers start at zero, so
+        that a deep network starts as a shallow one.
+        """
+        growth = 2 if n_steps > 1 else 1
+        return [
+            layer
+            for i in range(n_blocks)
+            for layer in (
+                self._conv1d(n_filters, n_steps, f"{name}{i + 1}_conv", padding="same", dilation_rate=growth**i),
+                self._conv1d(n_filters, 1, f"{name}{i + 1}_dense", kernel_initializer="zeros"),
+            )
+        ]
 
     def _norm(self, name: str, *, affine: bool = True, epsilon: float = 1e-3) -> keras.layers.BatchNormalization:
         return self._layer(

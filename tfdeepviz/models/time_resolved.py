@@ -11,16 +11,17 @@ import numpy.typing as npt
 from keras import ops
 
 from tfdeepviz.data.scaler import SegmentScaler
-from tfdeepviz.models.network import Bottleneck, Bypass, Size
+from tfdeepviz.models.network import Bottleneck, Bypass, Depth, Size, residual
 
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TimeResolvedAutoencoder(Bottleneck):
     """Convolutional autoencoder with one encoding every `stride_frames` frames.
 
-    The encoder has three batch-normalised convolutions over time, the second with a stride, followed by a dense layer
+    The encoder has three batch-normalised convolutions over time, the second with a stride, followed by dense layers
     at each step; the decoder mirrors it. Each encoding depends on exactly `window_frames` frames, so the encoder of a
-    single window (`encoder`) gives the same result as the whole model at that step.
+    single window (`encoder`) gives the same result as the whole model at that step. The decoder may also look at the
+    encodings before and after (`n_blocks`).
 
     Input and output have the shape (batch, *input_size, 1), each coefficient scaled to zero mean and unit variance.
     """
@@ -29,6 +30,11 @@ class TimeResolvedAutoencoder(Bottleneck):
 
     #: Filters of every convolution.
     n_filters: Size = 64
+    #: Residual blocks at the rate of the encodings, in the encoder and in the decoder. The encoder's see one step, the
+    #: decoder's three, twice as far apart as in the block before.
+    n_blocks: Depth = 0
+    #: Filters of the decoder, if different from the encoder's. It does not ship and may be larger.
+    n_decoder_filters: Size | None = None
     #: Frames from one encoding to the next, an even number: 2 gives 50 encodings per second, 4 gives 25. The frames of
     #: a segment are divisible by it.
     stride_frames: Size = 2
@@ -48,11 +54,14 @@ class TimeResolvedAutoencoder(Bottleneck):
             for i, size, strides in ((1, 3, 1), (2, 2 * self.stride_frames, self.stride_frames), (3, 3, 1))
         ]
         self.norms = [self._norm(f"conv{i}_norm") for i in (1, 2, 3)]
+        self.blocks = self._residual_blocks(self.n_blocks, self.n_filters, 1, "block")
         self.bottleneck = self._dense(self.encoding_size, "bottleneck")
         self.normalization = self._norm("encoding_norm", affine=False)
-        self.out_bottleneck = self._conv1d(self.n_filters, 3, "out_bottleneck", padding="same")
+        n_filters = self.n_decoder_filters or self.n_filters
+        self.out_bottleneck = self._conv1d(n_filters, 3, "out_bottleneck", padding="same")
+        self.out_blocks = self._residual_blocks(self.n_blocks, n_filters, 3, "out_block")
         upsampling = {"strides": self.stride_frames, "padding": "same", "kind": keras.layers.Conv1DTranspose}
-        self.out_upsampling = self._conv1d(self.n_filters, 2 * self.stride_frames, "out_upsampling", **upsampling)
+        self.out_upsampling = self._conv1d(n_filters, 2 * self.stride_frames, "out_upsampling", **upsampling)
         self.out_convolution = self._conv1d(n_coefficients, 3, "out_conv", padding="same")
 
     @property
@@ -71,13 +80,13 @@ class TimeResolvedAutoencoder(Bottleneck):
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = ops.silu(norm(convolution(x), training=training))
-        return self.bottleneck(x)  # (batch, steps, encoding_size)
+        return self.bottleneck(residual(x, self.blocks))  # (batch, steps, encoding_size)
 
     def decode(self, encoding: Any, bypass: Bypass | None = None, *, training: bool | None = None) -> Any:
         """Reconstruct scaled segments from their encodings [shape=(batch, n_steps, encoding_size)]."""
         # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
-        x = ops.silu(self.out_bottleneck((ops.convert_to_tensor(encoding) - 0.5) * 4))
-        x = ops.silu(self.out_upsampling(x))
+        x = self.out_bottleneck((ops.convert_to_tensor(encoding) - 0.5) * 4)
+        x = ops.silu(self.out_upsampling(ops.silu(residual(x, self.out_blocks))))
         x = ops.cast(self.out_convolution(x), "float32")  # (batch, frames, coefficients)
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
 
