@@ -8,7 +8,7 @@ from tfdeepviz.artifacts import ARTIFACT, Artifact, digest_of
 from tfdeepviz.data.metadata import find_metadata
 
 #: Goes up whenever the same settings of the demo corpus would sound different, so that old and new tracks never mix.
-COMPOSER_VERSION = 1
+COMPOSER_VERSION = 2
 
 
 def corpus_digest(fma_root: Path, subset: str) -> str:

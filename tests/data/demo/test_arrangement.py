@@ -73,11 +73,11 @@ NOTES = {
     "Electronic": "0f59a0d7",
     "Experimental": "9e4b4ca9",
     "Folk": "801c03ff",
-    "Hip-Hop": "3ab974d7",
+    "Hip-Hop": "f495da78",
     "Instrumental": "9d9a0b44",
     "International": "c41ceb4e",
-    "Pop": "125c1d53",
-    "Rock": "d94b69ba",
+    "Pop": "531b6a88",
+    "Rock": "8a0d21c2",
 }
 
 

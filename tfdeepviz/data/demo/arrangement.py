@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator as Rng
 
-from tfdeepviz.data.demo import ideas, instruments, players
+from tfdeepviz.data.demo import drums, ideas, instruments, players, singing
 from tfdeepviz.data.demo.genre import GENRES, Artist, Table, between, entry, genre_table, make_artist, overlay, settle
 from tfdeepviz.data.demo.score import Curve, Note, Part, Production, Score
 from tfdeepviz.data.demo.sketch import Meter, Moment, Sketch
 from tfdeepviz.data.demo.theory import SCALES, plan_sections, shuffled_form
 
+_INSTRUMENTS = vars(drums) | vars(instruments) | vars(singing)
 _DECIDED_LATER = ("harmony", "ideas", "bars", "sections", "track")  # by each moment
 
 
@@ -100,7 +101,7 @@ def _part(name: str, table: Table, sketch: Sketch) -> Part:
     automation = table.get("automation", {}).get(name, {})
     curves: Table = {target: _curve(values, sketch) for target, values in automation.items()}
     notes = sorted(sketch.notes[name], key=lambda note: (note.start_seconds, note.pitch))
-    voice = partial(getattr(instruments, instrument), **character)
+    voice = partial(_INSTRUMENTS[instrument], **character)
     return Part(name, voice, tuple(notes), **entry(table["mix"], name), **curves)
 
 

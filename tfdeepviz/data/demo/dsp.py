@@ -209,6 +209,21 @@ def distort(x: Signal, drive: float) -> Signal:
     return np.asarray(signal.resample_poly(shaped, 1, 2, axis=-1)[..., : x.shape[-1]], dtype=np.float64)
 
 
+def amplifier(x: Signal, drive: float, *, presence_db: float = 6.0, cone_hz: float = 5_000.0) -> Signal:
+    """Guitar amplifier: tight input, two clipping stages with a mid boost between them, and a closed cabinet.
+
+    `presence_db` is the rise of the loudspeaker at 3 kHz, `cone_hz` the frequency from which it falls off steeply.
+    """
+    x = equalise(x, "highpass", 140.0)
+    x = distort(x + 0.8 * equalise(x, "bandpass", 900.0, 0.5), drive)
+    x = distort(equalise(x, "highpass", 90.0), 2.0)
+    x = x - 0.45 * equalise(x, "bandpass", 500.0, 0.8)
+    x = x + 0.6 * equalise(x, "bandpass", 115.0, 1.4)
+    x = x + (10 ** (presence_db / 20) - 1.0) * equalise(x, "bandpass", 3_000.0, 1.0)
+    sos = signal.butter(4, cone_hz, "lowpass", fs=SAMPLE_RATE_HZ, output="sos")
+    return np.asarray(signal.sosfilt(sos, x, axis=-1), dtype=np.float64)
+
+
 def crush(x: Signal, bits: float, hold: int) -> Signal:
     """Reduce bit depth and sample rate, as in an old sampler."""
     levels = 2.0**bits

@@ -1,180 +1,24 @@
-"""Instruments: drums and cymbals, then struck, plucked, electronic, blown, bowed and sung ones, and textures.
+"""Instruments: struck, plucked, electronic, blown and bowed ones, and textures.
 
-The pitch of a drum's tone is its tuning. All are functions made by `@instrument`, and named in genres' files.
+All are functions made by `@instrument`, and named in genres' files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
-from typing import Any
 
 import numpy as np
-from numpy.random import Generator as Rng
 
 from tfdeepviz.data.demo import dsp
 from tfdeepviz.data.demo.dsp import Signal
 from tfdeepviz.data.demo.genre import toml
-from tfdeepviz.data.demo.score import Tone
-
-_CONTROL_SAMPLES = 32  # pitch moves slowly: it is computed this often and interpolated
-
-
-@dataclass(frozen=True)
-class Take:
-    """A tone (see `Tone`), and the chance of this recording of it."""
-
-    hz: float
-    gate_seconds: float
-    velocity: float
-    bend_semitones: float
-    rng: Rng
-    n: int  # samples of a held tone
-
-    def pitch(
-        self, n: int, *, glide: float = 0.06, vibrato_cents: float = 0.0, vibrato_hz: float = 5.3, onset: float = 0.25
-    ) -> Signal:
-        """Pitch in Hz: a glide from the bend, then vibrato that grows after an onset; in seconds [shape=(n,)]."""
-        if not self.bend_semitones and not vibrato_cents:
-            return np.full(n, self.hz)
-        t = dsp.time_axis(n // _CONTROL_SAMPLES + 2) * _CONTROL_SAMPLES
-        semitones = self.bend_semitones * np.exp(-t / glide * 2.5)
-        if vibrato_cents:
-            depth = np.clip((t - onset) / 0.3, 0.0, 1.0) * vibrato_cents / 100
-            semitones = semitones + depth * np.sin(2 * np.pi * vibrato_hz * t)
-        slow = self.hz * 2.0 ** (semitones / 12.0)
-        return np.asarray(np.interp(np.arange(n), np.arange(len(t)) * _CONTROL_SAMPLES, slow), dtype=np.float64)
-
-    def hiss(self, n: int, centre_hz: float, q: float) -> Signal:
-        """Band-passed noise [shape=(n,)]."""
-        return dsp.equalise(dsp.noise(n, self.rng), "bandpass", centre_hz, q)
-
-    def stroke(self, n: int, centre_hz: float, q: float, t60_seconds: float) -> Signal:
-        """Noise of a stick, hammer or hand [shape=(n,)]."""
-        return self.hiss(n, centre_hz, q) * dsp.decay(n, t60_seconds)
-
-    def soften(self, x: Signal, cutoff_hz: float, least: float, gain: float) -> Signal:
-        """Low-pass whose cutoff rises with velocity."""
-        return dsp.equalise(x, "lowpass", cutoff_hz * (least + gain * self.velocity))
-
-
-def instrument(
-    *,
-    peak: float | None = 0.5,
-    fade_in: float = 0.0,
-    fade_out: float = 0.0,
-    held: tuple[float, float, float, float] | None = None,
-) -> Callable[[Callable[..., Signal]], Callable[..., Signal]]:
-    """Make an instrument ``(tone, rng, *, character) -> sound`` of a function ``(take, *, character) -> sound``.
-
-    A sound is mono ``[n]`` or stereo ``[2, n]``. It is scaled to a peak (None keeps the level) and faded, in seconds.
-    `held` tones have an envelope: attack, decay, sustain, release. ``attack_seconds`` and ``release_seconds`` of a
-    character override it.
-    """
-
-    def decorate(synthesise: Callable[..., Signal]) -> Callable[..., Signal]:
-        @wraps(synthesise)
-        def perform(tone: Tone, rng: Rng, **character: Any) -> Signal:
-            envelope = np.ones(1)
-            if held:
-                attack, decay, sustain, release = held
-                attack, release = character.pop("attack_seconds", attack), character.pop("release_seconds", release)
-                envelope = dsp.adsr(tone.gate_seconds, attack, decay, sustain, release)
-            take = Take(tone.frequency_hz, tone.gate_seconds, tone.velocity, tone.bend_semitones, rng, len(envelope))
-            sound = synthesise(take, **character) * envelope
-            return dsp.fade_edges(sound if peak is None else normalised(sound, peak), fade_in, fade_out)
-
-        return perform
-
-    return decorate
-
-
-def normalised(x: Signal, peak: float = 0.5) -> Signal:
-    """Scale a sound to its peak."""
-    return x * (peak / (float(np.max(np.abs(x))) + 1e-9))
+from tfdeepviz.data.demo.take import Take, instrument, normalised
 
 
 def _fm(phase: Signal, ratio: float, depth: Signal | float, start: float = 0.0) -> Signal:
     """Frequency modulation: a sine whose phase another sine moves, at `ratio` times its frequency [shape=(n,)]."""
     moved = 2 * np.pi * phase + depth * np.sin(2 * np.pi * ratio * phase + start)
     return np.asarray(np.sin(moved), dtype=np.float64)
-
-
-@instrument(peak=None, fade_in=0.0005, fade_out=0.03)
-def kick(
-    take: Take, *, sweep_hz: float = 180.0, ring_seconds: float = 0.35, click: float = 0.3, drive: float = 0.6
-) -> Signal:
-    """Bass drum: a sine that falls to the tone's pitch, with a click."""
-    n = dsp.n_samples(ring_seconds * 1.2)
-    body = dsp.sine(dsp.cycles(take.hz + sweep_hz * dsp.falling(n, 0.028))) * dsp.decay(n, ring_seconds * 1.1)
-    body = dsp.saturate(body * (0.6 + 0.6 * take.velocity), drive)
-    return normalised(body) + click * take.velocity * take.stroke(n, 3_200.0, 0.6, 0.025)
-
-
-@instrument(fade_in=0.0005, fade_out=0.03)
-def snare(take: Take, *, ring_seconds: float = 0.2, brightness_hz: float = 5_000.0) -> Signal:
-    """Snare drum: modes of the head, which has the tone's pitch, and filtered noise."""
-    n = dsp.n_samples(ring_seconds + 0.12)
-    head = dsp.damped_sinusoids(take.hz * np.array([1.0, 1.76, 2.4]), [0.16, 0.12, 0.07], [0.6, 0.35, 0.2], n)
-    wires = take.soften(dsp.equalise(dsp.noise(n, take.rng), "highpass", 1_400.0), brightness_hz, 0.7, 1.0)
-    return dsp.saturate(head + 1.6 * (wires * dsp.decay(n, ring_seconds * 1.6)), 0.8)
-
-
-@instrument(fade_in=0.0005, fade_out=0.03)
-def clap(take: Take) -> Signal:
-    """Hand claps: four bursts of band-passed noise, the last of which rings."""
-    n = dsp.n_samples(0.37)
-    t = dsp.time_axis(n)
-    bursts = sum(np.where(t >= onset, dsp.falling(n, 0.003, onset), 0.0) for onset in (0.0, 0.011, 0.021))
-    ring = np.where(t >= 0.031, np.exp(-np.maximum(t - 0.031, 0.0) * 6.9 / 0.22), 0.0)
-    return take.hiss(n, take.hz, 0.9) * (bursts + ring)
-
-
-@instrument(peak=0.4, fade_in=0.001, fade_out=0.02)
-def cymbal(
-    take: Take, *, metal: float = 0.6, highpass_hz: float = 7_000.0, ring_seconds: float | None = None
-) -> Signal:
-    """Hi-hat, ride or crash: inharmonic pulses and noise; rings for the gate unless `ring_seconds` is given."""
-    ring = ring_seconds or take.gate_seconds
-    n = dsp.n_samples(ring + 0.03)
-    clang = np.zeros(n)
-    for ratio in (2.0, 3.0, 4.16, 5.43, 6.79, 8.21):
-        clang += dsp.pulse(np.full(n, take.hz * ratio), 0.5, take.rng.random())
-    x = metal * clang * 0.25 + (1 - metal) * dsp.noise(n, take.rng) * 1.5
-    x = dsp.equalise(dsp.equalise(x, "highpass", highpass_hz), "highpass", highpass_hz * 0.7)
-    return x * (0.75 * dsp.decay(n, ring * 1.2) + 0.25 * dsp.decay(n, ring * 0.3))
-
-
-@instrument(fade_in=0.0005, fade_out=0.03)
-def tom(take: Take, *, ring_seconds: float = 0.4) -> Signal:
-    """Tom-tom: membrane modes whose pitch drops a little."""
-    n = dsp.n_samples(ring_seconds * 1.2)
-    phase = dsp.cycles(take.hz * (1.0 + 0.5 * take.velocity * dsp.falling(n, 0.05)))
-    skin = dsp.sine(phase) + 0.4 * dsp.sine(1.59 * phase) * dsp.decay(n, ring_seconds * 0.5)
-    return skin * dsp.decay(n, ring_seconds) + 0.7 * take.stroke(n, 1_800.0, 0.7, 0.05)
-
-
-@instrument(fade_in=0.0006, fade_out=0.03)
-def hand_drum(take: Take, *, slap: float = 0.2, ring_seconds: float = 0.5) -> Signal:
-    """Hand drum (darbuka, djembe, tabla): near-harmonic membrane modes, a slap, and a bend by the heel of the hand."""
-    n = dsp.n_samples(ring_seconds * 1.1)
-    phase = dsp.cycles(take.pitch(n, glide=0.3))
-    x = np.zeros(n)
-    for ratio, level, ring in ((1.0, 1.0, 1.0), (2.0, 0.5, 0.6), (2.98, 0.3, 0.45), (4.1, 0.2, 0.3), (5.2, 0.12, 0.2)):
-        tilt = level ** (1.5 - take.velocity) * (1.0 - slap if ratio == 1.0 else 1.0)
-        x += tilt * dsp.sine(ratio * phase) * dsp.decay(n, ring_seconds * ring)
-    hand = take.hiss(n, 1_200.0 + 3_500.0 * slap, 0.8)
-    return x + (0.3 + 2.2 * slap) * take.velocity * hand * dsp.decay(n, 0.03 + 0.09 * slap)
-
-
-@instrument(peak=0.35, fade_in=0.001, fade_out=0.01)
-def shaker(take: Take, *, centre_hz: float = 7_000.0) -> Signal:
-    """Shaker or tambourine: a short swell of bright noise."""
-    n = dsp.n_samples(0.11)
-    swell: Signal = np.minimum(dsp.time_axis(n) / 0.018, 1.0)
-    return take.hiss(n, centre_hz * (0.8 + 0.4 * take.velocity), 1.1) * swell * dsp.falling(n, 0.022, 0.018)
 
 
 @instrument(peak=0.45, fade_in=0.001, fade_out=0.04)
@@ -218,6 +62,49 @@ def plucked(
     return dsp.fade_edges(normalised(dsp.equalise(string, "highpass", 50.0)), 0.0008, min(0.05, ring / 4))
 
 
+@instrument(peak=None, fade_in=0.0006, fade_out=0.03)
+def guitar(
+    take: Take,
+    *,
+    ring_seconds: float = 4.0,
+    loss_hz: float = 900.0,
+    hardness_hz: float = 3_500.0,
+    pick_position: float = 0.17,
+    body: float = 0.6,
+    pick: float = 0.15,
+    detune_cents: float = 3.0,
+    choke_seconds: float = 0.12,
+    glide_seconds: float = 0.1,
+    vibrato_cents: float = 0.0,
+) -> Signal:
+    """Stiff steel string, as on acoustic, electric and bass guitars: its partials fade the faster the higher they are.
+
+    The lowest partials decay by 60 dB in `ring_seconds`, those at `loss_hz` in half of that. A hard pick excites
+    partials up to `hardness_hz`. `body` is the share of a wooden body; the tuning has a standard deviation.
+    """
+    n = dsp.n_samples(min(ring_seconds, take.gate_seconds + 2.0 * choke_seconds))
+    k = np.arange(1, max(4, min(56, int(8_000.0 / take.hz))))
+    partials = take.hz * k * np.sqrt(1.0 + 6e-5 * k**2) * 2.0 ** (take.rng.normal(0.0, detune_cents) / 1200.0)
+    hardness_hz *= 0.4 + 0.8 * take.velocity
+    level = np.sin(np.pi * k * pick_position) / k * np.exp(-partials / hardness_hz) * take.rng.uniform(0.7, 1.3, len(k))
+    t60 = ring_seconds * (220.0 / take.hz) ** 0.3 / (1.0 + (partials / loss_hz) ** 1.5)
+    string = dsp.damped_sinusoids(partials, t60, level, n)
+    if take.bend_semitones or vibrato_cents:
+        speed = take.pitch(n, glide=glide_seconds, vibrato_cents=vibrato_cents) / take.hz
+        string = np.interp(np.cumsum(speed), np.arange(n), string)
+    string = normalised(string) + pick * take.velocity * take.stroke(n, 3_000.0, 0.4, 0.025)
+    if body > 0:
+        thump = take.stroke(n, 110.0, 1.0, 0.12)
+        modes = (
+            (105.0, 2.0, 0.5 * body),
+            (210.0, 2.5, 0.6 * body),
+            (420.0, 2.0, 0.3 * body),
+            (2_400.0, 0.8, 0.5 * body),
+        )
+        string = dsp.resonate(string, string, modes) + 0.5 * body * take.velocity * thump
+    return normalised(string) * dsp.falling(n, choke_seconds / 2.5, take.gate_seconds)
+
+
 @instrument(fade_in=0.002, fade_out=0.06)
 def piano(take: Take, *, brightness: float = 0.5, felt: float = 0.0) -> Signal:
     """Piano: stiff-string partials in slightly detuned pairs, hammer noise; harder strokes are brighter."""
@@ -249,17 +136,6 @@ def electric_piano(take: Take, *, bite: float = 0.5, tremolo_hz: float = 4.5) ->
     x *= dsp.falling(n, 0.05, take.gate_seconds)
     wobble = 0.22 * np.sin(2 * np.pi * tremolo_hz * dsp.time_axis(n) + take.rng.uniform(0.0, 0.5))
     return np.stack([x * (1 + wobble), x * (1 - wobble)])
-
-
-@instrument(peak=0.35, held=(0.03, 0.1, 0.9, 0.08))
-def organ(take: Take) -> Signal:
-    """Reed organ: steady partials with a slow beat between two ranks."""
-    ratios, levels = np.array([0.5, 1.0, 1.5, 2.0, 3.0, 4.0]), np.array([0.3, 1.0, 0.15, 0.5, 0.25, 0.2])
-    first, second = (
-        dsp.damped_sinusoids(take.hz * ratios * (1 + cents / 1731.0), 1e4, levels, take.n)
-        for cents in (-2.5 + take.rng.normal(0, 0.2), 2.5)
-    )
-    return np.stack([first + 0.5 * second, 0.5 * first + second])
 
 
 @instrument(peak=0.4, held=(0.25, 1.0, 0.8, 0.5))
@@ -364,22 +240,6 @@ def ensemble(take: Take, *, brightness_hz: float = 3_000.0) -> Signal:
             f = take.pitch(take.n, vibrato_cents=10.0, vibrato_hz=take.rng.uniform(4.8, 6.2), onset=0.1)
             side += dsp.saw(f * 2 ** (take.rng.normal(0.0, 6.0) / 1200), take.rng.random())
     return take.soften(dsp.resonate(stereo, stereo, ((520.0, 1.2, 0.8),)), brightness_hz, 0.35, 0.9)
-
-
-@instrument(peak=0.4, held=(0.05, 0.4, 0.85, 0.12))
-def voice(take: Take, *, vowels: str = "ao", breath: float = 0.12, vibrato_cents: float = 28.0) -> Signal:
-    """Singing voice: glottal pulses through formants that move from vowel to vowel during the note."""
-    f = take.pitch(take.n, vibrato_cents=vibrato_cents, glide=0.1, onset=0.3)
-    source = dsp.equalise(dsp.saw(f, take.rng.random()), "lowpass", 2_600.0, 0.5)
-    source = source + breath * dsp.equalise(dsp.noise(take.n, take.rng), "highpass", 1_500.0)
-    first, second = (vowels[int(take.rng.integers(len(vowels)))] for _ in range(2))
-    x = np.zeros(take.n)
-    blend = np.clip(np.linspace(-0.3, 1.5, take.n), 0.0, 1.0)
-    for vowel, weight in ((first, 1 - blend), (second, blend)):
-        formants = toml("material")["vowels"][vowel]
-        modes = [(max(hz, take.hz), 6.0 if hz < 1_000 else 9.0, level) for hz, level in formants]
-        x += dsp.resonate(np.zeros(take.n), source, modes) * weight
-    return x + 0.05 * source
 
 
 @instrument(peak=0.4, fade_in=0.01, fade_out=0.03)

@@ -103,11 +103,12 @@ def _sides(pan: float) -> Signal:
 def _channel_strip(x: Signal, part: Part) -> Signal:
     if part.drive > 0:
         x = dsp.distort(x, part.drive)
+    if part.amplifier_drive > 0:
+        x = dsp.amplifier(x, part.amplifier_drive)
     if part.highpass_hz > 0:
         x = dsp.equalise(x, "highpass", part.highpass_hz)
     if part.lowpass_hz > 0:
-        for _ in range(2 if part.drive > 0 else 1):  # a guitar's loudspeaker falls off steeply
-            x = dsp.equalise(x, "lowpass", part.lowpass_hz)
+        x = dsp.equalise(x, "lowpass", part.lowpass_hz)
     if part.cutoff_hz:
         x = dsp.sweep(x, "lowpass", _curve(part.cutoff_hz, x.shape[-1]), q=1.3, block=256)
     if part.chorus_seconds > 0:

@@ -51,7 +51,8 @@ class Part:
     pan: float = 0.0  # in [-1, 1], with constant power, applied after the effects
     reverb_db: float = -18.0  # send level to the room; at most -60 sends nothing
     echo_db: float = float("-inf")  # send level to the echo
-    drive: float = 0.0  # distortion of the whole part: its notes intermodulate as in an amplifier
+    drive: float = 0.0  # saturation of the whole part
+    amplifier_drive: float = 0.0  # of a guitar amplifier with its cabinet, in which notes intermodulate; 0 for none
     highpass_hz: float = 0.0  # fixed band limits; 0 disables them
     lowpass_hz: float = 0.0
     cutoff_hz: Curve = ()  # moving resonant low-pass
