@@ -108,6 +108,21 @@ def card(*, note: str | None = None, **encoders: dict[str, Any]) -> Rendered:
     return Rendered(model_card(manifest(**encoders), note=note))
 
 
+def test_a_tagger() -> None:
+    answers = {"n_tracks": 29, "tag_correlation": 0.717, "encoding_std": [0.2], "intervals": {}}
+    lessons = {"teacher": "musicnn", "sha256": "f38a4890c648c1dd" * 4, "learn": "both", "path": "../outputs"}
+    values = manifest(tags=encoder("tags", answers, lessons=lessons))
+    values["encoders"][0] |= {"tags": {"names": ["a", "b"]}, "genres": ["Folk", "Rock"], "unsure_below": 0.48}
+    made = Rendered(model_card(values))
+    assert "tags is a tagger: convolutions over time" in made.text
+    assert "probabilities of 2 tags" in made.text
+    assert "likeliest is below 0.48, it is unsure" in made.text
+    assert "answer as musicnn does (Pons and Serra 2019; licence ISC; SHA-256 of the published wheel" in made.text
+    assert "f38a4890c648c1dd" in made.text
+    assert "its tags and embeddings for each 3 s" in made.text
+    assert made.row("Tags: correlation with the teacher") == ["0.717"] * 3
+
+
 def test_an_autoencoder() -> None:
     made = card(ae_time=encoder("ae-time", {**ERRORS, "alone_mse_to_pca": 0.393}))
     assert made.headings == [
@@ -117,7 +132,7 @@ def test_an_autoencoder() -> None:
     assert "updates them every 0.02 s" in made.text
     assert made.row("ae-time")[:5] == ["Time-resolved autoencoder", "0.96 s", "0.02 s", "10", "41,994"]
     assert "ae-time is the encoder of an autoencoder: three short convolutions over time" in made.text
-    assert "AdamW at 0.003 with a cosine schedule, batches of 64), 12 epochs, seed 3, with tfdeepviz 0.1.0" in made.text
+    assert "AdamW at 0.002 with a cosine schedule, batches of 16), 16 epochs, seed 3, with tfdeepviz 0.1.0" in made.text
     assert "ae-time (tracks: 29 training, 29 validation, 29 test)" in made.text
     assert made.row("Mean squared error") == ["0.00250", "0.00250", "0.00250 (0.00237 to 0.00265)"]
     assert made.row("Error of a PCA") == ["0.00636"] * 3
