@@ -4,7 +4,8 @@
     tfdeepviz demo-corpus CORPUS
     python -m benchmarks.demo_tags OLD/webapp/tracks webapp/tracks CORPUS
 
-A genre is heard if one of its tags is among the first three of the network that has the tag, by mean probability.
+A genre is heard if one of its tags is among the first three of the network that has the tag, by mean probability
+over patches of 3 s, side by side.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from tfdeepviz.data.metadata import Metadata
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.teachers.fetch import usual_place
-from tfdeepviz.teachers.musicnn import NETS, TAGS, Answers, Musicnn
+from tfdeepviz.teachers.musicnn import NETS, PARAMS, TAGS, Answers, Musicnn
 
 N_FIRST = 3
 
@@ -58,7 +59,7 @@ def report(root: Path, teacher: Musicnn) -> None:
     print(f"\n{root}\n\n| Genre | Million Song Dataset | MagnaTagATune | Heard |\n|---|---|---|---|")
     heard: dict[str, list[bool]] = {}
     for genre, path in tracks(root):
-        first = first_tags(teacher.hear(path))
+        first = first_tags(teacher.hear(path, PARAMS.segment_seconds))
         is_heard = any(tag in EXPECTED[genre] for tags in first.values() for tag, _ in tags)
         heard.setdefault(genre, []).append(is_heard)
         named = (", ".join(f"{tag[4:]} {share:.2f}" for tag, share in first[net]) for net in NETS)
