@@ -472,7 +472,7 @@ def test_presets_are_listed_for_people_and_programs(capsys: pytest.CaptureFixtur
     counts = {row["name"]: row["trainable_parameters"] for row in rows}
     assert counts["ae"] == 40_165_579
     assert counts["vgg16"] == 44_155_856
-    assert {row["kind"] for row in rows} == {"autoencoder", "classifier", "contrastive"}
+    assert {row["kind"] for row in rows} == {"autoencoder", "classifier", "contrastive", "tagger"}
     assert {row["name"]: row["encoding_size"] for row in rows}["alexnet"] == 4_096
     assert {row["name"]: row["step_seconds"] for row in rows}["ae-time"] == 0.02
     assert main(["presets"]) == 0
