@@ -40,8 +40,7 @@ def models() -> dict[str, Bottleneck | GenreClassifier]:
         f"ae-{i}": tiny(**variant, batch_norm=i % 2 == 0, normalize_encoding=i > 1)
         for i, variant in enumerate(VARIANTS)
     }
-    small = {"input_size": (6, 8), "encoding_size": 3, "n_filters": 4, "n_blocks": 2}
-    named["ae-temporal"] = TemporalAutoencoder(**small, pool_frames=4)
+    named["ae-temporal"] = TemporalAutoencoder(input_size=(6, 8), encoding_size=3, n_filters=4, pool_frames=4)
     for name in ("alexnet", "vgg11"):
         named[name] = GenreClassifier(
             architecture=name,

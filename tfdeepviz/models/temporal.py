@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from tfdeepviz.models.network import Bottleneck, Bypass, Depth, Size, residual
+from tfdeepviz.models.network import Bottleneck, Bypass, Size
 
 # Scaled coefficients vary by only a few hundredths; Keras' default epsilon would mask the smallest variances.
 _EPSILON = 1e-5
@@ -35,12 +35,6 @@ class TemporalAutoencoder(Bottleneck):
     pool_frames: Size = 8
     #: Size of the hidden dense layers.
     dense_units: Size = 512
-    #: Residual blocks between the convolution and the pool, and their mirror images; each sees three frames, twice as
-    #: far apart as the one before.
-    n_blocks: Depth = 0
-    #: Filters and hidden units of the decoder, if different from the encoder's. It does not ship and may be larger.
-    n_decoder_filters: Size | None = None
-    n_decoder_units: Size | None = None
 
     def _flaws(self) -> Iterator[str]:
         if self.input_size[1] % self.pool_frames:
@@ -53,15 +47,12 @@ class TemporalAutoencoder(Bottleneck):
         self.input_norm = self._norm("input_norm", affine=False, epsilon=_EPSILON)
         self.convolution = self._conv1d(self.n_filters, self.kernel_frames, "conv", padding="same")
         self.convolution_norm = self._norm("conv_norm", epsilon=_EPSILON)
-        self.blocks = self._residual_blocks(self.n_blocks, self.n_filters, 3, "block")
         self.hidden = self._dense(self.dense_units, "dense1")
         self.hidden_norm = self._norm("dense1_norm", epsilon=_EPSILON)
         self.bottleneck = self._dense(self.encoding_size, "dense2")
         self.normalization = self._norm("encoding_norm", affine=False, epsilon=_EPSILON)
-        self._n_out_filters = self.n_decoder_filters or self.n_filters
-        self.out_hidden = self._dense(self.n_decoder_units or self.dense_units, "out_dense2")
-        self.out_flat = self._dense(n_frames // self.pool_frames * self._n_out_filters, "out_dense1")
-        self.out_blocks = self._residual_blocks(self.n_blocks, self._n_out_filters, 3, "out_block")
+        self.out_hidden = self._dense(self.dense_units, "out_dense2")
+        self.out_flat = self._dense(self._flat, "out_dense1")
         # Small, so that the initial output is the learnt segment alone.
         small = keras.initializers.RandomNormal(stddev=0.01)
         self.out_convolution = self._conv1d(
@@ -82,7 +73,7 @@ class TemporalAutoencoder(Bottleneck):
         """Return the encoding before normalisation and sigmoid, and an empty bypass."""
         x = ops.transpose(ops.squeeze(x, axis=3), (0, 2, 1))  # (batch, frames, coefficients)
         x = self.convolution(self.input_norm(x, training=training))
-        x = ops.silu(residual(self.convolution_norm(x, training=training), self.blocks))
+        x = ops.silu(self.convolution_norm(x, training=training))
         x = ops.reshape(ops.max_pool(x, self.pool_frames, self.pool_frames), (-1, self._flat))
         return self.bottleneck(ops.silu(self.hidden_norm(self.hidden(x), training=training))), {}
 
@@ -90,9 +81,7 @@ class TemporalAutoencoder(Bottleneck):
         """Reconstruct scaled segments [shape=(batch, *input_size, 1)] from encodings [shape=(batch, encoding_size)]."""
         # The sigmoid of a unit-variance input varies little; its middle half is mapped to [-1, 1].
         x = ops.silu(self.out_hidden((ops.convert_to_tensor(encoding) - 0.5) * 4))
-        x = ops.silu(self.out_flat(x))
-        x = ops.reshape(x, (-1, self.input_size[1] // self.pool_frames, self._n_out_filters))
-        x = residual(ops.repeat(x, self.pool_frames, axis=1), self.out_blocks)
-        x = self.out_convolution(x)  # (batch, frames, coefficients)
+        x = ops.reshape(ops.silu(self.out_flat(x)), (-1, self._flat // self.n_filters, self.n_filters))
+        x = self.out_convolution(ops.repeat(x, self.pool_frames, axis=1))  # (batch, frames, coefficients)
         x = ops.sigmoid(ops.cast(x, "float32") + self.picture)
         return ops.expand_dims(ops.transpose(x, (0, 2, 1)), 3)
