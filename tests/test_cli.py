@@ -118,7 +118,7 @@ _MISTAKES = {
     "extract empty.mp3 --bundle two-scale --out empty.mp3/x": "--out: empty.mp3 is not a folder",
     # Folders of another kind.
     "validate {dataset}": "`tfdeepviz inspect` checks a prepared dataset, `tfdeepviz export` makes a bundle",
-    "inspect {registry}/two-scale/3": "two-scale/3: holds a bundle, not a prepared dataset",
+    "inspect {registry}/two-scale/4": "two-scale/4: holds a bundle, not a prepared dataset",
     "evaluate {registry} --dataset {dataset}": "holds a registry, not a training run",
     "registry list --registry {dataset}": "holds a prepared dataset, not a registry",
     "registry show two-scale/9": "two-scale: has no version 9; there are",
@@ -164,7 +164,7 @@ def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, caps
     printed = capsys.readouterr()
     assert "empty.mp3: the file is empty" in printed.err
     assert "1 of 3 tracks could not be analysed" in printed.err
-    assert f"{out}: 2 of 3 tracks, by two-scale/3" in printed.out
+    assert f"{out}: 2 of 3 tracks, by two-scale/4" in printed.out
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.csv")) == [
         "000/000002.mp3.csv",
         "000/000003.mp3.csv",

@@ -187,7 +187,7 @@ def test_the_playground_is_served(installed: Path, tmp_path: Path) -> None:
         try:
             assert server.stdout is not None
             address = next(word for word in server.stdout.readline().split() if word.startswith("http:"))
-            for name in ("static/index.html", "registry/two-scale/3/manifest.json", "tracks/rock.mp3"):
+            for name in ("static/index.html", "registry/two-scale/4/manifest.json", "tracks/rock.mp3"):
                 with urllib.request.urlopen(address + name.removeprefix("static/")) as response:
                     assert response.read() == (REPOSITORY / "webapp" / name).read_bytes()
         finally:

@@ -17,12 +17,11 @@ from tfdeepviz.lazy import tf
 #: A graph is a program. Ours use only these operations, none of which reaches beyond its tensors.
 # fmt: off
 _ALLOWED = frozenset((
-    "Add", "AddV2", "AvgPool", "BatchToSpaceND", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D",
-    "DepthwiseConv2dNative", "Elu", "Exp", "ExpandDims", "GatherV2", "Identity", "Log", "MatMul", "Max", "MaxPool",
-    "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "Pack", "Pad", "PadV2", "Placeholder", "Prod", "RealDiv",
-    "Relu", "Reshape", "Rsqrt", "Shape", "Sigmoid", "Softmax", "SpaceToBatchND", "Sqrt", "Square",
-    "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum", "Tanh", "Tile", "Transpose", "_FusedConv2D",
-    "_FusedDepthwiseConv2dNative", "_FusedMatMul",
+    "Add", "AddV2", "AvgPool", "BiasAdd", "Cast", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Elu",
+    "Exp", "ExpandDims", "GatherV2", "Identity", "Log", "MatMul", "Max", "MaxPool", "Maximum", "Mean", "Min",
+    "Minimum", "Mul", "Neg", "Pack", "Pad", "PadV2", "Placeholder", "Prod", "RealDiv", "Relu", "Reshape", "Rsqrt",
+    "Shape", "Sigmoid", "Softmax", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StridedSlice", "Sub", "Sum",
+    "Tanh", "Tile", "Transpose", "_FusedConv2D", "_FusedDepthwiseConv2dNative", "_FusedMatMul",
 ))
 # fmt: on
 _MAX_NODES = 10_000

@@ -354,6 +354,19 @@ test("a classifier says what it takes the music for", async ({ page }) => {
   await expect(panel(page).getByRole("list", { name: "What the model takes this for" })).toBeVisible(SLOW);
 });
 
+test("a tagger says in words what it takes the music for, on a small screen", async ({ page }) => {
+  await page.setViewportSize({ width: 360, height: 640 });
+  await load(page);
+  await drop(page, ["song.wav"], 30);
+  await openPanel(page);
+  const words = panel(page).getByRole("list", { name: "What the model takes this for" });
+  const lines = [/^Genre \S/, /^Mood \S/, /^Instruments \S/, /^Voice \S/];
+  await expect(words.getByRole("listitem")).toHaveText(lines, SLOW);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  const axe = new AxeBuilder({ page }).include('[aria-label="What the model takes this for"]');
+  expect((await axe.analyze()).violations).toEqual([]);
+});
+
 test("dialogs and menus are accessible on a small screen", async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 640 });
   await load(page);
