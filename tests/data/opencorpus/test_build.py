@@ -20,7 +20,7 @@ from tfdeepviz.data.opencorpus import OpenCorpusSummary, build_open_corpus
 from tfdeepviz.data.opencorpus import build as module
 from tfdeepviz.data.opencorpus.debian import NoPackageError
 from tfdeepviz.data.opencorpus.plan import Clip
-from tfdeepviz.data.opencorpus.sources import Music, Package, Sources
+from tfdeepviz.data.opencorpus.sources import Music, Package, Sources, TopGenre
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError
 
@@ -30,7 +30,7 @@ TABLE = Sources(
     reserved_packages=("kept-apart*",),
     reserved_titles=("Kept apart",),
     artists={"another": "Other"},
-    genres={"techno": "Electronic"},
+    genres={"Electronic": TopGenre(id=15, below=("Techno",))},
     packages=(
         Package(name="gone", music=(Music(files=("*",), licence="CC0-1.0", artist="Nobody", stated_in="copyright"),)),
         Package(

@@ -7,7 +7,7 @@ from importlib.resources import files
 import msgspec
 import pytest
 
-from tfdeepviz.data.opencorpus.build import _GENRE_IDS
+from tfdeepviz.data.demo.genre import GENRES, genre_table
 from tfdeepviz.data.opencorpus.sources import Music, Package, Sources, plain
 from tfdeepviz.files import FormatError, convert
 
@@ -35,9 +35,8 @@ def test_the_table_is_in_order_and_says_where_everything_is_stated() -> None:
 def test_names_in_the_table_are_plain() -> None:
     text = (files("tfdeepviz.data.opencorpus") / "packages.toml").read_text(encoding="utf-8")
     assert text.count("[[packages]]") == len(SOURCES.packages)
-    for name in (*SOURCES.artists, *SOURCES.genres):
+    for name in SOURCES.artists:
         assert name == plain(name)
-    assert set(SOURCES.genres.values()) <= set(_GENRE_IDS)
 
 
 def test_first_entry_that_covers_a_file_counts() -> None:
@@ -60,9 +59,35 @@ def test_an_artist_has_one_name() -> None:
     assert plain("Àlex  O'Leary-2") == "alexoleary2"
 
 
-def test_genres_are_only_those_that_are_not_ambiguous() -> None:
-    assert SOURCES.genre("Thrash Metal") == "Rock"
-    assert SOURCES.genre("Soundtrack") == SOURCES.genre("Game") == ""
+def test_the_tree_of_genres_is_that_of_fma() -> None:
+    genres = SOURCES.genres.values()
+    assert (len(genres), sum(len(genre.below) for genre in genres)) == (16, 147)
+    assert len({genre.id for genre in genres}) == 16
+    ids = {title: genre.id for title, genre in SOURCES.genres.items()}
+    assert {title: genre_table(title)["fma_id"] for title in GENRES}.items() <= ids.items()
+    names = [plain(name) for title, genre in SOURCES.genres.items() for name in (title, *genre.below, *genre.also)]
+    assert "" not in names and len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("stated", "title"),
+    [
+        ("classical", "Classical"),
+        ("Romantic Classical", "Classical"),
+        ("Chiptune", "Electronic"),
+        ("Drum&Bass", "Electronic"),
+        ("Ambient", "Instrumental"),
+        ("soundtrack", "Instrumental"),
+        ("Game soundtrack", "Instrumental"),
+        ("Black Metal", "Rock"),
+        ("Trash Metal", "Rock"),
+        ("Game", ""),
+        ("Psychedelic", ""),
+        (" ", ""),
+    ],
+)
+def test_a_stated_genre_counts_for_its_top_level_genre(stated: str, title: str) -> None:
+    assert SOURCES.genre(stated) == title
 
 
 def test_reserved_titles() -> None:

@@ -42,13 +42,6 @@ _SILENCE = 1e-3  # root mean square of a clip, -60 dB
 _LEFT_OUT, _SOURCES = "left_out.csv", "SOURCES.csv"
 _PACKAGES, _UNPACKED = ".packages", ".unpacked"  # folders that are deleted when the corpus is complete
 
-#: FMA's ids of the top-level genres that the table names.
-_GENRE_IDS = {
-    **{"Blues": 3, "Classical": 5, "Country": 9, "Easy Listening": 13, "Electronic": 15, "Experimental": 38},
-    **{"Folk": 17, "Hip-Hop": 21, "Instrumental": 1235, "International": 2, "Jazz": 4, "Old-Time / Historic": 8},
-    **{"Pop": 10, "Rock": 12, "Soul-RnB": 14, "Spoken": 20},
-}
-
 #: Callback (what, done, total).
 Progress = Callable[[str, int, int], None]
 
@@ -131,7 +124,7 @@ def build_open_corpus(
             if not songs:
                 raise InputError(f"no package with music was found ({left_out[0].reason}); run `apt-get update`")
             clips = choose_clips(songs, hours=hours, seconds=seconds, most=n_clips)
-            facts = _write(root, clips, left_out, known, n_workers, report)
+            facts = _write(root, clips, left_out, known, sources, n_workers, report)
             finish(root, corpus_digest(root, _SUBSET), **facts)
     return OpenCorpusSummary(**Artifact.read(root / ARTIFACT).facts)
 
@@ -181,6 +174,7 @@ def _write(
     chosen: Sequence[Clip],
     left_out: list[LeftOut],
     known: Mapping[str, str],
+    sources: Sources,
     n_workers: int | None,
     report: Progress,
 ) -> dict[str, float]:
@@ -197,7 +191,8 @@ def _write(
             clip = clips.pop(number)
             left_out.append(LeftOut(clip.song.package, clip.song.path, f"from {clip.start_seconds:g} s: {flaw}"))
     splits = split_artists(clips.values(), known)
-    _write_tables(root, clips, splits, left_out)
+    genre_ids = {title: genre.id for title, genre in sources.genres.items()}
+    _write_tables(root, clips, splits, genre_ids, left_out)
     for name in (_PACKAGES, _UNPACKED):
         shutil.rmtree(root / name, ignore_errors=True)
     hours = sum(clip.seconds for clip in clips.values()) / 3600
@@ -291,7 +286,11 @@ def _title(clip: Clip) -> str:
 
 
 def _write_tables(
-    root: Path, clips: Mapping[int, Clip], splits: Mapping[str, str], left_out: Iterable[LeftOut]
+    root: Path,
+    clips: Mapping[int, Clip],
+    splits: Mapping[str, str],
+    genre_ids: Mapping[str, int],
+    left_out: Iterable[LeftOut],
 ) -> None:
     """Write the lists of sources and of what was left out, then FMA's tables."""
     artist_ids = {name: number for number, name in enumerate(sorted(splits), FIRST_TRACK_ID)}
@@ -303,7 +302,7 @@ def _write_tables(
         song = clip.song
         name = plain(song.artist)
         bit_rate = round(audio_path(root, _SUBSET, number).stat().st_size * 8 / clip.seconds)
-        genres = f"[{_GENRE_IDS[song.genre]}]" if song.genre else "[]"
+        genres = f"[{genre_ids[song.genre]}]" if song.genre else "[]"
         about = f"Debian package {song.package}, {song.path}; licence and author: {song.stated_in}"
         rows[number] = {
             "album": {"id": album_ids[song.package], "title": song.package, "tracks": n_by_album[song.package]},
@@ -322,4 +321,4 @@ def _write_tables(
     write_csv(root / _LEFT_OUT, [LeftOut._fields, *sorted(left_out)])
     write_tracks(root, rows)
     n_by_genre = Counter(clip.song.genre for clip in clips.values() if clip.song.genre)
-    write_genres(root, {_GENRE_IDS[title]: (title, n_tracks) for title, n_tracks in n_by_genre.items()})
+    write_genres(root, {genre_ids[title]: (title, n_tracks) for title, n_tracks in n_by_genre.items()})

@@ -36,6 +36,14 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return next(covers, None)
 
 
+class TopGenre(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A top-level genre of FMA."""
+
+    id: int
+    below: tuple[str, ...] = ()  # titles of all genres below it in FMA's tree
+    also: tuple[str, ...] = ()  # other words for any of these
+
+
 class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All packages."""
 
@@ -43,7 +51,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reserved_titles: tuple[str, ...]
     packages: tuple[Package, ...]
     artists: dict[str, str]  # another name of an artist, as `plain` makes it: the name to use
-    genres: dict[str, str]  # top-level genre of FMA by what people write, as `plain` makes it
+    genres: dict[str, TopGenre]  # by title
 
     def __post_init__(self) -> None:
         for package in self.packages:
@@ -69,8 +77,9 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return plain(title) in {plain(one) for one in self.reserved_titles}
 
     def genre(self, stated: str) -> str:
-        """FMA's top-level genre for what people write; empty if that is ambiguous."""
-        return self.genres.get(plain(stated), "")
+        """Title of FMA's top-level genre for what people write; empty if the table does not know it."""
+        names = ((title, (title, *genre.below, *genre.also)) for title, genre in self.genres.items())
+        return next((title for title, all_names in names if plain(stated) in map(plain, all_names)), "")
 
 
 def plain(name: str) -> str:
