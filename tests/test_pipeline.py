@@ -9,12 +9,15 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import tfdeepviz.pipeline
 from tests.export.conftest import alive
+from tests.teachers.test_outputs import answers
 from tfdeepviz import artifacts
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, Kind, beside
 from tfdeepviz.data.corpus import corpus_record
@@ -35,6 +38,9 @@ from tfdeepviz.models.training import train
 from tfdeepviz.pipeline import OLD_RECORD, PipelineError, PipelineProgress, run_pipeline
 from tfdeepviz.pipeline_config import Config
 from tfdeepviz.provenance import code_version
+from tfdeepviz.teachers.fetch import FetchError, usual_place
+from tfdeepviz.teachers.musicnn import Answers, Musicnn
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 PRESET = {
@@ -584,6 +590,128 @@ def test_a_demo_corpus_is_rendered_and_a_teacher_comes_before_its_student(
     assert log.done == ["demo-corpus", "index", "prepare"]
 
 
+TEACHER = """
+work = "work"
+corpus.fma-root = "fma"
+[teacher]
+name = "musicnn"
+hop = 0.5
+[[train]]
+name = "tags"
+preset = "tags"
+teacher = "musicnn"
+learn = "both"
+set = { epochs = 1, batch_size = 4, model.n_filters = 8, model.encoding_size = 6 }
+"""
+
+
+class Quick(Musicnn):
+    """Answers at once; counts the tracks."""
+
+    n_heard = 0
+
+    def __init__(self, wheel: Path) -> None:
+        assert wheel == usual_place()
+
+    @classmethod
+    def load(cls, wheel: Path) -> Self:
+        return cls(wheel)
+
+    def listen(self, pcm: npt.NDArray[np.float32], hop_seconds: float = 0.992) -> Answers:
+        Quick.n_heard += 1
+        return answers(1 + int((pcm.size / 16_000 - 2.976) / hop_seconds), Quick.n_heard)
+
+
+@pytest.fixture
+def taught(tmp_path: Path, fma_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration that has a teacher, who can be fetched."""
+    monkeypatch.setattr(Quick, "n_heard", 0)
+    monkeypatch.setattr(tfdeepviz.pipeline, "Musicnn", Quick)
+    monkeypatch.setattr(tfdeepviz.pipeline, "fetch", lambda wheel: None)
+    (tmp_path / "fma").symlink_to(fma_root)
+    (tmp_path / "pipeline.toml").write_text(TEACHER)
+    return tmp_path
+
+
+def test_a_published_teacher_is_heard_and_learnt_from(taught: Path) -> None:
+    config = Config.load(taught / "pipeline.toml")
+    steps_done = ["index", "prepare", "listen", "train tags", "evaluate tags"]
+    assert list(config.steps) == steps_done
+    promised = run(taught, dry_run=True).reasons
+    assert (promised["listen"], promised["train tags"]) == ("dataset will be new", "dataset, outputs will be new")
+    with pytest.raises(Killed):
+        run_pipeline(config, progress=Log(kill_at="listening 3"))
+    log = run(taught)
+    assert log.reasons["listen"] == "was not finished"
+    assert (log.skipped, log.done) == (steps_done[:2], steps_done[2:])
+    assert Quick.n_heard == 8
+    assert Run.load(taught / "work" / "runs" / "tags").find_outputs().path == taught / "work" / "outputs"
+    assert Artifact.read(taught / "work" / "outputs" / ARTIFACT).facts == {"unheard": 0}
+    assert dry_run_without_tensorflow(taught) == steps_done
+
+
+def test_what_was_heard_is_not_heard_again_unless_another_hop_or_somebody_asks(
+    taught: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (taught / "pipeline.toml").write_text(TEACHER.partition("[[train]]")[0])
+    outputs = taught / "work" / "outputs"
+    assert run(taught).done == ["index", "prepare", "listen"]
+    # As `teacher listen` leaves it.
+    (outputs / ARTIFACT).unlink()
+    assert run(taught).reasons == {"listen": "first time"}
+    change(taught, "[teacher]", 'prepare.storage = "float16"\n[teacher]')
+    assert run(taught).reasons == {"prepare": "changed: storage", "listen": "changed: dataset"}
+    assert Quick.n_heard == 8
+    next(outputs.glob("*.npz")).unlink()
+    assert run(taught).reasons == {"listen": "its result is gone"}
+    assert Quick.n_heard == 9
+    change(taught, "hop = 0.5", "hop = 0.25")
+    log = run(taught)
+    assert (log.reasons, Quick.n_heard) == ({"listen": "changed: hop_seconds"}, 17)
+    assert TeacherOutputs.load(log.kept["listen"]).hop_seconds == 0.5
+    monkeypatch.setitem(artifacts.STEP_SCHEMAS, "outputs", 2)
+    assert run(taught).kept["listen"].name == "outputs.old-2"
+    assert run(taught, redo=["listen"]).kept["listen"].name == "outputs.old-3"
+    assert (run(taught).done, Quick.n_heard) == ([], 33)
+
+
+def test_a_teacher_that_is_not_there_is_asked_for(taught: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(wheel: Path) -> None:
+        raise FetchError("no network")
+
+    monkeypatch.setattr(tfdeepviz.pipeline, "fetch", fail)
+    with pytest.raises(FetchError, match="no network"):
+        run(taught)
+    monkeypatch.setattr(tfdeepviz.pipeline, "Musicnn", Musicnn)
+    change(taught, "hop = 0.5", 'file = "musicnn.whl"')
+    with pytest.raises(FormatError, match=r"musicnn\.whl: missing; `tfdeepviz teacher fetch musicnn` fetches it"):
+        run(taught)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('[teacher]\nname = "musicnn"\nhop = 0.5', "", r"train.tags.teacher: \[teacher\] is missing; give it name"),
+        ("hop = 0.5", "hop = 3", "teacher.hop must be a number, above 0"),
+        ('name = "musicnn"', 'name = "yamnet"', 'teacher.name must be musicnn, but is "yamnet"'),
+        ('learn = "both"', "components = 3", "train.tags: components: only a run with a teacher that is a run"),
+        ('teacher = "musicnn"', "", 'train.tags: tags: taggers learn from a published network; give teacher = "musi'),
+        ('preset = "tags"', 'preset = "ae-time"', "train.tags: ae-time: only taggers learn from musicnn"),
+        (
+            'preset = "tags"\nteacher = "musicnn"',
+            'preset = "ae-time"',
+            'train.tags: learn: only a run with teacher = "musicnn"',
+        ),
+    ],
+)
+def test_a_wrong_teacher_is_refused_by_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_text(TEACHER.replace(", model.n_filters = 8, model.encoding_size = 6", ""))
+    change(tmp_path, old, new)
+    with pytest.raises(FormatError, match=message):
+        Config.load(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -772,6 +900,11 @@ def test_the_configurations_that_come_along_are_right(path: Path) -> None:
 
 
 def test_a_dry_run_answers_without_tensorflow(home: Path) -> None:
+    assert dry_run_without_tensorflow(home) == list(STEPS)
+
+
+def dry_run_without_tensorflow(home: Path) -> list[str]:
+    """Names of the steps that the command calls unchanged."""
     code = (
         "import sys\nfrom tfdeepviz.cli import main\nstatus = main(sys.argv[1:])\n"
         "print(status, {'tensorflow', 'keras', 'scipy', 'pandas'} & set(sys.modules))"
@@ -779,4 +912,4 @@ def test_a_dry_run_answers_without_tensorflow(home: Path) -> None:
     arguments = [sys.executable, "-c", code, "pipeline", str(home / "pipeline.toml"), "--dry-run"]
     *steps, last = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.splitlines()
     assert last == "0 set()"
-    assert [line.partition(":")[0] for line in steps if "nothing has changed" in line] == list(STEPS)
+    return [line.partition(":")[0] for line in steps if "nothing has changed" in line]

@@ -20,7 +20,7 @@ from tfdeepviz.provenance import code_digest, code_version, command
 #: Name of the record in a folder; of a file `x.html` it is `x.artifact.json`.
 ARTIFACT = "artifact.json"
 
-Kind = Literal["corpus", "index", "dataset", "run", "search", "evaluation", "bundle", "judgement", "report"]
+Kind = Literal["corpus", "index", "dataset", "outputs", "run", "search", "evaluation", "bundle", "judgement", "report"]
 
 #: What the code of each step makes of the same settings and inputs. Raise a number when that changes, and only then:
 #: `tfdeepviz pipeline` makes results of another number again.

@@ -33,8 +33,12 @@ from tfdeepviz.lazy import keras
 from tfdeepviz.locks import locked
 from tfdeepviz.models.progress import EpochProgress
 from tfdeepviz.models.run import Run, planned_evaluation, planned_run
-from tfdeepviz.pipeline_config import BundleTable, Config, PushTable, TrainTable
+from tfdeepviz.pipeline_config import MUSICNN, BundleTable, Config, PushTable, TeacherTable, TrainTable
 from tfdeepviz.provenance import code_digest
+from tfdeepviz.teachers.fetch import fetch, usual_place
+from tfdeepviz.teachers.listening import listen
+from tfdeepviz.teachers.musicnn import WHEEL_SHA256, Musicnn
+from tfdeepviz.teachers.outputs import TeacherOutputs
 
 #: What version 0.1.0 recorded in the working folder.
 OLD_RECORD = "pipeline.json"
@@ -122,12 +126,15 @@ class _Pipeline:
 
     def __post_init__(self) -> None:
         self._runs, self._bundles = self.config.work / "runs", self.config.work / "bundles"
+        self._outputs = self.config.work / "outputs"
 
     def run(self) -> None:
         """Run the steps in order."""
         self._corpus()
         self._index()
         self._prepare()
+        if self.config.teacher is not None:
+            self._listen(self.config.teacher)
         for table in self.config.train:
             self._train(table)
             self._evaluate(table)
@@ -205,13 +212,46 @@ class _Pipeline:
         if prepared is not None:
             self.dataset = PreparedDataset.load(out)
 
+    def _listen(self, table: TeacherTable) -> None:
+        out, hop = self._outputs, table.hop_seconds
+
+        def planned() -> Artifact:
+            settings = {"sha256": WHEEL_SHA256, "hop_seconds": hop}
+            return Artifact.planned("outputs", table.name, settings, [Input.of(self.dataset, seen_from=out)])
+
+        def make() -> str:
+            wheel = table.file or usual_place()
+            if table.file is None:
+                fetch(wheel)
+            teacher, record, before = Musicnn.load(wheel), planned(), _read(out / ARTIFACT)
+            # If only the dataset has changed, audio that was heard is not heard again.
+            is_stale = before and (before.settings, before.step_schema) != (record.settings, record.step_schema)
+            if is_stale or ("listen" in self.redo and out.exists()):
+                self.set_aside("listen", out)
+            root, advance = self.config.fma_root, partial(self.progress.advance, "listening")
+            with TeacherOutputs.writing(out, hop) as outputs:
+                record.write(out / ARTIFACT)
+                unheard = listen(teacher, self.dataset, outputs, root=root, n_workers=_CORES, progress=advance)
+                record.finished(outputs.digest, unheard=len(unheard)).write(out / ARTIFACT)
+            return "; ".join([f"{len(unheard)} tracks not heard", *list(unheard.values())[:_MAX_NAMED_CHANGES]])
+
+        self._step(
+            *("listen", "outputs", out, ["dataset"]),
+            record=out / ARTIFACT,
+            planned=planned,
+            digest=lambda: TeacherOutputs.load(out).digest,
+            make=make,
+        )
+
     def _train(self, table: TrainTable) -> None:
         out, preset = self._runs / table.name, table.load_preset()
-        teachers = [] if table.teacher is None else [f"run {table.teacher}"]
+        teachers = {None: [], MUSICNN: ["outputs"]}.get(table.teacher, [f"run {table.teacher}"])
 
         def arguments() -> dict[str, Any]:
-            teacher = table.teacher and Run.load(self._runs / table.teacher)
-            return {**table.given("seed", "n_components"), "teacher": teacher}
+            given = table.given("seed", "n_components", "learn")
+            if table.teacher == MUSICNN:
+                return {**given, "teacher": TeacherOutputs.load(self._outputs)}
+            return {**given, "teacher": table.teacher and Run.load(self._runs / table.teacher)}
 
         def make() -> str:
             from tfdeepviz.models.training import train

@@ -19,6 +19,10 @@ from tfdeepviz.export.bundle import check_name
 from tfdeepviz.files import FormatError, convert, read_text
 from tfdeepviz.models.presets import Preset, load_preset, override
 from tfdeepviz.params import AudioParams
+from tfdeepviz.teachers.musicnn import HOP_SECONDS, PARAMS
+
+#: What runs call the network of `[teacher]`.
+MUSICNN = "musicnn"
 
 _MAX_BYTES = 1 << 20
 _MAX_TEXT = 4_096
@@ -100,8 +104,16 @@ class PrepareTable(_Table):
         }
 
 
+class TeacherTable(_Table):
+    """A published network that hears the dataset, for taggers to learn from."""
+
+    name: Literal["musicnn"]
+    file: Path | None = None  # with its weights; by default they are fetched
+    hop_seconds: Annotated[float, Meta(gt=0, le=PARAMS.segment_seconds)] = field(name="hop", default=HOP_SECONDS)
+
+
 class TrainTable(_Table):
-    """A run to train, or to distill from another one."""
+    """A run to train, or to distill from another one or from a published network."""
 
     name: str
     preset: _NameOrFile
@@ -111,12 +123,19 @@ class TrainTable(_Table):
     seed: _Seed = 0
     teacher: str | None = None
     n_components: _Count | None = field(name="components", default=None)
+    learn: Literal["tags", "embeddings", "both"] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        self.load_preset()
-        if self.n_components is not None and self.teacher is None:
-            raise ValueError("components: only a run with a teacher has them; give teacher as well")
+        is_tagger, has_network = self.load_preset().kind == "tagger", self.teacher == MUSICNN
+        if is_tagger and not has_network:
+            raise ValueError(f'{self.preset}: taggers learn from a published network; give teacher = "{MUSICNN}"')
+        if has_network and not is_tagger:
+            raise ValueError(f"{self.preset}: only taggers learn from {MUSICNN}; choose the preset tags")
+        if self.n_components is not None and (self.teacher is None or has_network):
+            raise ValueError("components: only a run with a teacher that is a run has them; give another teacher")
+        if self.learn is not None and not has_network:
+            raise ValueError(f'learn: only a run with teacher = "{MUSICNN}" chooses what to learn; omit it')
 
     def load_preset(self) -> Preset:
         """Return the preset with all changes; raises InputError if there is none, or a change is impossible."""
@@ -166,6 +185,7 @@ class Config(_Table):
     work: Path
     corpus: CorpusTable
     prepare: PrepareTable = field(default_factory=PrepareTable)
+    teacher: TeacherTable | None = None
     train: Annotated[list[TrainTable], Meta(max_length=100)] = field(default_factory=list)
     bundle: Annotated[list[BundleTable], Meta(max_length=100)] = field(default_factory=list)
     validate: ValidateTable | None = None
@@ -177,7 +197,10 @@ class Config(_Table):
             if twice := [name for place, name in enumerate(names) if name in names[:place]]:
                 raise ValueError(f"{kind}.{twice[0]}: the name occurs twice; rename one of them")
         for place, run in enumerate(self.train):
-            if run.teacher is not None and run.teacher not in runs[:place]:
+            if run.teacher == MUSICNN:
+                if self.teacher is None:
+                    raise ValueError(f'train.{run.name}.teacher: [teacher] is missing; give it name = "{MUSICNN}"')
+            elif run.teacher is not None and run.teacher not in runs[:place]:
                 raise ValueError(
                     f"train.{run.name}.teacher: no run before it is called {run.teacher!r}; a teacher comes first"
                 )
@@ -201,9 +224,10 @@ class Config(_Table):
     def steps(self) -> tuple[str, ...]:
         """Names of the steps, in their order."""
         corpus = ("index", "prepare") if self.corpus.demo is None else ("demo-corpus", "index", "prepare")
+        heard = () if self.teacher is None else ("listen",)
         runs = (f"{step} {run.name}" for run in self.train for step in ("train", "evaluate"))
         exported = ("export", "validate", *(("push",) if self.push else ()))
-        return *corpus, *runs, *(f"{step} {bundle.name}" for bundle in self.bundle for step in exported)
+        return *corpus, *heard, *runs, *(f"{step} {bundle.name}" for bundle in self.bundle for step in exported)
 
     @classmethod
     def load(cls, path: Path) -> Config:

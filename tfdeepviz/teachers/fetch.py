@@ -43,7 +43,7 @@ def fetch(out: Path) -> None:
             lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it gave no reason"]
             raise FetchError(
                 f"pip cannot fetch {name} {version}: {lines[-1][:300]}; without network, copy {WHEEL} from "
-                "another machine and give it with --teacher-file"
+                f"another machine to {out}"
             )
         check_wheel(folder / WHEEL)
         (folder / WHEEL).replace(out)

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from tfdeepviz.artifacts import digest_of_files
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz, read_record, remove_leftovers, write_json
 from tfdeepviz.locks import LOCK, locked
@@ -74,6 +75,11 @@ class TeacherOutputs:
                 raise InputError(f"{path}: holds outputs with {difference}; give another folder")
             remove_leftovers(path)
             yield outputs
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all outputs."""
+        return digest_of_files(self.path / _ABOUT, *self.path.glob("*.npz"))
 
     def __contains__(self, source_sha256: str) -> bool:
         """Whether a track was heard, by the SHA-256 of its audio file."""
