@@ -158,7 +158,7 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path, t
 def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=2.5) / "fma_small"
     (root / "000" / "empty.mp3").write_bytes(b"")
-    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "3"
+    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "4"
     out = tmp_path / "out"
     assert main(["extract", str(root), "--bundle", str(bundle), "--out", str(out), "--format", "csv"]) == 2
     printed = capsys.readouterr()
