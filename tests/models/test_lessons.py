@@ -6,21 +6,30 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import make_fma
 from tests.models.test_tasks import scaler_of
 from tests.models.test_training import TINY
+from tfdeepviz.data.features import Features
 from tfdeepviz.data.fma import SPLITS
+from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
+from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
 from tfdeepviz.models.distillation import task_of
-from tfdeepviz.models.lessons import Lessons, LessonTask, Standard, log_odds
+from tfdeepviz.models.lessons import Lessons, LessonTask, Standard, TaughtClassifierTask, log_odds
 from tfdeepviz.models.presets import load_preset, override
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train
+from tfdeepviz.params import LIVE
 from tfdeepviz.teachers.musicnn import TAGS, Answers
 from tfdeepviz.teachers.outputs import TeacherOutputs
 
 PRESET = override(load_preset("tags"), {"epochs": 1, "batch_size": 4, "model.n_filters": 8, "model.encoding_size": 6})
 NAMES = ("tags", "embeddings")
+CLASSIFIER = override(
+    load_preset("alexnet-compact"),
+    {"epochs": 12, "batch_size": 4, "model.width": 0.05, "model.dense_units": 8, "optimizer.learning_rate": 0.01},
+)
 
 
 def heard(dataset: PreparedDataset, folder: Path) -> TeacherOutputs:
@@ -137,7 +146,7 @@ def test_tracks_must_have_been_heard(two_genres: PreparedDataset, outputs: Teach
         train(PRESET, two_genres, tmp_path / "run", teacher=empty)
     with pytest.raises(ValueError, match="distill musicnn"):
         train(PRESET, two_genres, tmp_path / "run")
-    with pytest.raises(ValueError, match="only taggers"):
+    with pytest.raises(ValueError, match="only taggers and classifiers"):
         train(TINY, two_genres, tmp_path / "run", teacher=outputs)
 
 
@@ -162,3 +171,77 @@ def test_a_run_asks_for_its_outputs(run: Run, two_genres: PreparedDataset, outpu
     run.config["lessons"]["path"] = "../gone"
     with pytest.raises(FormatError, match="teacher musicnn are not found"):
         Run(run.path, run.config, run.preset, run.params).find_outputs()
+
+
+@pytest.fixture(scope="module")
+def partly_labelled(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    """Ten short tracks for training, of which three are Folk and three Rock, and two of each other split, one Rock."""
+    folder = tmp_path_factory.mktemp("partly")
+    splits = {**dict.fromkeys(range(2, 12), "training"), **dict.fromkeys((12, 13), "validation")}
+    make_fma(folder, {**splits, **dict.fromkeys((14, 15), "test")}, genres=("Folk", "Rock"))
+    table = folder / "fma_metadata" / "tracks.csv"
+    lines = [
+        line.replace(",Folk,", ",,").replace(",Rock,", ",,")
+        if line.split(",")[0] in {"2", "3", "4", "5", "12", "14"}
+        else line
+        for line in table.read_text().splitlines(keepends=True)
+    ]
+    table.write_text("".join(lines))
+    return prepare(folder, folder / "ds", selection=Selection(), features=Features(LIVE))
+
+
+@pytest.fixture(scope="module")
+def partly_heard(partly_labelled: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> TeacherOutputs:
+    return heard(partly_labelled, tmp_path_factory.mktemp("teacher") / "outputs")
+
+
+@pytest.fixture(scope="module")
+def classifier(
+    partly_labelled: PreparedDataset, partly_heard: TeacherOutputs, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    out = tmp_path_factory.mktemp("runs") / "classifier"
+    train(override(CLASSIFIER, {"epochs": 2}), partly_labelled, out, teacher=partly_heard, learn="tags")
+    return train(CLASSIFIER, partly_labelled, out, teacher=partly_heard, learn="tags")
+
+
+def test_all_segments_teach_a_classifier_and_labels_count_as_much(
+    partly_labelled: PreparedDataset, partly_heard: TeacherOutputs
+) -> None:
+    lessons = Lessons(partly_heard, partly_labelled, ("tags",))
+    standard = lessons.standard(partly_labelled)
+    task = TaughtClassifierTask(CLASSIFIER, partly_labelled, scaler_of(partly_labelled), lessons, standard)
+    batches = list(task.batches(seed=1))
+    assert len(batches) == task.n_steps == partly_labelled.n_segments("training", shifted=True) // 4
+    genres, weights, known = (
+        np.concatenate(column)
+        for column in zip(*((y["logits"], w["logits"], w["tags"]) for _, y, w in batches), strict=True)
+    )
+    assert known.tolist() == [1] * len(known)
+    np.testing.assert_array_equal(genres.sum(axis=1), weights > 0)
+    np.testing.assert_allclose(weights[weights > 0], 10 / 6)
+
+
+def test_a_classifier_learns_what_a_teacher_says_beside_its_genres(
+    classifier: Run, partly_labelled: PreparedDataset
+) -> None:
+    rows = classifier.history()
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert {"val_loss", "val_accuracy", "val_tag_correlation"} <= set(rows[-1])
+    measured = classifier.metrics()["training"]
+    assert measured["n_tracks"] == 6
+    assert measured["tag_correlation"] > 0.5
+    assert {"polled_accuracy", "tag_correlation"} <= set(measured["intervals"])
+    again = task_of(classifier, partly_labelled).evaluate(classifier.load_model(), "training")
+    assert again["tag_correlation"] == pytest.approx(measured["tag_correlation"], abs=1e-4)
+
+
+def test_it_is_used_as_any_other_classifier(classifier: Run, partly_labelled: PreparedDataset) -> None:
+    assert classifier.classifies
+    segments = next(iter(partly_labelled.segments("test", batch_size=4).as_numpy_iterator()))
+    encoder = classifier.load_encoder("L6")
+    encoding, logits = classifier.load_model().encode_and_classify(encoder.get_layer("scaler")(segments), "L6")
+    assert logits.shape == (4, 2)
+    np.testing.assert_allclose(encoder(segments), encoding, atol=1e-5)
+    with pytest.raises(ValueError, match="offers L6"):
+        classifier.load_encoder("L8")

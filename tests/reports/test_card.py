@@ -266,6 +266,13 @@ def test_a_distilled_autoencoder() -> None:
     assert "records how the teacher was made" in made.text
 
 
+def test_a_classifier_that_also_learned_of_a_published_network() -> None:
+    lessons = {"teacher": "musicnn", "sha256": "f38a4890c648c1dd" * 4, "learn": "tags", "path": "../outputs"}
+    made = card(alexnet=encoder("alexnet-compact", {**ANSWERS, "tag_correlation": 0.717}, lessons=lessons))
+    assert "Beside the genres, it learned without labels to answer as musicnn does" in made.text
+    assert made.row("Tags: correlation with the teacher") == ["0.717"] * 3
+
+
 def test_a_distilled_classifier_knows_no_genres() -> None:
     measured = {**ANSWERS, "correlation": [0.9, 0.8]}
     made = card(vgg16=encoder("vgg16-compact", measured, teacher=teacher("vgg16")))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.models.autoencoder import Autoencoder
-from tfdeepviz.models.classifier import GenreClassifier
+from tfdeepviz.models.classifier import GenreClassifier, TaughtClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.tagger import Tagger
@@ -47,7 +47,8 @@ def build_model(
 ) -> keras.Model:
     """Build a preset's model with all its weights, under the current dtype policy.
 
-    `heads` are the sizes of what a tagger learns of its teacher, by default of everything.
+    `heads` are the sizes of what a tagger or classifier learns of a published network. By default, a tagger learns
+    everything, a classifier nothing.
 
     Raises ParameterError if the preset's options are incompatible with each other or the input, or its weights do not
     fit into memory.
@@ -62,7 +63,11 @@ def build_model(
             window = (input_size[0], arguments.pop("window_frames"))
             model = Tagger(**{**arguments, "input_size": window}, **({} if heads is None else {"heads": dict(heads)}))
         else:
-            model = GenreClassifier(**arguments, n_genres=n_genres)
+            arguments["n_genres"] = n_genres
+            if heads is None:
+                model = GenreClassifier(**arguments)
+            else:
+                model = TaughtClassifier(**arguments, encoder_layer=str(preset.encoder_layer), heads=dict(heads))
             model.encoding_size(str(preset.encoder_layer))  # rejects a layer the architecture lacks
         model.build()
     except OUT_OF_MEMORY as error:

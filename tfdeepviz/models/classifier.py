@@ -163,3 +163,29 @@ class GenreClassifier(Network):
         # The head begins with Flatten; each hidden layer ends with its ReLU, followed by Dropout.
         relus = [i for i, part in enumerate(self.head) if isinstance(part, keras.layers.ReLU)]
         return [*self.features, *self.head[: 1 + (0, *relus)[_ENCODING_LAYERS[self.architecture][layer]]]]
+
+
+@keras.saving.register_keras_serializable("tfdeepviz")
+class TaughtClassifier(GenreClassifier):
+    """Genre classifier whose encoding also learns what a teacher says; after training, a classifier like any other.
+
+    `heads` are linear maps from the encoding at `encoder_layer` to the teacher's answers.
+
+    Maps scaled segments [shape=(batch, *input_size, 1)] to the `logits` and the heads' outputs by name [each
+    shape=(batch, size)].
+    """
+
+    encoder_layer: str = "L6"
+    #: The teacher's answers by name, with their sizes.
+    heads: dict[str, Size] = {"tags": 100}  # noqa: RUF012 (never changed)
+
+    def _create(self) -> None:
+        super()._create()
+        self.head_layers = {
+            name: self._layer(keras.layers.Dense, size, dtype="float32", name=name) for name, size in self.heads.items()
+        }
+
+    def call(self, x: Any, training: bool | None = False) -> dict[str, Any]:
+        """Return the logits and the heads' outputs."""
+        encoding, logits = self.encode_and_classify(x, self.encoder_layer, training=training)
+        return {"logits": logits, **{name: head(encoding) for name, head in self.head_layers.items()}}

@@ -23,7 +23,7 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.build import build_model
-from tfdeepviz.models.lessons import STANDARD, Lessons, LessonTask, Standard
+from tfdeepviz.models.lessons import STANDARD, Lessons, LessonTask, Standard, TaughtClassifierTask
 from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import Codec
@@ -206,9 +206,10 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
     missing, and InputError if a published teacher has not heard the dataset.
     """
     run.check_features(dataset)
-    if run.preset.kind == "tagger":
+    if run.config.get("lessons"):
         encoder = run.load_encoder()
-        genre_layer = encoder.get_layer("genres") if "genres" in encoder.output else None
+        outputs = encoder.output if isinstance(encoder.output, dict) else {}
+        genre_layer = encoder.get_layer("genres") if "genres" in outputs else None
         return lesson_task(run, dataset, encoder.get_layer("scaler"), run.find_outputs(), genre_layer)
     if run.config.get("teacher"):
         return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.path / TARGETS))
@@ -221,13 +222,16 @@ def lesson_task(
     scaler: SegmentScaler,
     outputs: TeacherOutputs,
     genre_layer: GenreLayer | None = None,
-) -> LessonTask:
+) -> LessonTask | TaughtClassifierTask:
     """Create the task of a run that learns of a published network; a new run first writes what it is to learn."""
     names = LEARNT[run.config["lessons"]["learn"]]
     lessons, file = Lessons(outputs, dataset, names), run.path / STANDARD
     if not file.is_file():
         lessons.standard(dataset).save(file)
-    return LessonTask(run.preset, dataset, scaler, lessons, Standard.load(file, names), genre_layer)
+    standard = Standard.load(file, names)
+    if run.preset.kind == "classifier":
+        return TaughtClassifierTask(run.preset, dataset, scaler, lessons, standard, run.config["genres"])
+    return LessonTask(run.preset, dataset, scaler, lessons, standard, genre_layer)
 
 
 def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | ClassifierTask, keras.Model, keras.Model]:

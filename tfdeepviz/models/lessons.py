@@ -7,7 +7,7 @@ labels, Romero et al. 2015 on inner layers).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +28,7 @@ from tfdeepviz.models.genre_head import Clip, fit_genre_head
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.scores import history_columns, score_classifier, score_encoding, score_student
 from tfdeepviz.models.tagger import GenreLayer
-from tfdeepviz.models.tasks import Task
+from tfdeepviz.models.tasks import ClassifierTask, Task
 from tfdeepviz.teachers.musicnn import EMBEDDING_SIZE, PARAMS, TAGS
 from tfdeepviz.teachers.outputs import TeacherOutputs
 
@@ -151,7 +151,39 @@ class Lessons:
         return answers, heard
 
 
-class LessonTask(Task):
+class _Pupil(Task):
+    """What the tasks that learn of a published network have in common."""
+
+    _lessons: Lessons
+    standard: Standard
+
+    def _taught(self, about: Mapping[str, npt.NDArray[np.int64]]) -> tuple[_Answers, npt.NDArray[np.bool_]]:
+        """Return the teacher's standardised answers to windows, and whether there are any."""
+        params = self.dataset.params
+        centres = (about["start"] + (params.segment_frames - 1) / 2) * params.frame_seconds
+        answers, heard = self._lessons.answers(about["track_id"], centres)
+        standard = self.standard
+        return {n: (values - standard.mean[n]) / standard.scale[n] for n, values in answers.items()}, heard
+
+    def _score_answers(
+        self, mine: Mapping[str, _Array], about: Mapping[str, npt.NDArray[np.int64]], split: str
+    ) -> dict[str, Any]:
+        """Score how closely answers to the windows of a split follow the teacher's; InputError if there are none."""
+        theirs, heard = self._taught(about)
+        if not heard.any():
+            raise InputError(f"{self.dataset.path}: no track of the {split} split is as long as a teacher's patch")
+        pairs = {name: (theirs[name][heard], mine[name][heard]) for name in self.standard.sizes}
+        named = {name.removesuffix("s"): pair for name, pair in pairs.items()}
+        loss = float(np.mean([np.square(theirs - mine).mean() for theirs, mine in pairs.values()]))
+        return {**score_student(named, about["track_id"][heard], self.artists), "lesson_loss": loss}
+
+
+def _correlations(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Return the history columns of the correlations with the teacher."""
+    return {f"val_{key}": scores[key] for key in scores if key.endswith("_correlation")}
+
+
+class LessonTask(_Pupil):
     """A tagger learns to answer as its teacher does; windows without an answer, of very short tracks, do not count.
 
     If it learns tags, a layer for genres is fitted to the labelled tracks in the end.
@@ -187,23 +219,16 @@ class LessonTask(Task):
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the distance to the teacher, the correlations with it, and the spread of the encoding."""
         scores = self.evaluate(model, self.watched)
-        correlations = {f"val_{key}": scores[key] for key in scores if key.endswith("_correlation")}
-        return {"val_loss": scores["lesson_loss"], **history_columns(scores), **correlations}
+        return {"val_loss": scores["lesson_loss"], **history_columns(scores), **_correlations(scores)}
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Score how closely the answers follow the teacher's, and the genres of labelled tracks."""
         mine, about = self._answers(model, split)
-        theirs, heard = self._taught(about)
-        if not heard.any():
-            raise InputError(f"{self.dataset.path}: no track of the {split} split is as long as a teacher's patch")
-        pairs = {name: (theirs[name][heard], mine[name][heard]) for name in self.standard.sizes}
-        named = {name.removesuffix("s"): pair for name, pair in pairs.items()}
-        scores = score_student(named, about["track_id"][heard], self.artists)
-        loss = float(np.mean([np.square(theirs - mine).mean() for theirs, mine in pairs.values()]))
+        scores = self._score_answers(mine, about, split)
         genres = self._score_genres(mine, about)
         intervals = {**scores.pop("intervals"), **genres.pop("intervals", {})}
         encodings = 1 / (1 + np.exp(-mine["logits"]))
-        return {**scores, "lesson_loss": loss, **genres, "intervals": intervals, **score_encoding(encodings)}
+        return {**scores, **genres, "intervals": intervals, **score_encoding(encodings)}
 
     def finish(self, model: keras.Model) -> None:
         """Fit the layer for genres to the tracks of the training and the validation split."""
@@ -244,10 +269,7 @@ class LessonTask(Task):
             (self._predictor[1].predict_on_batch(self.scaled(windows)), about)
             for windows, about in batches.as_numpy_iterator()
         ]
-        mine, about = (
-            {name: np.concatenate([part[i][name] for part in parts]) for name in parts[0][i]} for i in (0, 1)
-        )
-        return mine, about
+        return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
     def _log_odds(self, tags: _Array) -> _Array:
         """Return the log-odds of standardised tags."""
@@ -266,14 +288,6 @@ class LessonTask(Task):
         intervals = {name: scores["intervals"][name] for name in names if name in scores["intervals"]}
         return {"n_labelled_tracks": scores["n_tracks"], **{n: scores[n] for n in names}, "intervals": intervals}
 
-    def _taught(self, about: Mapping[str, npt.NDArray[np.int64]]) -> tuple[_Answers, npt.NDArray[np.bool_]]:
-        """Return the teacher's standardised answers to windows, and whether there are any."""
-        params = self.dataset.params
-        centres = (about["start"] + (params.segment_frames - 1) / 2) * params.frame_seconds
-        answers, heard = self._lessons.answers(about["track_id"], centres)
-        standard = self.standard
-        return {n: (values - standard.mean[n]) / standard.scale[n] for n, values in answers.items()}, heard
-
     def _repeated(self, windows: _Array, rng: np.random.Generator) -> _Array:
         """Let some windows [shape=(n, n_coefficients, frames, 1)] repeat their end."""
         params = self.dataset.params
@@ -283,3 +297,69 @@ class LessonTask(Task):
         for i, n in zip(chosen, rng.integers(low, high + 1, len(chosen)), strict=True):
             windows[i] = windows[i][:, frames - n + np.arange(frames) % n]
         return windows
+
+
+class TaughtClassifierTask(_Pupil, ClassifierTask):
+    """A classifier learns genres from labelled tracks, and from all tracks to let its encoding say what a teacher does.
+
+    Labelled segments weigh more, the fewer they are: genres and lessons count the same over an epoch.
+    """
+
+    labelled_only = False
+
+    def __init__(
+        self,
+        preset: Preset,
+        dataset: PreparedDataset,
+        scaler: SegmentScaler,
+        lessons: Lessons,
+        standard: Standard,
+        genres: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(preset, dataset, scaler, genres)
+        self._sizes["heads"] = standard.sizes
+        self._lessons, self.standard = lessons, standard
+
+    def n_segments(self, split: str) -> int:
+        """Number of segments of a split that have a genre: without any, a classifier cannot be measured."""
+        return self.dataset.n_segments(split, labelled_only=True)
+
+    def losses(self) -> dict[str, Any]:
+        """Return the cross-entropy of the genres, and the mean squared error of the lessons."""
+        names = self.standard.sizes
+        return {
+            "loss": {"logits": super().losses()["loss"], **dict.fromkeys(names, "mse")},
+            "loss_weights": {"logits": 1.0, **dict.fromkeys(names, 1 / len(names))},
+        }
+
+    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, _Answers]]:
+        """Yield scaled segments, genres and standardised answers, and weights, which are 0 for what is unknown."""
+        n_genres = len(self.genres)
+        # The last row is that of the label -1, no genre.
+        genres = np.eye(n_genres + 1, n_genres, dtype=np.float32)
+        share = self.n_segments("training") / self.dataset.n_segments("training")
+        weights = np.append(self.genre_weights() / share, 0).astype(np.float32)
+        for segments, about in self._epoch(seed, about=True).as_numpy_iterator():
+            answers, heard = self._taught(about)
+            known = dict.fromkeys(answers, heard.astype(np.float32))
+            labels = about["label"]
+            yield self.scaled(segments), {"logits": genres[labels], **answers}, {"logits": weights[labels], **known}
+
+    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
+        """Score the classification of labelled segments and tracks, and the answers to all against the teacher's."""
+        scores = super().evaluate(model, split)
+        batches = self.dataset.segments(split, batch_size=_MEASURED_BATCH, about=True)
+        parts = [(model.predict_on_batch(self.scaled(x)), about) for x, about in batches.as_numpy_iterator()]
+        mine, about = _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
+        lessons = self._score_answers(mine, about, split)
+        return {**lessons, **scores, "intervals": {**lessons["intervals"], **scores["intervals"]}}
+
+    def _columns(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        """Return the columns of a classifier, with the lessons in the loss, and the correlations with the teacher."""
+        loss = scores["cross_entropy"] + scores["lesson_loss"]
+        return {**super()._columns(scores), "val_loss": loss, **_correlations(scores)}
+
+
+def _joined(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """Concatenate arrays by name."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

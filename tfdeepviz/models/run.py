@@ -339,8 +339,8 @@ def check_trainable(dataset: PreparedDataset) -> None:
 
 def check_pupil(preset: Preset) -> None:
     """Raise InputError if a preset cannot learn of a published network."""
-    if preset.kind != "tagger":
-        raise InputError(f"{preset.name}: of musicnn only taggers learn; choose the preset tags")
+    if preset.kind not in ("tagger", "classifier"):
+        raise InputError(f"{preset.name}: of musicnn only taggers and classifiers learn; choose one of these")
 
 
 def check_teacher(teacher: Run, preset: Preset, dataset: PreparedDataset) -> None:

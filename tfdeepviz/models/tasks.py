@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -259,7 +259,10 @@ class ClassifierTask(Task):
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the cross-entropy, the accuracies and the spread of the encoding."""
-        scores = self.evaluate(model, self.watched)
+        return self._columns(self.evaluate(model, self.watched))
+
+    def _columns(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        """Return the history columns of the scores of `evaluate`."""
         return {
             "val_loss": scores["cross_entropy"],
             **history_columns(scores),
