@@ -105,7 +105,7 @@ class PrepareTable(_Table):
 
 
 class TeacherTable(_Table):
-    """A published network that hears the dataset, for taggers to learn from."""
+    """A published network that hears the dataset, for taggers and classifiers to learn from."""
 
     name: Literal["musicnn"]
     file: Path | None = None  # with its weights; by default they are fetched

@@ -63,5 +63,5 @@ def _cut(shards: Sequence[ShardEntry], windows: Windows) -> tuple[ShardEntry, ..
             for track in shard["tracks"]
             for n in [track["n_frames"]]
         ]
-        cut.append({**shard, "tracks": tracks})  # type: ignore[typeddict-item]
+        cut.append({**shard, "tracks": tracks})  # type: ignore[typeddict-item]  # tracks with all keys
     return tuple(cut)

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from tfdeepviz.data.opencorpus.sources import Music, Package, Sources, TopGenre
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError
 
-pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is missing")
+pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs Debian's dpkg-deb, as the command does")
 
 TABLE = Sources(
     reserved_packages=("kept-apart*",),
@@ -85,8 +86,8 @@ def fake_fetch(name: str, folder: Path) -> Path:
     return write_deb(folder, name, FILES)
 
 
-def build(out: Path, *, hours: float = 1.0, seconds: float | None = 3.0, **options: object) -> OpenCorpusSummary:
-    return build_open_corpus(out, hours=hours, seconds=seconds, n_workers=1, **options)  # type: ignore[arg-type]
+def build(out: Path, *, hours: float = 1.0, seconds: float | None = 3.0, **options: Any) -> OpenCorpusSummary:
+    return build_open_corpus(out, hours=hours, seconds=seconds, n_workers=1, **options)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tfdeepviz.data.opencorpus.debian import NoPackageError, fetch, unpack
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import TEMPORARY, FormatError
 
-needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is missing")
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs Debian's dpkg-deb, as the command does")
 OGG = b"OggS" + bytes(200_000)
 
 
