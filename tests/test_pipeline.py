@@ -696,7 +696,7 @@ def test_a_teacher_that_is_not_there_is_asked_for(taught: Path, monkeypatch: pyt
         ('name = "musicnn"', 'name = "yamnet"', 'teacher.name must be musicnn, but is "yamnet"'),
         ('learn = "both"', "components = 3", "train.tags: components: only a run with a teacher that is a run"),
         ('teacher = "musicnn"', "", 'train.tags: tags: taggers learn from a published network; give teacher = "musi'),
-        ('preset = "tags"', 'preset = "ae-time"', "train.tags: ae-time: only taggers learn from musicnn"),
+        ('preset = "tags"', 'preset = "ae-time"', "train.tags: ae-time: of musicnn only taggers and classifiers"),
         (
             'preset = "tags"\nteacher = "musicnn"',
             'preset = "ae-time"',

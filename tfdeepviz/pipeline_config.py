@@ -18,6 +18,7 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import check_name
 from tfdeepviz.files import FormatError, convert, read_text
 from tfdeepviz.models.presets import Preset, load_preset, override
+from tfdeepviz.models.run import check_pupil
 from tfdeepviz.params import AudioParams
 from tfdeepviz.teachers.musicnn import HOP_SECONDS, PARAMS
 
@@ -127,11 +128,11 @@ class TrainTable(_Table):
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        is_tagger, has_network = self.load_preset().kind == "tagger", self.teacher == MUSICNN
-        if is_tagger and not has_network:
+        preset, has_network = self.load_preset(), self.teacher == MUSICNN
+        if has_network:
+            check_pupil(preset)
+        elif preset.kind == "tagger":
             raise ValueError(f'{self.preset}: taggers learn from a published network; give teacher = "{MUSICNN}"')
-        if has_network and not is_tagger:
-            raise ValueError(f"{self.preset}: only taggers learn from {MUSICNN}; choose the preset tags")
         if self.n_components is not None and (self.teacher is None or has_network):
             raise ValueError("components: only a run with a teacher that is a run has them; give another teacher")
         if self.learn is not None and not has_network:
