@@ -174,6 +174,20 @@ def test_a_bundle_tells_everything_that_it_was_made_of(workshop: Workshop) -> No
     assert lineage.unread == {}
 
 
+def test_what_a_published_network_said_is_between_dataset_and_run(workshop: Workshop) -> None:
+    dataset, folder = workshop.dataset(), workshop.root / "data" / "outputs"
+    made(folder, "outputs", [seen(dataset, folder, "dataset")], {}, {"unheard": 0}, "tfdeepviz teacher listen musicnn")
+    bundle = workshop.bundle("one", [workshop.run("tags", dataset, teacher=folder)], dataset)
+    lineage = trace(bundle, [])
+    assert edges(lineage) >= {
+        ("dataset ds", "outputs outputs", "dataset"),
+        ("outputs outputs", "run tags", "teacher"),
+        ("run tags", "bundle one", "encoder tags"),
+    }
+    assert "teacher: outputs outputs" in lineage.to_text()
+    assert labels(trace(dataset, [workshop.root / "build"]), "outputs") == {"outputs"}
+
+
 def test_a_dataset_tells_everything_that_was_made_of_it(workshop: Workshop) -> None:
     dataset, other = workshop.dataset(), workshop.dataset("other", hours=1.0)
     beat, song = workshop.run("beat", dataset), workshop.run("song", other)

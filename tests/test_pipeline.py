@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pytest
+from msgspec import structs
 
 import tfdeepviz.pipeline
 from tests.export.conftest import alive
@@ -641,12 +642,23 @@ def test_a_published_teacher_is_heard_and_learnt_from(taught: Path) -> None:
     assert (promised["listen"], promised["train tags"]) == ("dataset will be new", "dataset, outputs will be new")
     with pytest.raises(Killed):
         run_pipeline(config, progress=Log(kill_at="listening 3"))
+    log = Log(kill_at="epoch 1")
+    with pytest.raises(Killed):
+        run_pipeline(config, progress=log)
+    assert (log.reasons["listen"], log.skipped, log.done) == ("was not finished", steps_done[:2], ["listen"])
+    shutil.move(taught / "work", taught / "moved")
+    change(taught, 'work = "work"', 'work = "moved"')
     log = run(taught)
-    assert log.reasons["listen"] == "was not finished"
-    assert (log.skipped, log.done) == (steps_done[:2], steps_done[2:])
+    assert (log.reasons["train tags"], log.skipped) == ("was not finished", steps_done[:3])
     assert Quick.n_heard == 8
-    assert Run.load(taught / "work" / "runs" / "tags").find_outputs().path == taught / "work" / "outputs"
-    assert Artifact.read(taught / "work" / "outputs" / ARTIFACT).facts == {"unheard": 0}
+    outputs, path = taught / "moved" / "outputs", taught / "moved" / "runs" / "tags" / ARTIFACT
+    assert Run.load(path.parent).find_outputs().path == outputs
+    heard, trained = Artifact.read(outputs / ARTIFACT), Artifact.read(path)
+    assert heard.facts == {"unheard": 0}
+    assert trained.input("teacher").artifact == heard
+    # As runs were recorded before outputs had records.
+    structs.replace(trained, inputs=(trained.input("dataset"),)).write(path)
+    assert run(taught).done == []
     assert dry_run_without_tensorflow(taught) == steps_done
 
 
@@ -656,7 +668,7 @@ def test_what_was_heard_is_not_heard_again_unless_another_hop_or_somebody_asks(
     (taught / "pipeline.toml").write_text(TEACHER.partition("[[train]]")[0])
     outputs = taught / "work" / "outputs"
     assert run(taught).done == ["index", "prepare", "listen"]
-    # As `teacher listen` leaves it.
+    # As `teacher listen` left it when outputs had no records.
     (outputs / ARTIFACT).unlink()
     assert run(taught).reasons == {"listen": "first time"}
     change(taught, "[teacher]", 'prepare.storage = "float16"\n[teacher]')

@@ -20,6 +20,7 @@ from tfdeepviz.export.bundle import MANIFEST, Bundle
 from tfdeepviz.files import FormatError, read_json
 from tfdeepviz.reports.measures import MEASURES, numbers
 from tfdeepviz.reports.tables import clean
+from tfdeepviz.teachers.outputs import ABOUT, TeacherOutputs
 
 State = Literal["here", "changed", "gone"]
 
@@ -347,6 +348,8 @@ def _record_in(folder: Path) -> Artifact | None:
         return structs.replace(record.finished(record.digest, judged=judged), name=bundle.label)
     if {"recipe", "shards"} <= manifest.keys():
         return legacy.dataset_record(folder, str(manifest.get("name")), identity_of(manifest))
+    if "teacher_sha256" in _fields(folder / ABOUT):
+        return TeacherOutputs.load(folder).record
     if {"preset", "dataset_digest"} <= config.keys():
         return legacy.run_record(folder.name, config, _fields(folder / "metrics.json"), folder / "config.json")
     return None

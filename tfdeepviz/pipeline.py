@@ -216,8 +216,7 @@ class _Pipeline:
         out, hop = self._outputs, table.hop_seconds
 
         def planned() -> Artifact:
-            settings = {"sha256": WHEEL_SHA256, "hop_seconds": hop}
-            return Artifact.planned("outputs", table.name, settings, [Input.of(self.dataset, seen_from=out)])
+            return TeacherOutputs(out, hop, WHEEL_SHA256).planned(self.dataset)
 
         def make() -> str:
             wheel = table.file or usual_place()
@@ -230,9 +229,7 @@ class _Pipeline:
                 self.set_aside("listen", out)
             root, advance = self.config.fma_root, partial(self.progress.advance, "listening")
             with TeacherOutputs.writing(out, hop) as outputs:
-                record.write(out / ARTIFACT)
                 unheard = listen(teacher, self.dataset, outputs, root=root, n_workers=_CORES, progress=advance)
-                record.finished(outputs.digest, unheard=len(unheard)).write(out / ARTIFACT)
             return "; ".join([f"{len(unheard)} tracks not heard", *list(unheard.values())[:_MAX_NAMED_CHANGES]])
 
         self._step(

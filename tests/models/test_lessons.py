@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tfdeepviz.data.prepare import prepare
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
+from tfdeepviz.lineage import trace
 from tfdeepviz.models.distillation import task_of
 from tfdeepviz.models.lessons import Lessons, LessonTask, Standard, TaughtClassifierTask, log_odds
 from tfdeepviz.models.presets import load_preset, override
@@ -131,6 +133,16 @@ def test_stopped_and_resumed_it_goes_on(two_genres: PreparedDataset, outputs: Te
     }
     with pytest.raises(FormatError, match="learn"):
         train(PRESET, two_genres, tmp_path / "run", teacher=outputs, learn="tags")
+    lineage = trace(longer.path, [])
+    names = {key: node.record.kind for key, node in lineage.nodes.items()}
+    edges = {(names[edge.source], names[edge.target], edge.role) for edge in lineage.edges}
+    assert edges >= {("outputs", "run", "teacher"), ("dataset", "run", "dataset")}
+    assert {node.state for node in lineage.nodes.values()} == {"here"}
+    shutil.copytree(outputs.path, tmp_path / "more")
+    more = TeacherOutputs.load(tmp_path / "more")
+    more.add("f" * 64, Answers(np.zeros(1), np.zeros((1, 100)), np.zeros((1, 400))))
+    with pytest.raises(FormatError, match="another teacher"):
+        train(PRESET, two_genres, tmp_path / "run", teacher=more)
 
 
 def test_only_embeddings_may_be_learnt(two_genres: PreparedDataset, outputs: TeacherOutputs, tmp_path: Path) -> None:

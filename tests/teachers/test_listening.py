@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import make_fma
 from tests.teachers.test_outputs import answers
 from tests.teachers.wheels import publish, random_weights, write_checkpoint, write_wheel
-from tfdeepviz.artifacts import ARTIFACT
+from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.cli import main
 from tfdeepviz.data.features import Features
 from tfdeepviz.data.prepare import prepare
@@ -141,7 +141,9 @@ def test_commands(
     command = ["teacher", "listen", "musicnn", "--dataset", str(corpus.path), "--out", str(out), *options]
     assert main([*command, "--workers", "1"]) == 0
     assert "0 tracks not heard" in capsys.readouterr().out
-    track = TeacherOutputs.load(out).track(_sha256s(corpus)[3])
+    track, record = TeacherOutputs.load(out).track(_sha256s(corpus)[3]), Artifact.read(out / ARTIFACT)
+    assert (record.digest, record.facts) == (TeacherOutputs.load(out).digest, {"unheard": 0})
+    assert record.input("dataset").artifact.digest == corpus.identity
     assert track is not None
     assert track.tags.shape == (2, len(TAGS))
 

@@ -48,6 +48,13 @@ def test_outputs_are_read_back(outputs: TeacherOutputs) -> None:
     }
 
 
+def test_outputs_without_a_record_still_have_a_digest(outputs: TeacherOutputs) -> None:
+    record = outputs.record
+    assert (record.kind, record.digest, record.inputs) == ("outputs", outputs.digest, ())
+    outputs.add("f" * 64, answers())
+    assert outputs.record.digest == outputs.digest != record.digest
+
+
 def test_a_name_that_is_no_hash_reads_nothing(outputs: TeacherOutputs) -> None:
     for name in ("../outputs", "F" * 64, f"{_TRACK}\n", ""):
         with pytest.raises(ValueError, match="not a SHA-256"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from tfdeepviz.artifacts import ARTIFACT
 from tfdeepviz.data.decode import AudioError
 from tfdeepviz.data.fma import SPLITS
 from tfdeepviz.data.manifest import UsedTrack
@@ -38,7 +39,7 @@ def listen(
     n_workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[int, str]:
-    """Hear every usable track of a dataset that was not heard before, and store the outputs.
+    """Hear every usable track of a dataset that was not heard before, and store the outputs and their record.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def listen(
     hop, tracks = outputs.hop_seconds, _by_content(dataset)
     left = {sha256: track for sha256, track in tracks.items() if sha256 not in outputs}
     unheard: dict[int, str] = {}
+    record = outputs.planned(dataset)
+    record.write(outputs.path / ARTIFACT)
 
     def hear(sha256: str) -> None:
         track = left[sha256]
@@ -81,6 +84,7 @@ def listen(
     with closing(map_ahead(hear, left, n_workers)) as results:
         for n_heard, _ in enumerate(results, before + 1):
             progress(n_heard, len(tracks))
+    record.finished(outputs.digest, unheard=len(unheard)).write(outputs.path / ARTIFACT)
     return unheard
 
 

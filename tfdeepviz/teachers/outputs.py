@@ -13,13 +13,16 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from tfdeepviz.artifacts import digest_of_files
+from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, digest_of_files
+from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz, read_record, remove_leftovers, write_json
 from tfdeepviz.locks import LOCK, locked
 from tfdeepviz.teachers.musicnn import EMBEDDING_SIZE, PARAMS, TAGS, WHEEL_SHA256, Answers, hop_frames
 
-_ABOUT = "outputs.json"
+#: What a folder of outputs says about itself.
+ABOUT = "outputs.json"
+
 _REMEDY = "`tfdeepviz teacher listen` into another folder makes outputs again"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A day of music with a patch per frame has fewer bytes than this.
@@ -46,7 +49,7 @@ class TeacherOutputs:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what the outputs are; raises a FormatError if the folder holds none."""
-        about = read_record(path / _ABOUT, _About, max_bytes=1 << 16, remedy=_REMEDY)
+        about = read_record(path / ABOUT, _About, max_bytes=1 << 16, remedy=_REMEDY)
         return cls(path, about.hop_seconds, about.teacher_sha256)
 
     @classmethod
@@ -63,11 +66,11 @@ class TeacherOutputs:
         """
         hop_frames(hop_seconds)
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / _ABOUT).exists() and any(entry.name != LOCK for entry in path.iterdir()):
+        if not (path / ABOUT).exists() and any(entry.name != LOCK for entry in path.iterdir()):
             raise InputError(f"{path}: holds other files; give a new folder")
         with locked(path):
-            if not (path / _ABOUT).exists():
-                write_json(path / _ABOUT, msgspec.to_builtins(_About("musicnn", WHEEL_SHA256, hop_seconds)))
+            if not (path / ABOUT).exists():
+                write_json(path / ABOUT, msgspec.to_builtins(_About("musicnn", WHEEL_SHA256, hop_seconds)))
             outputs = cls.load(path)
             if outputs != cls(path, hop_seconds, WHEEL_SHA256):
                 is_hop = outputs.hop_seconds != hop_seconds
@@ -79,7 +82,24 @@ class TeacherOutputs:
     @property
     def digest(self) -> str:
         """SHA-256 of all outputs."""
-        return digest_of_files(self.path / _ABOUT, *self.path.glob("*.npz"))
+        return digest_of_files(self.path / ABOUT, *self.path.glob("*.npz"))
+
+    @property
+    def record(self) -> Artifact:
+        """Its record, which names the dataset that was heard last; raises a FormatError if it is broken."""
+        # Outputs from before they had records do not say what was heard.
+        record = Artifact(kind="outputs", name="musicnn", settings=self._settings)
+        if (self.path / ARTIFACT).is_file():
+            record = Artifact.read(self.path / ARTIFACT)
+        return record.finished(self.digest)
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"sha256": self.teacher_sha256, "hop_seconds": self.hop_seconds}
+
+    def planned(self, dataset: PreparedDataset) -> Artifact:
+        """Return the record of these outputs, once a dataset has been heard; the folder need not be there yet."""
+        return Artifact.planned("outputs", "musicnn", self._settings, [Input.of(dataset, seen_from=self.path)])
 
     def __contains__(self, source_sha256: str) -> bool:
         """Whether a track was heard, by the SHA-256 of its audio file."""
