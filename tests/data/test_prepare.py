@@ -102,7 +102,7 @@ def test_where_it_comes_from_is_noted_and_no_part_of_it(tmp_path: Path, monkeypa
     assert (plain.record.digest, plain.record.command) == (plain.identity, None)
     assert (plain.record.code_version, plain.record.facts["n_tracks"]) == (code_version(), 3)
     assert describe(plain) == {
-        **{"name": "fma_small", "digest": plain.identity, "path": str(tmp_path / "ds")},
+        **{"name": "fma", "digest": plain.identity, "path": str(tmp_path / "ds")},
         **{"licences": None, "command": None},
     }
     # The same corpus, whose metadata has learnt something that no byte of the dataset depends on.
@@ -137,10 +137,11 @@ def test_origins_of_version_0_1_are_read_or_refused(
 ) -> None:
     moved = replace(undisturbed, path=tmp_path)
     assert (moved.record.inputs, moved.record.code_version, moved.origin) == ((), "0.1.0", None)
+    assert describe(moved)["name"] == "fma_small"
     origin = {"fma_root": str(tmp_path), "licences": {"CC0": 3}, "command": "tfdeepviz prepare"}
     write_json(tmp_path / "origin.json", origin)
     assert (moved.record.inputs[0].artifact.name, moved.origin) == (tmp_path.name, tmp_path)
-    assert describe(moved)["licences"] == {"CC0": 3}
+    assert (describe(moved)["name"], describe(moved)["licences"]) == (tmp_path.name, {"CC0": 3})
     write_json(tmp_path / "origin.json", {**origin, **change})
     with pytest.raises(FormatError, match=r"origin\.json: .*again"):
         describe(moved)

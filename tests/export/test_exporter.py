@@ -189,5 +189,6 @@ def test_a_bundle_tells_where_it_comes_from(two_scales: Bundle, two_runs: tuple[
         assert told["run"]["config"].items() >= {**run.config, "code_version": run.record.code_version}.items()
         assert told["dataset"] == provenance["mappings"]["dataset"]
         assert told["dataset"]["digest"] == run.config["dataset_digest"]
+        assert told["dataset"]["name"] == run.record.input("dataset").artifact.input("corpus").artifact.name
         assert told["metrics"] == run.metrics()
     assert "Two scales" in (two_scales.path / "card.md").read_text()

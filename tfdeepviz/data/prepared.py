@@ -244,13 +244,22 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON values: `name`, `digest` (the identity), `path`; and `licences` and `command`, None if not recorded.
+        JSON values: `name` (of its corpus), `digest` (the identity), `path`; and `licences` and `command`, None if not
+        recorded.
     """
     record = dataset.record
     return {
-        **{"name": dataset.name, "digest": dataset.identity, "path": str(dataset.path.resolve())},
+        **{"name": corpus_name(record), "digest": dataset.identity, "path": str(dataset.path.resolve())},
         **{"licences": convert(record.facts, Facts, f"{dataset.path}: facts").licences, "command": record.command},
     }
+
+
+def corpus_name(record: Artifact) -> str:
+    """Name of the corpus that a dataset with this record was prepared from; the dataset's own if that is unknown.
+
+    A dataset is called after FMA's subset, even one of another corpus in FMA's layout.
+    """
+    return next((one.artifact.name for one in record.inputs if one.role == "corpus"), record.name)
 
 
 def _check_lengths(file: Path) -> None:

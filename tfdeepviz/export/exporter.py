@@ -13,7 +13,7 @@ import numpy as np
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input
 from tfdeepviz.data.fma import SPLITS
-from tfdeepviz.data.prepared import PreparedDataset, describe
+from tfdeepviz.data.prepared import PreparedDataset, corpus_name, describe
 from tfdeepviz.data.segments import Windows
 from tfdeepviz.errors import InputError
 from tfdeepviz.export.bundle import CARD, FRONTEND, MAPPINGS, Bundle, list_files, write_manifest
@@ -325,7 +325,7 @@ def _dataset_of(run: Run) -> dict[str, Any]:
     path, record = dataset.place(run.path), dataset.artifact
     if path is not None and path.is_dir() and (here := PreparedDataset.load(path)).identity == record.digest:
         return describe(here)
-    known = {"name": record.name, "digest": record.digest, "path": None}
+    known = {"name": corpus_name(record), "digest": record.digest, "path": None}
     return {**known, "licences": record.facts.get("licences"), "command": record.command}
 
 
