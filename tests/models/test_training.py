@@ -105,14 +105,13 @@ def test_stopped_after_an_epoch_and_resumed_gives_the_same_model(
     assert [row["loss"] for row in resumed.history()] == pytest.approx([row["loss"] for row in undisturbed.history()])
 
 
-def test_more_epochs_go_on_and_other_settings_are_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
-    short = replace(TINY, epochs=1)
-    train(short, dataset, tmp_path / "run")
-    assert len(train(replace(TINY, epochs=2), dataset, tmp_path / "run").history()) == 2
+def test_other_settings_are_refused(undisturbed: Run, dataset: PreparedDataset, tmp_path: Path) -> None:
+    run = Run.load(shutil.copytree(undisturbed.path, tmp_path / "run"))
     with pytest.raises(FormatError, match=r"preset\.optimizer"):
-        train(override(TINY, {"optimizer.learning_rate": 0.1}), dataset, tmp_path / "run")
+        train(override(TINY, {"optimizer.learning_rate": 0.1}), dataset, run.path, seed=3)
     with pytest.raises(FormatError, match="seed"):
-        train(TINY, dataset, tmp_path / "run", seed=9)
+        train(TINY, dataset, run.path, seed=9)
+    assert run.is_finished
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
     with pytest.raises(FormatError, match="not empty"):
@@ -210,24 +209,28 @@ class _Spoil(EpochProgress):
         self.steps += 1
 
 
-@pytest.mark.parametrize("what", ["loss", "weights", "val_loss"])
-def test_a_training_that_diverges_stops_and_keeps_what_was_good(
-    what: str, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _diverge(what: str, dataset: PreparedDataset, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Diverge in the second epoch, which stops the training and keeps what was good."""
     with monkeypatch.context() as patch:
         spoil = _Spoil(patch, what, epoch=2)
         with pytest.raises(DivergedError, match=r"in epoch 2 \(.*lower learning rate than 0\.003 .*--epochs 1"):
-            train(TINY, dataset, tmp_path / "run", seed=3, progress=spoil)
+            train(TINY, dataset, out, seed=3, progress=spoil)
     assert spoil.n_steps > 1
     assert spoil.steps == (1 if what == "loss" else spoil.n_steps)
-    assert [row["epoch"] for row in Run.load(tmp_path / "run").history()] == [1]
+    assert [row["epoch"] for row in Run.load(out).history()] == [1]
+
+
+@pytest.mark.parametrize("what", ["loss", "weights"])
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(
+    what: str, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _diverge(what, dataset, tmp_path / "run", monkeypatch)
 
 
 def test_a_training_that_diverged_can_end_with_its_good_epochs(
     dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(DivergedError):
-        train(TINY, dataset, tmp_path / "run", seed=3, progress=_Spoil(patch, "val_loss", epoch=2))
+    _diverge("val_loss", dataset, tmp_path / "run", monkeypatch)
     ended = train(replace(TINY, epochs=1), dataset, tmp_path / "run", seed=3)
     assert ended.is_finished
     assert np.isfinite(ended.metrics()["test"]["mse"])
