@@ -14,7 +14,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pytest
-from msgspec import structs
 
 import tfdeepviz.pipeline
 from tests.export.conftest import alive
@@ -656,8 +655,6 @@ def test_a_published_teacher_is_heard_and_learnt_from(taught: Path) -> None:
     heard, trained = Artifact.read(outputs / ARTIFACT), Artifact.read(path)
     assert heard.facts == {"unheard": 0}
     assert trained.input("teacher").artifact == heard
-    # As runs were recorded before outputs had records.
-    structs.replace(trained, inputs=(trained.input("dataset"),)).write(path)
     assert run(taught).done == []
     assert dry_run_without_tensorflow(taught) == steps_done
 

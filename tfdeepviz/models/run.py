@@ -319,8 +319,7 @@ def planned_run(
         check_pupil(preset)
         settings["lessons"] = {"teacher": "musicnn", "sha256": teacher.teacher_sha256, "learn": learn}
         settings["lessons"]["hop_seconds"] = teacher.hop_seconds
-        if not _omits_teacher(out):
-            inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
+        inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
     elif preset.kind == "tagger":
         raise InputError(
             f"{preset.name}: taggers learn of a published network; use `tfdeepviz distill musicnn` with its --outputs"
@@ -330,14 +329,6 @@ def planned_run(
         settings["n_components"] = n_components
         inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
     return Artifact.planned("run", out.resolve().name, settings, inputs)
-
-
-def _omits_teacher(out: Path) -> bool:
-    """Whether a run was begun when records did not name a published network's outputs yet; it goes on like that."""
-    if not (out / ARTIFACT).is_file():
-        return False
-    before = Artifact.read(out / ARTIFACT)
-    return "lessons" in before.settings and all(one.role != "teacher" for one in before.inputs)
 
 
 def check_trainable(dataset: PreparedDataset) -> None:
