@@ -1,4 +1,4 @@
-"""Runs `tfdeepviz` as its users do: in a process of its own."""
+"""Runs `tfdeepviz` as its users do, in a process of its own, and finds the bundles that ship."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ for line in sys.stdin:
         sys.exit(status)
     print(end={_END!r}, flush=True)
 """
+
+
+def shipped(name: str) -> Path:
+    """The newest version of a bundle that ships."""
+    return max((REPOSITORY / "webapp" / "registry" / name).iterdir(), key=lambda version: int(version.name))
 
 
 def tfdeepviz(*commands: Sequence[str | Path], cwd: Path = REPOSITORY, **environment: str) -> list[str]:

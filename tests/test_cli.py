@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tfdeepviz
-from tests.commands import REPOSITORY
+from tests.commands import REPOSITORY, shipped
 from tests.conftest import make_fma
 from tfdeepviz.cli import main
 from tfdeepviz.commands.common import EpochBars
@@ -118,7 +118,7 @@ _MISTAKES = {
     "extract empty.mp3 --bundle two-scale --out empty.mp3/x": "--out: empty.mp3 is not a folder",
     # Folders of another kind.
     "validate {dataset}": "`tfdeepviz inspect` checks a prepared dataset, `tfdeepviz export` makes a bundle",
-    "inspect {registry}/two-scale/4": "two-scale/4: holds a bundle, not a prepared dataset",
+    "inspect {bundle}": "{bundle}: holds a bundle, not a prepared dataset",
     "evaluate {registry} --dataset {dataset}": "holds a registry, not a training run",
     "registry list --registry {dataset}": "holds a prepared dataset, not a registry",
     "registry show two-scale/9": "two-scale: has no version 9; there are",
@@ -131,7 +131,11 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path, t
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
-    places = {"dataset": two_genres.path, "registry": REPOSITORY / "webapp" / "registry"}
+    places = {
+        "dataset": two_genres.path,
+        "registry": REPOSITORY / "webapp" / "registry",
+        "bundle": shipped("two-scale"),
+    }
     code = (
         "import contextlib, io, json, sys\nfrom tfdeepviz.cli import main\n"
         "for line in sys.stdin:\n"
@@ -158,13 +162,13 @@ def test_mistakes_are_answered_before_anything_heavy_is_loaded(tmp_path: Path, t
 def test_extract_passes_over_tracks_that_cannot_be_analysed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_fma(tmp_path / "fma", {2: "training", 3: "training"}, seconds=2.5) / "fma_small"
     (root / "000" / "empty.mp3").write_bytes(b"")
-    bundle = REPOSITORY / "webapp" / "registry" / "two-scale" / "4"
+    bundle = shipped("two-scale")
     out = tmp_path / "out"
     assert main(["extract", str(root), "--bundle", str(bundle), "--out", str(out), "--format", "csv"]) == 2
     printed = capsys.readouterr()
     assert "empty.mp3: the file is empty" in printed.err
     assert "1 of 3 tracks could not be analysed" in printed.err
-    assert f"{out}: 2 of 3 tracks, by two-scale/4" in printed.out
+    assert f"{out}: 2 of 3 tracks, by two-scale/{bundle.name}" in printed.out
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*.csv")) == [
         "000/000002.mp3.csv",
         "000/000003.mp3.csv",

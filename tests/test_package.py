@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.commands import REPOSITORY
+from tests.commands import REPOSITORY, shipped
 from tests.conftest import RATE_HZ, music
 from tfdeepviz.provenance import code_digest
 
@@ -187,7 +187,8 @@ def test_the_playground_is_served(installed: Path, tmp_path: Path) -> None:
         try:
             assert server.stdout is not None
             address = next(word for word in server.stdout.readline().split() if word.startswith("http:"))
-            for name in ("static/index.html", "registry/two-scale/4/manifest.json", "tracks/rock.mp3"):
+            manifest = (shipped("two-scale") / "manifest.json").relative_to(REPOSITORY / "webapp").as_posix()
+            for name in ("static/index.html", manifest, "tracks/rock.mp3"):
                 with urllib.request.urlopen(address + name.removeprefix("static/")) as response:
                     assert response.read() == (REPOSITORY / "webapp" / name).read_bytes()
         finally:
@@ -199,10 +200,11 @@ def test_the_playground_is_served(installed: Path, tmp_path: Path) -> None:
 @needs_front_end
 def test_a_bundle_is_validated(installed: Path, tmp_path: Path) -> None:
     (registry,) = installed.parent.glob("lib/python*/site-packages/tfdeepviz/webapp/registry")
-    for name in ("ae-time/4", "frontends"):
+    bundle = f"ae-time/{shipped('ae-time').name}"
+    for name in (bundle, "frontends"):
         shutil.copytree(registry / name, tmp_path / name)
-    result = _command(installed, tmp_path, "validate", "ae-time/4")
+    result = _command(installed, tmp_path, "validate", bundle)
     assert "Chromium, wasm: encodings of ae-time" in result.stdout, result.stderr
     # A busy machine may miss the speed, and nothing else.
-    judgement = json.loads(next((tmp_path / "ae-time" / "4").glob("*BLESSED")).read_text())
+    judgement = json.loads(next((tmp_path / bundle).glob("*BLESSED")).read_text())
     assert {check["name"] for check in judgement["checks"] if not check["passed"]} <= {_SPEED}
