@@ -259,6 +259,22 @@ def test_everything_is_fitted_to_all_tracks() -> None:
         )
 
 
+@pytest.mark.parametrize(("n_songs", "axis"), [(10, 1), (9, 0)])
+def test_where_there_are_enough_songs_the_look_follows_what_tells_them_apart(n_songs: int, axis: int) -> None:
+    rng = np.random.default_rng(0)
+    songs: dict[str, list[Encodings]] = {"look": [], "beat": []}
+    for song in range(n_songs):
+        # The first component varies within every song, the second between songs only.
+        swing = np.tile([0.0, 1.0], 20)
+        values = np.stack([swing, np.full(40, 0.3 * (song % 3))], axis=1) + 0.01 * rng.normal(size=(40, 2))
+        songs["look"].append(Encodings(0.5 * np.arange(40), values, loudness=values.sum(axis=1)))
+        songs["beat"].append(Encodings(0.02 * np.arange(1_000), rng.normal(size=(1_000, 1))))
+    mappings = fit_mappings(songs, n_parameters={"look": 1, "beat": 1}, projections=("pca",))
+    rows = np.concatenate([track.values for track in songs["look"]])
+    y = project(mappings.projections[0].parts[0].steps, rows)[:, 0]
+    assert np.corrcoef(y, rows[:, axis])[0, 1] > 0.99
+
+
 def test_what_an_encoder_does_not_allow_is_left_out_with_its_reason() -> None:
     assert [projection.name for projection in FITTED["even"].projections] == list(PROJECTIONS)
     assert FITTED["even"].left_out == {}

@@ -23,6 +23,9 @@ from tfdeepviz.params import check_choice
 
 SCHEMA_VERSION = 3
 
+# From so many songs per parameter on, their means are enough to find the axes along which songs differ.
+_SONGS_PER_PARAMETER = 10
+
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
@@ -253,7 +256,9 @@ def fit_mappings(
     ----------
     encodings
         Encodings by encoder, in the order of the parameters that they will drive. Each encoder has one entry per track,
-        for the same tracks in the same order. Omit tracks that are too short for any of the encoders.
+        for the same tracks in the same order. Omit tracks that are too short for any of the encoders. Encoders with a
+        larger step than the finest choose the look: from ten tracks per parameter on, `pca` is fitted to their means
+        over each track, which gives the axes along which songs differ.
     n_parameters
         Number of parameters per encoder; a single number suffices for one encoder.
     projections
@@ -278,10 +283,16 @@ def fit_mappings(
         raise InputError(f"encodings of {n_tracks} tracks: the same tracks are expected for all encoders")
     tracks = [dict(zip(encodings, track, strict=True)) for track in zip(*encodings.values(), strict=True)]
 
+    finest = min(track.step_seconds for one in encodings.values() for track in one)
     fitted, left_out = [], {}
     for name in projections:
         try:
-            parts = tuple(_fit_part(name, encoder, one, counts[encoder], seed) for encoder, one in encodings.items())
+            parts = tuple(
+                _fit_part(
+                    name, encoder, one, counts[encoder], seed, moves=min(track.step_seconds for track in one) == finest
+                )
+                for encoder, one in encodings.items()
+            )
         except ProjectionError as error:
             left_out[name] = str(error)
             continue
@@ -299,12 +310,16 @@ def fit_mappings(
     return mappings
 
 
-def _fit_part(name: str, encoder: str, tracks: Sequence[Encodings], n_parameters: int, seed: int) -> Part:
+def _fit_part(
+    name: str, encoder: str, tracks: Sequence[Encodings], n_parameters: int, seed: int, *, moves: bool
+) -> Part:
     rows = np.concatenate([track.values for track in tracks])
     known = [track.loudness for track in tracks if track.loudness is not None]
     loudness = np.concatenate(known) if len(known) == len(tracks) else None
+    is_enough = len(tracks) >= _SONGS_PER_PARAMETER * n_parameters
+    songs = None if moves or not is_enough else np.repeat(np.arange(len(tracks)), [len(one.times) for one in tracks])
     try:
-        steps = fit_projection(name, rows, n_parameters=n_parameters, seed=seed, loudness=loudness)
+        steps = fit_projection(name, rows, n_parameters=n_parameters, seed=seed, loudness=loudness, songs=songs)
     except ProjectionError as error:
         raise ProjectionError(f"{encoder}: {error}") from error
     return Part(encoder, steps, rows.shape[1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +114,7 @@ def fit_projection(
     n_parameters: int = N_PARAMETERS,
     seed: int = 0,
     loudness: npt.ArrayLike | None = None,
+    songs: npt.ArrayLike | None = None,
 ) -> tuple[Step, ...]:
     """Fit a projection; equal seeds give equal results.
 
@@ -136,6 +137,9 @@ def fit_projection(
     loudness : [shape=(n,)]
         If given, every principal component is flipped to rise with loudness, so that a picture can rise at once with an
         onset and decay slowly. Otherwise a component's sign is arbitrary.
+    songs : [shape=(n,)]
+        If given, the number of each encoding's song: `pca` takes the principal components of the songs' means, the axes
+        along which songs differ.
 
     Raises
     ------
@@ -150,8 +154,11 @@ def fit_projection(
     level = np.zeros(n) if loudness is None else np.asarray(loudness, np.float64)
     if level.shape != (n,) or not np.isfinite(level).all():
         raise InputError(f"loudness of shape {level.shape}: a finite number for each of {n} encodings is expected")
+    song = np.arange(n) if songs is None else np.asarray(songs)
+    if song.shape != (n,):
+        raise InputError(f"songs of shape {song.shape}: a number for each of {n} encodings is expected")
     drawn = sample(n, min(_MAX_ROWS, _MAX_VALUES // size), seed)
-    rows, level = project((), rows[drawn]), level[drawn]
+    rows, level, song = project((), rows[drawn]), level[drawn], song[drawn]
     if name in ("raw", "random"):
         if size != n_parameters:
             raise ProjectionError(
@@ -160,9 +167,11 @@ def fit_projection(
             )
         return () if name == "raw" else (Select(tuple(np.random.default_rng(seed).permutation(size).tolist())),)
     if name == "pca":
-        return (_fit_pca(rows, n_parameters, level),)
+        return (_fit_pca(rows, n_parameters, level, song),)
     steps = _fit_kmeans(rows, n_parameters, seed)
-    return steps if name == "kmeans" else (*steps, _fit_pca(project(steps, rows), n_parameters, level))
+    if name == "kmeans":
+        return steps
+    return *steps, _fit_pca(project(steps, rows), n_parameters, level, np.arange(len(rows)))
 
 
 def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
@@ -170,11 +179,11 @@ def sample(n: int, most: int, seed: int = 0) -> npt.NDArray[np.int64]:
     return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
 
 
-def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
+def _fit_pca(rows: Floats, n_parameters: int, level: Floats, song: npt.NDArray[np.integer[Any]]) -> Affine:
     # Imported here because it takes a second and only fitting needs it.
     from sklearn.decomposition import PCA
 
-    if min(rows.shape) < n_parameters:
+    if min(len(np.unique(song)), rows.shape[1]) < n_parameters:
         raise ProjectionError(
             f"pca finds at most as many components as there are features ({rows.shape[1]}) and encodings "
             f"({len(rows)}), and {n_parameters} are wanted; ask for fewer, or for kmeans"
@@ -182,7 +191,8 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
     to_unit = _to_unit(rows)
     # If all encodings are equal, the explained variance ratios, which are not used, are 0 / 0.
     with np.errstate(invalid="ignore"):
-        unit = project((to_unit,), rows)
+        unit = _means(project((to_unit,), rows), song)
+        level = _means(level, song)
         pca = PCA(n_parameters, svd_solver="auto", random_state=0).fit(unit)
     # scikit-learn makes the largest loading of each component positive; flip those that fall with loudness.
     falls = pca.components_ @ (unit.T @ (level - level.mean())) < 0
@@ -191,6 +201,15 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats) -> Affine:
     matrix = _rounded(components.T * np.asarray(to_unit.gain)[:, None])
     # Maps the mean encoding to the origin. Computed from the rounded matrix, so that rounding errors do not add up.
     return Affine(_rows(matrix), tuple(_rounded(-rows.mean(axis=0) @ matrix).tolist()))
+
+
+def _means(values: Floats, song: npt.NDArray[np.integer[Any]]) -> Floats:
+    """Average values [shape=(n, ...)] over each song, in the order of their numbers."""
+    _, index, counts = np.unique(song, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), *values.shape[1:]))
+    np.add.at(sums, index, values)
+    means: Floats = sums / counts.reshape(-1, *[1] * (values.ndim - 1))
+    return means
 
 
 def _fit_kmeans(rows: Floats, n_parameters: int, seed: int) -> tuple[Scale, InverseDistance]:
