@@ -43,8 +43,6 @@ _LEAST_PROBABILITY = 1e-3
 #: repeats it until the window is full.
 _REPEATED_SHARE, _REPEATED_SECONDS = 0.2, (1.0, 2.5)
 
-# Windows per batch in evaluation.
-_MEASURED_BATCH = 128
 _SIZES = {"tags": len(TAGS), "embeddings": EMBEDDING_SIZE}
 
 _Array = npt.NDArray[np.float32]
@@ -264,10 +262,9 @@ class LessonTask(_Pupil):
             inputs = keras.Input((*self._sizes["input_size"], 1))
             logits = ops.cast(model.logits(inputs)[0], "float32")
             self._predictor = (model, keras.Model(inputs, {"logits": logits, **model.answers(logits)}))
-        batches = self.dataset.segments(split, batch_size=_MEASURED_BATCH, about=True)
         parts = [
             (self._predictor[1].predict_on_batch(self.scaled(windows)), about)
-            for windows, about in batches.as_numpy_iterator()
+            for windows, about in self.measured_batches(split, about=True)
         ]
         return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
@@ -348,8 +345,8 @@ class TaughtClassifierTask(_Pupil, ClassifierTask):
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Score the classification of labelled segments and tracks, and the answers to all against the teacher's."""
         scores = super().evaluate(model, split)
-        batches = self.dataset.segments(split, batch_size=_MEASURED_BATCH, about=True)
-        parts = [(model.predict_on_batch(self.scaled(x)), about) for x, about in batches.as_numpy_iterator()]
+        batches = self.measured_batches(split, about=True)
+        parts = [(model.predict_on_batch(self.scaled(x)), about) for x, about in batches]
         mine, about = _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
         lessons = self._score_answers(mine, about, split)
         return {**lessons, **scores, "intervals": {**lessons["intervals"], **scores["intervals"]}}

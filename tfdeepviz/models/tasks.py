@@ -56,6 +56,7 @@ class Task(ABC):
         height, width = dataset.features.segment_shape[:2]
         self._sizes: dict[str, Any] = {"input_size": (height, width), "n_genres": len(self.genres)}
         self._augmentation = None if preset.augmentation is None else Augmentation(**preset.augmentation)
+        self._measured: dict[tuple[str, bool, bool], tf.data.Dataset] = {}
 
     def build(self) -> keras.Model:
         """Build the untrained model."""
@@ -120,8 +121,18 @@ class Task(ABC):
 
     def segments(self, split: str) -> Iterator[Segments]:
         """Yield the scaled segments of a split, in order, in batches for evaluation."""
-        batches = self.dataset.segments(split, batch_size=_MEASURED_BATCH, labelled_only=self.labelled_only)
-        yield from batches.map(self.scaled).as_numpy_iterator()
+        for segments in self.measured_batches(split, labelled_only=self.labelled_only):
+            yield self.scaled(segments)
+
+    def measured_batches(self, split: str, *, about: bool = False, labelled_only: bool = False) -> Iterator[Any]:
+        """Yield the unscaled segments of a split, in order, in batches for evaluation."""
+        # Kept, because every epoch measures a split, and TensorFlow keeps the graphs of a pipeline that is made anew.
+        key = (split, about, labelled_only)
+        if key not in self._measured:
+            self._measured[key] = self.dataset.segments(
+                split, batch_size=_MEASURED_BATCH, about=about, labelled_only=labelled_only
+            )
+        yield from self._measured[key].as_numpy_iterator()
 
     def sample(self, n_segments: int, seed: int | None) -> Iterator[Segments]:
         """Yield scaled training segments, shuffled unless `seed` is None, in batches until there are enough."""
@@ -287,8 +298,7 @@ class ClassifierTask(Task):
         known = {genre: i for i, genre in enumerate(self.genres)}
         output_of = np.array([known.get(genre, -1) for genre in self.dataset.recipe.genres], np.int64)
         parts: list[tuple[npt.NDArray[Any], ...]] = []
-        batches = self.dataset.segments(split, batch_size=_MEASURED_BATCH, about=True, labelled_only=True)
-        for segments, about in batches.as_numpy_iterator():
+        for segments, about in self.measured_batches(split, about=True, labelled_only=True):
             labels = output_of[about["label"]]
             if (usable := labels >= 0).any():
                 answers = predict(self.scaled(segments[usable]))
