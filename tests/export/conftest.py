@@ -19,6 +19,10 @@ from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train
 from tfdeepviz.params import LIVE
 
+#: Settings that make presets quick to train.
+SMALL = {"epochs": 1, "batch_size": 4, "model.n_filters": 4}
+SMALL_BEAT = {**SMALL, "model.n_blocks": 1, "model.n_decoder_filters": 4}
+
 
 @pytest.fixture(scope="session")
 def dataset(fma_root: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
@@ -60,9 +64,9 @@ def bundle(run: Run, dataset: PreparedDataset, tmp_path_factory: pytest.TempPath
 def two_runs(dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """A time-resolved encoder and one of songs."""
     folder = tmp_path_factory.mktemp("two-runs")
-    small = {"epochs": 1, "batch_size": 4, "model.n_filters": 4}
-    beat = train(override(load_preset("ae-time"), small), dataset, folder / "ae-time")
-    song = train(override(load_preset("song"), {**small, "contrast.n_moments": 2}), dataset, folder / "song")
+    song_preset = override(load_preset("song"), {**SMALL, "contrast.n_moments": 2})
+    beat = train(override(load_preset("ae-time"), SMALL_BEAT), dataset, folder / "ae-time")
+    song = train(song_preset, dataset, folder / "song")
     return alive(beat), alive(song)
 
 
@@ -98,7 +102,7 @@ def genre_bundle(classifier: Run, two_genres: PreparedDataset, tmp_path_factory:
 def tagger(two_genres: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small finished tagger."""
     folder = tmp_path_factory.mktemp("taggers")
-    preset = override(load_preset("tags"), {"epochs": 1, "batch_size": 8, "model.n_filters": 8})
+    preset = override(load_preset("tags"), {"epochs": 1, "batch_size": 8, "model.n_filters": 8, "model.n_residual": 1})
     return alive(train(preset, two_genres, folder / "run", teacher=heard(two_genres, folder / "outputs")))
 
 

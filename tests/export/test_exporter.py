@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import music
-from tests.export.conftest import alive
+from tests.export.conftest import SMALL_BEAT, alive
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.export import exporter
@@ -151,8 +151,8 @@ def test_shares_that_do_not_fit_are_refused(
 
 
 def test_a_causal_encoder_stands_for_the_end_of_its_window(dataset: PreparedDataset, tmp_path: Path) -> None:
-    small = {"epochs": 1, "batch_size": 4, "model.n_filters": 4, "model.causal": True}
-    run = alive(train(override(load_preset("ae-time"), small), dataset, tmp_path / "run"))
+    preset = override(load_preset("ae-time"), {**SMALL_BEAT, "model.causal": True})
+    run = alive(train(preset, dataset, tmp_path / "run"))
     (info,) = export_bundle(BundlePlan([run], dataset, tmp_path / "bundle")).encoders
     assert info.time_offset_seconds == pytest.approx(0.09)
     np.testing.assert_allclose(info.windows(run.params).times(2), [0.09, 0.11])
