@@ -343,18 +343,22 @@ class TaughtClassifierTask(_Pupil, ClassifierTask):
             yield self.scaled(segments), {"logits": genres[labels], **answers}, {"logits": weights[labels], **known}
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Score the classification of labelled segments and tracks, and the answers to all against the teacher's."""
-        scores = super().evaluate(model, split)
-        batches = self.measured_batches(split, about=True)
-        parts = [(model.predict_on_batch(self.scaled(x)), about) for x, about in batches]
-        mine, about = _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
+        """Score the classification of labelled segments and tracks; the encodings and answers of all segments."""
+        scores, predict = super().evaluate(model, split), self._predict(model)
+        parts = [(predict(self.scaled(x))[0], about) for x, about in self.measured_batches(split, about=True)]
+        encodings, about = np.concatenate([part[0] for part in parts]), _joined([part[1] for part in parts])
+        mine = {name: ops.convert_to_numpy(head(encodings)) for name, head in model.head_layers.items()}
         lessons = self._score_answers(mine, about, split)
-        return {**lessons, **scores, "intervals": {**lessons["intervals"], **scores["intervals"]}}
+        intervals = {**lessons["intervals"], **scores["intervals"]}
+        return {**lessons, **scores, **score_encoding(encodings), "intervals": intervals}
 
     def _columns(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the columns of a classifier, with the lessons in the loss, and the correlations with the teacher."""
-        loss = scores["cross_entropy"] + scores["lesson_loss"]
-        return {**super()._columns(scores), "val_loss": loss, **_correlations(scores)}
+        """Return the columns of a classifier, and the correlations with the teacher.
+
+        The loss is that of the lessons: few segments of a split are labelled, and their cross-entropy is too noisy to
+        choose an epoch by.
+        """
+        return {**super()._columns(scores), "val_loss": scores["lesson_loss"], **_correlations(scores)}
 
 
 def _joined(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:

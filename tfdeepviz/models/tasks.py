@@ -283,12 +283,16 @@ class ClassifierTask(Task):
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
         """Score the classification of segments and tracks."""
+        return self.score(self._predict(model), split)
+
+    def _predict(self, model: keras.Model) -> Predict:
+        """Return what gives encodings and logits of scaled segments."""
         # Cached, because a new model would have to be compiled again.
         if self._predictor is None or self._predictor[0] is not model:
             inputs = keras.Input((*self._sizes["input_size"], 1))
             both = keras.Model(inputs, model.encode_and_classify(inputs, str(self.preset.encoder_layer)))
             self._predictor = (model, both.predict_on_batch)
-        return self.score(self._predictor[1], split)
+        return self._predictor[1]
 
     def score(self, predict: Predict, split: str) -> dict[str, Any]:
         """Score predictions of the segments of a split whose genre is known.
