@@ -1,7 +1,7 @@
 """How well are genres told? Bundles, and the network that taught them, on the labelled clips of a dataset's split.
 
     git archive COMMIT webapp/registry | tar -x -C OLD      # bundles of an older version
-    python -m benchmarks.genres OLD/webapp/registry/alexnet-l6/1 webapp/registry/tags/1 --dataset DS --outputs OUTPUTS
+    python -m benchmarks.genres OLD/webapp/registry/alexnet-l6/1 webapp/registry/tags/2 --dataset DS --outputs OUTPUTS
 
 A row per encoder that gives genres, and with `--outputs` one for the teacher: a genre head, fitted to its embeddings
 and tags of the training and the validation split. The answer to a clip is the mean probability over its windows.

@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from msgspec.structs import replace
 
 from tfdeepviz.analysis.drivers import TEN_BANDS_HZ, band_levels
 from tfdeepviz.data.decode import decode_file
@@ -130,7 +130,7 @@ def main() -> None:
         [
             ("the original's settings: an encoding every 0.96 s", original),
             ("ten band energies, as common visualisers", song.bands()),
-            ("two-scale, the default: 1 to 6 follow the beat, 7 to 10 the song", song.shown("two-scale")),
+            ("two-scale, the default: 1 to 5 follow the beat, 6 to 10 the song", song.shown("two-scale")),
         ],
         args.out / "mapping-scales.png",
         first=5,

@@ -34,8 +34,8 @@ from tfdeepviz.teachers.musicnn import TAGS
 #: Share of the sure answers, to artists that the head was not fitted to, that are right.
 RIGHT_SHARE = 0.75
 
-# Chosen by cross-validation over artists, with the answers of a teacher and of its students as input: logits per unit of the table's
-# score, penalty of the squared weights, and artists added to every genre.
+# Chosen by cross-validation over artists, with the answers of a teacher and of its students as input: logits per unit
+# of the table's score, penalty of the squared weights, and artists added to every genre.
 _TABLE_WEIGHT = 0.75
 _PENALTY = 0.3
 _PRIOR_ARTISTS = 1.0
