@@ -135,16 +135,11 @@ def answers_of_teacher(outputs: TeacherOutputs, dataset: PreparedDataset, clips:
 
 
 def _heard(outputs: TeacherOutputs, track: UsedTrack) -> Clip | None:
-    answers = outputs.track(_sha256(track))
+    answers = outputs.answers_to(track)
     if answers is None:
         return None
     features = answers.embeddings.astype(np.float64)
     return Clip(features, log_odds(answers.tags), genre=track["genre"], artist=track["artist"])
-
-
-def _sha256(track: UsedTrack) -> str:
-    # Datasets of version 0.1 do not tell.
-    return track.get("source_sha256") or "0" * 64
 
 
 def _shown(share: float, interval: Interval) -> str:
@@ -165,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dataset = PreparedDataset.load(args.dataset)
     labelled = [track for track in dataset.used(args.split) if track["genre"]]
     outputs = None if args.outputs is None else TeacherOutputs.load(args.outputs)
-    clips = [clip for clip in labelled if outputs is None or _sha256(clip) in outputs]
+    clips = [clip for clip in labelled if outputs is None or outputs.answers_to(clip) is not None]
     if not clips:
         raise InputError(f"{args.dataset}: the {args.split} split has no labelled clip that can be asked about")
     rows = [

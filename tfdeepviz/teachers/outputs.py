@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from tfdeepviz.artifacts import ARTIFACT, Artifact, Input, digest_of_files
+from tfdeepviz.data.manifest import UsedTrack
 from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz, read_record, remove_leftovers, write_json
@@ -120,6 +121,11 @@ class TeacherOutputs:
             if not n or array.dtype != dtype or array.shape != shape or not np.isfinite(array).all():
                 raise FormatError(f"{file}: its {name} are not outputs of musicnn; delete it, and make it again")
         return Answers(*(arrays[name] for name in Answers._fields))
+
+    def answers_to(self, track: UsedTrack) -> Answers | None:
+        """Answers to a dataset's track, as `track` gives them; None if the dataset, of version 0.1, has no SHA-256."""
+        source_sha256 = track.get("source_sha256")
+        return None if source_sha256 is None else self.track(source_sha256)
 
     def add(self, source_sha256: str, answers: Answers) -> None:
         """Store the outputs of a track."""
