@@ -283,14 +283,12 @@ def fit_mappings(
         raise InputError(f"encodings of {n_tracks} tracks: the same tracks are expected for all encoders")
     tracks = [dict(zip(encodings, track, strict=True)) for track in zip(*encodings.values(), strict=True)]
 
-    finest = min(track.step_seconds for one in encodings.values() for track in one)
+    steps = {encoder: min(track.step_seconds for track in one) for encoder, one in encodings.items()}
     fitted, left_out = [], {}
     for name in projections:
         try:
             parts = tuple(
-                _fit_part(
-                    name, encoder, one, counts[encoder], seed, moves=min(track.step_seconds for track in one) == finest
-                )
+                _fit_part(name, encoder, one, counts[encoder], seed, moves=steps[encoder] == min(steps.values()))
                 for encoder, one in encodings.items()
             )
         except ProjectionError as error:

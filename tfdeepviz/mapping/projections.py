@@ -183,16 +183,15 @@ def _fit_pca(rows: Floats, n_parameters: int, level: Floats, song: npt.NDArray[n
     # Imported here because it takes a second and only fitting needs it.
     from sklearn.decomposition import PCA
 
-    if min(len(np.unique(song)), rows.shape[1]) < n_parameters:
+    to_unit = _to_unit(rows)
+    unit, level = _means(project((to_unit,), rows), song), _means(level, song)
+    if min(unit.shape) < n_parameters:
         raise ProjectionError(
             f"pca finds at most as many components as there are features ({rows.shape[1]}) and encodings "
-            f"({len(rows)}), and {n_parameters} are wanted; ask for fewer, or for kmeans"
+            f"({len(unit)}), and {n_parameters} are wanted; ask for fewer, or for kmeans"
         )
-    to_unit = _to_unit(rows)
     # If all encodings are equal, the explained variance ratios, which are not used, are 0 / 0.
     with np.errstate(invalid="ignore"):
-        unit = _means(project((to_unit,), rows), song)
-        level = _means(level, song)
         pca = PCA(n_parameters, svd_solver="auto", random_state=0).fit(unit)
     # scikit-learn makes the largest loading of each component positive; flip those that fall with loudness.
     falls = pca.components_ @ (unit.T @ (level - level.mean())) < 0
