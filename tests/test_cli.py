@@ -394,8 +394,7 @@ def test_a_file_that_cannot_be_finished_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["presets", "lineage", "registry list", "--help"])
 def test_it_ends_quietly_when_nobody_reads_on(command: str) -> None:
-    registry = Path(tfdeepviz.__file__).parents[1] / "webapp" / "registry"
-    arguments = ["lineage", next(registry.glob("ae-*/*/")), "--json"] if command == "lineage" else command.split()
+    arguments = ["lineage", shipped("ae"), "--json"] if command == "lineage" else command.split()
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -421,7 +420,7 @@ def test_gates_do_not_depend_on_the_working_directory(
     monkeypatch.chdir(repository)
     assert main(["registry", "list"]) == 0
     listed = capsys.readouterr().out
-    bundle = next((repository / "webapp" / "registry").glob("ae-*/1"))
+    bundle = shipped("ae")
     shutil.copytree(bundle, tmp_path / "here" / "name" / "1")
     shutil.copytree(bundle.parents[1] / "frontends", tmp_path / "here" / "frontends")
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import REPOSITORY, tfdeepviz
+from tests.commands import shipped, tfdeepviz
 from tests.conftest import make_fma
 from tfdeepviz.artifacts import ARTIFACT, Artifact
 from tfdeepviz.files import TEMPORARY, atomic_path, remove_leftovers
@@ -48,7 +48,7 @@ def test_a_folder_named_in_latin_1(tmp_path: Path) -> None:
         pytest.skip("this disk takes UTF-8 only")
     name = folder.name
     shutil.copy(folder / "fma_small" / "000" / "000002.mp3", folder / f"{name}.mp3")
-    bundle = next((REPOSITORY / "webapp" / "registry" / "ae-time").iterdir())
+    bundle = shipped("ae-time")
     index, prepare, *_ = tfdeepviz(
         ["index", "--fma-root", name, "--out", f"{name}/index.jsonl"],
         ["prepare", "--fma-root", name, "--out", f"{name}/{name}"],
