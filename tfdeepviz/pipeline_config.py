@@ -130,7 +130,7 @@ class TrainTable(_Table):
         check_name(self.name)
         preset, has_network = self.load_preset(), self.teacher == MUSICNN
         if has_network:
-            check_pupil(preset)
+            check_pupil(preset, self.learn or "both")
         elif preset.kind == "tagger":
             raise ValueError(f'{self.preset}: taggers learn from a published network; give teacher = "{MUSICNN}"')
         if self.n_components is not None and (self.teacher is None or has_network):

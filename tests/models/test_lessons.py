@@ -17,8 +17,9 @@ from tfdeepviz.data.prepared import PreparedDataset
 from tfdeepviz.data.selection import Selection
 from tfdeepviz.files import FormatError
 from tfdeepviz.lineage import trace
+from tfdeepviz.models.descriptors import GENRES
 from tfdeepviz.models.distillation import task_of
-from tfdeepviz.models.lessons import Lessons, LessonTask, Standard, TaughtClassifierTask, log_odds
+from tfdeepviz.models.lessons import Lessons, Standard, TaggerTask, TaughtClassifierTask, log_odds
 from tfdeepviz.models.presets import load_preset, override
 from tfdeepviz.models.run import Run
 from tfdeepviz.models.training import train
@@ -30,7 +31,10 @@ PRESET = override(load_preset("tags"), {"epochs": 1, "batch_size": 4, "model.n_f
 NAMES = ("tags", "embeddings")
 CLASSIFIER = override(
     load_preset("alexnet-compact"),
-    {"epochs": 12, "batch_size": 4, "model.width": 0.05, "model.dense_units": 8, "optimizer.learning_rate": 0.01},
+    {
+        **{"epochs": 24, "patience": None, "batch_size": 4, "optimizer.learning_rate": 0.01},
+        **{"model.width": 0.05, "model.dense_units": 32, "model.dropout": 0},
+    },
 )
 
 
@@ -165,7 +169,7 @@ def test_tracks_must_have_been_heard(two_genres: PreparedDataset, outputs: Teach
 def test_some_windows_repeat_their_end(two_genres: PreparedDataset, outputs: TeacherOutputs) -> None:
     lessons = Lessons(outputs, two_genres, NAMES)
 
-    task: Any = LessonTask(
+    task: Any = TaggerTask(
         PRESET, two_genres, scaler_of(two_genres, "coefficients"), lessons, lessons.standard(two_genres)
     )
     frames = np.broadcast_to(np.arange(299, dtype=np.float32)[None, None, :, None], (200, 2, 299, 1)).copy()
@@ -237,23 +241,41 @@ def test_a_classifier_learns_what_a_teacher_says_beside_its_genres(
     classifier: Run, partly_labelled: PreparedDataset
 ) -> None:
     rows = classifier.history()
-    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert [row["epoch"] for row in rows] == list(range(1, 25))
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
-    assert {"val_loss", "val_accuracy", "val_tag_correlation"} <= set(rows[-1])
+    assert {"val_loss", "val_tag_correlation", "min_encoding_std"} <= set(rows[-1])
     measured = classifier.metrics()["training"]
-    assert measured["n_tracks"] == 6
+    assert (measured["n_tracks"], measured["n_labelled_tracks"]) == (10, 6)
     assert measured["tag_correlation"] > 0.5
-    assert {"polled_accuracy", "tag_correlation"} <= set(measured["intervals"])
+    assert {"pooled_accuracy", "tag_correlation"} <= set(measured["intervals"])
     again = task_of(classifier, partly_labelled).evaluate(classifier.load_model(), "training")
     assert again["tag_correlation"] == pytest.approx(measured["tag_correlation"], abs=1e-4)
+    assert again["confusion"] == measured["confusion"]
 
 
-def test_it_is_used_as_any_other_classifier(classifier: Run, partly_labelled: PreparedDataset) -> None:
-    assert classifier.classifies
+def test_it_tells_genres_and_tags_at_whatever_layer_it_encodes(
+    partly_labelled: PreparedDataset, partly_heard: TeacherOutputs, tmp_path: Path
+) -> None:
+    preset = override(
+        load_preset("vgg16-compact"), {"epochs": 1, "batch_size": 4, "model.width": 0.05, "model.dense_units": 8}
+    )
+    run = train(preset, partly_labelled, tmp_path / "vgg16", teacher=partly_heard)
     segments = next(iter(partly_labelled.segments("test", batch_size=4).as_numpy_iterator()))
-    encoder = classifier.load_encoder("L6")
-    encoding, logits = classifier.load_model().encode_and_classify(encoder.get_layer("scaler")(segments), "L6")
-    assert logits.shape == (4, 2)
-    np.testing.assert_allclose(encoder(segments), encoding, atol=1e-5)
-    with pytest.raises(ValueError, match="offers L6"):
-        classifier.load_encoder("L8")
+    usual, other = (run.load_encoder(layer) for layer in (None, "L15"))
+    described = usual(segments), other(segments)
+    assert [answer["encoding"].shape[1] for answer in described] == [156, 8]
+    for name, size in (("tags", len(TAGS)), ("genres", len(GENRES))):
+        assert described[0][name].shape == (4, size)
+        np.testing.assert_allclose(described[0][name], described[1][name], atol=1e-6)
+    scaled = other.get_layer("scaler")(segments)
+    expected, _ = run.load_model().encode_and_classify(scaled, "L15")
+    np.testing.assert_allclose(described[1]["encoding"], expected, atol=1e-5)
+    with pytest.raises(ValueError, match="offers L13, L14, L15"):
+        run.load_encoder("L8")
+
+
+def test_a_classifier_learns_tags(
+    partly_labelled: PreparedDataset, partly_heard: TeacherOutputs, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"learn=embeddings: .* tells genres by tags, too"):
+        train(CLASSIFIER, partly_labelled, tmp_path / "run", teacher=partly_heard, learn="embeddings")

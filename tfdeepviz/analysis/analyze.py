@@ -18,7 +18,7 @@ from tfdeepviz.errors import InputError
 from tfdeepviz.mapping.encodings import encode_run
 from tfdeepviz.mapping.mappings import Encodings, MappingKey, fit_mappings
 from tfdeepviz.mapping.projections import PROJECTIONS, sample, warning_for
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import Run, outputs_of
 from tfdeepviz.params import check_choice
 from tfdeepviz.reports.analysis import (
     ENCODINGS,
@@ -210,7 +210,7 @@ def _affordable(
 ) -> PreparedDataset:
     """Leave out shards of a split, drawn with the seed, whose encodings would be too many; never those of tracks."""
     encoder = run.load_encoder()
-    windows, size = run.windows(encoder), int(encoder.output_shape[-1])
+    windows, size = run.windows(encoder), int(outputs_of(encoder)["encoding"].shape[-1])
     wanted = set(track_ids)
     order = [dataset.shards[i] for i in np.random.default_rng(seed).permutation(len(dataset.shards))]
     order = [shard for shard in order if shard["split"] == split and shard["tracks"]]

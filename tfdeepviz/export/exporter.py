@@ -29,7 +29,7 @@ from tfdeepviz.mapping.projections import PROJECTIONS
 from tfdeepviz.mapping.scaling import N_PARAMETERS, SCALING_METHODS, SCALING_MODES
 from tfdeepviz.mapping.time import TimeSettings
 from tfdeepviz.models.descriptors import GENRES, typical_descriptors
-from tfdeepviz.models.run import Run
+from tfdeepviz.models.run import Run, outputs_of
 from tfdeepviz.params import check_choice
 from tfdeepviz.reports.card import model_card
 from tfdeepviz.reports.measures import MIN_ENCODING_STD
@@ -235,8 +235,8 @@ class _Encoder:
     def model(self) -> keras.Model:
         """The finished encoder with named outputs: `encoding`; of a classifier or tagger also `genres` and `tags`."""
         encoder = self.run.load_encoder(self.layer)
-        outputs = encoder.output if isinstance(encoder.output, dict) else {"encoding": encoder.output}
-        if self.run.classifies:
+        outputs = outputs_of(encoder)
+        if self.run.classifies and "genres" not in outputs:
             scaled = encoder.get_layer("scaler")(encoder.input)
             layer = self.layer or self.run.preset.encoder_layer
             encoding, logits = self.run.load_model().encode_and_classify(scaled, layer)
@@ -293,11 +293,11 @@ class _Encoder:
 
     def _told(self, encodings: Sequence[Encodings]) -> dict[str, Any]:
         """Describe the genres and tags whose probabilities the graph gives."""
-        if self.run.classifies:
-            return {"genres": self.run.config["genres"]}
         told: dict[str, Any] = {}
-        if "genres" in self.model.output:
+        if "tags" in self.model.output:
             told |= {"genres": GENRES, "unsure_below": self.model.get_layer("genres").unsure_below}
+        elif self.run.classifies:
+            told |= {"genres": self.run.config["genres"]}
         tags = [track.tags for track in encodings if track.tags is not None]
         if tags:
             from tfdeepviz.models.lessons import log_odds

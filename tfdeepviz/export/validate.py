@@ -37,8 +37,8 @@ from tfdeepviz.reports.tables import Table
 #: Split that is held out of training and of every choice made during training.
 SPLIT = "test"
 
-#: The only figure by which a distilled encoder is judged.
-_DISTILLED = "min_correlation"
+#: Figures by which an encoder is judged that was distilled from a run, or learnt of a published network.
+_DISTILLED, _TAUGHT = frozenset(("min_correlation",)), frozenset(("tag_correlation", "embedding_correlation"))
 
 _AGAIN = "export the bundle again"
 
@@ -240,8 +240,10 @@ def _trained(bundle: Bundle) -> dict[str, _Trained]:
             config, metrics = known["run"]["config"], known["metrics"].get(SPLIT, {})
             preset = Preset.from_dict(config["preset"])
             # A student is judged by its teacher, any other encoder by the data.
-            is_student, thresholds = bool(config.get("teacher")), preset.thresholds or {}
-            thresholds = {metric: one for metric, one in thresholds.items() if (metric == _DISTILLED) == is_student}
+            thresholds = preset.thresholds or {}
+            by_teacher = _DISTILLED if config.get("teacher") else _TAUGHT if config.get("lessons") else frozenset()
+            wanted = by_teacher or thresholds.keys() - _DISTILLED - _TAUGHT
+            thresholds = {metric: one for metric, one in thresholds.items() if metric in wanted}
             found[name] = _Trained(preset, known["dataset"]["digest"], measures.numbers(metrics), thresholds)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FormatError(f"{bundle.path / MANIFEST}: provenance: broken ({error!r}); {_AGAIN}") from error

@@ -15,6 +15,7 @@ from tfdeepviz.models.autoencoder import Autoencoder
 from tfdeepviz.models.classifier import GenreClassifier, TaughtClassifier
 from tfdeepviz.models.contrastive import ContrastiveEncoder
 from tfdeepviz.models.presets import Preset
+from tfdeepviz.models.run import outputs_of
 from tfdeepviz.models.tagger import Tagger
 from tfdeepviz.models.temporal import TemporalAutoencoder
 from tfdeepviz.models.time_resolved import TimeResolvedAutoencoder
@@ -85,8 +86,7 @@ def count_parameters(preset: Preset, **sizes: Any) -> ParameterCounts:
 
 def counts_of(model: keras.Model, encoder: keras.Model) -> ParameterCounts:
     """Count the parameters of a model and its encoder."""
-    if isinstance(encoder.output, dict):
-        encoder = keras.Model(encoder.input, encoder.output["encoding"])
+    encoder = keras.Model(encoder.input, outputs_of(encoder)["encoding"])
     trainable, to_encoding = (sum(math.prod(v.shape) for v in m.trainable_variables) for m in (model, encoder))
     return ParameterCounts(trainable, to_encoding, encoder.output_shape[-1])
 

@@ -117,7 +117,7 @@ class GenreClassifier(Network):
         return self._layer(keras.layers.MaxPooling2D, size, strides=2, name=name)
 
     def _head(self) -> list[keras.layers.Layer]:
-        layers = [self._layer(keras.layers.Flatten)]
+        layers = [self._layer(keras.layers.Flatten, name="flatten")]
         for i in (1, 2):
             layers.append(self._dense(self.dense_units, f"dense{i}", self.dense_initial_std))
             if self.normalize_encoding:
@@ -145,6 +145,10 @@ class GenreClassifier(Network):
                 encoding = ops.cast(x, "float32")
         return encoding, x
 
+    def layer_name(self, layer: str) -> str:
+        """Name of the Keras layer whose output is the encoding taken from a layer."""
+        return str(self._to(layer)[-1].name)
+
     def encoding_size(self, layer: str) -> int:
         """Size of the encoding taken from a layer."""
         shape: tuple[int | None, ...] = (None, *self.input_size, 1)
@@ -167,9 +171,10 @@ class GenreClassifier(Network):
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class TaughtClassifier(GenreClassifier):
-    """Genre classifier whose encoding also learns what a teacher says; after training, a classifier like any other.
+    """Genre classifier that also learns what a teacher says.
 
-    `heads` are linear maps from the encoding at `encoder_layer` to the teacher's answers.
+    `heads` are linear maps to the teacher's answers. They start where the logits do, at the last hidden layer, so that
+    every layer that serves as an encoding learns from both.
 
     Maps scaled segments [shape=(batch, *input_size, 1)] to the `logits` and the heads' outputs by name [each
     shape=(batch, size)].
@@ -185,7 +190,21 @@ class TaughtClassifier(GenreClassifier):
             name: self._layer(keras.layers.Dense, size, dtype="float32", name=name) for name, size in self.heads.items()
         }
 
+    def describe(self, x: Any) -> dict[str, Any]:
+        """Return the `encoding`, the last hidden layer's output as `features`, and the heads' outputs by name."""
+        last = self._to(self.encoder_layer)[-1]
+        for part in (*self.features, *self.head[:-1]):
+            x = part(x, training=False)
+            if part is last:
+                encoding = ops.cast(x, "float32")
+        features = ops.cast(x, "float32")
+        return {"encoding": encoding, "features": features, **self._answers(features)}
+
     def call(self, x: Any, training: bool | None = False) -> dict[str, Any]:
         """Return the logits and the heads' outputs."""
-        encoding, logits = self.encode_and_classify(x, self.encoder_layer, training=training)
-        return {"logits": logits, **{name: head(encoding) for name, head in self.head_layers.items()}}
+        for part in (*self.features, *self.head[:-1]):
+            x = part(x, training=training)
+        return {"logits": self.head[-1](x), **self._answers(x)}
+
+    def _answers(self, features: Any) -> dict[str, Any]:
+        return {name: head(features) for name, head in self.head_layers.items()}

@@ -23,11 +23,11 @@ from tfdeepviz.data.scaler import SegmentScaler
 from tfdeepviz.errors import InputError
 from tfdeepviz.files import FormatError, atomic_path, read_npz
 from tfdeepviz.models.build import build_model
-from tfdeepviz.models.lessons import STANDARD, Lessons, LessonTask, Standard, TaughtClassifierTask
+from tfdeepviz.models.lessons import STANDARD, Lessons, LessonTask, Standard, TaggerTask, TaughtClassifierTask
 from tfdeepviz.models.network import Bypass
 from tfdeepviz.models.presets import Preset
 from tfdeepviz.models.reconstruction import Codec
-from tfdeepviz.models.run import LEARNT, Run, check_teacher
+from tfdeepviz.models.run import LEARNT, Run, check_teacher, outputs_of
 from tfdeepviz.models.scores import history_columns, score_encoding
 from tfdeepviz.models.tagger import GenreLayer
 from tfdeepviz.models.tasks import TASKS, AutoencoderTask, ClassifierTask, Examples, Task
@@ -208,8 +208,7 @@ def task_of(run: Run, dataset: PreparedDataset) -> Task:
     run.check_features(dataset)
     if run.config.get("lessons"):
         encoder = run.load_encoder()
-        outputs = encoder.output if isinstance(encoder.output, dict) else {}
-        genre_layer = encoder.get_layer("genres") if "genres" in outputs else None
+        genre_layer = encoder.get_layer("genres") if "genres" in outputs_of(encoder) else None
         return lesson_task(run, dataset, encoder.get_layer("scaler"), run.find_outputs(), genre_layer)
     if run.config.get("teacher"):
         return DistillationTask(run.preset, dataset, run.find_teacher(), Targets.load(run.path / TARGETS))
@@ -222,16 +221,15 @@ def lesson_task(
     scaler: SegmentScaler,
     outputs: TeacherOutputs,
     genre_layer: GenreLayer | None = None,
-) -> LessonTask | TaughtClassifierTask:
+) -> LessonTask:
     """Create the task of a run that learns of a published network; a new run first writes what it is to learn."""
     names = LEARNT[run.config["lessons"]["learn"]]
     lessons, file = Lessons(outputs, dataset, names), run.path / STANDARD
     if not file.is_file():
         lessons.standard(dataset).save(file)
     standard = Standard.load(file, names)
-    if run.preset.kind == "classifier":
-        return TaughtClassifierTask(run.preset, dataset, scaler, lessons, standard, run.config["genres"])
-    return LessonTask(run.preset, dataset, scaler, lessons, standard, genre_layer)
+    task = TaughtClassifierTask if run.preset.kind == "classifier" else TaggerTask
+    return task(run.preset, dataset, scaler, lessons, standard, genre_layer)
 
 
 def _teacher(run: Run, dataset: PreparedDataset) -> tuple[AutoencoderTask | ClassifierTask, keras.Model, keras.Model]:

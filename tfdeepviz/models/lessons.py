@@ -43,6 +43,10 @@ _LEAST_PROBABILITY = 1e-3
 #: repeats it until the window is full.
 _REPEATED_SHARE, _REPEATED_SECONDS = 0.2, (1.0, 2.5)
 
+#: Weight of the genres' cross-entropy beside a classifier's lessons. With 1, the few labelled artists are learnt by
+#: heart: tags correlated less with the teacher's, and genres of other artists were told no better.
+_GENRES_WEIGHT = 0.25
+
 _SIZES = {"tags": len(TAGS), "embeddings": EMBEDDING_SIZE}
 
 _Array = npt.NDArray[np.float32]
@@ -149,40 +153,8 @@ class Lessons:
         return answers, heard
 
 
-class _Pupil(Task):
-    """What the tasks that learn of a published network have in common."""
-
-    _lessons: Lessons
-    standard: Standard
-
-    def _taught(self, about: Mapping[str, npt.NDArray[np.int64]]) -> tuple[_Answers, npt.NDArray[np.bool_]]:
-        """Return the teacher's standardised answers to windows, and whether there are any."""
-        params = self.dataset.params
-        centres = (about["start"] + (params.segment_frames - 1) / 2) * params.frame_seconds
-        answers, heard = self._lessons.answers(about["track_id"], centres)
-        standard = self.standard
-        return {n: (values - standard.mean[n]) / standard.scale[n] for n, values in answers.items()}, heard
-
-    def _score_answers(
-        self, mine: Mapping[str, _Array], about: Mapping[str, npt.NDArray[np.int64]], split: str
-    ) -> dict[str, Any]:
-        """Score how closely answers to the windows of a split follow the teacher's; InputError if there are none."""
-        theirs, heard = self._taught(about)
-        if not heard.any():
-            raise InputError(f"{self.dataset.path}: no track of the {split} split is as long as a teacher's patch")
-        pairs = {name: (theirs[name][heard], mine[name][heard]) for name in self.standard.sizes}
-        named = {name.removesuffix("s"): pair for name, pair in pairs.items()}
-        loss = float(np.mean([np.square(theirs - mine).mean() for theirs, mine in pairs.values()]))
-        return {**score_student(named, about["track_id"][heard], self.artists), "lesson_loss": loss}
-
-
-def _correlations(scores: Mapping[str, Any]) -> dict[str, float]:
-    """Return the history columns of the correlations with the teacher."""
-    return {f"val_{key}": scores[key] for key in scores if key.endswith("_correlation")}
-
-
-class LessonTask(_Pupil):
-    """A tagger learns to answer as its teacher does; windows without an answer, of very short tracks, do not count.
+class LessonTask(Task):
+    """A model learns to answer as its teacher does; what has no answer, of very short tracks, does not count.
 
     If it learns tags, a layer for genres is fitted to the labelled tracks in the end.
     """
@@ -198,8 +170,7 @@ class LessonTask(_Pupil):
         standard: Standard,
         genre_layer: GenreLayer | None = None,
     ) -> None:
-        hop = dataset.params.hop_frames(_HOP_SECONDS)
-        super().__init__(preset, WindowedDataset.of(dataset, int(preset.model["window_frames"]), hop), scaler)
+        super().__init__(preset, dataset, scaler)
         self._sizes["heads"] = standard.sizes
         self._lessons, self.standard, self.genre_layer = lessons, standard, genre_layer
 
@@ -207,26 +178,37 @@ class LessonTask(_Pupil):
         """Return the mean squared error of each head."""
         return {"loss": dict.fromkeys(self.standard.sizes, "mse")}
 
-    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, _Array]]:
-        """Yield scaled windows, the teacher's standardised answers to them, and weights of 0 where there are none."""
-        rng = np.random.default_rng(seed)
-        for windows, about in self._epoch(seed, about=True).as_numpy_iterator():
+    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, Any]]:
+        """Yield what the model is given, the teacher's standardised answers, and weights of 0 where there are none."""
+        for segments, about in self._epoch(seed, about=True).as_numpy_iterator():
             answers, heard = self._taught(about)
-            yield self._repeated(self.scaled(windows), rng), answers, heard.astype(np.float32)
+            yield self.scaled(segments), answers, heard.astype(np.float32)
 
     def measure(self, model: keras.Model) -> dict[str, float]:
-        """Measure the distance to the teacher, the correlations with it, and the spread of the encoding."""
+        """Measure the distance to the teacher, the correlations with it, and the spread of the encoding.
+
+        The distance chooses the epoch. Genres could not: few tracks of a split are labelled, and by few artists.
+        """
         scores = self.evaluate(model, self.watched)
-        return {"val_loss": scores["lesson_loss"], **history_columns(scores), **_correlations(scores)}
+        correlations = {f"val_{name}": value for name, value in scores.items() if name.endswith("_correlation")}
+        return {"val_loss": scores["lesson_loss"], **history_columns(scores), **correlations}
 
     def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Score how closely the answers follow the teacher's, and the genres of labelled tracks."""
-        mine, about = self._answers(model, split)
-        scores = self._score_answers(mine, about, split)
+        """Score how closely the answers follow the teacher's, and the genres of labelled tracks.
+
+        Raises InputError if the teacher has answered nothing of the split.
+        """
+        mine, about = self._describe(model, split)
+        theirs, heard = self._taught(about)
+        if not heard.any():
+            raise InputError(f"{self.dataset.path}: no track of the {split} split is as long as a teacher's patch")
+        pairs = {name: (theirs[name][heard], mine[name][heard]) for name in self.standard.sizes}
+        named = {name.removesuffix("s"): pair for name, pair in pairs.items()}
+        scores = score_student(named, about["track_id"][heard], self.artists)
         genres = self._score_genres(mine, about)
         intervals = {**scores.pop("intervals"), **genres.pop("intervals", {})}
-        encodings = 1 / (1 + np.exp(-mine["logits"]))
-        return {**scores, **genres, "intervals": intervals, **score_encoding(encodings)}
+        loss = float(np.mean([np.square(theirs - mine).mean() for theirs, mine in pairs.values()]))
+        return {**genres, **scores, "lesson_loss": loss, "intervals": intervals, **score_encoding(mine["encoding"])}
 
     def finish(self, model: keras.Model) -> None:
         """Fit the layer for genres to the tracks of the training and the validation split."""
@@ -235,36 +217,43 @@ class LessonTask(_Pupil):
         clips = []
         for split in ("training", "validation"):
             if self.n_segments(split):
-                mine, about = self._answers(model, split)
-                values, ids = {"features": mine["logits"], "log_odds": self._log_odds(mine["tags"])}, about["track_id"]
+                mine, about = self._describe(model, split)
+                log_odds, ids = self._log_odds(mine["tags"]), about["track_id"]
                 for track in self.dataset.used(split):
-                    own = {name: rows[ids == track["track_id"]] for name, rows in values.items()}
-                    clips.append(Clip(**own, genre=track["genre"], artist=track["artist"]))
+                    own = ids == track["track_id"]
+                    clips.append(Clip(mine["features"][own], log_odds[own], track["genre"], track["artist"]))
         self.genre_layer = GenreLayer.of(fit_genre_head(clips))
 
     def encoder(self, model: keras.Model) -> keras.Model:
         """Build the encoder, which also gives the probabilities of `tags`, if they are learnt, and of `genres`."""
         inputs = keras.Input((*self._sizes["input_size"], 1), name="segments")
-        logits = ops.cast(model.logits(self.scaler(inputs))[0], "float32")
-        outputs = {"encoding": ops.sigmoid(logits)}
+        described = model.describe(self.scaler(inputs))
+        outputs = {"encoding": described["encoding"]}
         if "tags" in self.standard.sizes:
             scale, mean = (part["tags"].tolist() for part in (self.standard.scale, self.standard.mean))
-            x = keras.layers.Rescaling(scale, mean, dtype="float32", name="log_odds")(model.answers(logits)["tags"])
+            x = keras.layers.Rescaling(scale, mean, dtype="float32", name="log_odds")(described["tags"])
             outputs["tags"] = ops.sigmoid(x)
             if self.genre_layer is not None:
-                outputs["genres"] = self.genre_layer(ops.concatenate([logits, x], axis=1))
+                outputs["genres"] = self.genre_layer(ops.concatenate([described["features"], x], axis=1))
         return keras.Model(inputs, outputs, name="encoder")
 
-    def _answers(self, model: keras.Model, split: str) -> tuple[_Answers, dict[str, npt.NDArray[np.int64]]]:
-        """Return the encodings of a split before their sigmoid, `logits`, the heads' outputs, and what they are of."""
+    def _taught(self, about: Mapping[str, npt.NDArray[np.int64]]) -> tuple[_Answers, npt.NDArray[np.bool_]]:
+        """Return the teacher's standardised answers to segments, and whether there are any."""
+        params = self.dataset.params
+        centres = (about["start"] + (params.segment_frames - 1) / 2) * params.frame_seconds
+        answers, heard = self._lessons.answers(about["track_id"], centres)
+        standard = self.standard
+        return {n: (values - standard.mean[n]) / standard.scale[n] for n, values in answers.items()}, heard
+
+    def _describe(self, model: keras.Model, split: str) -> tuple[_Answers, dict[str, npt.NDArray[np.int64]]]:
+        """Return what the model says of a split's segments (`describe`), and what they are of."""
         # Cached, because a new model would have to be compiled again.
         if self._predictor is None or self._predictor[0] is not model:
             inputs = keras.Input((*self._sizes["input_size"], 1))
-            logits = ops.cast(model.logits(inputs)[0], "float32")
-            self._predictor = (model, keras.Model(inputs, {"logits": logits, **model.answers(logits)}))
+            self._predictor = (model, keras.Model(inputs, model.describe(inputs)))
         parts = [
-            (self._predictor[1].predict_on_batch(self.scaled(windows)), about)
-            for windows, about in self.measured_batches(split, about=True)
+            (self._predictor[1].predict_on_batch(self.scaled(segments)), about)
+            for segments, about in self.measured_batches(split, about=True)
         ]
         return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
 
@@ -278,12 +267,33 @@ class LessonTask(_Pupil):
         labels = np.array([*known, -1])[about["label"]]  # -1 means unlabelled
         if self.genre_layer is None or not (usable := labels >= 0).any():
             return {}
-        inputs = np.hstack([mine["logits"], self._log_odds(mine["tags"])])[usable]
+        inputs = np.hstack([mine["features"], self._log_odds(mine["tags"])])[usable]
         probabilities = ops.convert_to_numpy(self.genre_layer(inputs))
         scores = score_classifier(probabilities, labels[usable], about["track_id"][usable], GENRES, self.artists)
-        names = ("pooled_accuracy", "top_3_accuracy", "calibration_error", "macro_f1", "majority_baseline")
-        intervals = {name: scores["intervals"][name] for name in names if name in scores["intervals"]}
-        return {"n_labelled_tracks": scores["n_tracks"], **{n: scores[n] for n in names}, "intervals": intervals}
+        return {**scores, "n_labelled_tracks": scores["n_tracks"]}
+
+
+class TaggerTask(LessonTask):
+    """A tagger learns from windows, some of which only repeat their end."""
+
+    def __init__(
+        self,
+        preset: Preset,
+        dataset: PreparedDataset,
+        scaler: SegmentScaler,
+        lessons: Lessons,
+        standard: Standard,
+        genre_layer: GenreLayer | None = None,
+    ) -> None:
+        hop = dataset.params.hop_frames(_HOP_SECONDS)
+        windows = WindowedDataset.of(dataset, int(preset.model["window_frames"]), hop)
+        super().__init__(preset, windows, scaler, lessons, standard, genre_layer)
+
+    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, Any]]:
+        """Yield scaled windows, the teacher's standardised answers to them, and weights of 0 where there are none."""
+        rng = np.random.default_rng(seed)
+        for windows, answers, heard in super().batches(seed):
+            yield self._repeated(windows, rng), answers, heard
 
     def _repeated(self, windows: _Array, rng: np.random.Generator) -> _Array:
         """Let some windows [shape=(n, n_coefficients, frames, 1)] repeat their end."""
@@ -296,69 +306,35 @@ class LessonTask(_Pupil):
         return windows
 
 
-class TaughtClassifierTask(_Pupil, ClassifierTask):
-    """A classifier learns genres from labelled tracks, and from all tracks to let its encoding say what a teacher does.
+class TaughtClassifierTask(LessonTask, ClassifierTask):
+    """A classifier learns genres from labelled tracks, and from all tracks what a teacher says.
 
-    Labelled segments weigh more, the fewer they are: genres and lessons count the same over an epoch.
+    Labelled segments weigh more, the fewer they are, so that genres count over an epoch as if all were labelled. The
+    logits only serve training: the labelled tracks are too few to trust them with the genres.
     """
 
     labelled_only = False
 
-    def __init__(
-        self,
-        preset: Preset,
-        dataset: PreparedDataset,
-        scaler: SegmentScaler,
-        lessons: Lessons,
-        standard: Standard,
-        genres: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(preset, dataset, scaler, genres)
-        self._sizes["heads"] = standard.sizes
-        self._lessons, self.standard = lessons, standard
-
-    def n_segments(self, split: str) -> int:
-        """Number of segments of a split that have a genre: without any, a classifier cannot be measured."""
-        return self.dataset.n_segments(split, labelled_only=True)
-
     def losses(self) -> dict[str, Any]:
         """Return the cross-entropy of the genres, and the mean squared error of the lessons."""
-        names = self.standard.sizes
+        genres, names = ClassifierTask.losses(self), self.standard.sizes
         return {
-            "loss": {"logits": super().losses()["loss"], **dict.fromkeys(names, "mse")},
-            "loss_weights": {"logits": 1.0, **dict.fromkeys(names, 1 / len(names))},
+            "loss": {"logits": genres["loss"], **dict.fromkeys(names, "mse")},
+            "loss_weights": {"logits": _GENRES_WEIGHT, **dict.fromkeys(names, 1 / len(names))},
         }
 
-    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, _Answers]]:
+    def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, Any]]:
         """Yield scaled segments, genres and standardised answers, and weights, which are 0 for what is unknown."""
         n_genres = len(self.genres)
         # The last row is that of the label -1, no genre.
         genres = np.eye(n_genres + 1, n_genres, dtype=np.float32)
-        share = self.n_segments("training") / self.dataset.n_segments("training")
+        share = self.dataset.n_segments("training", labelled_only=True) / self.dataset.n_segments("training")
         weights = np.append(self.genre_weights() / share, 0).astype(np.float32)
         for segments, about in self._epoch(seed, about=True).as_numpy_iterator():
             answers, heard = self._taught(about)
             known = dict.fromkeys(answers, heard.astype(np.float32))
             labels = about["label"]
             yield self.scaled(segments), {"logits": genres[labels], **answers}, {"logits": weights[labels], **known}
-
-    def evaluate(self, model: keras.Model, split: str) -> dict[str, Any]:
-        """Score the classification of labelled segments and tracks; the encodings and answers of all segments."""
-        scores, predict = super().evaluate(model, split), self._predict(model)
-        parts = [(predict(self.scaled(x))[0], about) for x, about in self.measured_batches(split, about=True)]
-        encodings, about = np.concatenate([part[0] for part in parts]), _joined([part[1] for part in parts])
-        mine = {name: ops.convert_to_numpy(head(encodings)) for name, head in model.head_layers.items()}
-        lessons = self._score_answers(mine, about, split)
-        intervals = {**lessons["intervals"], **scores["intervals"]}
-        return {**lessons, **scores, **score_encoding(encodings), "intervals": intervals}
-
-    def _columns(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the columns of a classifier, and the correlations with the teacher.
-
-        The loss is that of the lessons: few segments of a split are labelled, and their cross-entropy is too noisy to
-        choose an epoch by.
-        """
-        return {**super()._columns(scores), "val_loss": scores["lesson_loss"], **_correlations(scores)}
 
 
 def _joined(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:

@@ -182,7 +182,12 @@ class Run:
             return encoder
         if not self.classifies:
             raise InputError(f"layer={layer!r}: {self.preset.name} has only one encoding; omit the layer")
-        return self.load_model().encoder(encoder.get_layer("scaler"), layer)
+        model = self.load_model()
+        if not self.config.get("lessons"):
+            return model.encoder(encoder.get_layer("scaler"), layer)
+        # A taught one's encoder holds all of the network.
+        encoding = keras.ops.cast(encoder.get_layer(model.layer_name(layer)).output, "float32")
+        return keras.Model(encoder.input, {**encoder.output, "encoding": encoding}, name="encoder")
 
     def windows(self, encoder: keras.Model, hop_seconds: float | None = None) -> Windows:
         """Return the windows that an encoder of `load_encoder` takes.
@@ -292,6 +297,11 @@ class Run:
         )
 
 
+def outputs_of(encoder: keras.Model) -> dict[str, Any]:
+    """Return an encoder's outputs by name: `encoding`, and what else it gives, such as `tags` and `genres`."""
+    return encoder.output if isinstance(encoder.output, dict) else {"encoding": encoder.output}
+
+
 def planned_run(
     preset: Preset,
     dataset: PreparedDataset,
@@ -316,7 +326,7 @@ def planned_run(
     inputs = [Input.of(dataset, seen_from=out)]
     if isinstance(teacher, TeacherOutputs):
         check_choice("learn", learn, LEARNT)
-        check_pupil(preset)
+        check_pupil(preset, learn)
         settings["lessons"] = {"teacher": "musicnn", "sha256": teacher.teacher_sha256, "learn": learn}
         settings["lessons"]["hop_seconds"] = teacher.hop_seconds
         inputs.append(Input.of(teacher, seen_from=out, role="teacher"))
@@ -338,10 +348,12 @@ def check_trainable(dataset: PreparedDataset) -> None:
     dataset.require_training()
 
 
-def check_pupil(preset: Preset) -> None:
-    """Raise InputError if a preset cannot learn of a published network."""
+def check_pupil(preset: Preset, learn: str) -> None:
+    """Raise InputError if a preset cannot learn this of a published network."""
     if preset.kind not in ("tagger", "classifier"):
         raise InputError(f"{preset.name}: of musicnn only taggers and classifiers learn; choose one of these")
+    if preset.kind == "classifier" and "tags" not in LEARNT[learn]:
+        raise InputError(f"learn={learn}: {preset.name} tells genres by tags, too; learn tags or both")
 
 
 def check_teacher(teacher: Run, preset: Preset, dataset: PreparedDataset) -> None:

@@ -17,7 +17,7 @@ _LEAST_VARIANCE = 1e-3
 
 @keras.saving.register_keras_serializable("tfdeepviz")
 class GenreLayer(keras.layers.Dense):  # type: ignore[misc]  # Keras is not typed
-    """Probabilities of genres, given encodings before their sigmoid and log-odds of tags side by side.
+    """Probabilities of genres, given a model's `features` and log-odds of tags side by side.
 
     `unsure_below` is the mean probability over a track that the likeliest genre needs to be an answer.
     """
@@ -88,10 +88,14 @@ class Tagger(SegmentEncoder):
         statistics = ops.concatenate([mean, std, ops.max(x, axis=1)], axis=1)
         return self.bottleneck(self.hiding(statistics, training=training)), {}
 
-    def answers(self, logits: Any) -> dict[str, Any]:
-        """Return the heads' outputs by name, given encodings before their sigmoid."""
-        return {name: head(logits) for name, head in self.head_layers.items()}
+    def describe(self, x: Any) -> dict[str, Any]:
+        """Return the `encoding`, the same before its sigmoid as `features`, and the heads' outputs by name."""
+        features = ops.cast(self.logits(x)[0], "float32")
+        return {"encoding": ops.sigmoid(features), "features": features, **self._answers(features)}
 
     def call(self, x: Any, training: bool | None = False) -> dict[str, Any]:
         """Return the heads' outputs."""
-        return self.answers(self.logits(x, training=training)[0])
+        return self._answers(self.logits(x, training=training)[0])
+
+    def _answers(self, logits: Any) -> dict[str, Any]:
+        return {name: head(logits) for name, head in self.head_layers.items()}

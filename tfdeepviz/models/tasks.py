@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -249,7 +249,7 @@ class ClassifierTask(Task):
 
     def build(self) -> keras.Model:
         """Build the classifier; raises InputError if no training track has a genre."""
-        if not self.n_segments("training"):
+        if not self.dataset.n_segments("training", labelled_only=True):
             raise InputError(f"{self.dataset.path}: no training track has a genre; a classifier needs them")
         return super().build()
 
@@ -270,10 +270,7 @@ class ClassifierTask(Task):
 
     def measure(self, model: keras.Model) -> dict[str, float]:
         """Measure the cross-entropy, the accuracies and the spread of the encoding."""
-        return self._columns(self.evaluate(model, self.watched))
-
-    def _columns(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the history columns of the scores of `evaluate`."""
+        scores = self.evaluate(model, self.watched)
         return {
             "val_loss": scores["cross_entropy"],
             **history_columns(scores),

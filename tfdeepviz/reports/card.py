@@ -75,7 +75,9 @@ class _Encoder:
         #: What it learnt of a published network.
         self.lessons = self.config.get("lessons")
         self.kind = str(self.preset["kind"])
-        genres = list(self.config["genres"]) if self.kind == "classifier" else []
+        # A classifier that a network taught tells genres as a tagger does.
+        is_by_labels = self.kind == "classifier" and not self.lessons
+        genres = list(self.config["genres"]) if is_by_labels else []
         # A student of a classifier gives encodings only.
         self.genres = [] if self.teacher else genres
         chance = {"chance": 1 / len(genres)} if genres else {}
@@ -89,7 +91,7 @@ class _Encoder:
     @property
     def layer(self) -> str | None:
         """The classifier's layer that is the encoding."""
-        return str(self.provenance["layer"]) if self.genres else None
+        return str(self.provenance["layer"]) if self.kind == "classifier" and not self.teacher else None
 
     @property
     def listed_genres(self) -> list[str]:
