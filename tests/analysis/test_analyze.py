@@ -56,22 +56,19 @@ def make_run(
 ) -> Run:
     """A run that was never trained: all that is analysed of one is its encoder."""
     keras.utils.set_random_seed(0)
-    encoder = keras.Sequential(
-        [
-            keras.Input((64, frames, 1)),
-            keras.layers.Rescaling(1 / 200),
-            keras.layers.AveragePooling2D((8, frames)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(
-                size,
-                activation="sigmoid",
-                kernel_initializer="zeros" if dead else keras.initializers.RandomNormal(0, 1),
-            ),
-        ]
-    )
+    x = inputs = keras.Input((64, frames, 1))
+    for layer in (
+        keras.layers.Rescaling(1 / 200),
+        keras.layers.AveragePooling2D((8, frames)),
+        keras.layers.Flatten(),
+        keras.layers.Dense(
+            size, activation="sigmoid", kernel_initializer="zeros" if dead else keras.initializers.RandomNormal(0, 1)
+        ),
+    ):
+        x = layer(x)
     config = {"preset": load_preset(preset).to_dict(), "audio": LIVE.to_dict(), "mode": "mfcc", "genres": []}
     write_json(path / "config.json", {**config, "dataset": "ds", "dataset_digest": f"sha256:{64 * '0'}", "seed": 0})
-    encoder.save(path / "encoder.keras")
+    keras.Model(inputs, x).save(path / "encoder.keras")
     write_json(path / "metrics.json", {})
     return Run.load(path)
 
@@ -125,6 +122,16 @@ def check_statistics(found: Spread, values: npt.NDArray[np.float64]) -> None:
     for name, expected in (("mean", values.mean(0)), ("minimum", values.min(0)), ("maximum", values.max(0))):
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.std, values.std(0), rtol=1e-6, atol=1e-9)
+
+
+def test_what_an_encoder_gives_beside_its_encoding_is_ignored(
+    run: Run, dataset: PreparedDataset, analysis: Analysis, tmp_path: Path
+) -> None:
+    several = make_run(tmp_path / "tiny")
+    encoder = several.load_encoder()
+    genres = keras.layers.Softmax()(encoder.output)
+    keras.Model(encoder.input, {"encoding": encoder.output, "genres": genres}).save(several.path / "encoder.keras")
+    assert analyze(several, dataset).inertia == analysis.inertia
 
 
 def test_statistics_are_numpys_for_all_genres_and_tracks(

@@ -268,7 +268,16 @@ def test_a_distilled_autoencoder() -> None:
 
 def test_a_classifier_that_also_learned_of_a_published_network() -> None:
     lessons = {"teacher": "musicnn", "sha256": "f38a4890c648c1dd" * 4, "learn": "tags", "path": "../outputs"}
-    made = card(alexnet=encoder("alexnet-compact", {**ANSWERS, "tag_correlation": 0.717}, lessons=lessons))
+    values = manifest(alexnet=encoder("alexnet-compact", {**ANSWERS, "tag_correlation": 0.717}, lessons=lessons))
+    values["encoders"][0] |= {"tags": {"names": ["a", "b"]}, "genres": ["Folk", "Rock"], "unsure_below": 0.48}
+    made = Rendered(model_card(values))
+    assert (
+        "Its encoding is its first hidden dense layer, after ReLU. It also gives the probabilities of 2 tags"
+        in made.text
+    )
+    assert "likeliest is below 0.48, it is unsure" in made.text
+    assert "not calibrated" not in made.text
+    assert "half of the tags correlate with the teacher's answers by more than 0.717" in made.text
     assert "Beside the genres, it learned without labels to answer as musicnn does" in made.text
     assert made.row("Tags: correlation with the teacher") == ["0.717"] * 3
 

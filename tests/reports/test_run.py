@@ -285,12 +285,13 @@ def test_scores_are_shown_with_their_intervals(tmp_path: Path) -> None:
     assert texts[texts.index("mean") + 4 : texts.index("mean") + 6] == ["2.000", "2.000 to 2.000"]
 
 
-def test_the_loss_of_a_taught_classifier_is_not_called_its_cross_entropy(tmp_path: Path) -> None:
+def test_a_taught_classifier_is_judged_by_its_teacher(tmp_path: Path) -> None:
     values = classifier()
-    values["scores"] |= {"cross_entropy": 0.125, "lesson_loss": 0.25}
+    values["scores"] |= {"lesson_loss": 0.25, "tag_correlation": 0.6}
     page = written(values, tmp_path)
     assert page.texts[page.texts.index("Distance to the teacher") + 2] == "0.250"
-    assert (page.texts.count("Loss"), page.texts.count("Cross-entropy")) == (1, 1)
+    assert "the tags correlate with the teacher's by 0.60 in the median" in " ".join(page.texts)
+    assert "Confusion" in page.texts
 
 
 def test_pictures_are_the_segments_on_one_scale(tmp_path: Path) -> None:
