@@ -67,6 +67,18 @@ def test_calibration_never_changes_a_windows_answer() -> None:
         assert (surer * (1 - head.temperature) >= -1e-12).all()
 
 
+def test_clips_that_the_model_learnt_do_not_say_how_sure_to_be() -> None:
+    learnt = [replace(one, is_learnt=True) for one in make_clips(24, noise=0.1)]
+    hinted = [replace(one, artist=f"other {one.artist}") for one in make_clips(24, noise=15.0, heard=0.0, seed=1)]
+    fooled = fit_genre_head([*(replace(one, is_learnt=False) for one in learnt), *hinted])
+    head = fit_genre_head([*learnt, *hinted])
+    assert head.temperature > 1.2 * fooled.temperature
+    assert head.answered is not None and fooled.answered is not None
+    assert head.answered < fooled.answered
+    assert head.n_clips == fooled.n_clips
+    assert fit_genre_head(learnt).answered is None
+
+
 def test_a_genre_without_clips_keeps_the_tables_score(head: GenreHead) -> None:
     hip_hop, jazz = GENRES.index("Hip-Hop"), GENRES.index("Jazz")
     assert np.abs(head.kernel[:_FEATURES, [hip_hop, jazz]]).max() == 0

@@ -10,8 +10,9 @@ a genre's artists in the labelled music, with one artist added to every genre (L
 the true shares are different; nothing is known of them, and the prior of what was labelled beats an even one.
 
 They are calibrated by one temperature (Guo et al. 2017, "On calibration of modern neural networks"), fitted to clips of
-artists that the head was not fitted to. The answer to a track is the mean of the probabilities over its windows, which
-predicts held-out artists better than the mean of the logits, and "unsure" below a threshold.
+artists that the head was not fitted to, and whose genres its model did not learn either. The answer to a track is the
+mean of the probabilities over its windows, which predicts held-out artists better than the mean of the logits, and
+"unsure" below a threshold.
 """
 
 from __future__ import annotations
@@ -53,13 +54,15 @@ class Clip:
     """A clip's windows, at least one, as a model describes them.
 
     `features` has the shape (n_windows, n_features), and `log_odds`, those of the tags, (n_windows, 100). A genre that
-    is not among `GENRES`, such as "", means unlabelled; an artist "" is unknown.
+    is not among `GENRES`, such as "", means unlabelled; an artist "" is unknown. `is_learnt` says that the model itself
+    learnt the clip's genre: it describes such a clip better than others, so the clip does not show how sure to be.
     """
 
     features: npt.NDArray[np.floating[Any]]
     log_odds: npt.NDArray[np.floating[Any]]
     genre: str
     artist: str
+    is_learnt: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class GenreHead:
         A track's answer is "unsure" if the mean of its windows' probabilities nowhere reaches this.
     answered, right
         Share of the clips of held-out artists with an answer, and the share of these answers that are right; None
-        without held-out artists. Artists count once per genre.
+        without held-out artists. Artists count once per genre, and clips that the model learnt not at all.
     n_clips
         Number of labelled clips of each genre.
     """
@@ -99,7 +102,7 @@ def fit_genre_head(clips: Sequence[Clip]) -> GenreHead:
     """Fit a genre head to the clips of the training and the validation split.
 
     All clips say what is typical, the labelled ones what distinguishes genres. With labelled clips of fewer than two
-    artists, nothing can be held out: the temperature is then 1.
+    artists, or only such that the model learnt, nothing can be held out: the temperature is then 1.
 
     Raises an InputError if there is no clip or the shapes do not match.
     """
@@ -113,19 +116,21 @@ def fit_genre_head(clips: Sequence[Clip]) -> GenreHead:
     groups = np.unique([str(artist) for artist in artists], return_inverse=True)[1]
 
     temperature, unsure_below, answered, right = 1.0, RIGHT_SHARE, None, None
-    if (n_artists := len(set(groups.tolist()))) > 1:
+    judged = np.flatnonzero([not clips[i].is_learnt for i in labelled])
+    if (n_artists := len(set(groups.tolist()))) > 1 and len(judged):
         held_out: list[Floats] = [np.empty(0)] * len(labelled)
         for known, tried in GroupKFold(min(_MAX_FOLDS, n_artists)).split(x, labels, groups):
             kernel, bias = _fit(x[known], table[known], labels[known], weights[known])
             for i in tried:
                 held_out[i] = inputs.logits(clips[labelled[i]], kernel, bias)
-        temperature = _temperature(held_out, labels, weights)
-        answers = _pooled(held_out, temperature)
-        is_right, sureness = answers.argmax(axis=1) == labels, answers.max(axis=1)
-        unsure_below = _unsure_below(sureness, is_right, weights)
+        logits, truth, counts = [held_out[i] for i in judged], labels[judged], weights[judged]
+        temperature = _temperature(logits, truth, counts)
+        answers = _pooled(logits, temperature)
+        is_right, sureness = answers.argmax(axis=1) == truth, answers.max(axis=1)
+        unsure_below = _unsure_below(sureness, is_right, counts)
         sure = sureness >= unsure_below
-        answered = float(weights[sure].sum() / weights.sum())
-        right = float(np.average(is_right[sure], weights=weights[sure])) if sure.any() else None
+        answered = float(counts[sure].sum() / counts.sum())
+        right = float(np.average(is_right[sure], weights=counts[sure])) if sure.any() else None
     kernel, bias = inputs.collapsed(*_fit(x, table, labels, weights))
     return GenreHead(
         kernel=kernel / temperature,

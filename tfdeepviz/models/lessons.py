@@ -159,6 +159,8 @@ class LessonTask(Task):
     If it learns tags, a layer for genres is fitted to the labelled tracks in the end.
     """
 
+    #: Whether the model itself learns the genres of the training split.
+    learns_genres = False
     _predictor: tuple[keras.Model, keras.Model] | None = None
 
     def __init__(
@@ -219,9 +221,11 @@ class LessonTask(Task):
             if self.n_segments(split):
                 mine, about = self._describe(model, split)
                 log_odds, ids = self._log_odds(mine["tags"]), about["track_id"]
+                is_learnt = self.learns_genres and split == "training"
                 for track in self.dataset.used(split):
                     own = ids == track["track_id"]
-                    clips.append(Clip(mine["features"][own], log_odds[own], track["genre"], track["artist"]))
+                    described = mine["features"][own], log_odds[own]
+                    clips.append(Clip(*described, track["genre"], track["artist"], is_learnt))
         self.genre_layer = GenreLayer.of(fit_genre_head(clips))
 
     def encoder(self, model: keras.Model) -> keras.Model:
@@ -314,6 +318,7 @@ class TaughtClassifierTask(LessonTask, ClassifierTask):
     """
 
     labelled_only = False
+    learns_genres = True
 
     def losses(self) -> dict[str, Any]:
         """Return the cross-entropy of the genres, and the mean squared error of the lessons."""
