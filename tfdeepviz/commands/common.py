@@ -154,7 +154,7 @@ def split_label(text: str, version: int | None = None) -> tuple[str, int | None]
     """Split NAME or NAME/VERSION; raises an InputError if the version is not a number."""
     name, slash, given = text.partition("/")
     if slash and not given.isdecimal():
-        raise InputError(f"{text}: give NAME or NAME/VERSION, such as two-scale/5")
+        raise InputError(f"{text}: give NAME or NAME/VERSION, such as two-scale/6")
     return name, int(given) if slash else version
 
 
