@@ -373,6 +373,18 @@ def test_a_student_is_judged_by_its_teacher(good: Path, judge: Callable[..., Ble
     assert (check.name, check.value, check.passed) == ("tiny: min_correlation (test)", 0.8, False)
 
 
+def test_what_a_published_network_taught_is_judged_by_it(good: Path, judge: Callable[..., Blessing]) -> None:
+    manifest = json.loads((good / "manifest.json").read_text())
+    trained = manifest["provenance"]["encoders"]["tiny"]
+    config = trained["run"]["config"]
+    config["lessons"] = {"teacher": "musicnn", "sha256": "0" * 64, "learn": "tags", "path": "../outputs"}
+    config["preset"]["thresholds"]["tag_correlation"] = {"min": 0.5}
+    trained["metrics"]["test"]["tag_correlation"] = 0.4
+    write_json(good / "manifest.json", manifest)
+    (check,) = [check for check in judge(good).checks if check.name.endswith("(test)")]
+    assert (check.name, check.value, check.passed) == ("tiny: tag_correlation (test)", 0.4, False)
+
+
 def test_size_and_speed_have_budgets(good: Path, judge: Callable[..., Blessing]) -> None:
     def change(report: Report) -> None:
         report["backends"]["wasm"]["ms_per_second"] = 51.0
