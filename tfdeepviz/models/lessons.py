@@ -172,6 +172,8 @@ class LessonTask(Task):
         standard: Standard,
         genre_layer: GenreLayer | None = None,
     ) -> None:
+        if n_frames := preset.model.get("window_frames"):
+            dataset = WindowedDataset.of(dataset, int(n_frames), dataset.params.hop_frames(_HOP_SECONDS))
         super().__init__(preset, dataset, scaler)
         self._sizes["heads"] = standard.sizes
         self._lessons, self.standard, self.genre_layer = lessons, standard, genre_layer
@@ -279,19 +281,6 @@ class LessonTask(Task):
 
 class TaggerTask(LessonTask):
     """A tagger learns from windows, some of which only repeat their end."""
-
-    def __init__(
-        self,
-        preset: Preset,
-        dataset: PreparedDataset,
-        scaler: SegmentScaler,
-        lessons: Lessons,
-        standard: Standard,
-        genre_layer: GenreLayer | None = None,
-    ) -> None:
-        hop = dataset.params.hop_frames(_HOP_SECONDS)
-        windows = WindowedDataset.of(dataset, int(preset.model["window_frames"]), hop)
-        super().__init__(preset, windows, scaler, lessons, standard, genre_layer)
 
     def batches(self, seed: int) -> Iterator[tuple[Any, _Answers, Any]]:
         """Yield scaled windows, the teacher's standardised answers to them, and weights of 0 where there are none."""
